@@ -1,0 +1,132 @@
+"""What every job does around its work: thread limits, a log file, one-line errors, progress.
+
+Import this module before anything that loads numpy: thread limits are read when BLAS starts.
+"""
+
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from histopair.errors import InputError
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "ARROW_NUM_THREADS",
+)
+VERSIONED = ("torch", "open_clip_torch", "timm", "transformers", "peft", "faiss-cpu", "pyarrow")
+
+
+@contextmanager
+def job(snakemake) -> Iterator[dict]:
+    """Run a script's work with its rule's threads and log; yield what the artifacts say of it.
+
+    Yields a dict of rule, wildcards, params, code fingerprint and versions. An InputError becomes
+    one line on stderr and in the log, and exit status 1.
+    """
+    limit_threads(snakemake.threads)
+    log = Path(snakemake.log[0])
+    with _logging_to(log):
+        try:
+            yield _about(snakemake)
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            failed = str(error)
+        else:
+            return
+    # After the log is closed, so that the person at the terminal reads it too.
+    print(f"histopair: {failed}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+def limit_threads(threads: int) -> None:
+    """Give torch, OpenMP, BLAS, faiss and arrow `threads` threads in this process.
+
+    Oversubscribed OpenMP threads spin: on two cores a run next to another fell to a tenth of its
+    speed.
+    """
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+    os.environ["OMP_DYNAMIC"] = "FALSE"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].set_cpu_count(threads)
+
+
+def threads() -> int:
+    """The thread count this process was given."""
+    return int(os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+def progress(items: Iterable, total: int, unit: str, label: str, every: float = 10.0) -> Iterator:
+    """Yield `items`, printing count, rate and time left, one line every `every` seconds.
+
+    Items may be batches: an item with a length counts as that many units.
+    """
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += len(item) if hasattr(item, "__len__") else 1
+        now = time.monotonic()
+        if now - last >= every and done < total:
+            last = now
+            print(_progress_line(label, done, total, unit, now - start), flush=True)
+    print(_progress_line(label, done, total, unit, time.monotonic() - start), flush=True)
+
+
+def _progress_line(label: str, done: int, total: int, unit: str, seconds: float) -> str:
+    rate = done / max(seconds, 1e-9)
+    left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
+    return f"{label}: {done}/{total} {unit}, {rate:.1f} {unit}/s{left}"
+
+
+def _about(snakemake) -> dict:
+    params = {key: value for key, value in snakemake.params.items() if key != "code"}
+    return {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards.items()),
+        "params": params,
+        "code": snakemake.params.get("code"),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pass  # each environment has only what its rules import
+    return found
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send file descriptors 1 and 2 to the log, so that libraries' own output lands there too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush(), sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with open(path, "w", buffering=1) as log:
+        os.dup2(log.fileno(), 1), os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            raise
+        finally:
+            sys.stdout.flush(), sys.stderr.flush()
+            os.dup2(saved[0], 1), os.dup2(saved[1], 2)
+            os.close(saved[0]), os.close(saved[1])

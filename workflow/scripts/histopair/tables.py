@@ -1,0 +1,122 @@
+"""Artifacts on disk: parquet tables that say what made them, written whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from histopair.errors import InputError
+
+KEY = b"histopair"
+
+
+@contextmanager
+def replacing(path: str | Path):
+    """Yield a temporary path in the same folder; rename it to `path` only when the block succeeds.
+
+    A reader never sees half a file, and a full disk or a kill leaves no artifact under its final
+    name.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        _sync(temporary)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (28, 122):  # no space left on device, disk quota exceeded
+            raise
+        raise InputError(path, "no space left to write it", "Free some space and rerun") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def write(path: str | Path, table: pd.DataFrame | pa.Table, about: dict) -> None:
+    """Write one parquet file with `about` as JSON under the metadata key `histopair`."""
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    with replacing(path) as temporary:
+        pq.write_table(with_about(table, about), temporary, compression="zstd")
+
+
+def with_about(table: pa.Table, about: dict) -> pa.Table:
+    """The same table carrying `about` in its schema metadata."""
+    about = json.dumps(about, sort_keys=True, default=str).encode()
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), KEY: about})
+
+
+def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a parquet artifact into pandas."""
+    return pq.ParquetFile(path).read(columns=columns).to_pandas()
+
+
+def about(path: str | Path) -> dict:
+    """What made a parquet artifact: rule, wildcards, params, code fingerprint, versions."""
+    metadata = pq.read_schema(path).metadata or {}
+    return json.loads(metadata.get(KEY, b"{}"))
+
+
+def vectors(array: np.ndarray) -> pa.FixedSizeListArray:
+    """A column of n vectors from an array of shape (n, d); keeps the array's float type."""
+    flat = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, array.shape[1])
+
+
+def matrix(path: str | Path, column: str = "embedding") -> np.ndarray:
+    """Load a vector column as one array of shape (n, d), in the type it is stored in.
+
+    >>> matrix("results/embeddings/phantom-clip/phantom-crc.images.parquet").shape  # doctest: +SKIP
+    (900, 128)
+    """
+    chunks = pq.ParquetFile(path).read(columns=[column]).column(column).combine_chunks()
+    return chunks.flatten().to_numpy(zero_copy_only=False).reshape(-1, chunks.type.list_size)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text artifact (JSON, HTML, CSV, SVG) whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write JSON with sorted keys, so that equal content is equal bytes."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON artifact."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_stream(
+    path: str | Path, batches: Iterable[pa.Table], about: dict
+) -> None:
+    """Write many tables of one schema as the row groups of one file, one in memory at a time."""
+    with replacing(path) as temporary:
+        writer = None
+        for batch in batches:
+            batch = with_about(batch, about)
+            writer = writer or pq.ParquetWriter(temporary, batch.schema, compression="zstd")
+            writer.write_table(batch)
+        writer.close()
+
+
+def _sync(path: str) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
