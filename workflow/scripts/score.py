@@ -1,0 +1,8 @@
+"""Compute the metrics of one run from its predictions."""
+
+from histopair.jobs import job  # first: it limits threads before numpy loads
+
+with job(snakemake) as about:
+    from histopair.metrics import score
+
+    score(snakemake.input.predictions, snakemake.output[0], about)
