@@ -7,9 +7,10 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from histopair.errors import InputError
 
@@ -67,16 +68,24 @@ def threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-def progress(items: Iterable, total: int, unit: str, label: str, every: float = 10.0) -> Iterator:
+def progress(
+    items: Iterable,
+    total: int,
+    unit: str,
+    label: str,
+    size: Callable[[Any], int] | None = None,
+    every: float = 10.0,
+) -> Iterator:
     """Yield `items`, printing count, rate and time left, one line every `every` seconds.
 
-    Items may be batches: an item with a length counts as that many units.
+    `size` tells how many units an item is; without it an item with a length counts as that many.
     """
+    size = size or (lambda item: len(item) if hasattr(item, "__len__") else 1)
     start = last = time.monotonic()
     done = 0
     for item in items:
         yield item
-        done += len(item) if hasattr(item, "__len__") else 1
+        done += size(item)
         now = time.monotonic()
         if now - last >= every and done < total:
             last = now

@@ -72,14 +72,25 @@ def vectors(array: np.ndarray) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(flat, array.shape[1])
 
 
-def matrix(path: str | Path, column: str = "embedding") -> np.ndarray:
-    """Load a vector column as one array of shape (n, d), in the type it is stored in.
+def matrix(path: str | Path, column: str = "embedding", normalise: bool = False) -> np.ndarray:
+    """Load a vector column as one array of shape (n, d), in row order.
+
+    Embeddings are stored raw, usually as float16. `normalise=True` gives float32 rows of length 1,
+    as cosine retrieval needs; without it the array keeps the type it is stored in.
 
     >>> matrix("results/embeddings/phantom-clip/phantom-crc.images.parquet").shape  # doctest: +SKIP
     (900, 128)
     """
     chunks = pq.ParquetFile(path).read(columns=[column]).column(column).combine_chunks()
-    return chunks.flatten().to_numpy(zero_copy_only=False).reshape(-1, chunks.type.list_size)
+    array = chunks.flatten().to_numpy(zero_copy_only=False).reshape(-1, chunks.type.list_size)
+    return unit(array) if normalise else array
+
+
+def unit(array: np.ndarray) -> np.ndarray:
+    """Rows of an (n, d) array divided by their L2 norms, float32; rows of zeros stay zeros."""
+    array = np.asarray(array, dtype=np.float32)
+    norms = np.linalg.norm(array, axis=1, keepdims=True)
+    return array / np.maximum(norms, np.finfo(np.float32).tiny)
 
 
 def write_text(path: str | Path, text: str) -> None:

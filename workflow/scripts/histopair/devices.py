@@ -1,0 +1,52 @@
+"""Where and how precisely torch computes: device, thread count, number type, determinism."""
+
+import hashlib
+
+import torch
+
+from histopair import jobs
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def start(seed: int | None = None) -> torch.device:
+    """Set torch's threads and determinism, seed it if asked, and return the device to use.
+
+    On one machine and thread count the same seed gives the same bits on the CPU.
+    """
+    torch.set_num_threads(jobs.threads())
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if seed is not None:
+        torch.manual_seed(seed)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The number type for weights and activations of a frozen encoder.
+
+    "auto" takes bfloat16 where the GPU or the CPU multiplies matrices in it, else float32; it is
+    4 to 5 times faster, and changes the top-1 report of 1 to 2% of the images.
+    """
+    if precision != "auto":
+        return DTYPES[precision]
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def seed_of(*parts: object) -> int:
+    """A 63-bit seed from any names and numbers, the same on every machine."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def weights_digest(*towers: torch.nn.Module | None) -> str:
+    """sha256 over the parameters and buffers of towers, so that a cache knows whose it is."""
+    digest = hashlib.sha256()
+    for tower in towers:
+        for name, tensor in sorted(tower.state_dict().items()) if tower is not None else ():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,196 @@
+"""Embedding cache: vectors of images and texts in parquet, made shard by shard.
+
+A shard is named by the hash of all that determines it: the items, the encoder's weights and
+preprocessing, precision, storage type and code. A killed job therefore finds its finished shards
+again and never takes another's, and shards can be computed by jobs of their own.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from histopair import devices, encoders, jobs, pixels, tables
+from histopair.errors import InputError
+
+CPU_BATCH, GPU_BATCH = 64, 512
+
+
+def embed_images(
+    labels: str, root: str, encoder: dict, settings: dict, resume: str, out: str, about: dict
+) -> None:
+    """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
+
+    `encoder` and `settings` are config entries; `resume` is a folder for finished shards.
+    """
+    items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
+    device, model = devices.start(), encoders.load(encoder)
+    _require(model.image, encoder, "image")
+    dtype = devices.dtype(settings["precision"], device)
+    tower = model.image.to(device, dtype)
+    size = _batch_size(settings, device)
+
+    def compute(part: pd.DataFrame) -> np.ndarray:
+        stream = pixels.batches(root, list(part["path"]), model.preprocess, size, device)
+        return _stack(_forward(tower, batch.to(device, dtype)) for batch in stream)
+
+    identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
+    about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
+    _embed(items, ["image_id"], "sha256", compute, identity, settings, resume, out, about)
+
+
+def embed_texts(
+    texts: str | pd.DataFrame,
+    keys: list[str],
+    column: str,
+    encoder: dict,
+    settings: dict,
+    resume: str,
+    out: str,
+    about: dict,
+) -> None:
+    """Embed one text column of a table: its `keys` columns, embedding (raw, not normalised).
+
+    Texts are batched by length and cut to the longest of their batch: padding costs as much as
+    words do.
+    """
+    items = tables.read(texts, [*keys, column]) if isinstance(texts, str) else texts
+    items = items.dropna(subset=[column])
+    device, model = devices.start(), encoders.load(encoder)
+    _require(model.text, encoder, "text")
+    dtype = devices.dtype(settings["precision"], device)
+    tower = model.text.to(device, dtype)
+    size = _batch_size(settings, device)
+
+    def compute(part: pd.DataFrame) -> np.ndarray:
+        return text_features(tower, model.tokenize, model.pad_id, list(part[column]), size, device)
+
+    identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
+    about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
+    _embed(items, keys, column, compute, identity, settings, resume, out, about)
+
+
+def text_features(
+    tower: torch.nn.Module,
+    tokenize: Callable,
+    pad_id: int,
+    texts: list[str],
+    size: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Features (n, d) of n texts, float32, in their order."""
+    tokens, lengths = tokenize_all(tokenize, pad_id, texts)
+    order = np.argsort(lengths, kind="stable")
+    features = None
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        batch = tokens[rows, : lengths[rows].max()].to(device)
+        values = _forward(tower, batch)
+        features = np.empty((len(texts), values.shape[1]), np.float32) if features is None else features
+        features[rows] = values
+    return features
+
+
+def tokenize_all(
+    tokenize: Callable, pad_id: int, texts: list[str]
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Tokens (n, longest) and the length of each text in tokens, padding not counted."""
+    tokens = tokenize(texts)
+    used = (tokens != pad_id).int()
+    lengths = (used * torch.arange(1, tokens.shape[1] + 1)).amax(1).clamp(min=1)
+    return tokens, lengths.numpy()
+
+
+def _embed(
+    items: pd.DataFrame,
+    keys: list[str],
+    content: str,
+    compute: Callable[[pd.DataFrame], np.ndarray],
+    identity: list,
+    settings: dict,
+    resume: str,
+    out: str,
+    about: dict,
+) -> None:
+    """Compute missing shards, then join them as the row groups of one file."""
+    if items.empty:
+        raise InputError(out, "there is nothing to embed", "Look at the audit table of its source")
+    size = settings["shard_size"]
+    parts = [items.iloc[start : start + size] for start in range(0, len(items), size)]
+    store = np.dtype(settings["storage"])
+    folder = Path(resume)
+    files = []
+    for part in jobs.progress(parts, len(items), "items", Path(out).stem):
+        file = folder / f"{len(files):05d}-{_hash(identity, part[[*keys, content]])}.parquet"
+        if not file.is_file():
+            vectors = compute(part)
+            _check_finite(vectors, part[keys[0]], out)
+            tables.write(file, _shard(part[keys], vectors.astype(store)), about)
+        files.append(file)
+    tables.write_stream(out, _in_turn(files), about)
+    shutil.rmtree(folder)
+
+
+def _shard(keys: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
+    table = pa.Table.from_pandas(keys, preserve_index=False).replace_schema_metadata(None)
+    return table.append_column("embedding", tables.vectors(vectors))
+
+
+def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
+    return (pq.ParquetFile(file).read() for file in files)
+
+
+def _hash(identity: list, part: pd.DataFrame) -> str:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
+    digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@torch.inference_mode()
+def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> np.ndarray:
+    """Features of a batch; on a GPU whose memory is too small, of its halves."""
+    try:
+        return tower(batch).float().cpu().numpy()
+    except torch.cuda.OutOfMemoryError:
+        if len(batch) == 1:
+            raise
+    torch.cuda.empty_cache()
+    half = len(batch) // 2
+    return np.concatenate([_forward(tower, batch[:half]), _forward(tower, batch[half:])])
+
+
+def _stack(batches: Iterator[np.ndarray]) -> np.ndarray:
+    return np.concatenate(list(batches))
+
+
+def _batch_size(settings: dict, device: torch.device) -> int:
+    size = settings["batch_size"]
+    if size != "auto":
+        return size
+    return GPU_BATCH if device.type == "cuda" else CPU_BATCH
+
+
+def _check_finite(vectors: np.ndarray, keys: pd.Series, out: str) -> None:
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if bad.any():
+        raise InputError(
+            out,
+            f"{int(bad.sum())} embeddings are not finite, the first of {keys.iloc[bad.argmax()]!r}",
+            "Set embedding.precision to float32, or look at that item",
+        )
+
+
+def _require(tower: object, encoder: dict, kind: str) -> None:
+    if tower is None:
+        raise InputError(
+            f"encoder {encoder['name']}",
+            f"{encoder['library']} gives it no {kind} tower",
+            f"Choose an encoder with a {kind} tower in the study or method that asked for it",
+        )

@@ -1,0 +1,57 @@
+"""CLIP models of open_clip: by name and `pretrained` tag, `hf-hub:` or `local-dir:`."""
+
+import json
+from pathlib import Path
+
+from histopair.encoders import Encoder
+
+# In a saved config: the tower's own files lie in the model's folder, wherever that folder is now.
+HERE = "local-dir:."
+
+
+def load(entry: dict) -> Encoder:
+    """Both towers of an open_clip model; `local-dir:` folders need no network."""
+    import open_clip
+
+    name = entry["model"]
+    model, preprocess = open_clip.create_model_from_pretrained(
+        name,
+        pretrained=entry.get("pretrained"),
+        force_custom_text=True,
+        weights_only=True,
+        **_towers_in_folder(name),
+    )
+    dimension = _output_dimension(model)
+    return Encoder(
+        name=entry["name"],
+        image=model.visual,
+        preprocess=preprocess,
+        image_dim=dimension,
+        text=model.text,
+        tokenize=open_clip.get_tokenizer(name),
+        pad_id=getattr(getattr(model.text, "config", model.text), "pad_token_id", 0) or 0,
+        text_dim=dimension,
+    )
+
+
+def _towers_in_folder(name: str) -> dict:
+    """Configs of towers from timm and transformers whose files lie beside the weights."""
+    if not name.startswith("local-dir:"):
+        return {}
+    folder = Path(name.removeprefix("local-dir:"))
+    config = folder / "open_clip_config.json"
+    model = json.loads(config.read_text())["model_cfg"] if config.is_file() else {}
+    towers = {}
+    if model.get("text_cfg", {}).get("hf_model_name") == HERE:
+        text = {"hf_model_name": str(folder), "hf_model_pretrained": False}
+        towers["text_cfg"] = {**model["text_cfg"], **text}
+    if model.get("vision_cfg", {}).get("timm_model_name") == HERE:
+        image = {"timm_model_name": f"local-dir:{folder}/image", "timm_model_pretrained": False}
+        towers["vision_cfg"] = {**model["vision_cfg"], **image}
+    return towers
+
+
+def _output_dimension(model) -> int:
+    if hasattr(model.visual, "output_dim"):
+        return model.visual.output_dim
+    return model.visual.head.proj.out_features

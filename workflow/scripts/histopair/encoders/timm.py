@@ -1,0 +1,29 @@
+"""Image backbones of timm: by name, `hf-hub:` or `local-dir:`, with weights by name or by file."""
+
+from histopair.encoders import Encoder
+
+
+def load(entry: dict) -> Encoder:
+    """A pooled-feature backbone with its own input size, mean and standard deviation.
+
+    `weights` (optional) is a local state dict, .safetensors or .pth; `kwargs` go to timm
+    (UNI needs init_values and dynamic_img_size).
+    """
+    import timm
+
+    kwargs = dict(entry.get("kwargs", {}))
+    weights = entry.get("weights")
+    if weights:
+        # A whole checkpoint of the architecture, classifier included; features come after pooling.
+        model = timm.create_model(entry["model"], checkpoint_path=str(weights), **kwargs)
+        model.reset_classifier(0)
+    else:
+        model = timm.create_model(entry["model"], pretrained=True, num_classes=0, **kwargs)
+    data = timm.data.resolve_model_data_config(model)
+    data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
+    return Encoder(
+        name=entry["name"],
+        image=model,
+        preprocess=timm.data.create_transform(**data, is_training=False),
+        image_dim=model.num_features,
+    )

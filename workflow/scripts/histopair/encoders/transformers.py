@@ -1,0 +1,55 @@
+"""Text encoders of transformers: by hub name or local folder."""
+
+import torch
+
+from histopair.encoders import Encoder
+
+
+class PooledText(torch.nn.Module):
+    """A transformer's last hidden states pooled to one vector per text.
+
+    tokens (n, length) -> (n, hidden_size); `pooling` is "cls" (BioBERT) or "mean" over the tokens
+    that are no padding (sentence-transformers).
+    """
+
+    def __init__(self, transformer: torch.nn.Module, pooling: str, pad_id: int):
+        super().__init__()
+        self.transformer, self.pooling, self.pad_id = transformer, pooling, pad_id
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        mask = (tokens != self.pad_id).long()
+        states = self.transformer(input_ids=tokens, attention_mask=mask).last_hidden_state
+        if self.pooling == "cls":
+            return states[:, 0]
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+def load(entry: dict) -> Encoder:
+    """A text tower; a `model` that is a local folder is never looked up on a hub."""
+    from pathlib import Path
+
+    from transformers import AutoModel, AutoTokenizer
+
+    name = entry["model"].removeprefix("local-dir:")
+    local = Path(name).is_dir()
+    if entry["model"].startswith("local-dir:") and not local:
+        raise FileNotFoundError(f"no folder {name}")
+    tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+    transformer = AutoModel.from_pretrained(
+        name, local_files_only=local, use_safetensors=True if local else None
+    )
+    length = min(entry.get("max_length", 512), transformer.config.max_position_embeddings)
+
+    def tokenize(texts: list[str]) -> torch.Tensor:
+        return tokenizer(
+            texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        )["input_ids"]
+
+    return Encoder(
+        name=entry["name"],
+        text=PooledText(transformer, entry.get("pooling", "cls"), tokenizer.pad_token_id),
+        tokenize=tokenize,
+        pad_id=tokenizer.pad_token_id,
+        text_dim=transformer.config.hidden_size,
+    )

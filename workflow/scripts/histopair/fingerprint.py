@@ -1,0 +1,111 @@
+"""What a rule's code does, as one hash: comments, docstrings and formatting do not count.
+
+Snakemake sees a script file change only by its time stamp and never sees the modules it imports.
+Rules therefore carry `params: code=...`, the hash of the script and of every module of this package
+that it imports, directly or through others. Modules found by name at run time (readers, encoders,
+methods) cannot be seen in the source and are named to `fingerprint` explicitly.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1]
+PACKAGE = "histopair"
+
+# How a job logs, counts threads and words its errors changes no artifact.
+PLUMBING = {f"{PACKAGE}.jobs", f"{PACKAGE}.errors"}
+
+
+def fingerprint(script: str, *modules: str) -> str:
+    """Hash of `script` (a file name in workflow/scripts), `modules` and all they import.
+
+    Raises FileNotFoundError for a script or module that does not exist.
+    """
+    script_path = SCRIPTS / script
+    closure = import_closure({*_imports(script_path), *modules})
+    digest = hashlib.sha256(_meaning(script_path).encode())
+    for module in sorted(closure):
+        digest.update(f"\n{module}\n{_meaning(module_path(module))}".encode())
+    return digest.hexdigest()[:16]
+
+
+def import_closure(modules: set[str]) -> set[str]:
+    """`modules` and every module of the package that they import, however deep."""
+    found: set[str] = set()
+    waiting = set(modules) - PLUMBING
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        waiting |= _imports(module_path(module)) - found - PLUMBING
+    return found
+
+
+def module_path(module: str) -> Path:
+    """The file of a module of the package."""
+    path = SCRIPTS / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(f"no module {module} under {SCRIPTS}")
+
+
+def constant(module: str, name: str) -> object:
+    """A literal assigned at the top of a module, read without importing it (and so without torch).
+
+    Raises KeyError if the module assigns no such literal.
+    """
+    for node in _tree(module_path(module)).body:
+        if isinstance(node, ast.Assign) and any(_is_name(t, name) for t in node.targets):
+            return ast.literal_eval(node.value)
+    raise KeyError(f"{module} has no constant {name}")
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    names = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(name for name in names if _is_module(name) and name != PACKAGE)
+
+
+def _is_module(name: str) -> bool:
+    if name.split(".")[0] != PACKAGE:
+        return False
+    try:
+        module_path(name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The syntax tree without docstrings or positions, as text; other files as they are."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            body[:1] = []
+    return ast.dump(tree, annotate_fields=False, include_attributes=False)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name

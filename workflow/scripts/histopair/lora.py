@@ -1,0 +1,54 @@
+"""Low-rank adapters through peft, on any tower."""
+
+import torch
+from torch import nn
+
+# peft merges what it wraps into an attention module as a whole: its inner projection is no target.
+TARGETS = {
+    "all": (nn.Linear, nn.Embedding, nn.Conv2d, nn.MultiheadAttention),
+    "no-linear": (nn.Embedding, nn.Conv2d),
+}
+
+
+def adapt(tower: nn.Module, rank: int, alpha: float, targets: str = "all") -> nn.Module:
+    """Freeze `tower` and add trainable adapters of `rank`, scaled by alpha / rank, in place.
+
+    targets: "all" (every Linear, Embedding and Conv2d) or "no-linear" (CLIP-IT's search space).
+    At the start the tower computes what it did before. Raises ValueError if nothing can be adapted.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    names = target_names(tower, targets)
+    if not names:
+        raise ValueError(f"LoRA targets {targets!r}: the tower has no such layer")
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names)
+    return inject_adapter_in_model(config, tower)
+
+
+def target_names(tower: nn.Module, targets: str) -> list[str]:
+    """Names of the layers that `targets` means; grouped convolutions are left as they are."""
+    kinds = TARGETS[targets]
+    names, inside = [], ()
+    for name, module in tower.named_modules():
+        if not name or (inside and name.startswith(inside)):
+            continue
+        if isinstance(module, nn.MultiheadAttention):
+            inside = (*inside, f"{name}.")
+        if isinstance(module, kinds) and getattr(module, "groups", 1) == 1:
+            names.append(name)
+    return names
+
+
+def merge(tower: nn.Module) -> nn.Module:
+    """Fold the adapters into the weights they adapt, in place: inference costs what it did."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in tower.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+    return tower
+
+
+def trainable(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a module that training changes, by name."""
+    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}

@@ -1,0 +1,46 @@
+"""An image backbone of timm trained to tell a dataset's labels from each other."""
+
+from pathlib import Path
+
+import timm
+import torch
+
+from histopair import losses
+from histopair.pretrain import turned
+
+NEEDS = ("images",)
+
+
+def build(world):
+    classes = world.about["classes"]
+    model = timm.create_model(
+        world.settings["architecture"], num_classes=len(classes), **world.settings["model"]
+    )
+    pixels = world.pixels(_transform(model))
+    position = {label: number for number, label in enumerate(classes)}
+    targets = torch.zeros(len(world.samples), len(classes), device=world.device)
+    for row, labels in enumerate(world.samples["labels"]):
+        targets[row, [position[label] for label in labels]] = 1
+
+    def loss(model, batch):
+        images = turned(batch["pixels"]) if model.training else batch["pixels"]
+        value = losses.task_loss(model(images), batch["targets"], "multi")
+        return {"loss": value, "task": value}
+
+    yield world.stage(
+        "classifier", model, lambda rows: {"pixels": pixels(rows), "targets": targets[rows]}, loss
+    )
+
+
+def save(stage, world, folder: Path) -> None:
+    """A timm folder, loaded as `local-dir:`; the classifier is left behind."""
+    stage.model.reset_classifier(0)
+    timm.models.save_for_hf(
+        stage.model, str(folder), safe_serialization=True, model_args=world.settings["model"]
+    )
+
+
+def _transform(model):
+    return timm.data.create_transform(
+        **timm.data.resolve_model_data_config(model), is_training=False
+    )

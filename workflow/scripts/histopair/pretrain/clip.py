@@ -1,0 +1,48 @@
+"""A CLIP trained from scratch by open_clip's towers on a dataset's image-caption pairs."""
+
+import json
+from pathlib import Path
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+
+from histopair import losses, tables
+from histopair.pretrain import turned
+
+NEEDS = ("images", "captions")
+
+PREPROCESS = {"mean": (0.7, 0.55, 0.7), "std": (0.2, 0.25, 0.2)}
+
+
+def build(world):
+    config = world.settings["model"]
+    model = open_clip.CustomTextCLIP(**config)
+    size = config["vision_cfg"]["image_size"]
+    pixels = world.pixels(open_clip.image_transform(size, is_train=False, **PREPROCESS))
+    tokenize = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+    tokens = tokenize(world.captions())
+
+    def fetch(rows):
+        return {"pixels": pixels(rows), "tokens": tokens[rows].to(world.device)}
+
+    def loss(model, batch):
+        images = turned(batch["pixels"]) if model.training else batch["pixels"]
+        image, text, scale = model(images, batch["tokens"])[:3]
+        same = torch.eye(len(image), dtype=torch.bool, device=image.device)
+        value = losses.contrastive(image, text, same, scale.clamp(max=100))
+        return {"loss": value, "task": value}
+
+    yield world.stage("clip", model, fetch, loss)
+
+
+def save(stage, world, folder: Path) -> None:
+    """An open_clip folder, loaded as `local-dir:`."""
+    save_file(stage.model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {**world.settings["model"], "custom_text": True}
+    size = config["vision_cfg"]["image_size"]
+    preprocess = {key: list(value) for key, value in PREPROCESS.items()} | {"size": size}
+    tables.write_text(
+        folder / "open_clip_config.json",
+        json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}, indent=1),
+    )

@@ -1,0 +1,202 @@
+"""A retrieval CLIP from two locked towers: only its two linear projections are trained (LiT).
+
+Pairs are a dataset's own captions, or, with `match`, each image and any report whose text matches
+the pattern of the image's class. The latter is supervised by labels: results say so.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import normalize
+
+from histopair import embed, encoders, jobs, losses, pixels, tables
+from histopair.encoders.open_clip import HERE
+from histopair.errors import InputError
+
+NEEDS = ("images", "reports", "towers")
+
+BATCH = 64
+POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler"}
+
+
+class Projections(nn.Module):
+    """Tower features to unit vectors of one space, and the scale of their products."""
+
+    def __init__(self, image_width: int, text_width: int, width: int):
+        super().__init__()
+        self.image = nn.Linear(image_width, width, bias=False)
+        self.text = nn.Linear(text_width, width, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
+
+    def forward(self, image, text):
+        return normalize(self.image(image), dim=1), normalize(self.text(text), dim=1)
+
+
+def build(world):
+    image, text = (encoders.load(world.towers[kind]) for kind in ("image", "text"))
+    texts, candidates = _pairs(world)
+    images = _image_features(world, image)
+    features = torch.from_numpy(
+        embed.text_features(
+            text.text.to(world.device), text.tokenize, text.pad_id, texts, BATCH, world.device
+        )
+    )
+    # Differences between images and between texts matter, not what all of them share.
+    image_scale, text_scale = images.std(), features.std()
+    model = Projections(image.image_dim, text.text_dim, world.settings["model"]["embed_dim"])
+    model.scales = (image_scale, text_scale)
+
+    def fetch(rows):
+        chosen = torch.tensor([_draw(candidates[row]) for row in rows.tolist()])
+        classes = torch.tensor([candidates[row][0] for row in rows.tolist()])
+        return {
+            "image": (images[rows] / image_scale).to(world.device),
+            "text": (features[chosen] / text_scale).to(world.device),
+            "class": classes.to(world.device),
+        }
+
+    def loss(model, batch):
+        image, text = model(batch["image"], batch["text"])
+        same = batch["class"][:, None] == batch["class"][None, :]
+        value = losses.contrastive(image, text, same, model.log_scale.exp().clamp(max=100))
+        return {"loss": value, "task": value}
+
+    yield world.stage("projections", model, fetch, loss)
+
+
+def save(stage, world, folder: Path) -> None:
+    """An open_clip folder with both towers inside: weights, configs and tokenizer."""
+    image, text = (encoders.load(world.towers[kind]) for kind in ("image", "text"))
+    _save_text_tower(world.towers["text"], folder)
+    _save_image_tower(image, folder / "image")
+    model = _assemble(world, folder)
+    model.visual.trunk.load_state_dict(image.image.state_dict())
+    _load_known(model.text.transformer, text.text.transformer.state_dict())
+    image_scale, text_scale = stage.model.scales
+    with torch.no_grad():
+        model.visual.head.proj.weight.copy_(stage.model.image.weight / image_scale)
+        model.text.proj.weight.copy_(stage.model.text.weight / text_scale)
+        model.logit_scale.copy_(stage.model.log_scale)
+    save_file(
+        {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
+        folder / "open_clip_model.safetensors",
+    )
+    config = {"model_cfg": _config(world, HERE, HERE), "preprocess_cfg": _preprocess(image)}
+    tables.write_text(folder / "open_clip_config.json", json.dumps(config, indent=1))
+
+
+def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]]]:
+    """Texts, and for each sample its class number and the numbers of the texts it may take."""
+    match = world.settings.get("match")
+    if not match:
+        texts = world.captions()
+        return texts, [(row, np.array([row])) for row in range(len(texts))]
+    corpus = pd.concat([tables.read(path, ["text"]) for path in world.reports])
+    texts = list(corpus["text"])
+    matching = {
+        label: np.flatnonzero([re.search(pattern, text, re.I) is not None for text in texts])
+        for label, pattern in match.items()
+    }
+    for label in world.about["classes"]:
+        if not len(matching.get(label, ())):
+            raise InputError(
+                ", ".join(world.reports),
+                f"no report matches the class {label!r} ({match.get(label)!r})",
+                "Give `train.match` a pattern for every class of the dataset",
+            )
+    numbers = {label: number for number, label in enumerate(world.about["classes"])}
+    first = world.samples["labels"].str[0]
+    return texts, [(numbers[label], matching[label]) for label in first]
+
+
+def _image_features(world, image) -> torch.Tensor:
+    """Features (n, d) of all images through the preprocessing that the saved CLIP will use."""
+    tower = image.image.to(world.device)
+    transform = open_clip.image_transform(is_train=False, **_transform_of(image))
+    paths = list(world.samples["path"])
+    stream = pixels.batches(world.root, paths, transform, BATCH, world.device)
+    with torch.inference_mode():
+        parts = [
+            tower(batch.to(world.device)).cpu()
+            for batch in jobs.progress(stream, len(paths), "images", "image tower")
+        ]
+    return torch.cat(parts).clone()
+
+
+def _draw(candidate: tuple[int, np.ndarray]) -> int:
+    texts = candidate[1]
+    return int(texts[torch.randint(len(texts), ())])
+
+
+def _assemble(world, folder: Path):
+    config = _config(world, f"local-dir:{folder}/image", str(folder))
+    config.pop("custom_text")
+    return open_clip.CustomTextCLIP(**config)
+
+
+def _config(world, image: str, text: str) -> dict:
+    entry = world.towers["text"]
+    return {
+        "embed_dim": world.settings["model"]["embed_dim"],
+        "custom_text": True,
+        "vision_cfg": {
+            "timm_model_name": image,
+            "timm_model_pretrained": False,
+            "timm_pool": "",
+            "timm_proj": "linear",
+            "image_size": world.settings["model"]["image_size"],
+        },
+        "text_cfg": {
+            "hf_model_name": text,
+            "hf_tokenizer_name": text,
+            "hf_model_pretrained": False,
+            "hf_proj_type": "linear",
+            "hf_pooler_type": POOLERS[entry.get("pooling", "cls")],
+            "context_length": entry.get("max_length", 77),
+        },
+    }
+
+
+def _transform_of(image) -> dict:
+    import timm
+
+    data = timm.data.resolve_model_data_config(image.image)
+    return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
+
+
+def _preprocess(image) -> dict:
+    known = _transform_of(image)
+    return {"size": known["image_size"], "mean": list(known["mean"]), "std": list(known["std"])}
+
+
+def _save_image_tower(image, folder: Path) -> None:
+    import timm
+
+    timm.models.save_for_hf(image.image, str(folder), safe_serialization=True)
+    # The weights are in open_clip_model.safetensors; here only the architecture is wanted.
+    (folder / "model.safetensors").unlink()
+
+
+def _save_text_tower(entry: dict, folder: Path) -> None:
+    from transformers import AutoConfig, AutoTokenizer
+
+    name = entry["model"].removeprefix("local-dir:")
+    local = Path(name).is_dir()
+    AutoConfig.from_pretrained(name, local_files_only=local).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(name, local_files_only=local).save_pretrained(folder)
+
+
+def _load_known(module: nn.Module, state: dict) -> None:
+    """Load what the module has; a pooler that it lacks is left out, nothing else may be."""
+    wanted = module.state_dict().keys()
+    extra = {name for name in state if name not in wanted and not name.startswith("pooler.")}
+    if extra:
+        raise ValueError(f"unexpected weights {sorted(extra)[:3]}")
+    module.load_state_dict({name: value for name, value in state.items() if name in wanted})

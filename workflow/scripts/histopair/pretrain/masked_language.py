@@ -1,0 +1,58 @@
+"""A small BERT of transformers trained on captions by masked words (Devlin 2019)."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import BertWordPieceTokenizer
+from torch.nn.functional import cross_entropy
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
+
+NEEDS = ("captions",)
+
+MASKED = 0.15
+IGNORED = -100
+
+
+def build(world):
+    texts = world.captions()
+    tokenizer = _tokenizer([texts[row] for row in world.rows("train")], world.settings)
+    model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), **world.settings["model"]))
+    model.tokenizer = tokenizer
+    length = world.settings["model"]["max_position_embeddings"]
+    encoded = tokenizer(
+        texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
+    )
+    tokens, mask = encoded["input_ids"], encoded["attention_mask"]
+
+    def fetch(rows):
+        hidden, targets = _hide_words(tokens[rows], tokenizer)
+        batch = {"tokens": hidden, "mask": mask[rows], "targets": targets}
+        return {name: value.to(world.device) for name, value in batch.items()}
+
+    def loss(model, batch):
+        logits = model(input_ids=batch["tokens"], attention_mask=batch["mask"]).logits
+        value = cross_entropy(
+            logits.flatten(0, 1), batch["targets"].flatten(), ignore_index=IGNORED
+        )
+        return {"loss": value, "task": value}
+
+    yield world.stage("masked-language", model, fetch, loss)
+
+
+def save(stage, world, folder: Path) -> None:
+    """A transformers folder: BERT without its language head, and its tokenizer."""
+    stage.model.bert.save_pretrained(folder)
+    stage.model.tokenizer.save_pretrained(folder)
+
+
+def _tokenizer(texts: list[str], settings: dict) -> BertTokenizerFast:
+    learner = BertWordPieceTokenizer(lowercase=True)
+    learner.train_from_iterator(texts, vocab_size=settings["vocabulary"], show_progress=False)
+    return BertTokenizerFast(tokenizer_object=learner._tokenizer, do_lower_case=True)
+
+
+def _hide_words(tokens: torch.Tensor, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+    special = torch.isin(tokens, torch.tensor(tokenizer.all_special_ids))
+    hidden = (torch.rand(tokens.shape) < MASKED) & ~special
+    targets = torch.where(hidden, tokens, IGNORED)
+    return torch.where(hidden, tokenizer.mask_token_id, tokens), targets

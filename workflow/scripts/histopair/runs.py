@@ -1,0 +1,177 @@
+"""One training run: a dataset, an encoder, a method and a seed, from artifacts to predictions."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from histopair import devices, encoders, loop, losses, pixels, tables
+from histopair.errors import InputError
+
+
+@dataclass
+class Run:
+    """What a method may read to build what the loop trains.
+
+    `artifacts` holds the paths that the method's NEEDS asked for; `method` its parameters.
+    """
+
+    artifacts: dict[str, str]
+    root: str
+    encoder_entry: dict
+    retriever_entry: dict | None
+    method: dict
+    seed: int
+    device: torch.device
+    image_cache_mb: int
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        return tables.read(self.artifacts["labels"])
+
+    @cached_property
+    def about(self) -> dict:
+        return tables.about(self.artifacts["labels"])
+
+    @property
+    def task(self) -> str:
+        return self.about["task"]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["classes"]
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Class numbers (n,) for a single-label task, an indicator matrix (n, C) for a multi."""
+        matrix = _indicator(self.samples["labels"], self.classes)
+        return (matrix.int().argmax(1) if self.task == "single" else matrix.float()).to(self.device)
+
+    def rows(self, split: str) -> Tensor:
+        return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
+
+    def encoder(self) -> encoders.Encoder:
+        """A fresh copy of the run's encoder, on the device."""
+        return _on_device(encoders.load(self.encoder_entry), self.device)
+
+    def retriever(self) -> encoders.Encoder:
+        """A fresh copy of the CLIP that paired images with reports."""
+        return _on_device(encoders.load(self.retriever_entry), self.device)
+
+    def embeddings(self, kind: str) -> Tensor:
+        """The cached vectors (n, d) of each sample's image or caption, raw, float32.
+
+        kind: "image_embeddings" or "caption_embeddings". Raises InputError if a sample has none.
+        """
+        key = "image_id" if kind == "image_embeddings" else "sample_id"
+        path = self.artifacts[kind]
+        position = pd.Index(tables.read(path, [key])[key]).get_indexer(self.samples[key])
+        if (position < 0).any():
+            missing = self.samples[key].iloc[int(np.argmax(position < 0))]
+            raise InputError(path, f"no embedding of {missing!r}", "A method that reads text needs "
+                             "a caption for every sample: choose another dataset for it")
+        vectors = tables.matrix(path)[position].astype(np.float32)
+        return torch.from_numpy(vectors).to(self.device)
+
+    def pixels(self, preprocess: Callable) -> Callable[[Tensor], Tensor]:
+        """Pixels (n, 3, h, w) on the device for row numbers, kept in memory if they all fit."""
+        return pixels.Source(
+            self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
+        )
+
+    def stage(
+        self,
+        name: str,
+        model: nn.Module,
+        fetch: Callable[[Tensor], dict],
+        loss: Callable[[nn.Module, dict], dict],
+        scores: Callable[[nn.Module, dict], Tensor] | None = None,
+        **overrides,
+    ) -> loop.Stage:
+        """A stage with the method's own optimiser settings, on this run's train and val rows."""
+        settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
+        return loop.Stage(
+            name,
+            model.to(self.device),
+            self.rows("train"),
+            self.rows("val"),
+            lambda rows: {"rows": rows, "targets": self.targets[rows], **fetch(rows)},
+            loss,
+            scores=scores,
+            **(settings | overrides),
+        )
+
+    def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
+        return losses.task_loss(logits, batch["targets"], self.task)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return losses.probabilities(logits, self.task)
+
+
+def execute(run: Run, resume: str, out: dict[str, str], about: dict) -> None:
+    """Train the method's stages in turn and write weights, history and predictions.
+
+    A method is a module with `build(run)`, a generator of stages: each is trained before the next
+    is asked for, and the last one predicts.
+    """
+    method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
+    history: list[dict] = []
+    for stage in method.build(run):
+        if stage.epochs:
+            loop.fit(stage, run.seed, resume, run.device)
+        history += stage.history
+    about |= {"task": run.task, "classes": run.classes, "parameters": _count(stage.model)}
+    tables.write(out["predictions"], _predictions(run, stage), about)
+    tables.write(out["history"], _history(history), about)
+    _write_weights(stage.model, out["weights"], about)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
+def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
+    rows = torch.cat([run.rows("val"), run.rows("test")])
+    scores = loop.predict(stage, rows, run.device).numpy()
+    samples = run.samples.iloc[rows.numpy()][["sample_id", "group", "split", "labels"]]
+    table = pa.Table.from_pandas(samples, preserve_index=False)
+    return table.append_column("scores", tables.vectors(scores))
+
+
+def _history(rows: list[dict]) -> pd.DataFrame:
+    empty = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}
+    return pd.DataFrame(rows if rows else empty)
+
+
+def _write_weights(model: nn.Module, path: str, about: dict) -> None:
+    """The trained tensors alone: adapters and heads, not the frozen encoder."""
+    trained = {k: p.detach().cpu().contiguous() for k, p in model.named_parameters() if p.requires_grad}
+    with tables.replacing(path) as temporary:
+        temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
+
+
+def _count(model: nn.Module) -> dict[str, int]:
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trained": sum(n for n, grad in sizes if grad)}
+
+
+def _on_device(encoder: encoders.Encoder, device: torch.device) -> encoders.Encoder:
+    for tower in (encoder.image, encoder.text):
+        if tower is not None:
+            tower.to(device).requires_grad_(False)
+    return encoder
+
+
+def _indicator(labels: pd.Series, classes: list[str]) -> Tensor:
+    """(n, C) True where a sample has a label."""
+    matrix = torch.zeros(len(labels), len(classes), dtype=torch.bool)
+    found = pd.Index(classes).get_indexer(labels.explode())
+    matrix[np.repeat(np.arange(len(labels)), labels.str.len()), found] = True
+    return matrix
