@@ -1,0 +1,352 @@
+"""A miniature results/ tree by the artifacts' contract, for tests of what reads it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from PIL import Image
+
+from histopair import metrics, tables
+
+CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
+QUILT = ["breast", "cytology", "dermatology", "gastrointestinal", "renal", "soft tissue"]
+METHODS = {
+    "unimodal": 0.9,
+    "vision-lora": 1.5,
+    "clip-it-random": 1.5,
+    "clip-it": 2.0,
+    "clip-it-oracle": 2.6,
+}
+MULTI_METHODS = {"zero-shot": 0.4, "fusion-frozen": 2.5}
+SEEDS = (0, 1, 2)
+TINTS = {"adipose": 245, "lymphocytes": 120, "mucus": 215, "stroma": 190, "tumour": 150}
+PHRASES = {
+    "adipose": "mature adipose tissue without atypia",
+    "lymphocytes": "dense lymphocytic infiltrate, no tumour seen",
+    "mucus": "abundant extracellular mucin with few cells",
+    "stroma": "fibrous stroma with spindle cells",
+    "tumour": "invasive adenocarcinoma, moderately differentiated",
+}
+
+
+def make(root: Path, tiles_per_class: int = 24) -> dict:
+    """Write the tree under `root`/results (and tiles, benchmarks beside it); return its config."""
+    random = np.random.default_rng(7)
+    config = _config()
+    crc = _crc(root, tiles_per_class, random)
+    quilt = _quilt(root, random)
+    reports = _reports(root, random)
+    _pairs(root, crc, reports, random)
+    for method, skill in METHODS.items():
+        for seed in SEEDS:
+            _run(root, "phantom-crc", "phantom-vit", method, seed, crc, CRC, skill, "single")
+    for dataset, table in quilt.items():
+        bonus = 0.8 if dataset.endswith("random") else 0.0
+        for method, skill in MULTI_METHODS.items():
+            for seed in SEEDS if method != "zero-shot" else (0,):
+                skilled = skill + (bonus if method != "zero-shot" else 0)
+                _run(root, dataset, "phantom-clip", method, seed, table, QUILT, skilled, "multi")
+    _benchmarks(root, random)
+    return config
+
+
+def runs(root: Path, study: dict) -> list[dict]:
+    """The runs of a study with their paths, as rules/study.smk gives them."""
+    found = []
+    for dataset in study["datasets"]:
+        for encoder in study["encoders"]:
+            for method in study["methods"]:
+                seeds = study["seeds"] if method != "zero-shot" else [0]
+                for seed in seeds:
+                    key = {"dataset": dataset, "encoder": encoder, "method": method, "seed": seed}
+                    folder = run_folder(root, **key)
+                    paths = {
+                        "predictions": folder / "predictions.parquet",
+                        "metrics": folder / "metrics.json",
+                        "history": folder / "history.parquet",
+                    }
+                    found.append(key | paths)
+    return found
+
+
+def run_folder(root: Path, dataset: str, encoder: str, method: str, seed: int) -> Path:
+    return root / "results/runs" / dataset / encoder / method / str(seed)
+
+
+def about(rule: str, **more) -> dict:
+    return {
+        "rule": rule,
+        "wildcards": {},
+        "params": {},
+        "code": "0123456789abcdef",
+        "versions": {"python": "3.11.2", "torch": "2.0"},
+    } | more
+
+
+def _config() -> dict:
+    split = {"by": "group", "test": 0.2, "val": 0.1, "seed": 0}
+    return {
+        "datasets": {
+            "phantom-crc": {
+                "reader": "nct_crc",
+                "root": "results/phantom/nct-crc",
+                "corpus": "phantom-tcga-colon",
+                "truth": "results/phantom/truth/nct-crc.parquet",
+                "description": "Rendered colorectal tiles",
+                "licence": "CC0-1.0",
+                "split": split,
+                "match": {"tumour": "carcinoma", "mucus": "mucin"},
+            },
+            "phantom-quilt": {
+                "reader": "quilt",
+                "root": "results/phantom/quilt",
+                "description": "Rendered tiles with captions, several labels each",
+                "licence": "CC0-1.0",
+                "split": split,
+            },
+            "phantom-quilt-random": {"of": "phantom-quilt", "split": split | {"by": "row"}},
+        },
+        "corpora": {
+            "phantom-tcga-colon": {
+                "reader": "tcga",
+                "table": "results/phantom/tcga/TCGA_Reports.csv",
+                "organ": "colon",
+                "description": "Reports of other virtual patients",
+                "licence": "CC0-1.0",
+            }
+        },
+        "encoders": {
+            "phantom-clip": {
+                "library": "open_clip",
+                "model": "local-dir:results/encoders/phantom-clip",
+                "licence": "Apache-2.0",
+                "description": "Small CLIP trained on phantom captions",
+            },
+            "phantom-vit": {
+                "library": "timm",
+                "model": "local-dir:results/encoders/phantom-vit",
+                "licence": "Apache-2.0",
+                "description": "Small vision transformer",
+            },
+        },
+        "methods": {name: {"recipe": name} for name in METHODS | MULTI_METHODS},
+        "studies": {
+            "clip-it": {
+                "title": "Does unpaired text help?",
+                "datasets": ["phantom-crc"],
+                "encoders": ["phantom-vit"],
+                "methods": list(METHODS),
+                "seeds": list(SEEDS),
+                "metric": "balanced_accuracy",
+                "reference": "vision-lora",
+                "order": ["clip-it-random", "clip-it", "clip-it-oracle"],
+            },
+            "multi-label": {
+                "title": "Several labels per image",
+                "datasets": ["phantom-quilt", "phantom-quilt-random"],
+                "encoders": ["phantom-clip"],
+                "methods": list(MULTI_METHODS),
+                "seeds": list(SEEDS),
+                "metric": "top3_f1_micro",
+                "reference": "zero-shot",
+            },
+        },
+        "report": {"title": "histopair on the phantom"},
+    }
+
+
+def _tile(random, label: str) -> Image.Image:
+    tint = TINTS.get(label, 170)
+    pixels = np.full((48, 48, 3), (tint, tint * 0.75, min(255, tint + 30)))
+    pixels = np.clip(pixels + random.normal(0, 18, (48, 48, 1)), 0, 255).astype("uint8")
+    return Image.fromarray(pixels)
+
+
+def _crc(root: Path, per_class: int, random) -> pd.DataFrame:
+    rows, folder = [], root / "results/phantom/nct-crc"
+    for c, label in enumerate(CRC):
+        for i in range(per_class):
+            path = f"{label.upper()}/{label}-{i}.png"
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            _tile(random, label).save(folder / path)
+            split = "train" if i % 4 < 2 else "val" if i % 4 == 2 else "test"
+            group = f"patient-{(c + i) % 12}"
+            name = f"{label}-{i}"
+            rows.append((name, name, path, f"{i:064x}", group, split, [label], None))
+    table = _labels(root, "phantom-crc", rows, "single", CRC, folder)
+    _audit(root, "phantom-crc", table)
+    truth = pd.DataFrame(
+        {
+            "path": table["path"],
+            "label": table["labels"].str[0],
+            "architecture": random.choice(["gland", "sheet"], len(table)),
+            "grade": random.integers(1, 4, len(table)),
+            "split": table["split"],
+        }
+    )
+    tables.write(root / "results/phantom/truth/nct-crc.parquet", truth, about("phantom"))
+    return table
+
+
+def _quilt(root: Path, random) -> dict[str, pd.DataFrame]:
+    folder, rows = root / "results/phantom/quilt", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(120):
+        path = f"video{i % 15}_image_{i}.png"
+        labels = sorted(random.permutation(QUILT)[: random.integers(1, 4)])
+        _tile(random, "stroma").save(folder / path)
+        split = "test" if i % 15 < 4 else "val" if i % 15 < 6 else "train"
+        caption = f"A caption of {labels[0]} <b>not bold</b>"
+        rows.append((f"row-{i}", path, path, f"{i:064x}", f"video{i % 15}", split, labels, caption))
+    by_group = _labels(root, "phantom-quilt", rows, "multi", QUILT, folder)
+    shuffled = random.permutation([row[5] for row in rows])
+    rows = [(*row[:5], split, *row[6:]) for row, split in zip(rows, shuffled, strict=True)]
+    by_row = _labels(root, "phantom-quilt-random", rows, "multi", QUILT, folder)
+    found = {"phantom-quilt": by_group, "phantom-quilt-random": by_row}
+    for name, table in found.items():
+        _audit(root, name, table)
+    return found
+
+
+def _labels(root: Path, name: str, rows: list, task: str, classes: list, folder: Path):
+    columns = ["sample_id", "image_id", "path", "sha256", "group", "split", "labels", "caption"]
+    table = pd.DataFrame(rows, columns=columns)
+    made = about("labels", task=task, classes=classes, class_names={}, root=str(folder))
+    tables.write(root / f"results/labels/{name}.parquet", table, made)
+    return table
+
+
+AUDIT = ["step", "action", "subject", "before", "after", "reason", "count"]
+
+
+def _audit(root: Path, name: str, table: pd.DataFrame) -> None:
+    base = f"results/labels/{name}"
+    audit = pd.DataFrame(
+        [
+            ("clean", "dropped", "captions.csv:4", "nan", None, "caption is missing", 3),
+            ("standardise", "merged", "Immunopathology", "Immunopathology", "Immunology", "map", 9),
+        ],
+        columns=AUDIT,
+    )
+    tables.write(root / f"{base}.audit.parquet", audit, about("labels"))
+    bad = pd.DataFrame(
+        [("bad/<script>.png", 7, "truncated image")], columns=["path", "row", "reason"]
+    )
+    tables.write(root / f"{base}.quarantine.parquet", bad, about("labels"))
+    counts = table.explode("labels").groupby(["labels", "split"]).size().unstack(fill_value=0)
+    counts = counts.reset_index().rename(columns={"labels": "label"})
+    counts["cleaned"] = counts[["train", "val", "test"]].sum(axis=1)
+    counts["raw"] = counts["cleaned"] + 3
+    order = ["label", "raw", "cleaned", "train", "val", "test"]
+    tables.write(root / f"{base}.frequencies.parquet", counts[order], about("labels"))
+
+
+def _reports(root: Path, random) -> pd.DataFrame:
+    rows = []
+    for i in range(40):
+        label = CRC[i % len(CRC)]
+        for chunk in range(2):
+            text = f"{PHRASES[label].capitalize()}. Section {chunk} of report {i}. " * (chunk + 2)
+            section = ["microscopy", "diagnosis"][chunk]
+            rows.append((f"TCGA-{i:03d}", f"p{i}", "colon", chunk, section, text))
+    columns = ["report_id", "group", "organ", "chunk", "section", "text"]
+    table = pd.DataFrame(rows, columns=columns).astype({"chunk": "int32"})
+    tables.write(root / "results/reports/phantom-tcga-colon.parquet", table, about("reports"))
+    audit = pd.DataFrame(
+        [("clean", "dropped", "TCGA-099", None, None, "another organ: breast", 12)], columns=AUDIT
+    )
+    tables.write(root / "results/reports/phantom-tcga-colon.audit.parquet", audit, about("reports"))
+    ids = list(dict.fromkeys(table["report_id"]))
+    truth = pd.DataFrame(
+        {
+            "report_id": ids,
+            "label": [CRC[i % len(CRC)] for i in range(len(ids))],
+            "architecture": random.choice(["gland", "sheet"], len(ids)),
+            "grade": random.integers(1, 4, len(ids)),
+        }
+    )
+    tables.write(root / "results/phantom/truth/tcga-colon.parquet", truth, about("phantom"))
+    return table
+
+
+def _pairs(root: Path, images: pd.DataFrame, reports: pd.DataFrame, random) -> None:
+    ids = np.array(list(dict.fromkeys(reports["report_id"])))
+    rows = []
+    for image, labels in zip(images["image_id"], images["labels"], strict=True):
+        own = np.flatnonzero([i % len(CRC) == CRC.index(labels[0]) for i in range(len(ids))])
+        likely = np.full(len(ids), 0.4)
+        likely[own] = 6
+        likely *= 1 / (1 + np.arange(len(ids)))
+        ranked = random.choice(len(ids), 5, replace=False, p=likely / likely.sum())
+        similarity = np.sort(random.normal(0.42, 0.08, 5))[::-1]
+        rows += [
+            (image, rank + 1, ids[j], int(random.integers(2)), similarity[rank])
+            for rank, j in enumerate(ranked)
+        ]
+    columns = ["image_id", "rank", "report_id", "chunk", "similarity"]
+    table = pd.DataFrame(rows, columns=columns)
+    table = table.astype({"rank": "int32", "chunk": "int32", "similarity": "float32"})
+    path = root / "results/pairs/phantom-clip/phantom-crc.phantom-tcga-colon.parquet"
+    tables.write(path, table, about("pair"))
+
+
+def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> None:
+    random = np.random.default_rng(sum(map(ord, method + dataset)) + seed)
+    folder = run_folder(root, dataset, encoder, method, seed)
+    shown = table[table["split"].isin(["val", "test"])]
+    truth = metrics.truth_matrix(list(shown["labels"]), classes)
+    logits = skill * truth + random.normal(0, 1, truth.shape)
+    scores = 1 / (1 + np.exp(-logits))
+    predictions = pa.table(
+        {
+            "sample_id": list(shown["sample_id"]),
+            "split": list(shown["split"]),
+            "labels": list(shown["labels"]),
+            "scores": tables.vectors(scores.astype("float32")),
+        }
+    )
+    key = {"dataset": dataset, "encoder": encoder, "method": method, "seed": seed}
+    parameters = {"total": 1000, "trained": 100}
+    made = about("train", task=task, classes=classes, parameters=parameters) | key
+    tables.write(folder / "predictions.parquet", predictions, made)
+    metrics.score(folder / "predictions.parquet", folder / "metrics.json", about("score"))
+    epochs = 0 if method == "zero-shot" else 8
+    loss = np.exp(-0.25 * skill * np.arange(epochs)) + random.normal(0, 0.03, epochs)
+    history = pd.DataFrame(
+        {
+            "stage": ["main"] * epochs,
+            "epoch": np.arange(epochs),
+            "train_loss": loss,
+            "val_loss": loss + 0.1,
+            "ce": loss * 0.8,
+            "seconds": np.full(epochs, 1.5),
+        }
+    )
+    tables.write(folder / "history.parquet", history, made)
+    (folder / "weights.safetensors").write_bytes(b"fake weights " + method.encode())
+
+
+BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def _benchmarks(root: Path, random) -> None:
+    names = ["labels/phantom-crc", "reports/phantom-tcga-colon", "pairs/phantom-crc"]
+    names += [f"embeddings/phantom-clip/{name}" for name in ("phantom-crc", "phantom-quilt")]
+    names += [f"runs/phantom-crc/phantom-vit/{m}/{seed}" for m in METHODS for seed in SEEDS]
+    for name in names:
+        path = root / f"benchmarks/results/{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        seconds = float(random.gamma(2, 4))
+        path.write_text(
+            f"{BENCHMARK}{seconds:.4f}\t0:00:01\t{300 + seconds:.2f}\t1\t1\t1\t0\t0\t90\t2\n"
+        )
+
+
+if __name__ == "__main__":
+    import sys
+
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(make(folder)))

@@ -1,0 +1,201 @@
+"""Study tables: what is averaged, paired, left null, and concluded."""
+
+from types import SimpleNamespace
+
+import fake_artifacts
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from histopair import metrics, studies, tables
+from histopair.errors import InputError
+from histopair.report import study_page
+
+CLASSES = ["a", "b"]
+
+
+def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
+    """A run whose test sample i is right where `right[i]`."""
+    right = np.asarray(right, bool)
+    ids = ids or [f"s{i}" for i in range(len(right))]
+    labels = [[CLASSES[i % 2]] for i in range(len(right))]
+    truth = metrics.truth_matrix(labels, CLASSES)
+    scores = np.where(right[:, None], truth, ~truth).astype("float32")
+    scores += 0.001 * (seed + 1)  # seeds differ in scores even where they decide alike
+    folder = root / dataset / method / str(seed)
+    table = pa.table(
+        {
+            "sample_id": ids,
+            "split": ["test"] * len(ids),
+            "labels": labels,
+            "scores": tables.vectors(scores),
+        }
+    )
+    tables.write(folder / "p.parquet", table, {"task": "single", "classes": CLASSES})
+    metrics.score(folder / "p.parquet", folder / "m.json", {})
+    labelled = pd.DataFrame({"sample_id": ids, "group": groups or ids})
+    tables.write(root / f"{dataset}.parquet", labelled, {})
+    key = {"dataset": dataset, "encoder": "e", "method": method, "seed": seed}
+    return key | {"predictions": folder / "p.parquet", "metrics": folder / "m.json"}
+
+
+def tabulate(root, runs, **study):
+    labels = {run["dataset"]: root / f"{run['dataset']}.parquet" for run in runs}
+    return studies.tabulate(runs, labels, "s", {"metric": "accuracy"} | study)
+
+
+def rows_of(table, metric="accuracy"):
+    return table[table["metric"] == metric].set_index("method")
+
+
+def test_mean_and_std_over_seeds_by_hand(tmp_path):
+    runs = [
+        write_run(tmp_path, "m", 0, [1, 1, 1, 1]),
+        write_run(tmp_path, "m", 1, [1, 1, 1, 0]),
+        write_run(tmp_path, "m", 2, [1, 1, 0, 0]),
+    ]
+    row = rows_of(tabulate(tmp_path, runs)[0]).loc["m"]
+    assert row["mean"] == pytest.approx(0.75)
+    assert row["std"] == pytest.approx(0.25)
+    assert (row["n_seeds"], row["n_test"], row["n_groups"]) == (3, 4, 4)
+    assert row["values"] == "1.000000;0.750000;0.500000"
+
+
+def test_one_seed_has_no_std(tmp_path):
+    row = rows_of(tabulate(tmp_path, [write_run(tmp_path, "m", 0, [1, 0, 1, 1])])[0]).loc["m"]
+    assert row["std"] is None and row["n_seeds"] == 1
+    assert row["low"] < 0.75 < row["high"]
+
+
+def test_seeds_that_predict_alike_count_once(tmp_path):
+    first = write_run(tmp_path, "zero-shot", 0, [1, 0, 1, 1])
+    again = first | {"seed": 1}
+    row = rows_of(tabulate(tmp_path, [first, again])[0]).loc["zero-shot"]
+    assert row["n_seeds"] == 1 and row["std"] is None
+
+
+def test_one_group_has_no_interval(tmp_path):
+    runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1], groups=["p"] * 4) for name in ("m", "n")]
+    table, order = tabulate(tmp_path, runs, reference="m", order=["m", "n"])
+    assert rows_of(table)[["low", "high", "difference_low"]].isna().all().all()
+    assert order.iloc[0]["verdict"] == "not resolved"
+
+
+def test_differences_are_paired_on_the_same_resamples(tmp_path):
+    noisy = np.tile([1, 0], 30)
+    better = noisy.copy()
+    better[1::4] = 1  # right wherever the reference is, and on a quarter more
+    runs = [write_run(tmp_path, "base", 0, noisy), write_run(tmp_path, "better", 0, better)]
+    row = rows_of(tabulate(tmp_path, runs, reference="base")[0]).loc["better"]
+    assert row["difference"] == pytest.approx(0.25)
+    assert 0 < row["difference_low"] < 0.25 < row["difference_high"]
+    assert row["difference_high"] - row["difference_low"] < row["high"] - row["low"] + 1e-9
+    base = rows_of(tabulate(tmp_path, runs, reference="base")[0]).loc["base"]
+    assert np.isnan(base["difference"]) and np.isnan(base["difference_low"])
+
+
+def order_of(tmp_path, lower, upper, **study):
+    runs = [write_run(tmp_path, "low", 0, lower), write_run(tmp_path, "up", 0, upper)]
+    return tabulate(tmp_path, runs, order=["low", "up"], **study)[1].iloc[0]
+
+
+def test_order_verdicts_follow_the_paired_interval(tmp_path):
+    poor, good = np.tile([1, 0, 0, 0], 15), np.tile([1, 1, 1, 0], 15)
+    assert order_of(tmp_path, poor, good)["verdict"] == "supported"
+    assert order_of(tmp_path, good, poor)["verdict"] == "contradicted"
+    assert order_of(tmp_path, good, np.roll(good, 1))["verdict"] == "not resolved"
+
+
+def test_equal_methods_do_not_support_an_order(tmp_path):
+    step = order_of(tmp_path, [1, 0, 1, 1], [1, 0, 1, 1])
+    assert (step["verdict"], step["difference"], step["seeds_agreeing"]) == ("not resolved", 0, 0)
+
+
+def test_where_lower_is_better_the_order_turns_round():
+    assert studies.verdict(0.1, 0.2) == "supported"
+    cell = {
+        "methods": {
+            "bad": {"hamming": (np.array([0.3]), np.full(100, 0.3))},
+            "good": {"hamming": (np.array([0.1]), np.full(100, 0.1))},
+        },
+        "n_groups": 5,
+    }
+    step = studies._step(cell, "bad", "good", "hamming")
+    assert step["difference"] == pytest.approx(-0.2)
+    assert (step["verdict"], step["seeds_agreeing"]) == ("supported", 1)
+
+
+def test_a_whole_order_is_as_good_as_its_weakest_step():
+    assert studies.overall(["supported", "supported"]) == "supported"
+    assert studies.overall(["supported", "not resolved"]) == "not resolved"
+    assert studies.overall(["not resolved", "contradicted"]) == "contradicted"
+
+
+def test_methods_a_dataset_lacks_are_left_out_of_its_order(tmp_path):
+    runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1]) for name in ("random", "retrieved")]
+    order = tabulate(tmp_path, runs, order=["random", "retrieved", "oracle"])[1]
+    assert list(zip(order["lower"], order["upper"], strict=True)) == [("random", "retrieved")]
+
+
+def test_runs_on_other_samples_are_refused(tmp_path):
+    other = write_run(tmp_path, "n", 0, [1, 0, 1, 1], ids=["s0", "s1", "s2", "other"])
+    runs = [write_run(tmp_path, "m", 0, [1, 0, 1, 1]), other]
+    with pytest.raises(InputError, match="test samples or labels differ"):
+        tabulate(tmp_path, runs)
+
+
+def test_sample_order_within_a_file_does_not_matter(tmp_path):
+    a = write_run(tmp_path, "m", 0, [1, 1, 0, 0], ids=["s0", "s1", "s2", "s3"])
+    b = write_run(tmp_path, "n", 0, [0, 0, 1, 1], ids=["s2", "s3", "s0", "s1"])
+    assert rows_of(tabulate(tmp_path, [a, b], reference="m")[0]).loc["n", "difference"] == 0
+
+
+def test_a_metric_of_the_other_task_is_named(tmp_path):
+    run = write_run(tmp_path, "m", 0, [1, 0, 1, 1])
+    with pytest.raises(InputError, match="hamming"):
+        tabulate(tmp_path, [run], metric="hamming")
+
+
+def outputs(root):
+    names = {"csv": "s.csv", "order": "s.order.csv", "svg": "s.svg", "html": "s.html"}
+    return SimpleNamespace(**{name: root / file for name, file in names.items()})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("world")
+    return root, fake_artifacts.make(root, tiles_per_class=12)
+
+
+def write(world, name, folder):
+    root, config = world
+    study = config["studies"][name] | {"synthetic": config["studies"][name]["datasets"]}
+    labels = {d: root / f"results/labels/{d}.parquet" for d in study["datasets"]}
+    study_page.write_study(fake_artifacts.runs(root, study), labels, name, study, outputs(folder))
+    return outputs(folder)
+
+
+def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
+    made = write(world, "clip-it", tmp_path)
+    assert pd.read_csv(made.csv)["synthetic"].all()
+    for page in (made.html, made.svg):
+        assert "phantom (synthetic)" in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["clip-it", "multi-label"])
+def test_writing_a_study_twice_gives_equal_bytes(world, tmp_path, name):
+    first, second = (write(world, name, tmp_path / part) for part in ("1", "2"))
+    for kind in ("csv", "order", "svg", "html"):
+        one, other = getattr(first, kind).read_bytes(), getattr(second, kind).read_bytes()
+        assert one == other and str(tmp_path).encode() not in one
+
+
+def test_the_table_has_one_row_per_dataset_encoder_method_and_metric(world, tmp_path):
+    table = pd.read_csv(write(world, "multi-label", tmp_path).csv)
+    assert list(table.columns) == studies.TABLE
+    assert len(table) == 2 * 1 * 2 * len(metrics.MULTI)
+    assert not table.duplicated(["dataset", "encoder", "method", "metric"]).any()
+    assert (table["low"] <= table["high"]).all()
+    single = table[table["method"] == "zero-shot"]
+    assert single["std"].isna().all() and (single["n_seeds"] == 1).all()

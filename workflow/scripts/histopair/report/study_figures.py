@@ -1,0 +1,62 @@
+"""The plot of a study: a dot and a 95% interval per method, the seeds as small marks."""
+
+import pandas as pd
+
+from histopair import metrics
+from histopair.report import figures
+
+COLUMNS = 3
+
+
+def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
+    """SVG of one metric of a study's table, one panel per dataset (and encoder, if several).
+
+    The reference method is marked with a hollow dot and a vertical line.
+    """
+    table = table[table["metric"] == metric]
+    methods = list(dict.fromkeys(table["method"]))
+    cells = list(table.groupby(["dataset", "encoder"], sort=False))
+    columns = min(COLUMNS, max(1, len(cells)))
+    rows = -(-max(1, len(cells)) // columns)
+    height = rows * (0.75 + 0.32 * len(methods)) + 0.45
+    figure, axes = figures.panels(rows, columns, 9.6, height, sharey=True)
+    flat = [panel for row in axes for panel in row]
+    for panel, ((dataset, encoder), cell) in zip(flat, cells, strict=False):
+        _panel(panel, cell.set_index("method"), methods, figures.colours(methods))
+        panel.set_title(f"{dataset} · {encoder}{_badge(cell)}")
+    for panel in flat[len(cells) :]:
+        panel.set_visible(False)
+    better = "lower is better" if metric in metrics.LOWER_IS_BETTER else "higher is better"
+    figure.supxlabel(f"{metrics.TITLES[metric]} on the test split ({better})", fontsize=9)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figures.svg(figure)
+
+
+def _badge(cell: pd.DataFrame) -> str:
+    return "  [synthetic]" if cell["synthetic"].any() else ""
+
+
+def _panel(panel, cell: pd.DataFrame, methods: list[str], colour: dict[str, str]) -> None:
+    figures.only_grid(panel, "x")
+    for place, method in enumerate(methods):
+        if method in cell.index:
+            _mark(panel, cell.loc[method], place, colour[method])
+    reference = cell["reference"].iloc[0]
+    if reference in cell.index:
+        panel.axvline(cell.loc[reference, "mean"], color=figures.CHANCE, lw=0.8, ls=(0, (4, 3)))
+    panel.set_yticks(range(len(methods)), methods)
+    panel.set_ylim(len(methods) - 0.4, -0.6)
+    panel.tick_params(axis="y", length=0, labelcolor=figures.INK)
+    panel.spines["left"].set_visible(False)
+    panel.locator_params(axis="x", nbins=5)
+
+
+def _mark(panel, row: pd.Series, place: int, colour: str) -> None:
+    if pd.notna(row["low"]):
+        panel.plot([row["low"], row["high"]], [place, place], color=colour, lw=2, alpha=0.55)
+    seeds = [float(value) for value in row["values"].split(";")]
+    if len(seeds) > 1:
+        panel.plot(seeds, [place + 0.24] * len(seeds), "|", color=colour, ms=5, mew=1.1)
+    hollow = row["method"] == row["reference"] if "method" in row else row.name == row["reference"]
+    face = "white" if hollow else colour
+    panel.plot(row["mean"], place, "o", color=colour, mfc=face, ms=6.5, mew=1.6)

@@ -1,0 +1,60 @@
+"""Jinja templates of the report, with everything from data escaped."""
+
+import math
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from histopair import metrics
+from histopair.report import figures
+
+HERE = Path(__file__).parent
+
+
+def render(template: str, **context) -> str:
+    """Render one template of this folder; undefined names raise instead of printing nothing."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "signed": signed, "percent": percent, "big": big}
+    environment.globals |= {
+        "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        "titles": metrics.TITLES,
+        "figure": figure,
+    }
+    return environment.get_template(template).render(**context)
+
+
+def figure(svg: str, name: str, label: str) -> Markup:
+    """An SVG of our own making as part of the page."""
+    return Markup(figures.inline(svg, name, str(Markup.escape(label))))
+
+
+def exists(value: object) -> bool:
+    """False for None and NaN."""
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A fixed number of digits, or a dash for a value that does not exist."""
+    return f"{value:.{digits}f}" if exists(value) else "–"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Like `number`, with a sign."""
+    return f"{value:+.{digits}f}".replace("-", "−") if exists(value) else "–"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return f"{100 * value:.{digits}f}%" if exists(value) else "–"
+
+
+def big(value: int | None) -> str:
+    """A count with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f") if exists(value) else "–"
