@@ -1,0 +1,106 @@
+# Data: from datasets and reports as published to clean labels and chunks of text.
+#
+# reads   what the readers of config `datasets` and `corpora` name as their inputs
+# writes  results/labels/{dataset}.parquet, .audit.parquet, .quarantine.parquet, .frequencies.parquet
+#         results/reports/{corpus}.parquet, .audit.parquet
+#
+# A dataset with `of` is a view: the same samples, another split; its images are not checked again.
+
+from histopair import readers
+
+NOT_CLEANING = {"description", "licence", "corpus", "truth"}
+VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
+SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
+
+
+def cleaning(entry):
+    """What of a config entry matters to cleaning, in one order."""
+    return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
+
+
+def published(entry):
+    """The files and folders that cleaning an entry reads."""
+    files = readers.find(entry["reader"]).inputs(entry)
+    return files + [entry[key] for key in ["labels_map"] if entry.get(key)]
+
+
+def names(which):
+    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
+    return "|".join(which) or "(?!)"
+
+
+rule clean_labels:
+    input:
+        lambda wildcards: published(config["datasets"][wildcards.dataset]),
+    output:
+        labels="results/labels/{dataset}.parquet",
+        audit="results/labels/{dataset}.audit.parquet",
+        quarantine="results/labels/{dataset}.quarantine.parquet",
+        frequencies="results/labels/{dataset}.frequencies.parquet",
+    log:
+        "logs/labels/{dataset}.txt",
+    wildcard_constraints:
+        dataset=names(SOURCES),
+    conda:
+        "../../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+    params:
+        entry=lambda wildcards: cleaning(config["datasets"][wildcards.dataset]),
+        code=lambda wildcards: code(
+            "clean_labels.py",
+            f"histopair.readers.{config['datasets'][wildcards.dataset]['reader']}",
+        ),
+    script:
+        "../scripts/clean_labels.py"
+
+
+rule split_view:
+    input:
+        labels=lambda wildcards: (
+            f"results/labels/{config['datasets'][wildcards.dataset]['of']}.parquet"
+        ),
+        frequencies=lambda wildcards: (
+            f"results/labels/{config['datasets'][wildcards.dataset]['of']}.frequencies.parquet"
+        ),
+    output:
+        labels="results/labels/{dataset}.parquet",
+        audit="results/labels/{dataset}.audit.parquet",
+        quarantine="results/labels/{dataset}.quarantine.parquet",
+        frequencies="results/labels/{dataset}.frequencies.parquet",
+    log:
+        "logs/labels/{dataset}.txt",
+    wildcard_constraints:
+        dataset=names(VIEWS),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        entry=lambda wildcards: cleaning(config["datasets"][wildcards.dataset]),
+        code=code("split_view.py"),
+    script:
+        "../scripts/split_view.py"
+
+
+rule clean_reports:
+    input:
+        lambda wildcards: published(config["corpora"][wildcards.corpus]),
+    output:
+        reports="results/reports/{corpus}.parquet",
+        audit="results/reports/{corpus}.audit.parquet",
+    log:
+        "logs/reports/{corpus}.txt",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        entry=lambda wildcards: cleaning(config["corpora"][wildcards.corpus]),
+        code=lambda wildcards: code(
+            "clean_reports.py",
+            f"histopair.readers.{config['corpora'][wildcards.corpus]['reader']}",
+        ),
+    script:
+        "../scripts/clean_reports.py"

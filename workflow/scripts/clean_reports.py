@@ -1,0 +1,8 @@
+"""Clean the reports of one corpus and cut them into chunks."""
+
+from histopair.jobs import job  # first: it limits threads before numpy loads
+
+with job(snakemake) as about:
+    from histopair.reports import clean
+
+    clean(snakemake.params.entry, snakemake.wildcards.corpus, *snakemake.output, about)

@@ -1,0 +1,63 @@
+"""The audit: what cleaning dropped, merged or renamed, and why; one row per reason or label."""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+SCHEMA = pa.schema(
+    [
+        ("step", pa.string()),
+        ("action", pa.string()),
+        ("subject", pa.string()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("reason", pa.string()),
+        ("count", pa.int64()),
+    ]
+)
+STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split")
+ACTIONS = ("dropped", "merged", "renamed", "quarantined", "warned", "kept")
+
+
+def row(
+    step: str,
+    action: str,
+    subject: object,
+    reason: str,
+    before: object = None,
+    after: object = None,
+    count: int = 1,
+) -> dict:
+    """One audit row; `subject` is a label or a file with rows, `count` the samples concerned."""
+    assert step in STEPS, step
+    assert action in ACTIONS, action
+    text = [None if value is None else str(value) for value in (before, after)]
+    return dict(
+        step=step,
+        action=action,
+        subject=str(subject),
+        before=text[0],
+        after=text[1],
+        reason=reason,
+        count=int(count),
+    )
+
+
+def table(rows: Iterable[dict]) -> pa.Table:
+    """The audit rows as a table of the artifact's schema, also where there are none."""
+    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def listed(values: Sequence, most: int = 5) -> str:
+    """The first values and how many more there are.
+
+    >>> listed([3, 7, 9], most=2)
+    '3, 7 and 1 more'
+    """
+    shown = ", ".join(str(value) for value in values[:most])
+    return shown if len(values) <= most else f"{shown} and {len(values) - most} more"
+
+
+def at(file: object, rows: Sequence[int]) -> str:
+    """A subject: the file and its first few rows."""
+    return f"{file}, row{'s' if len(rows) > 1 else ''} {listed(list(rows), 3)}"

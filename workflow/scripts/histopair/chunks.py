@@ -1,0 +1,29 @@
+"""Chunks of a text that a text tower reads whole, cut at the ends of sentences where possible."""
+
+import math
+import re
+
+SENTENCE_END = re.compile(r"(?<=[.;!?])\s+(?=[\"(]?[A-Z0-9])")
+
+
+def cut(text: str, most: int) -> list[str]:
+    """Chunks of at most `most` words, of about equal length; joined they are the text's words.
+
+    >>> cut("One two. Three four five. Six.", 4)
+    ['One two.', 'Three four five. Six.']
+    """
+    pieces = [
+        words[start : start + most]
+        for words in map(str.split, SENTENCE_END.split(text))
+        for start in range(0, len(words), most)
+    ]
+    total = sum(map(len, pieces))
+    if not total:
+        return []
+    target = math.ceil(total / math.ceil(total / most))
+    chunks = [[]]
+    for piece in pieces:
+        if chunks[-1] and (len(chunks[-1]) + len(piece) > most or len(chunks[-1]) >= target):
+            chunks.append([])
+        chunks[-1] = chunks[-1] + piece
+    return [" ".join(words) for words in chunks]

@@ -1,0 +1,215 @@
+"""Images from files and HDF5 arrays: always RGB, never outside their root, never a bomb."""
+
+import hashlib
+import os
+import struct
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from histopair import jobs
+from histopair.errors import InputError
+
+MAX_PIXELS = 100_000_000
+ARRAY_KEY = "x"
+FILES_PER_TASK = 16
+ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows: read slabs of them
+Image.MAX_IMAGE_PIXELS = None  # open_rgb() has its own limit, checked before pixels are decoded
+
+# What Pillow raises for damaged files, by format.
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError)
+DAMAGE += (OverflowError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
+
+_open = threading.local()
+
+
+class Unreadable(InputError):
+    """One image cannot be used; cleaning quarantines it with `reason` and goes on."""
+
+    def __init__(self, path: str, reason: str, remedy: str):
+        super().__init__(path, reason, remedy)
+        self.reason = reason
+
+
+def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Load one image as RGB.
+
+    `path` is relative to `root`: a file, or "file.h5#17" for row 17 of the file's array `x`.
+    Raises InputError where the path leaves the root, Unreadable (an InputError) where the image
+    is missing, damaged, truncated or above `max_pixels`.
+    """
+    file, index = locate(root, path)
+    if index is not None:
+        return Image.fromarray(_pixels(file, path, index))
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > max_pixels:
+                raise Unreadable(
+                    path,
+                    f"{image.width} x {image.height} pixels are above the limit of {max_pixels}",
+                    "Cut it into tiles, or raise `max_pixels`",
+                )
+            image.load()  # the first page, where there are several
+            return _rgb(image)
+    except FileNotFoundError as error:
+        raise Unreadable(path, "there is no such file", "Restore it or remove its row") from error
+    except DAMAGE as error:
+        raise Unreadable(path, f"unreadable ({_said(error)})", "Replace the file") from error
+
+
+def digest(root: str | Path, path: str) -> str:
+    """SHA-256 of the file's bytes; of the pixels' bytes for a row of an array."""
+    file, index = locate(root, path)
+    if index is not None:
+        return hashlib.sha256(_pixels(file, path, index).tobytes()).hexdigest()
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check(
+    root: str | Path, path: str, max_pixels: int = MAX_PIXELS
+) -> tuple[str | None, str | None]:
+    """Decode one image fully: (sha256, None) or (None, why it cannot be used)."""
+    try:
+        load(root, path, max_pixels)
+        return digest(root, path), None
+    except Unreadable as error:
+        return None, error.reason
+    except OSError as error:
+        return None, f"unreadable ({_said(error)})"
+
+
+def check_all(
+    root: str | Path, paths: Sequence[str], max_pixels: int = MAX_PIXELS, label: str = "images"
+) -> Iterator[tuple[str | None, str | None]]:
+    """`check` for many paths in their order, on the job's threads, with progress.
+
+    Holds a few batches at a time, however many paths there are. Rows of an array that follow
+    each other are read as one slab.
+    """
+    size = ROWS_PER_TASK if len(paths) and "#" in paths[0] else FILES_PER_TASK
+    batches = (paths[start : start + size] for start in range(0, len(paths), size))
+    threads = jobs.threads()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = deque(
+            pool.submit(_check_batch, root, batch, max_pixels)
+            for batch in islice(batches, 2 * threads)
+        )
+
+        def results():
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(
+                    pool.submit(_check_batch, root, batch, max_pixels)
+                    for batch in islice(batches, 1)
+                )
+
+        for result in jobs.progress(results(), len(paths), "images", label):
+            yield from result
+
+
+def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
+    """The file of a path, and the row for "file.h5#17"; InputError outside the root."""
+    name, mark, index = path.rpartition("#")
+    array = bool(mark) and name.endswith((".h5", ".hdf5")) and index.isdigit()
+    file = Path(root, name if array else path)
+    top = os.path.realpath(root)
+    real = os.path.realpath(file)
+    if os.path.commonpath([top, real]) != top:
+        raise InputError(
+            path,
+            f"the image lies outside its dataset's root {root}",
+            "Put it inside, or name a root that holds it",
+        )
+    return file, int(index) if array else None
+
+
+def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list:
+    results = []
+    for file, group in groupby(paths, lambda path: path.partition("#")[0] if "#" in path else None):
+        group = list(group)
+        results += _check_slab(root, group) if file else [check(root, p, max_pixels) for p in group]
+    return results
+
+
+def _check_slab(root, paths: list[str]) -> list:
+    """Check rows of one array with one read where they follow each other."""
+    places = [locate(root, path) for path in paths]
+    rows = [index for _, index in places]
+    if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
+        return [check(root, path) for path in paths]
+    try:
+        slab = _pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1))
+    except Unreadable as error:
+        return [check(root, path) for path in paths] if len(paths) > 1 else [(None, error.reason)]
+    return [(hashlib.sha256(pixels.tobytes()).hexdigest(), None) for pixels in slab]
+
+
+def _pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
+    """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice."""
+    try:
+        array = _array(file)
+        last = index.stop - 1 if isinstance(index, slice) else index
+        if last >= len(array):
+            raise IndexError(f"row {last} of {len(array)}")
+        pixels = array[index]
+        if pixels.dtype != np.uint8 or pixels.shape[-1] != 3:
+            raise ValueError(f"{pixels.dtype} of shape {pixels.shape}, not uint8 RGB")
+        return pixels
+    except FileNotFoundError as error:
+        raise Unreadable(path, "there is no such file", "Restore it") from error
+    except (*DAMAGE, RuntimeError) as error:
+        raise Unreadable(path, f"unreadable ({_said(error)})", "Replace the file") from error
+
+
+def _array(file: Path):
+    """The open array of an HDF5 file, kept per thread and process: handles survive no fork."""
+    import h5py
+
+    arrays = _open.__dict__.setdefault(os.getpid(), {})
+    key = str(file)
+    if key not in arrays:
+        while len(arrays) >= 8:
+            arrays.pop(next(iter(arrays))).file.close()
+        # 64 MiB of chunks: neighbouring rows share chunks, which must not be unpacked per row.
+        arrays[key] = h5py.File(file, "r", rdcc_nbytes=64 << 20, rdcc_nslots=10_007)[ARRAY_KEY]
+    return arrays[key]
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB of any mode: transparency over white (glass), deeper integers by their range."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image.copy()
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        glass = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(glass, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """Grey values as 0..255: integers are taken for 16-bit, floats for 0..1 unless above 1."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values) * (255 if np.nanmax(values, initial=0) <= 1 else 1)
+    else:
+        values = values / 257
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _said(error: Exception) -> str:
+    """The error in a few words, without the absolute path that Pillow and the system add."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text[:160]

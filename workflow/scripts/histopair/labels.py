@@ -1,0 +1,58 @@
+"""From a dataset as published to clean labels: read, check images, standardise, split, audit."""
+
+import pandas as pd
+
+from histopair import label_tables, partition, quarantine, readers, standardise
+from histopair.errors import InputError
+
+
+def clean(
+    entry: dict,
+    name: str,
+    labels: str,
+    audit_table: str,
+    quarantined: str,
+    frequencies: str,
+    about: dict,
+) -> None:
+    """Write the four tables of dataset `name` from its config `entry`.
+
+    Raises InputError for bad input that would make the result wrong: see the entry's reader,
+    `quarantine.check`, `standardise.apply` and `partition.split`.
+    """
+    frame, read = readers.find(entry["reader"]).read(entry)
+    info = dict(frame.attrs)
+    print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
+    raw = label_tables.counted(frame.labels)
+    frame, bad, set_aside = quarantine.check(frame, entry, name)
+    frame, standardised = standardise.apply(frame, entry, name, info["classes"])
+    _unique(frame, name)
+    official = sorted(set(frame.split.dropna()))
+    frame, odd = partition.split(frame, entry, name, info["task"])
+    classes = sorted(label_tables.counted(frame.labels))
+    about = about | {
+        "task": info["task"],
+        "classes": classes,
+        "class_names": label_tables.class_names(
+            classes, entry.get("class_names"), info["class_names"]
+        ),
+        "root": entry["root"],
+        "official": official,
+    }
+    rows = read + set_aside + standardised + odd
+    outputs = (labels, audit_table, quarantined, frequencies)
+    label_tables.write(frame, rows, bad, raw, outputs, about)
+
+
+def _unique(frame: pd.DataFrame, name: str) -> None:
+    """Raise InputError where one id stands for samples of different content."""
+    double = frame.sample_id.duplicated(keep=False)
+    if double.any():
+        pair = frame[frame.sample_id == frame.sample_id[double].iloc[0]].iloc[:2]
+        raise InputError(
+            name,
+            f"the id '{pair.sample_id.iloc[0]}' stands for different samples: "
+            f"{' and '.join(pair.path)}",
+            "Give each sample an id of its own",
+            " and ".join(pair.row.dropna().astype(int).astype(str)) or None,
+        )

@@ -1,0 +1,79 @@
+"""The organ of a report: as given, by the patient's TCGA cancer type, or by words of the text."""
+
+import re
+
+import pandas as pd
+
+from histopair import sheets
+
+# TCGA study abbreviations: gdc.cancer.gov/resources-tcga-users/tcga-code-tables
+BY_CANCER_TYPE = {
+    "ACC": "adrenal gland", "BLCA": "bladder", "BRCA": "breast", "CESC": "cervix",
+    "CHOL": "bile duct", "COAD": "colon", "DLBC": "lymph node", "ESCA": "esophagus",
+    "GBM": "brain", "HNSC": "head and neck", "KICH": "kidney", "KIRC": "kidney",
+    "KIRP": "kidney", "LAML": "bone marrow", "LGG": "brain", "LIHC": "liver", "LUAD": "lung",
+    "LUSC": "lung", "MESO": "pleura", "OV": "ovary", "PAAD": "pancreas", "PCPG": "adrenal gland",
+    "PRAD": "prostate", "READ": "rectum", "SARC": "soft tissue", "SKCM": "skin",
+    "STAD": "stomach", "TGCT": "testis", "THCA": "thyroid", "THYM": "thymus", "UCEC": "uterus",
+    "UCS": "uterus", "UVM": "eye",
+}  # fmt: skip
+
+SYNONYMS = {
+    "urinary bladder": "bladder", "uterine cervix": "cervix", "large intestine": "colon",
+    "oesophagus": "esophagus", "thyroid gland": "thyroid", "corpus uteri": "uterus",
+    "endometrium": "uterus", "central nervous system": "brain",
+}  # fmt: skip
+
+TERMS = {
+    "bladder": r"urinary bladder|bladder|urothelial|transurethral",
+    "brain": r"brain|glioblastoma|astrocytoma|oligodendroglioma|glioma",
+    "breast": r"breast|mastectomy|mammary|lumpectomy",
+    "cervix": r"cervix|cervical intraepithelial|exocervix|endocervi\w+",
+    "colon": r"colon|colonic|colorectal|colectomy|hemicolectomy|sigmoid|c[a]?ecum|mesocolic"
+    r"|large intestine|appendix|ileoc[a]?ecal",
+    "rectum": r"rectum|rectal|rectosigmoid|mesorect\w+",
+    "kidney": r"kidney|renal|nephrectomy",
+    "liver": r"liver|hepatic|hepatocellular|hepatectomy",
+    "lung": r"lung|lobectomy|bronch\w+|pulmonary",
+    "ovary": r"ovary|ovarian|oophorectomy",
+    "pancreas": r"pancrea\w+|whipple",
+    "prostate": r"prostat\w+|gleason",
+    "skin": r"skin|melanoma|epidermis",
+    "stomach": r"stomach|gastric|gastrectomy",
+    "thyroid": r"thyroid\w*",
+    "uterus": r"uterus|uterine|endometri\w+|myometri\w+",
+}
+PATTERNS = {organ: re.compile(rf"\b(?:{terms})\b", re.I) for organ, terms in TERMS.items()}
+UNKNOWN = "unknown"
+
+
+def assign(frame: pd.DataFrame, cancer_types: str | None) -> pd.Series:
+    """The organ of each report, lower case; "unknown" where nothing tells.
+
+    `frame` has group (patient), organ_given and text. The cancer type goes before the given organ,
+    and both before the text.
+    """
+    organ = frame.group.str.upper().map(_by_patient(cancer_types) if cancer_types else {})
+    organ = organ.fillna(frame.organ_given.map(standard, na_action="ignore"))
+    return organ.fillna(frame.text.fillna("").map(by_text)).astype(object)
+
+
+def standard(name: str) -> str:
+    """One spelling per organ."""
+    name = " ".join(name.casefold().split())
+    return SYNONYMS.get(name, name)
+
+
+def by_text(text: str) -> str:
+    """The organ whose terms occur most often, the alphabetically first of equals."""
+    counts = {organ: len(pattern.findall(text)) for organ, pattern in PATTERNS.items()}
+    best = max(counts, key=counts.get)
+    return best if counts[best] else UNKNOWN
+
+
+def _by_patient(path: str) -> dict[str, str]:
+    """Patient -> organ, from a csv of patient_id and cancer_type (unknown types left out)."""
+    table = sheets.read(path, ["patient_id", "cancer_type"], []).dropna()
+    table["organ"] = table.cancer_type.str.strip().str.upper().map(BY_CANCER_TYPE)
+    table = table.dropna().drop_duplicates("patient_id")
+    return dict(zip(table.patient_id.str.strip().str.upper(), table.organ, strict=True))

@@ -1,0 +1,34 @@
+"""Readers of dataset formats: one file each, found by the config's `reader:`.
+
+A reader of labelled images has two functions.
+
+`inputs(entry) -> list[str]`: the files and folders that reading depends on. Snakemake calls it
+while it builds its graph, so it does path arithmetic only.
+
+`read(entry) -> (frame, audit rows)`: one row per sample, in a stable order, with the columns
+    sample_id, image_id   unique name of the sample; name of its image (samples may share one)
+    path                  relative to the entry's root; "file.h5#17" for row 17 of an array
+    group                 patient, video or source tile that must not cross splits; null if unknown
+    split                 official split ("train", "val", "test"); null where there is none
+    labels                list of raw labels
+    caption               text of the sample, or null
+    row                   where the sample stands in its table, for messages; null without a table
+and in `frame.attrs`
+    task                  "single" (one label each) or "multi"
+    classes               the labels that the format fixes, or None
+    class_names           {label: text for prompts}, as far as the format says
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from histopair.errors import InputError
+
+
+def find(name: str) -> ModuleType:
+    """The reader of that name; InputError, with the names there are, if there is none."""
+    found = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    if name not in found:
+        raise InputError("config", f"there is no reader '{name}'", f"Use {', '.join(found)}")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,120 @@
+"""Quilt-1M: image-caption pairs with up to three pathology labels each."""
+
+import ast
+import hashlib
+import os
+
+LOOKUP = "quilt_1M_lookup.csv"
+IMAGES = "images"
+REQUIRED = ["caption", "image_path", "corrected_text", "pathology"]
+
+
+def inputs(entry: dict) -> list[str]:
+    """The lookup table and the folder of images."""
+    return [os.path.join(entry["root"], LOOKUP), os.path.join(entry["root"], IMAGES)]
+
+
+def read(entry: dict):
+    """Read the rows that have a caption, an image path and a corrected text.
+
+    The caption is the column `caption` of the entry names ("corrected_text" by default); the group
+    is the video, the part of image_path before "_image_". Rows of the same image and caption
+    become one sample with all their labels. Raises InputError for a missing column and for a path
+    outside the folder of images.
+    """
+    from histopair import sheets
+
+    table = os.path.join(entry["root"], LOOKUP)
+    frame = sheets.read(table, REQUIRED, optional=[], any_case=False)
+    frame, rows = _complete(frame)
+    frame["path"] = _paths(frame, table)
+    frame, unparsed = _labelled(frame)
+    frame["caption"] = frame[entry.get("caption", "corrected_text")].str.strip()
+    frame, merged = _merged(frame)
+    frame["image_id"] = frame.path
+    frame["sample_id"] = [
+        f"{path}:{hashlib.sha256(caption.encode()).hexdigest()[:12]}"
+        for path, caption in zip(frame.path, frame.caption, strict=True)
+    ]
+    frame["group"] = _videos(frame.path)
+    frame["split"] = None
+    frame = frame.drop(columns=["image_path", "corrected_text", "pathology"])
+    frame.attrs = {"task": "multi", "classes": None, "class_names": {}}
+    return frame, rows + unparsed + merged
+
+
+def _complete(frame):
+    """Missing-data removal of the multi-label paper, one audit row per column."""
+    from histopair import audit
+
+    rows = []
+    for column in ("caption", "image_path", "corrected_text"):
+        missing = frame[column].isna() | (frame[column].str.strip() == "")
+        if missing.any():
+            where = audit.at(LOOKUP, frame.row[missing].tolist())
+            rows.append(audit.row("read", "dropped", where, f"no {column}", count=missing.sum()))
+        frame = frame[~missing]
+    return frame.reset_index(drop=True), rows
+
+
+def _paths(frame, table: str):
+    from histopair.paths import relative
+
+    return relative(frame.image_path, table, frame.row, below=IMAGES)
+
+
+def _labelled(frame):
+    """Parse the labels; equal texts are parsed once, rows that do not parse are dropped."""
+    from histopair import audit
+
+    texts = frame.pathology.fillna("[]")
+    parsed = {text: _parse(text) for text in texts.unique()}
+    frame["labels"] = [parsed[text] for text in texts]
+    bad = frame.labels.isna()
+    if not bad.any():
+        return frame, []
+    where = audit.at(LOOKUP, frame.row[bad].tolist())
+    reason = "pathology is not a list such as \"['Renal', 'Pulmonary']\""
+    before = texts[bad].iloc[0][:80]
+    rows = [audit.row("read", "dropped", where, reason, before, count=bad.sum())]
+    return frame[~bad].reset_index(drop=True), rows
+
+
+def _parse(text: str) -> list[str] | None:
+    """The items of a stringified list, stripped, without 'Unknown' and repeats; None if no list."""
+    try:
+        items = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    if not isinstance(items, list):
+        return None
+    stripped = [str(item).strip() for item in items if item is not None]
+    return list(dict.fromkeys(item for item in stripped if item and item.lower() != "unknown"))
+
+
+def _merged(frame):
+    """One row per image and caption, with the labels of all its rows in their order."""
+    from histopair import audit
+
+    repeated = frame.duplicated(["path", "caption"], keep=False)
+    if not repeated.any():
+        return frame, []
+    twins = frame[repeated]
+    united = twins.groupby(["path", "caption"], sort=False).labels.agg(
+        lambda lists: list(dict.fromkeys(label for labels in lists for label in labels))
+    )
+    first = twins.drop_duplicates(["path", "caption"]).copy()
+    first["labels"] = united.to_list()
+    extra = len(twins) - len(first)
+    where = audit.at(LOOKUP, twins.row[twins.duplicated(["path", "caption"])].tolist())
+    reason = "same image and caption as an earlier row; labels united"
+    rows = [audit.row("deduplicate", "merged", where, reason, len(twins), len(first), extra)]
+    import pandas as pd
+
+    return pd.concat([frame[~repeated], first]).sort_values("row").reset_index(drop=True), rows
+
+
+def _videos(paths):
+    """The video of each image: its file name before "_image_", or all of it."""
+    names = paths.str.rsplit("/", n=1).str[-1]
+    return names.str.split("_image_", n=1).str[0]

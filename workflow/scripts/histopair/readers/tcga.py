@@ -1,0 +1,93 @@
+"""Report tables: TCGA-Reports (patient_filename, text), and any csv of an id and a text.
+
+One corpus may join several tables, each with its own columns.
+"""
+
+COLUMNS = {"id": "patient_filename", "text": "text"}
+PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
+
+
+def inputs(entry: dict) -> list[str]:
+    """The tables, and the table of cancer types if there is one."""
+    types = entry.get("cancer_types")
+    return [table["table"] for table in _tables(entry)] + ([types] if types else [])
+
+
+def read(entry: dict):
+    """Read all tables: (frame of report_id, group, organ_given, text, file, row; audit rows).
+
+    The group (patient) is the part of the id before its first dot. Raises InputError for a missing
+    file or column and an id that stands for different texts.
+    """
+    import pandas as pd
+
+    from histopair import audit
+
+    frames = [_read_table(table) for table in _tables(entry)]
+    frame = pd.concat(frames, ignore_index=True)
+    rows = []
+    nameless = frame.report_id.isna()
+    if nameless.any():
+        where = audit.at(frame.file[nameless].iloc[0], frame.row[nameless].tolist())
+        rows.append(audit.row("read", "dropped", where, "no id", count=nameless.sum()))
+    frame, repeated = _distinct(frame[~nameless].reset_index(drop=True))
+    return frame, rows + repeated
+
+
+def _tables(entry: dict) -> list[dict]:
+    """One dict per table: its path, and its columns, by default those of the entry."""
+    shared = {key: entry[key] for key in PER_TABLE if key in entry}
+    listed = entry["tables"] if "tables" in entry else [entry["table"]]
+    named = [{"table": table} if isinstance(table, str) else table for table in listed]
+    return [shared | table for table in named]
+
+
+def _read_table(table: dict):
+    import os
+
+    from histopair import sheets
+
+    columns = {name: table[name] for name in ("id", "text", "group") if name in table}
+    if "organ_column" in table:
+        columns["organ"] = table["organ_column"]
+    required = ["text", *(name for name in ("group", "organ") if name in columns)]
+    if "id" not in columns:
+        columns["id"] = _id_column(table["table"])
+    frame = sheets.read(table["table"], ["id", *required], [], columns)
+    frame = frame.reindex(columns=["id", "text", "group", "organ", "row"])
+    frame["id"] = frame.id.str.strip()
+    frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
+    frame["organ"] = table.get("organ_is", frame.organ)
+    frame["file"] = os.path.basename(table["table"])
+    return frame.rename(columns={"id": "report_id", "organ": "organ_given"})
+
+
+def _id_column(path: str) -> str:
+    """`patient_filename` where the table has it, else `id`."""
+    from histopair import sheets
+
+    found = {name.casefold() for name in sheets.heading(path)}
+    return COLUMNS["id"] if COLUMNS["id"] in found or "id" not in found else "id"
+
+
+def _distinct(frame):
+    """Drop rows repeated exactly; one id with two texts is an error."""
+    from histopair import audit
+    from histopair.errors import InputError
+
+    repeats = frame.duplicated(["report_id", "text"])
+    kept = frame[~repeats].reset_index(drop=True)
+    double = kept.report_id.duplicated(keep=False)
+    if double.any():
+        pair = kept[kept.report_id == kept.report_id[double].iloc[0]].iloc[:2]
+        raise InputError(
+            " and ".join(pair.file.unique()),
+            f"the id '{pair.report_id.iloc[0]}' stands for two different texts",
+            "Give each report an id of its own",
+            " and ".join(map(str, pair.row)),
+        )
+    if not repeats.any():
+        return kept, []
+    where = audit.at(frame.file[repeats].iloc[0], frame.row[repeats].tolist())
+    reason = "exact repeat of an earlier row"
+    return kept, [audit.row("deduplicate", "dropped", where, reason, count=repeats.sum())]

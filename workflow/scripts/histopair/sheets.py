@@ -1,0 +1,108 @@
+"""CSV input as people have it: BOM, Windows line ends, semicolons or tabs, spaced headings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from histopair.errors import InputError
+
+FIRST_ROW = 2  # as a spreadsheet numbers them: the heading is row 1
+
+
+def read(
+    path: str | Path,
+    required: Sequence[str],
+    optional: Sequence[str] | None = None,
+    columns: dict[str, str] | None = None,
+    any_case: bool = True,
+) -> pd.DataFrame:
+    """Read a csv as text, empty cells as missing, with a column `row` for messages.
+
+    `columns` maps our names to the file's where they differ. Without `optional` all columns are
+    read. Raises InputError where the file is absent, empty, malformed or lacks a required column.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "there is no such file", "Correct the path in the config")
+    separator = _separator(path)
+    wanted = {(columns or {}).get(name, name): name for name in [*required, *(optional or [])]}
+    heading = _read(path, separator, nrows=0).columns
+    names = _matched(path, heading, wanted, any_case)
+    missing = [file for file, name in wanted.items() if name in required and name not in names]
+    if missing:
+        raise InputError(
+            path,
+            f"there is no column {listed_names(missing)}; the columns found are "
+            f"{listed_names(map(str.strip, heading))}",
+            "Rename a column, or name it under `columns` in the config",
+        )
+    chosen = list(names.values()) if optional is not None else None
+    frame = _read(path, separator, usecols=chosen)
+    frame = frame.rename(columns={file: name for name, file in names.items()})
+    if frame.empty:
+        raise InputError(path, "it has a heading but no rows", "Give it at least one row")
+    frame["row"] = range(FIRST_ROW, FIRST_ROW + len(frame))
+    return frame
+
+
+def heading(path: str | Path) -> list[str]:
+    """The names of a csv's columns, without outer spaces."""
+    if not Path(path).is_file():
+        raise InputError(path, "there is no such file", "Correct the path in the config")
+    return [name.strip() for name in _read(Path(path), _separator(Path(path)), nrows=0).columns]
+
+
+def listed_names(names) -> str:
+    """Names in a message, quoted, sorted as given."""
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _matched(path: Path, heading, wanted: dict[str, str], any_case: bool) -> dict[str, str]:
+    """Our column name -> the heading as written; case and outer spaces do not matter."""
+
+    def fold(name: str) -> str:
+        return name.strip().casefold() if any_case else name.strip()
+
+    names = {}
+    for file, name in wanted.items():
+        found = [column for column in heading if fold(column) == fold(file)]
+        exact = [column for column in found if column.strip() == file]
+        if len(found) > 1 and len(exact) != 1:
+            raise InputError(
+                path, f"the columns {listed_names(found)} are hard to tell apart", "Rename one"
+            )
+        if found:
+            names[name] = (exact or found)[0]
+    return names
+
+
+def _separator(path: Path) -> str:
+    """The separator of the heading line: a comma unless it has none and has tabs or semicolons."""
+    with open(path, "rb") as file:
+        heading = file.readline(1_000_000)
+    if not heading.strip():
+        raise InputError(path, "the file is empty", "Give it a heading and at least one row")
+    return next((mark for mark in (",", "\t", ";") if mark.encode() in heading), ",")
+
+
+def _read(path: Path, separator: str, **options) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=True,
+            **options,
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(
+            path, f"it is not UTF-8 text ({error.reason} at byte {error.start})", "Save it as UTF-8"
+        ) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(
+            path, f"it is not a csv table ({str(error).strip()})", "Mend the named line"
+        ) from error

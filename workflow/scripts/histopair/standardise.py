@@ -1,0 +1,135 @@
+"""Labels by their standard names: a mapping file merges synonyms and drops what is no class."""
+
+from collections import Counter
+from itertools import chain
+
+import pandas as pd
+
+from histopair import audit, sheets
+from histopair.errors import InputError
+
+
+def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
+    """Map, unite, check and thin out labels: (frame, audit rows).
+
+    `labels_map` is a csv of label, standard (empty: drop the label), reason. Only `classes` (the
+    config's, else those `fixed` by the format) may follow from it. Labels of fewer than
+    `min_count` samples are dropped, then samples without a label.
+    Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
+    """
+    mapping, reasons = _mapping(entry.get("labels_map"))
+    before = Counter(chain.from_iterable(frame.labels))
+    rows = [
+        _mapped(label, mapping[label], reasons[label], before)
+        for label in sorted(before)
+        if mapping.get(label, label) != label
+    ]
+    frame = frame.assign(labels=_translated(frame.labels, mapping))
+    _known(frame, entry.get("classes") or fixed, name)
+    rare = _rare(frame, entry.get("min_count", 0))
+    rows += [
+        audit.row("standardise", "dropped", label, "rarer than min_count", label, None, count)
+        for label, count in sorted(rare.items())
+    ]
+    frame = frame.assign(labels=_translated(frame.labels, dict.fromkeys(rare)))
+    empty = frame.labels.map(len) == 0
+    if empty.any():
+        subject = _where(frame[empty])
+        rows.append(
+            audit.row("standardise", "dropped", subject, "no label is left", count=empty.sum())
+        )
+    if empty.all():
+        raise InputError(name, "no sample with a label is left", "Check `labels_map`, `min_count`")
+    return frame[~empty].reset_index(drop=True), rows
+
+
+def _mapping(path: str | None) -> tuple[dict, dict]:
+    """Label -> standard (None: dropped), and label -> reason."""
+    if path is None:
+        return {}, {}
+    table = sheets.read(path, ["label", "standard"], ["reason"]).reindex(
+        columns=["label", "standard", "reason", "row"]
+    )
+    table["label"] = table.label.str.strip()
+    table["standard"] = table.standard.str.strip()
+    table = table.dropna(subset="label").drop_duplicates(["label", "standard"])
+    double = table.label.duplicated(keep=False)
+    if double.any():
+        first = table[table.label == table.label[double].iloc[0]]
+        raise InputError(
+            path,
+            f"the label '{first.label.iloc[0]}' has several standards: "
+            f"{sheets.listed_names(first.standard)}",
+            "Keep one",
+            " and ".join(map(str, first.row)),
+        )
+    table = table.astype(object).where(table.notna(), None).set_index("label")
+    chained = sorted(set(table.standard.dropna()) & set(table.index[table.index != table.standard]))
+    if chained:
+        raise InputError(
+            path, f"'{chained[0]}' is both a standard and mapped to another", "Map it to itself"
+        )
+    return table.standard.to_dict(), table.reason.to_dict()
+
+
+def _mapped(label: str, standard: str | None, reason: str | None, counts: Counter) -> dict:
+    """One audit row for a label that the mapping changes."""
+    if standard is None:
+        action, default = "dropped", "no class by the mapping"
+    elif counts[standard]:
+        action, default = "merged", "synonym by the mapping"
+    else:
+        action, default = "renamed", "renamed by the mapping"
+    return audit.row(
+        "standardise", action, label, reason or default, label, standard, counts[label]
+    )
+
+
+def _translated(labels: pd.Series, mapping: dict) -> list[list[str]]:
+    """Labels by the mapping, without repeats and dropped ones; equal lists are mapped once."""
+    if not mapping:
+        return labels.tolist()
+
+    def translate(names: tuple) -> list[str]:
+        standard = (mapping.get(name, name) for name in names)
+        return list(dict.fromkeys(name for name in standard if name))
+
+    known = {names: translate(names) for names in set(map(tuple, labels))}
+    return [known[tuple(names)] for names in labels]
+
+
+def _known(frame: pd.DataFrame, classes: list[str] | None, name: str) -> None:
+    if classes is None:
+        return
+    unknown = Counter(chain.from_iterable(frame.labels))
+    for label in classes:
+        unknown.pop(label, None)
+    if unknown:
+        first = frame[[label in unknown for label in map(_first, frame.labels)]]
+        shown = ", ".join(f"'{label}' ({count})" for label, count in sorted(unknown.items())[:10])
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        raise InputError(
+            name,
+            f"unknown label {shown}{more}; the classes are {sheets.listed_names(classes)}",
+            "Map it in `labels_map`, or correct `classes`",
+            None if first.empty or pd.isna(first.row.iloc[0]) else int(first.row.iloc[0]),
+        )
+
+
+def _first(labels: list[str]) -> str | None:
+    return labels[0] if labels else None
+
+
+def _rare(frame: pd.DataFrame, least: int) -> dict[str, int]:
+    counts = Counter(chain.from_iterable(frame.labels))
+    return {label: count for label, count in counts.items() if count < least}
+
+
+def _where(frame: pd.DataFrame) -> str:
+    """Rows of a table, or paths where there is no table."""
+    rows = frame.row.dropna()
+    return (
+        f"rows {audit.listed(rows.tolist(), 3)}"
+        if len(rows)
+        else audit.listed(frame.path.tolist(), 3)
+    )
