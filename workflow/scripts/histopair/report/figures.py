@@ -43,6 +43,7 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
 }
+matplotlib.rcParams.update(STYLE)
 
 
 def colours(names: list[str]) -> dict[str, str]:
@@ -52,17 +53,15 @@ def colours(names: list[str]) -> dict[str, str]:
 
 def panels(rows: int, columns: int, width: float, height: float, **shared) -> tuple[Figure, list]:
     """A styled figure of `rows` x `columns` panels, in inches, and its axes as a list of rows."""
-    with matplotlib.rc_context(STYLE):
-        return pyplot.subplots(
-            rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **shared
-        )
+    return pyplot.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **shared
+    )
 
 
 def svg(figure: Figure) -> str:
     """The figure as SVG text without dates, in the reader's own system font; closes the figure."""
     text = StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
     return re.sub(r"'DejaVu Sans'[^;\"]*", FONTS, text.getvalue())
 
