@@ -8,17 +8,17 @@ import re
 import unicodedata
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]+")
+HEX = "[0-9A-FGIOQSZ]"  # with the letters that scanning takes for digits
 UUID = re.compile(
-    r"UUID\s*[:;.]?\s*(?=[0-9A-Z]*\d)[0-9A-Z]{6,8}\b"
-    r"(?:\s?-\s?(?=[0-9A-Z]*\d)[0-9A-Z]{3,4}\b){0,3}"
-    r"(?:\s?-\s?(?=[0-9A-Z]*\d)[0-9A-F]{4,12}(?=\b|TCGA))?",
+    rf"UUID\s*[:;.]?\s*(?=[0-9A-Z]*\d)[0-9A-Z]{{6,8}}\b"
+    rf"(?:\s?-\s?{HEX}{{3,4}}\b){{0,3}}(?:\s?-\s?{HEX}{{9,12}}(?=\b|TCGA))?",
     re.I,
 )
 TCGA_CODE = re.compile(
-    r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?:-[0-9A-Z]{2,3}(?:-[A-Z]{2})?)?(?:\s?Redacted)?", re.I
+    r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?:-[0-9A-Z]{2,3}(?:-[A-Z]{2})?)?(?=\b|Redacted)", re.I
 )
 REDACTED = re.compile(
-    r"[\[(<{]\s*(?:redacted|removed|deleted|name|date|xx+)\s*[\])>}]|\b[xX]{3,}\b|\*{3,}", re.I
+    r"[\[(<{]\s*(?:redacted|removed|deleted|name|date|xx+)\s*[\])>}]|\bredact(?:ed)?\b|\bx{3,}\b|\*{3,}", re.I
 )
 RULED = re.compile(r"([-_=~#.\u2022\u2013\u2014])(?:\s?\1){4,}")
 # A barcode read as letters: long runs of strokes, also glued to a word. Lower case needs more:

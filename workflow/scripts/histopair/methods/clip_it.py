@@ -13,6 +13,16 @@ from torch.nn.functional import normalize
 from histopair import embed, heads, lora, losses, pairing
 
 NEEDS = ("images", "pairs", "reports")
+PARAMETERS = {
+    "pairing": "retrieved",
+    "retriever": "",
+    "corpus": "",
+    "rank": 1,
+    "distillation_weight": 1.0,
+    "lora": {"rank": 16, "alpha": 8, "targets": "all"},
+    "text_lora": {"rank": 16, "alpha": 8, "targets": "all"},
+    "text_epochs": 5,
+}
 
 
 class TextClassifier(nn.Module):

@@ -5,6 +5,7 @@ import torch
 from histopair import heads
 
 NEEDS = ("image_embeddings", "caption_embeddings")
+PARAMETERS = {"layers": 4}
 
 
 def build(run):

@@ -3,6 +3,7 @@
 from torch import nn
 
 NEEDS = ("image_embeddings",)
+PARAMETERS = {}
 
 
 def build(run):

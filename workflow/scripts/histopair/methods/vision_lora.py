@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from histopair import lora
 
 NEEDS = ("images",)
+PARAMETERS = {"lora": {"rank": 16, "alpha": 8, "targets": "all"}}
 
 
 class AdaptedClassifier(nn.Module):

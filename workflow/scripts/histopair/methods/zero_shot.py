@@ -7,6 +7,8 @@ from torch import nn
 from histopair import tables
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
+PARAMETERS = {}
+SEEDS = 1  # nothing is left to chance
 
 TEMPERATURE = 100.0  # CLIP's learnt scale at its upper bound; it changes no ranking of classes
 

@@ -1,0 +1,26 @@
+# histopair: images and text in, a report page out. Each rule file opens with what it reads and writes.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/phantom.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/pair.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/study.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",

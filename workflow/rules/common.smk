@@ -1,0 +1,68 @@
+# What the rule files share: the checked config, the code fingerprint, and who reads what.
+
+import sys
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+
+from histopair import configuration
+from histopair.errors import InputError
+from histopair.fingerprint import fingerprint
+from snakemake.exceptions import WorkflowError
+
+try:
+    config = configuration.load(config)
+except InputError as mistake:
+    raise WorkflowError(str(mistake)) from None
+
+
+wildcard_constraints:
+    dataset="|".join(config["datasets"]),
+    corpus="|".join(config["corpora"]) or "none",
+    encoder="|".join([*config["encoders"], "oracle"]),
+    method="|".join(config["methods"]),
+    study="|".join(config["studies"]),
+    seed=r"\d+",
+
+
+def code(script, *modules):
+    """Fingerprint of a rule's code: its script, and modules that the script finds by name."""
+    return fingerprint(script, *modules)
+
+
+def runs_of(study):
+    """dataset, encoder, method and seed of each run of a study."""
+    return configuration.runs(config, study)
+
+
+def pairs_of():
+    """encoder, dataset and corpus of each pairing that a study uses."""
+    return configuration.pairings(config)
+
+
+def base(dataset):
+    """The dataset itself, or the one that it is a view of: embeddings and pairs are made of that."""
+    return configuration.base(config, dataset)
+
+
+def dataset_entry(dataset):
+    return config["datasets"][base(dataset)]
+
+
+def encoder_params(encoder):
+    """What decides the output of an encoder: not its licence, nor how it is described."""
+    entry = config["encoders"][encoder]
+    left_out = {"licence", "description", "train", "templates"}
+    return {"name": encoder, **{key: entry[key] for key in sorted(set(entry) - left_out)}}
+
+
+def encoder_files(encoder):
+    """Files of an encoder that lie on disk: made by this workflow, or given by path."""
+    entry = config["encoders"][encoder]
+    if "train" in entry:
+        return [f"results/encoders/{encoder}"]
+    given = [entry["model"].removeprefix("local-dir:"), entry.get("weights", "")]
+    return [path for path in given if path and Path(path).exists()]
+
+
+def encoder_code(encoder):
+    return f"histopair.encoders.{config['encoders'][encoder]['library']}"

@@ -1,0 +1,145 @@
+# Encoders and their cached embeddings.
+# Reads labels, reports and images; writes results/encoders/{encoder}/ for encoders that are trained
+# here, and results/embeddings/{encoder}/*.parquet. Finished shards wait in results/.resume/.
+
+
+def train_of(encoder):
+    return config["encoders"][encoder]["train"]
+
+
+rule train_encoder:
+    input:
+        labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",
+        files=lambda w: configuration.dataset_files(config, train_of(w.encoder)["dataset"]),
+        reports=lambda w: expand("results/reports/{corpus}.parquet", corpus=train_of(w.encoder).get("corpora", [])),
+        towers=lambda w: [
+            file for tower in train_of(w.encoder).get("towers", {}).values() for file in encoder_files(tower)
+        ],
+    output:
+        directory("results/encoders/{encoder}"),
+    params:
+        train=lambda w: train_of(w.encoder),
+        root=lambda w: dataset_entry(train_of(w.encoder)["dataset"])["root"],
+        towers=lambda w: {
+            kind: encoder_params(tower) for kind, tower in train_of(w.encoder).get("towers", {}).items()
+        },
+        code=lambda w: code(
+            "train_encoder.py",
+            f"histopair.pretrain.{train_of(w.encoder)['kind']}",
+            *[encoder_code(tower) for tower in train_of(w.encoder).get("towers", {}).values()],
+        ),
+    log:
+        "logs/encoders/{encoder}.txt",
+    benchmark:
+        "results/benchmarks/train_encoder/{encoder}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/train_encoder.py"
+
+
+rule embed_images:
+    input:
+        labels="results/labels/{dataset}.parquet",
+        files=lambda w: configuration.dataset_files(config, w.dataset),
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        "results/embeddings/{encoder}/{dataset}.images.parquet",
+    params:
+        root=lambda w: dataset_entry(w.dataset)["root"],
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_images.py", encoder_code(w.encoder)),
+    log:
+        "logs/embeddings/{encoder}/{dataset}.images.txt",
+    benchmark:
+        "results/benchmarks/embed_images/{encoder}/{dataset}.tsv"
+    threads: 2
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="8h",
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/embed_images.py"
+
+
+rule embed_captions:
+    input:
+        labels="results/labels/{dataset}.parquet",
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        "results/embeddings/{encoder}/{dataset}.captions.parquet",
+    params:
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_captions.py", encoder_code(w.encoder)),
+    log:
+        "logs/embeddings/{encoder}/{dataset}.captions.txt",
+    benchmark:
+        "results/benchmarks/embed_captions/{encoder}/{dataset}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/embed_captions.py"
+
+
+rule embed_prompts:
+    input:
+        labels="results/labels/{dataset}.parquet",
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        "results/embeddings/{encoder}/{dataset}.prompts.parquet",
+    params:
+        encoder=lambda w: encoder_params(w.encoder),
+        templates=lambda w: config["encoders"][w.encoder]["templates"],
+        embedding=config["embedding"],
+        code=lambda w: code("embed_prompts.py", encoder_code(w.encoder)),
+    log:
+        "logs/embeddings/{encoder}/{dataset}.prompts.txt",
+    benchmark:
+        "results/benchmarks/embed_prompts/{encoder}/{dataset}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/embed_prompts.py"
+
+
+rule embed_texts:
+    input:
+        reports="results/reports/{corpus}.parquet",
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        "results/embeddings/{encoder}/{corpus}.texts.parquet",
+    params:
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_texts.py", encoder_code(w.encoder)),
+    log:
+        "logs/embeddings/{encoder}/{corpus}.texts.txt",
+    benchmark:
+        "results/benchmarks/embed_texts/{encoder}/{corpus}.tsv"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/embed_texts.py"

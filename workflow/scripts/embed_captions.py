@@ -1,0 +1,15 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair import embed
+
+    embed.embed_texts(
+        snakemake.input.labels,
+        ["sample_id"],
+        "caption",
+        snakemake.params.encoder,
+        snakemake.params.embedding,
+        f"results/.resume/{snakemake.output[0]}",
+        snakemake.output[0],
+        about,
+    )

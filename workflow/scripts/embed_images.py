@@ -1,0 +1,14 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair import embed
+
+    embed.embed_images(
+        snakemake.input.labels,
+        snakemake.params.root,
+        snakemake.params.encoder,
+        snakemake.params.embedding,
+        f"results/.resume/{snakemake.output[0]}",
+        snakemake.output[0],
+        about,
+    )

@@ -1,0 +1,15 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair import embed, prompts
+
+    embed.embed_texts(
+        prompts.of_classes(snakemake.input.labels, snakemake.params.templates),
+        ["label", "template"],
+        "prompt",
+        snakemake.params.encoder,
+        snakemake.params.embedding,
+        f"results/.resume/{snakemake.output[0]}",
+        snakemake.output[0],
+        about,
+    )

@@ -1,0 +1,15 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair import embed
+
+    embed.embed_texts(
+        snakemake.input.reports,
+        ["report_id", "chunk"],
+        "text",
+        snakemake.params.encoder,
+        snakemake.params.embedding,
+        f"results/.resume/{snakemake.output[0]}",
+        snakemake.output[0],
+        about,
+    )

@@ -1,0 +1,306 @@
+"""The config, checked before anything runs: schema, defaults, cross references.
+
+Every mistake is one line that names the key, the value and what is allowed.
+"""
+
+import copy
+import importlib
+from pathlib import Path
+
+import jsonschema
+import jsonschema.protocols
+import yaml
+
+from histopair.errors import InputError
+from histopair.fingerprint import constant
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+PAIRINGS = ("retrieved", "random", "oracle")
+
+
+def load(config: dict) -> dict:
+    """The config with `like:` resolved and every default filled in.
+
+    Raises InputError with one line per mistake.
+    """
+    config = copy.deepcopy(config)
+    mistakes: list[str] = []
+    _resolve_likes(config, mistakes)
+    _fail_on(mistakes)
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    mistakes += _schema_mistakes(config, schema)
+    _fail_on(mistakes)
+    for method in config["methods"].values():
+        _fill_parameters(method)
+    for check in (_check_names, _check_datasets, _check_encoders, _check_methods, _check_studies):
+        check(config, mistakes)
+    _fail_on(mistakes)
+    return config
+
+
+def parameters(method: dict) -> dict:
+    """The defaults of what a method's recipe takes beyond the loop's settings."""
+    return constant(f"histopair.methods.{method['recipe']}", "PARAMETERS")
+
+
+def needs(kind: str, name: str) -> tuple[str, ...]:
+    """The artifacts that a recipe ("methods") or a kind of encoder ("pretrain") reads."""
+    return constant(f"histopair.{kind}.{name}", "NEEDS")
+
+
+def known(kind: str) -> list[str]:
+    """Names of the modules in one of the package's folders: readers, methods, pretrain ..."""
+    folder = Path(__file__).parent / kind
+    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
+
+
+def base(config: dict, dataset: str) -> str:
+    """The dataset whose samples `dataset` shows: itself, or the one that it is a view of."""
+    return config["datasets"][dataset].get("of", dataset)
+
+
+def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
+    """The corpus a method pairs a dataset with: its own choice, or else the dataset's."""
+    entry = config["datasets"][dataset]
+    own = config["datasets"][base(config, dataset)].get("corpus")
+    return method.get("corpus") or entry.get("corpus", own)
+
+
+def runs(config: dict, study: str) -> list[dict]:
+    """The runs of a study: dataset, encoder, method, seed. Methods without chance run once."""
+    entry = config["studies"][study]
+    return [
+        {"dataset": dataset, "encoder": encoder, "method": method, "seed": seed}
+        for dataset in entry["datasets"]
+        for encoder in entry["encoders"]
+        for method in entry["methods"]
+        for seed in _seeds(config["methods"][method], entry["seeds"])
+    ]
+
+
+def pairings(config: dict) -> list[dict]:
+    """The pairings that the studies use: encoder (or "oracle"), dataset, corpus."""
+    found = {}
+    for study in config["studies"]:
+        for run in runs(config, study):
+            method = config["methods"][run["method"]]
+            source = pairing_source(method)
+            if source:
+                dataset = base(config, run["dataset"])
+                corpus = corpus_of(config, run["dataset"], method)
+                found[source, dataset, corpus] = None
+    return [dict(zip(("encoder", "dataset", "corpus"), key, strict=True)) for key in found]
+
+
+def pairing_source(method: dict) -> str | None:
+    """Who pairs for a method: its retriever, "oracle", or nobody (random, or no text at all)."""
+    kind = method.get("pairing")
+    return {"retrieved": method.get("retriever"), "oracle": "oracle"}.get(kind)
+
+
+def dataset_files(config: dict, dataset: str) -> list[str]:
+    """The files and folders that a dataset's reader reads."""
+    entry = config["datasets"][base(config, dataset)]
+    reader = importlib.import_module(f"histopair.readers.{entry['reader']}")
+    return [str(path) for path in reader.inputs(entry)]
+
+
+def _seeds(method: dict, seeds: list[int]) -> list[int]:
+    try:
+        return seeds[: constant(f"histopair.methods.{method['recipe']}", "SEEDS")]
+    except KeyError:
+        return seeds
+
+
+def _resolve_likes(config: dict, mistakes: list[str]) -> None:
+    """A method with `like: other` takes over what `other` says and it does not."""
+    methods = config.get("methods") or {}
+
+    def resolved(name: str, seen: tuple[str, ...]) -> dict:
+        method = methods[name]
+        other = method.get("like") if isinstance(method, dict) else None
+        if other is None:
+            return method
+        if other not in methods or other in seen:
+            mistakes.append(_mistake(f"methods.{name}.like", other, sorted(set(methods) - {name})))
+            return method
+        merged = {**resolved(other, (*seen, name)), **method}
+        return {key: value for key, value in merged.items() if key != "like"}
+
+    config["methods"] = {name: resolved(name, (name,)) for name in methods}
+
+
+def _schema_mistakes(config: dict, schema: dict) -> list[str]:
+    errors = list(_filling(schema).iter_errors(config))
+    return sorted({_explain(error) for error in errors})
+
+
+def _filling(schema: dict) -> jsonschema.protocols.Validator:
+    """A validator that also writes the schema's defaults into what it validates."""
+    plain = jsonschema.Draft202012Validator
+    check = plain.VALIDATORS["properties"]
+
+    def properties(validator, known, instance, parent):
+        if isinstance(instance, dict):
+            for name, sub in known.items():
+                if "default" in sub:
+                    instance.setdefault(name, copy.deepcopy(sub["default"]))
+        yield from check(validator, known, instance, parent)
+
+    return jsonschema.validators.extend(plain, {"properties": properties})(schema)
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    key = ".".join(map(str, error.absolute_path)) or "the config"
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(allowed))
+        return f"{key}: unknown key {', '.join(map(repr, unknown))}; allowed are {allowed}"
+    if error.validator == "required":
+        return f"{key}: {error.message}"
+    if error.validator == "enum":
+        return _mistake(key, error.instance, error.validator_value)
+    if error.validator in ("anyOf", "oneOf"):
+        return f"{key}: {error.instance!r} fits none of what its description allows: " + (
+            error.schema.get("description", "see config/README.md")
+        )
+    hint = error.schema.get("description", "")
+    return f"{key}: {error.message}" + (f" ({hint})" if hint else "")
+
+
+def _fill_parameters(method: dict) -> None:
+    try:
+        defaults = parameters(method)
+    except (KeyError, FileNotFoundError):
+        return  # _check_methods words it
+    for key, value in defaults.items():
+        if isinstance(value, dict) and isinstance(method.get(key), dict):
+            method[key] = {**value, **method[key]}
+        method.setdefault(key, copy.deepcopy(value))
+
+
+def _check_names(config: dict, mistakes: list[str]) -> None:
+    if "oracle" in config["encoders"]:
+        mistakes.append("encoders.oracle: this name is kept for pairs made from the truth")
+
+
+def _check_datasets(config: dict, mistakes: list[str]) -> None:
+    whole = [name for name, entry in config["datasets"].items() if "of" not in entry]
+    for name, entry in config["datasets"].items():
+        key = f"datasets.{name}"
+        if "of" in entry:
+            _require(f"{key}.of", entry["of"], whole, mistakes)
+        else:
+            _require(f"{key}.reader", entry.get("reader"), known("readers"), mistakes)
+            if "root" not in entry:
+                mistakes.append(f"{key}: 'root' is a required property")
+        if "corpus" in entry:
+            _require(f"{key}.corpus", entry["corpus"], list(config["corpora"]), mistakes)
+
+
+def _check_encoders(config: dict, mistakes: list[str]) -> None:
+    for name, entry in config["encoders"].items():
+        key = f"encoders.{name}"
+        _require(f"{key}.library", entry["library"], known("encoders"), mistakes)
+        train = entry.get("train")
+        if not train:
+            continue
+        _require(f"{key}.train.kind", train["kind"], known("pretrain"), mistakes)
+        _require(f"{key}.train.dataset", train["dataset"], list(config["datasets"]), mistakes)
+        for corpus in train.get("corpora", []):
+            _require(f"{key}.train.corpora", corpus, list(config["corpora"]), mistakes)
+        for tower, other in train.get("towers", {}).items():
+            others = [encoder for encoder in config["encoders"] if encoder != name]
+            _require(f"{key}.train.towers.{tower}", other, others, mistakes)
+        expected = f"local-dir:results/encoders/{name}"
+        if entry["model"] != expected:
+            mistakes.append(_mistake(f"{key}.model", entry["model"], [expected]))
+
+
+def _check_methods(config: dict, mistakes: list[str]) -> None:
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    settings = set(schema["properties"]["methods"]["additionalProperties"]["properties"])
+    for name, method in config["methods"].items():
+        key = f"methods.{name}"
+        if not _require(f"{key}.recipe", method["recipe"], known("methods"), mistakes):
+            continue
+        defaults = parameters(method)
+        for parameter in sorted(set(method) - settings - set(defaults)):
+            allowed = sorted(settings | set(defaults))
+            mistakes.append(f"{key}: unknown key {parameter!r}; allowed are {allowed}")
+        for parameter, default in defaults.items():
+            _check_type(f"{key}.{parameter}", method[parameter], default, mistakes)
+        if "pairing" in method:
+            _require(f"{key}.pairing", method["pairing"], list(PAIRINGS), mistakes)
+            _require(f"{key}.retriever", method["retriever"], list(config["encoders"]), mistakes)
+            if method.get("corpus"):
+                _require(f"{key}.corpus", method["corpus"], list(config["corpora"]), mistakes)
+            if method["pairing"] == "retrieved" and method["rank"] > config["retrieval"]["k"]:
+                allowed = f"at most retrieval.k = {config['retrieval']['k']}"
+                mistakes.append(f"{key}.rank: {method['rank']} is not allowed; {allowed}")
+
+
+def _check_studies(config: dict, mistakes: list[str]) -> None:
+    for name, study in config["studies"].items():
+        key = f"studies.{name}"
+        good = True
+        for part in ("datasets", "encoders", "methods"):
+            for value in study[part]:
+                good &= _require(f"{key}.{part}", value, list(config[part]), mistakes)
+        if study.get("reference"):
+            _require(f"{key}.reference", study["reference"], study["methods"], mistakes)
+        for method in study.get("order", []):
+            _require(f"{key}.order", method, study["methods"], mistakes)
+        for dataset in study["datasets"] if good else ():
+            for method in study["methods"]:
+                _check_run(config, key, dataset, method, mistakes)
+
+
+def _check_run(config: dict, key: str, dataset: str, method: str, mistakes: list[str]) -> None:
+    entry = config["methods"][method]
+    if entry["recipe"] not in known("methods") or "pairing" not in entry:
+        return
+    corpus = corpus_of(config, dataset, entry)
+    if corpus is None:
+        mistakes.append(
+            f"{key}: method {method!r} needs reports, and dataset {dataset!r} names no `corpus`; "
+            f"allowed are {sorted(config['corpora'])}"
+        )
+    elif entry["pairing"] == "oracle":
+        truth = config["datasets"][base(config, dataset)].get("truth")
+        if not truth or not config["corpora"][corpus].get("truth"):
+            mistakes.append(
+                f"{key}: method {method!r} pairs by truth, and {dataset!r} or {corpus!r} has none; "
+                "it is for the phantom only"
+            )
+
+
+def _check_type(key: str, value: object, default: object, mistakes: list[str]) -> None:
+    """A parameter has the type of its default; numbers may be written as integers."""
+    if default is None or value is None:
+        return
+    kinds = (int, float) if isinstance(default, int | float) else type(default)
+    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+        wanted = type(default).__name__
+        mistakes.append(f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is")
+    elif isinstance(default, dict):
+        for name in sorted(set(value) - set(default)):
+            mistakes.append(f"{key}: unknown key {name!r}; allowed are {sorted(default)}")
+        for name in default:
+            _check_type(f"{key}.{name}", value.get(name, default[name]), default[name], mistakes)
+
+
+def _require(key: str, value: object, allowed: list[str], mistakes: list[str]) -> bool:
+    if value in allowed:
+        return True
+    mistakes.append(_mistake(key, value, allowed))
+    return False
+
+
+def _mistake(key: str, value: object, allowed: list) -> str:
+    return f"{key}: {value!r} is not allowed; allowed are {sorted(map(str, allowed))}"
+
+
+def _fail_on(mistakes: list[str]) -> None:
+    if mistakes:
+        raise InputError("config", "; ".join(mistakes), "config/README.md explains every key")

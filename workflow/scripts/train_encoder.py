@@ -1,0 +1,18 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair import devices, pretrain
+
+    params = snakemake.params
+    device = devices.start(params.train["seed"])
+    world = pretrain.World(
+        settings=params.train,
+        labels=snakemake.input.labels,
+        root=params.root,
+        reports=list(snakemake.input.reports),
+        towers=params.towers,
+        seed=params.train["seed"],
+        device=device,
+        image_cache_mb=snakemake.resources.mem_mb // 2,
+    )
+    pretrain.execute(world, f"results/.resume/{snakemake.output[0]}", snakemake.output[0], about)
