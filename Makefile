@@ -1,0 +1,52 @@
+# make demo: everything from an empty checkout to results/report.html. make help lists the rest.
+
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+# Named after the lock's content, written last: an interrupted install or another lock starts afresh.
+INSTALLED := $(VENV)/installed-$(shell cksum <requirements.lock | cut -d' ' -f1)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test install lint format lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: $(INSTALLED) ## install, then run the default workflow to results/report.html
+	@$(BIN)/python workflow/resume.py --cores $(CORES) --quiet host rules
+	@echo "The report: $(CURDIR)/results/report.html"
+
+test: $(INSTALLED) ## install, then run all tests
+	@$(BIN)/python -m pytest
+
+install: $(INSTALLED) ## create .venv from requirements.lock
+
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "histopair needs Python 3.11 or newer; choose one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module; Debian and Ubuntu have it in the package python3-venv" >&2; exit 1; }
+	@echo "Installing requirements.lock into $(VENV) (once; about 3 GB to download, 6 GB on disk)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+lint: $(INSTALLED) ## check style: ruff, snakefmt, snakemake --lint
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/snakefmt --check --compact-diff Snakefile workflow
+	@$(BIN)/snakemake --lint
+
+format: $(INSTALLED) ## rewrite the code in this style
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+	@$(BIN)/snakefmt Snakefile workflow
+
+lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean: ## remove results, logs and benchmarks (the environment stays)
+	@echo "Removing results/, logs/ and benchmarks/"
+	@rm -rf results logs benchmarks

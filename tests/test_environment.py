@@ -1,0 +1,96 @@
+"""The lock, the conda environments, the project file and the code name the same libraries."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+SCRIPTS = ROOT / "workflow" / "scripts"
+# conda name -> name in the lock, and module -> name in the lock, where they differ
+CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+MODULES = {
+    "faiss": "faiss-cpu",
+    "open_clip": "open-clip-torch",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+
+def pinned(requirement: str) -> tuple[str, str]:
+    """("numpy", "2.4.6") of "numpy==2.4.6"."""
+    name, version = requirement.split("==")
+    return name, version
+
+
+def locked() -> dict[str, str]:
+    """Version of each package of the lock."""
+    return dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK, flags=re.MULTILINE))
+
+
+def conda_pins(path: Path) -> dict[str, str]:
+    """Version of each package of a conda environment, by its name in the lock."""
+    entries = yaml.safe_load(path.read_text())["dependencies"]
+    pairs = (entry.split(" =") for entry in entries if not entry.startswith("python "))
+    return {CONDA.get(name, name): version for name, version in pairs}
+
+
+def imported(path: Path) -> set[str]:
+    """Distributions that a file imports anywhere, but for the standard library and this project."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.add(node.module)
+    modules = {name.split(".")[0] for name in names}
+    return {MODULES.get(m, m) for m in modules - sys.stdlib_module_names - {"histopair"}}
+
+
+def test_every_dependency_of_the_project_is_locked_in_its_version():
+    declared = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    assert dict(map(pinned, declared)).items() <= locked().items()
+
+
+def test_every_locked_package_has_a_hash():
+    entries = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(entries) == len(locked())
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_the_lock_names_no_host_and_no_path_and_says_how_it_was_made():
+    assert not re.search(r"://|--(extra-)?index|--find-links|^-|(^|\s)\.?/\w", LOCK, re.MULTILINE)
+    assert "make lock" in LOCK.split("==")[0]
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_conda_environments_pin_the_locked_versions(path):
+    assert conda_pins(path).items() <= locked().items()
+
+
+def test_there_are_three_conda_environments_and_only_one_has_torch():
+    assert [path.stem for path in ENVIRONMENTS] == ["data", "faiss", "torch"]
+    assert [path.stem for path in ENVIRONMENTS if "torch" in conda_pins(path)] == ["torch"]
+
+
+def test_the_scripts_import_declared_dependencies_only():
+    declared = {pinned(requirement)[0] for requirement in PROJECT["dependencies"]}
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted(SCRIPTS.rglob("*.py"))
+        for name in imported(path) - declared
+    }
+    assert undeclared == set()
+
+
+def test_everything_that_conda_installs_is_a_dependency_of_the_project():
+    declared = {pinned(requirement)[0] for requirement in PROJECT["dependencies"]}
+    assert set().union(*map(conda_pins, ENVIRONMENTS)) <= declared
