@@ -3,7 +3,8 @@
 import math
 import re
 
-SENTENCE_END = re.compile(r"(?<=[.;!?])\s+(?=[\"(]?[A-Z0-9])")
+# Not after the number or letter of an item: "1. Adenoma", "A. Colon".
+SENTENCE_END = re.compile(r"(?<=[.;!?])(?<!\b\w\.)\s+(?=[\"(]?[A-Z0-9])")
 
 
 def cut(text: str, most: int) -> list[str]:

@@ -18,13 +18,23 @@ TCGA_CODE = re.compile(
     r"TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}(?:-[0-9A-Z]{2,3}(?:-[A-Z]{2})?)?(?=\b|Redacted)", re.I
 )
 REDACTED = re.compile(
-    r"[\[(<{]\s*(?:redacted|removed|deleted|name|date|xx+)\s*[\])>}]|\bredact(?:ed)?\b|\bx{3,}\b|\*{3,}", re.I
+    r"[\[(<{]\s*(?:redacted|removed|deleted|name|date|xx+)\s*[\])>}]|\bredact(?:ed)?\b|\bx{3,}\b|\*{3,}",
+    re.I,
 )
-RULED = re.compile(r"([-_=~#.\u2022\u2013\u2014])(?:\s?\1){4,}")
-# A barcode read as letters: long runs of strokes, also glued to a word. Lower case needs more:
-# "milliliter" has six.
-BARCODE = re.compile(r"[I1|]{7,}[Il1|i]*|[Il1|i]{9,}|(?<!\S)[Il1|i]{5,}(?!\S)|(?<!\S)I{4}(?!\S)")
+RULED = re.compile(r"([-_=~#.\u2022\u2013\u2014])(?:\s?\1){3,}")
+# A barcode read as letters: long runs of strokes, also glued to a word, or many short ones.
+# Lower case needs longer runs: "milliliter" has six.
+BARCODE = re.compile(
+    r"[I1|]{7,}[Il1|i]*|[Il1|i]{9,}|(?<!\S)(?:[Il1|i]{5,}|I{4})(?!\S)"
+    r"|(?<!\S)(?:[I1l|]{1,4}\s+){7,}[I1l|]{1,4}(?!\S)"
+)
 STROKES = re.compile(r"\x00(?:\s+[I1l|]{1,4}(?=\s+\x00)|\s+\x00)*")
+PLAIN = re.compile(
+    r"[(\[\"'<>=~+-]*(?:[^\W\d_]+|[a-z]?\d+[a-z]{0,2})"
+    r"(?:[-/'.,:;&x+()]+(?:[^\W\d_]+|\d+))*[\"')\].,:;!?%+-]*",
+    re.I,
+)
+WORD = re.compile(r"[^\W\d_]{2}")
 
 
 def clean(text: str) -> str:
@@ -45,10 +55,9 @@ def garbage_share(text: str) -> float:
     return 1 - plain / len(tokens) if tokens else 1.0
 
 
-PLAIN = re.compile(
-    r"[(\[\"'<>=~+-]*(?:[^\W\d_]+|[a-z]?\d+[a-z]{0,2})(?:[-/'.,:;&x+()]+(?:[^\W\d_]+|\d+))*[\"')\].,:;!?%+-]*",
-    re.I,
-)
+def has_word(text: str) -> bool:
+    """Whether two letters stand together anywhere."""
+    return bool(WORD.search(text))
 
 
 def _once(text: str) -> str:

@@ -109,7 +109,7 @@ def _chunked(frame: pd.DataFrame, entry: dict):
             if section in skipped:
                 left_out[section] = left_out.get(section, 0) + 1
                 continue
-            for chunk in chunks.cut(text, most):
+            for chunk in filter(report_text.has_word, chunks.cut(text, most)):
                 records.append(
                     (report.report_id, report.group, report.organ, number, section, chunk)
                 )

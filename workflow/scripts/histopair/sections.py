@@ -50,9 +50,9 @@ SKIPPED = ("gross", "clinical history", "specimen handling")
 _ANY = "|".join(
     f"(?P<s{number}>{'|'.join(variants)})" for number, variants in enumerate(HEADINGS.values())
 )
-# With a colon in any case; without one only in capitals and of two words or more.
+# With a colon in any case. Without one in capitals: of two words, or of one before other case.
 WITH_COLON = re.compile(rf"(?<![\w-])(?:{_ANY})\s*:", re.I)
-IN_CAPITALS = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w:])", re.I)
+BARE = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w:])(?=\W*(?P<next>\w+)?)", re.I)
 # Any other heading in capitals ends a section that is skipped: better too much than too little.
 FOREIGN = re.compile(r"(?<![\w-])[A-Z][A-Z]+(?:[ /&-]+[A-Z]+){0,5}\s*:")
 
@@ -77,11 +77,12 @@ def _marks(text: str) -> list[tuple[int, int, str]]:
     """(start of heading, start of text, section) of each heading, in order, not overlapping."""
     names = list(HEADINGS)
     found = []
-    for pattern in (WITH_COLON, IN_CAPITALS):
-        for match in pattern.finditer(text):
-            phrase = match.group()
-            if pattern is WITH_COLON or (phrase.isupper() and " " in phrase.strip()):
-                found.append((match.start(), match.end(), names[int(match.lastgroup[1:])]))
+    for match in WITH_COLON.finditer(text):
+        found.append((match.start(), match.end(), names[int(match.lastgroup[1:])]))
+    for match in BARE.finditer(text):
+        if _is_heading(match, text):
+            number = next(n for n in range(len(names)) if match.group(f"s{n}") is not None)
+            found.append((match.start(), match.end(), names[number]))
     # A foreign heading keeps its words: they belong to what follows.
     found += [(match.start(), match.start(), OTHER) for match in FOREIGN.finditer(text)]
     marks, end, section = [], 0, OTHER
@@ -91,3 +92,14 @@ def _marks(text: str) -> list[tuple[int, int, str]]:
         marks.append((start, stop, name))
         end, section = max(stop, start + 1), name
     return marks
+
+
+def _is_heading(match: re.Match, text: str) -> bool:
+    """Whether a heading's words without a colon are one: in capitals, unlike what is around."""
+    phrase = match.group().strip()
+    if not phrase.isupper():
+        return False
+    before = text[: match.start()].split()[-1:]
+    alone = not (before and before[0].isalpha() and before[0].isupper() and len(before[0]) > 2)
+    follows = match.group("next") or ""
+    return " " in phrase or (alone and not follows.isupper() and follows[:1].isupper())
