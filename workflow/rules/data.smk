@@ -6,9 +6,11 @@
 #
 # A dataset with `of` is a view: the same samples, another split; its images are not checked again.
 
+import os
+
 from histopair import readers
 
-NOT_CLEANING = {"description", "licence", "corpus", "truth"}
+NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic"}
 VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
 SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
 
@@ -21,10 +23,11 @@ def cleaning(entry):
 def published(entry):
     """The files and folders that cleaning an entry reads."""
     files = readers.find(entry["reader"]).inputs(entry)
-    return files + [entry[key] for key in ["labels_map"] if entry.get(key)]
+    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
+    return [os.path.normpath(path) for path in files + mapping]
 
 
-def names(which):
+def any_of(which):
     """A wildcard's pattern for these names; for none of them, one that matches nothing."""
     return "|".join(which) or "(?!)"
 
@@ -40,7 +43,7 @@ rule clean_labels:
     log:
         "logs/labels/{dataset}.txt",
     wildcard_constraints:
-        dataset=names(SOURCES),
+        dataset=any_of(SOURCES),
     conda:
         "../../envs/data.yaml"
     threads: 2
@@ -72,7 +75,7 @@ rule split_view:
     log:
         "logs/labels/{dataset}.txt",
     wildcard_constraints:
-        dataset=names(VIEWS),
+        dataset=any_of(VIEWS),
     conda:
         "../../envs/data.yaml"
     threads: 1

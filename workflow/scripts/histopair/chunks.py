@@ -13,18 +13,24 @@ def cut(text: str, most: int) -> list[str]:
     >>> cut("One two. Three four five. Six.", 4)
     ['One two.', 'Three four five. Six.']
     """
-    pieces = [
-        words[start : start + most]
-        for words in map(str.split, SENTENCE_END.split(text))
-        for start in range(0, len(words), most)
-    ]
-    total = sum(map(len, pieces))
-    if not total:
+    sentences = [words for words in map(str.split, SENTENCE_END.split(text)) if words]
+    if not sentences:
         return []
-    target = math.ceil(total / math.ceil(total / most))
+    pieces = [piece for words in sentences for piece in _even(words, most)]
+    target = _even_length(sum(map(len, pieces)), most)
     chunks = [[]]
     for piece in pieces:
         if chunks[-1] and (len(chunks[-1]) + len(piece) > most or len(chunks[-1]) >= target):
             chunks.append([])
         chunks[-1] = chunks[-1] + piece
     return [" ".join(words) for words in chunks]
+
+
+def _even(words: list[str], most: int) -> list[list[str]]:
+    """The words in as few parts of about equal length as `most` allows."""
+    length = _even_length(len(words), most)
+    return [words[start : start + length] for start in range(0, len(words), length)]
+
+
+def _even_length(total: int, most: int) -> int:
+    return math.ceil(total / math.ceil(total / most))

@@ -30,6 +30,9 @@ def clean(
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     classes = sorted(label_tables.counted(frame.labels))
+    if len(classes) < 2:
+        problem = f"'{classes[0]}' is its only class"
+        raise InputError(name, problem, "Give it samples of at least two classes")
     about = about | {
         "task": info["task"],
         "classes": classes,

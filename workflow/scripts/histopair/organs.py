@@ -53,9 +53,13 @@ def assign(frame: pd.DataFrame, cancer_types: str | None) -> pd.Series:
     `frame` has group (patient), organ_given and text. The cancer type goes before the given organ,
     and both before the text.
     """
-    organ = frame.group.str.upper().map(_by_patient(cancer_types) if cancer_types else {})
-    organ = organ.fillna(frame.organ_given.map(standard, na_action="ignore"))
-    return organ.fillna(frame.text.fillna("").map(by_text)).astype(object)
+    patients = _by_patient(cancer_types) if cancer_types else {}
+    by_type = frame.group.str.strip().str.upper().map(patients).astype(object)
+    given = frame.organ_given.astype(object).map(standard, na_action="ignore")
+    organ = by_type.where(by_type.notna(), given)
+    untold = organ.isna()
+    organ[untold] = frame.text[untold].fillna("").map(by_text)
+    return organ
 
 
 def standard(name: str) -> str:
@@ -73,7 +77,7 @@ def by_text(text: str) -> str:
 
 def _by_patient(path: str) -> dict[str, str]:
     """Patient -> organ, from a csv of patient_id and cancer_type (unknown types left out)."""
-    table = sheets.read(path, ["patient_id", "cancer_type"], []).dropna()
+    table = sheets.read(path, ["patient_id", "cancer_type"]).dropna()
     table["organ"] = table.cancer_type.str.strip().str.upper().map(BY_CANCER_TYPE)
     table = table.dropna().drop_duplicates("patient_id")
     return dict(zip(table.patient_id.str.strip().str.upper(), table.organ, strict=True))

@@ -18,7 +18,8 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     _none_empty(frame, settings, name)
     if task == "single":
         _all_trained(frame, name)
-    return frame, _crossing(frame) + _lonely(frame)
+    rows = [] if settings.get("by") == "row" else _ungrouped(frame, name)
+    return frame, rows + _crossing(frame) + _lonely(frame)
 
 
 def _none_empty(frame: pd.DataFrame, settings: dict, name: str) -> None:
@@ -42,6 +43,12 @@ def _all_trained(frame: pd.DataFrame, name: str) -> None:
             f"the class {', '.join(untrained)} has no train sample",
             "Move samples to train, give it more groups, or drop it with `labels_map`",
         )
+
+
+def _ungrouped(frame: pd.DataFrame, name: str) -> list[dict]:
+    count = frame.group.isna().sum()
+    reason = "no group is known: patients cannot be told apart, each image is a group"
+    return [audit.row("split", "warned", name, reason, count=count)] if count else []
 
 
 def _crossing(frame: pd.DataFrame) -> list[dict]:

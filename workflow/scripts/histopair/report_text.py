@@ -10,7 +10,7 @@ import unicodedata
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]+")
 HEX = "[0-9A-FGIOQSZ]"  # with the letters that scanning takes for digits
 UUID = re.compile(
-    rf"UUID\s*[:;.]?\s*(?=[0-9A-Z]*\d)[0-9A-Z]{{6,8}}\b"
+    rf"UUID\s*[:;.]?\s*(?=[A-Z]*\d|\w+\s?-)[0-9A-Z]{{6,8}}\b"
     rf"(?:\s?-\s?{HEX}{{3,4}}\b){{0,3}}(?:\s?-\s?{HEX}{{9,12}}(?=\b|TCGA))?",
     re.I,
 )
@@ -25,15 +25,13 @@ RULED = re.compile(r"([-_=~#.\u2022\u2013\u2014])(?:\s?\1){3,}")
 # A barcode read as letters: long runs of strokes, also glued to a word, or many short ones.
 # Lower case needs longer runs: "milliliter" has six.
 BARCODE = re.compile(
-    r"[I1|]{7,}[Il1|i]*|[Il1|i]{9,}|(?<!\S)(?:[Il1|i]{5,}|I{4})(?!\S)"
+    r"[I1|]{7,}[Il1|i]*|[Il1|i]{9,}|(?<![^\s,.;:!])(?:[Il1|i]{5,}|I{4})(?![^\s,.;:!])"
     r"|(?<!\S)(?:[I1l|]{1,4}\s+){7,}[I1l|]{1,4}(?!\S)"
 )
 STROKES = re.compile(r"\x00(?:\s+[I1l|]{1,4}(?=\s+\x00)|\s+\x00)*")
-PLAIN = re.compile(
-    r"[(\[\"'<>=~+-]*(?:[^\W\d_]+|[a-z]?\d+[a-z]{0,2})"
-    r"(?:[-/'.,:;&x+()]+(?:[^\W\d_]+|\d+))*[\"')\].,:;!?%+-]*",
-    re.I,
-)
+# Words, numbers, and both together as in pT3, G2, 3rd or Ki-67; joined by single marks.
+RUN = r"(?:[^\W\d_]+\d{0,3}[^\W\d_]?|\d+[^\W\d_]{0,2})"
+PLAIN = re.compile(rf"[(\[\"'<>=~+-]*{RUN}(?:[-/'.,:;&x+()]{RUN})*[\"')\].,:;!?%+-]*")
 WORD = re.compile(r"[^\W\d_]{2}")
 
 

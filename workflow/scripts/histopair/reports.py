@@ -55,7 +55,7 @@ def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
     if wanted is None:
         return frame, []
     wanted = {organs.standard(organ) for organ in ([wanted] if isinstance(wanted, str) else wanted)}
-    found = frame.organ.value_counts()
+    found = frame.organ.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     keep = frame.organ.isin(wanted)
     if not keep.any():
         shown = audit.listed([f"{organ} ({count})" for organ, count in found.items()], 20)

@@ -13,20 +13,21 @@ FIRST_ROW = 2  # as a spreadsheet numbers them: the heading is row 1
 def read(
     path: str | Path,
     required: Sequence[str],
-    optional: Sequence[str] | None = None,
+    optional: Sequence[str] = (),
     columns: dict[str, str] | None = None,
     any_case: bool = True,
 ) -> pd.DataFrame:
-    """Read a csv as text, empty cells as missing, with a column `row` for messages.
+    """Read columns of a csv as text, empty cells as missing, with a column `row` for messages.
 
-    `columns` maps our names to the file's where they differ. Without `optional` all columns are
-    read. Raises InputError where the file is absent, empty, malformed or lacks a required column.
+    `optional` columns that the file lacks are all missing. `columns` maps our names to the file's
+    where they differ. Raises InputError where the file is absent, empty, malformed or lacks a
+    required column.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "there is no such file", "Correct the path in the config")
     separator = _separator(path)
-    wanted = {(columns or {}).get(name, name): name for name in [*required, *(optional or [])]}
+    wanted = {(columns or {}).get(name, name): name for name in [*required, *optional]}
     heading = _read(path, separator, nrows=0).columns
     names = _matched(path, heading, wanted, any_case)
     missing = [file for file, name in wanted.items() if name in required and name not in names]
@@ -37,11 +38,12 @@ def read(
             f"{listed_names(map(str.strip, heading))}",
             "Rename a column, or name it under `columns` in the config",
         )
-    chosen = list(names.values()) if optional is not None else None
-    frame = _read(path, separator, usecols=chosen)
+    frame = _read(path, separator, usecols=list(names.values()))
     frame = frame.rename(columns={file: name for name, file in names.items()})
     if frame.empty:
         raise InputError(path, "it has a heading but no rows", "Give it at least one row")
+    for name in set(wanted.values()) - set(names):
+        frame[name] = pd.Series(None, index=frame.index, dtype="str")
     frame["row"] = range(FIRST_ROW, FIRST_ROW + len(frame))
     return frame
 

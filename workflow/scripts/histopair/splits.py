@@ -41,7 +41,7 @@ def components(frame: pd.DataFrame) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    group = pd.factorize(frame.group.where(frame.group.notna(), "image " + frame.image_id))[0]
+    group = pd.factorize(frame.group.where(frame.group.notna(), "\0" + frame.image_id))[0]
     image = pd.factorize(frame.sha256.where(frame.sha256.notna(), frame.image_id))[0]
     groups, images = group.max() + 1, image.max() + 1
     nodes = groups + images

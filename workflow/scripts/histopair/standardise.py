@@ -47,9 +47,7 @@ def _mapping(path: str | None) -> tuple[dict, dict]:
     """Label -> standard (None: dropped), and label -> reason."""
     if path is None:
         return {}, {}
-    table = sheets.read(path, ["label", "standard"], ["reason"]).reindex(
-        columns=["label", "standard", "reason", "row"]
-    )
+    table = sheets.read(path, ["label", "standard"], ["reason"])
     table["label"] = table.label.str.strip()
     table["standard"] = table.standard.str.strip()
     table = table.dropna(subset="label").drop_duplicates(["label", "standard"])
@@ -87,8 +85,6 @@ def _mapped(label: str, standard: str | None, reason: str | None, counts: Counte
 
 def _translated(labels: pd.Series, mapping: dict) -> list[list[str]]:
     """Labels by the mapping, without repeats and dropped ones; equal lists are mapped once."""
-    if not mapping:
-        return labels.tolist()
 
     def translate(names: tuple) -> list[str]:
         standard = (mapping.get(name, name) for name in names)

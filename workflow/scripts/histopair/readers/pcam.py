@@ -24,17 +24,10 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair import audit
-
     frames = [_read_split(entry, split) for split in SPLITS]
     frame = pd.concat(frames, ignore_index=True)
     frame.attrs = {"task": "single", "classes": list(CLASS_NAMES), "class_names": CLASS_NAMES}
-    rows = []
-    if frame.group.isna().any():
-        reason = "no *_meta.csv: patches of one patient cannot be told apart, each is a group"
-        count = frame.group.isna().sum()
-        rows.append(audit.row("read", "warned", entry["root"], reason, count=count))
-    return frame, rows
+    return frame, []
 
 
 def _read_split(entry: dict, split: str):
@@ -75,7 +68,7 @@ def _slides(entry: dict, split: str, count: int):
     path = _file(entry, split, "meta.csv")
     if not os.path.exists(path):
         return None
-    slides = sheets.read(path, ["wsi"], optional=[]).wsi
+    slides = sheets.read(path, ["wsi"]).wsi
     _same_length(path, len(slides), count)
     return slides.to_numpy()
 

@@ -25,7 +25,7 @@ def read(entry: dict):
     from histopair import sheets
 
     table = os.path.join(entry["root"], LOOKUP)
-    frame = sheets.read(table, REQUIRED, optional=[], any_case=False)
+    frame = sheets.read(table, REQUIRED, any_case=False)
     frame, rows = _complete(frame)
     frame["path"] = _paths(frame, table)
     frame, unparsed = _labelled(frame)

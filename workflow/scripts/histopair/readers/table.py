@@ -30,7 +30,6 @@ def read(entry: dict):
 
     table = _table(entry)
     frame = sheets.read(table, ["path"], OPTIONAL, entry.get("columns"))
-    frame = frame.reindex(columns=["path", *OPTIONAL, "row"])
     _filled(frame, "path", table)
     root = os.path.realpath(entry["root"])
     frame["path"] = paths.relative(frame.path, table, frame.row, root=root)

@@ -50,11 +50,11 @@ def _read_table(table: dict):
     columns = {name: table[name] for name in ("id", "text", "group") if name in table}
     if "organ_column" in table:
         columns["organ"] = table["organ_column"]
-    required = ["text", *(name for name in ("group", "organ") if name in columns)]
+    required = ["id", "text", *(name for name in ("group", "organ") if name in columns)]
     if "id" not in columns:
         columns["id"] = _id_column(table["table"])
-    frame = sheets.read(table["table"], ["id", *required], [], columns)
-    frame = frame.reindex(columns=["id", "text", "group", "organ", "row"])
+    optional = [name for name in ("group", "organ") if name not in columns]
+    frame = sheets.read(table["table"], required, optional, columns)
     frame["id"] = frame.id.str.strip()
     frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
     frame["organ"] = table.get("organ_is", frame.organ)

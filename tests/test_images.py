@@ -1,0 +1,160 @@
+"""Images come as RGB whatever the file, stay inside their root, and damage is named."""
+
+import hashlib
+import io
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from histopair import images
+from histopair.errors import InputError
+
+PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+
+
+def _save(folder, name: str, array=PIXELS, **options) -> str:
+    Image.fromarray(array).save(folder / name, **options)
+    return name
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp"])
+def test_lossless_files_give_their_pixels(tmp_path, name):
+    image = images.load(tmp_path, _save(tmp_path, name))
+    assert image.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(image), PIXELS)
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
+def test_sixteen_bit_grey_keeps_its_range(tmp_path, name):
+    grey = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    image = images.load(tmp_path, _save(tmp_path, name, grey))
+    np.testing.assert_array_equal(np.asarray(image)[0, :, 0], [0, 1, 128, 255])
+
+
+def test_float_tiff_of_unit_range_is_scaled(tmp_path):
+    grey = np.array([[0, 0.5, 1]], dtype=np.float32)
+    image = images.load(tmp_path, _save(tmp_path, "f.tif", grey))
+    np.testing.assert_array_equal(np.asarray(image)[0, :, 1], [0, 128, 255])
+
+
+def test_transparency_lies_over_white_glass(tmp_path):
+    array = np.zeros((1, 2, 4), dtype=np.uint8)
+    array[0, 1] = [10, 20, 30, 255]
+    image = images.load(tmp_path, _save(tmp_path, "a.png", array))
+    np.testing.assert_array_equal(np.asarray(image), [[[255, 255, 255], [10, 20, 30]]])
+
+
+def test_palette_transparency_lies_over_white_glass(tmp_path):
+    palette = Image.new("P", (1, 1), 0)
+    palette.putpalette([9, 9, 9] * 256)
+    palette.save(tmp_path / "p.png", transparency=0)
+    assert images.load(tmp_path, "p.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("CMYK", (2, 2), (0, 255, 255, 0)).save(tmp_path / "c.tif")
+    assert images.load(tmp_path, "c.tif").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_the_first_of_several_pages_counts(tmp_path):
+    pages = [Image.new("RGB", (2, 2), colour) for colour in ("red", "blue")]
+    pages[0].save(tmp_path / "m.tif", save_all=True, append_images=pages[1:])
+    assert images.load(tmp_path, "m.tif").getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_truncated_jpeg_is_unreadable_and_says_why(tmp_path):
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, "JPEG")
+    (tmp_path / "t.jpg").write_bytes(stream.getvalue()[:1500])
+    with pytest.raises(images.Unreadable, match=r"^t.jpg: unreadable \(image file is truncated"):
+        images.load(tmp_path, "t.jpg")
+    sha, reason = images.check(tmp_path, "t.jpg")
+    assert sha is None
+    assert reason.startswith("unreadable (image file is truncated")
+
+
+def test_reasons_hold_no_path_of_the_machine(tmp_path):
+    (tmp_path / "text.png").write_text("not an image")
+    assert images.check(tmp_path, "text.png") == (
+        None,
+        "unreadable (not an image of a known format)",
+    )
+    assert images.check(tmp_path, "gone.png") == (None, "there is no such file")
+
+
+def test_a_folder_named_as_an_image_is_unreadable(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    assert images.check(tmp_path, "folder.png") == (None, "unreadable (Is a directory)")
+
+
+def test_image_bomb_is_refused_before_its_pixels_are_decoded(tmp_path):
+    _save(tmp_path, "a.png")
+    with pytest.raises(InputError) as error:
+        images.load(tmp_path, "a.png", max_pixels=19)
+    assert str(error.value) == (
+        "a.png: 5 x 4 pixels are above the limit of 19. Cut it into tiles, or raise `max_pixels`"
+    )
+    assert images.load(tmp_path, "a.png", max_pixels=20).size == (5, 4)
+
+
+@pytest.mark.parametrize("path", ["../out.png", "in/../../out.png", "link.png", "linked/out.png"])
+def test_paths_outside_the_root_are_refused_also_through_links(tmp_path, path):
+    root = tmp_path / "root"
+    (root / "in").mkdir(parents=True)
+    _save(tmp_path, "out.png")
+    (root / "link.png").symlink_to(tmp_path / "out.png")
+    (root / "linked").symlink_to(tmp_path)
+    for use in (images.load, images.digest, images.check):
+        with pytest.raises(InputError, match="outside its dataset's root"):
+            use(root, path)
+
+
+def test_a_root_that_is_itself_a_link_is_fine(tmp_path):
+    (tmp_path / "real").mkdir()
+    _save(tmp_path / "real", "a.png")
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    assert images.check(tmp_path / "root", "a.png")[1] is None
+
+
+def test_digest_is_of_the_bytes_of_the_file(tmp_path):
+    _save(tmp_path, "a.png")
+    expected = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+    assert images.digest(tmp_path, "a.png") == expected
+    assert images.check(tmp_path, "a.png") == (expected, None)
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (50, 8, 8, 3), dtype=np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=pixels, chunks=(7, 8, 8, 3), compression="gzip")
+    return tmp_path, pixels
+
+
+def test_rows_of_arrays_are_images(arrays):
+    root, pixels = arrays
+    np.testing.assert_array_equal(np.asarray(images.load(root, "a.h5#17")), pixels[17])
+    assert images.digest(root, "a.h5#17") == hashlib.sha256(pixels[17].tobytes()).hexdigest()
+
+
+def test_a_row_past_the_array_is_unreadable(arrays):
+    assert images.check(arrays[0], "a.h5#50") == (None, "unreadable (row 50 of 50)")
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1), slice(None, None, 3)])
+def test_checking_all_equals_checking_each(arrays, order):
+    root, _ = arrays
+    for name in ("b.png", "c.png"):
+        _save(root, name)
+    (root / "d.png").write_bytes(b"")
+    paths = [f"a.h5#{i}" for i in range(60)] + ["b.png", "gone.png", "d.png", "c.png"]
+    paths = paths[order]
+    assert list(images.check_all(root, paths)) == [images.check(root, path) for path in paths]
+
+
+def test_a_file_name_may_hold_a_hash(tmp_path):
+    _save(tmp_path, "group#2.png")
+    assert images.check(tmp_path, "group#2.png")[1] is None

@@ -1,0 +1,302 @@
+"""Labels are cleaned with every loss accounted for, and bad input stops with one clear line."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from histopair import audit, label_tables, labels, standardise, tables, views
+from histopair.errors import InputError
+
+REAL = Path(__file__).parents[2] / "shared" / "real" / "images" / "lc25000-colon"
+
+
+def _tiles(folder, rows: list[str], heading: str = "path,label,group", bad: int = 0) -> dict:
+    """A folder of tiles of different pixels and its labels.csv; the last `bad` are truncated."""
+    folder.mkdir(exist_ok=True)
+    (folder / "labels.csv").write_text("\n".join([heading, *rows]) + "\n")
+    names = list(dict.fromkeys(row.split(",")[0] for row in rows))
+    for number, name in enumerate(names):
+        pixels = np.full((4, 4, 3), number % 256, dtype=np.uint8)
+        pixels[0, 0] = number // 256
+        Image.fromarray(pixels).save(folder / name)
+    for name in names[len(names) - bad :]:
+        (folder / name).write_bytes((folder / name).read_bytes()[:40])
+    return {"reader": "table", "root": str(folder)}
+
+
+def _clean(folder, entry: dict, name: str = "mine"):
+    paths = [str(folder / f"{name}.{part}.parquet") for part in "laqf"]
+    labels.clean(entry, name, *paths, {"rule": "clean_labels"})
+    return [tables.read(path) for path in paths], paths
+
+
+def _said(folder, entry: dict) -> str:
+    with pytest.raises(InputError) as error:
+        _clean(folder, entry)
+    assert not list(folder.glob("*.parquet"))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def _rows(n: int = 40, classes: str = "ab") -> list[str]:
+    return [f"t{i:03}.png,{classes[i % len(classes)]},g{i // 2}" for i in range(n)]
+
+
+def test_clean_writes_the_four_tables_of_the_contract(tmp_path):
+    (clean, rows, away, counts), paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
+    assert list(clean) == label_tables.LABELS.names
+    assert list(rows) == audit.SCHEMA.names
+    assert list(away) == ["path", "row", "reason"]
+    assert len(away) == 0
+    assert clean.sha256.str.len().eq(64).all()
+    expected = [["a", 20, 20], ["b", 20, 20]]
+    assert counts[["label", "raw", "cleaned"]].to_numpy().tolist() == expected
+    assert (counts.train + counts.val + counts.test == counts.cleaned).all()
+    about = tables.about(paths[0])
+    assert about["task"] == "single"
+    assert about["classes"] == ["a", "b"]
+    assert about["class_names"] == {"a": "a", "b": "b"}
+    assert about["official"] == []
+
+
+def test_cleaning_twice_gives_the_same_bytes(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows())
+    first = [Path(path).read_bytes() for path in _clean(tmp_path, entry)[1]]
+    assert first == [Path(path).read_bytes() for path in _clean(tmp_path, entry)[1]]
+
+
+def test_unreadable_images_are_set_aside_and_the_run_goes_on(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows(), bad=1) | {"max_quarantined": 0.05}
+    (clean, rows, away, counts), _ = _clean(tmp_path, entry)
+    assert len(clean) == 39
+    assert away.path.tolist() == ["t039.png"]
+    assert away.row.tolist() == [41]
+    assert away.reason[0].startswith("unreadable (")
+    found = rows[rows.action == "quarantined"]
+    assert found[["subject", "count"]].to_numpy().tolist() == [["t039.png", 1]]
+    assert counts.raw.sum() - counts.cleaned.sum() == 1
+
+
+def test_missing_images_are_set_aside(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows()) | {"max_quarantined": 0.05}
+    (tmp_path / "t" / "t005.png").unlink()
+    away = _clean(tmp_path, entry)[0][2]
+    assert away.to_numpy().tolist() == [["t005.png", 7, "there is no such file"]]
+
+
+def test_too_many_bad_images_stop_the_run_with_count_and_examples(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows())
+    (tmp_path / "t" / "t005.png").unlink()
+    assert _said(tmp_path, entry | {"max_quarantined": 0.01}) == (
+        "mine: 1 of 40 images cannot be used, more than the allowed share of 0.01: "
+        "t005.png (there is no such file). Restore them, or raise `max_quarantined`"
+    )
+
+
+def test_an_image_linked_from_outside_the_root_stops_the_run(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows())
+    (tmp_path / "t" / "t000.png").rename(tmp_path / "out.png")
+    (tmp_path / "t" / "t000.png").symlink_to(tmp_path / "out.png")
+    assert _said(tmp_path, entry) == (
+        f"t000.png: the image lies outside its dataset's root {tmp_path}/t. "
+        "Put it inside, or name a root that holds it"
+    )
+
+
+def _mapped(tmp_path, text: str, rows: list[str], **entry):
+    (tmp_path / "map.csv").write_text(text)
+    entry |= _tiles(tmp_path / "t", rows) | {"labels_map": str(tmp_path / "map.csv")}
+    return _clean(tmp_path, entry)[0]
+
+
+def test_mapping_merges_renames_and_drops_and_says_so(tmp_path):
+    text = "label,standard,reason\nImmunology,Immunopathology,synonym\nold,new,\njunk,,no class\n"
+    names = ["Immunology", "Immunopathology", "old", "junk"]
+    lines = [f"t{i}.png,{names[i % 4]},g{i}" for i in range(80)]
+    clean, rows, _, counts = _mapped(tmp_path, text, lines)
+    assert len(clean) == 60
+    found = rows[rows.step == "standardise"].drop(columns="step")
+    assert found.astype(object).where(found.notna(), None).to_numpy().tolist() == [
+        ["merged", "Immunology", "Immunology", "Immunopathology", "synonym", 20],
+        ["dropped", "junk", "junk", None, "no class", 20],
+        ["renamed", "old", "old", "new", "renamed by the mapping", 20],
+        ["dropped", "rows 5, 9, 13 and 17 more", None, None, "no label is left", 20],
+    ]
+    table = counts.set_index("label")
+    assert table.loc["Immunology", ["raw", "cleaned"]].tolist() == [20, 0]
+    assert table.loc["Immunopathology", ["raw", "cleaned"]].tolist() == [20, 40]
+
+
+def test_labels_that_mapping_makes_equal_are_united(tmp_path):
+    text = "label,standard\nx,y\n"
+    (tmp_path / "map.csv").write_text(text)
+    entry = _tiles(tmp_path / "t", [f"t{i}.png,x;y;z,g{i}" for i in range(20)], "path,labels,group")
+    clean = _clean(tmp_path, entry | {"labels_map": str(tmp_path / "map.csv")})[0][0]
+    assert [list(names) for names in clean.labels] == [["y", "z"]] * 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "label,standard\na,x\na,y\n",
+            "map.csv, row 2 and 3: the label 'a' has several standards: 'x', 'y'. Keep one",
+        ),
+        (
+            "label,standard\na,b\nb,c\n",
+            "map.csv: 'b' is both a standard and mapped to another. Map it to itself",
+        ),
+        (
+            "from,to\na,b\n",
+            "map.csv: there is no column 'label', 'standard'; the columns found are 'from', 'to'. "
+            "Rename a column, or name it under `columns` in the config",
+        ),
+    ],
+)
+def test_ambiguous_mapping_is_refused(tmp_path, text, message):
+    (tmp_path / "map.csv").write_text(text)
+    entry = _tiles(tmp_path / "t", _rows()) | {"labels_map": str(tmp_path / "map.csv")}
+    assert _said(tmp_path, entry) == f"{tmp_path}/{message}"
+
+
+def test_unknown_labels_are_listed_where_classes_are_fixed(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows(classes="abcd")) | {"classes": ["a", "b"]}
+    assert _said(tmp_path, entry) == (
+        "mine, row 4: unknown label 'c' (10), 'd' (10); the classes are 'a', 'b'. "
+        "Map it in `labels_map`, or correct `classes`"
+    )
+
+
+def test_rare_labels_are_dropped_where_asked(tmp_path):
+    entry = _tiles(tmp_path / "t", [*_rows(), "r.png,rare,gr"]) | {"min_count": 2}
+    (clean, rows, _, _), _ = _clean(tmp_path, entry)
+    assert len(clean) == 40
+    assert rows.reason.tolist() == ["rarer than min_count", "no label is left"]
+
+
+def test_nothing_left_is_an_error(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows()) | {"min_count": 100}
+    assert _said(tmp_path, entry) == (
+        "mine: no sample with a label is left. Check `labels_map`, `min_count`"
+    )
+
+
+def test_one_id_for_two_images_is_an_error(tmp_path):
+    rows = [f"{row},id{i if i else 1}" for i, row in enumerate(_rows())]
+    entry = _tiles(tmp_path / "t", rows, "path,label,group,id")
+    assert _said(tmp_path, entry) == (
+        "mine, row 2 and 3: the id 'id1' stands for different samples: t000.png and t001.png. "
+        "Give each sample an id of its own"
+    )
+
+
+def test_a_class_without_train_samples_is_an_error(tmp_path):
+    rows = [f"{row},{'test' if ',b,' in row else 'train'}" for row in _rows()]
+    entry = _tiles(tmp_path / "t", rows, "path,label,group,split")
+    assert _said(tmp_path, entry) == (
+        "mine: the class b has no train sample. "
+        "Move samples to train, give it more groups, or drop it with `labels_map`"
+    )
+
+
+def test_a_split_without_samples_is_an_error(tmp_path):
+    entry = _tiles(tmp_path / "t", [f"t{i}.png,{'ab'[i % 2]},g" for i in range(10)])
+    assert _said(tmp_path, entry) == (
+        "mine: no sample falls into test and val (10 samples in 1 groups). "
+        "Give it more groups, or set larger shares under `split`"
+    )
+
+
+def test_a_single_class_is_an_error(tmp_path):
+    assert _said(tmp_path, _tiles(tmp_path / "t", _rows(classes="a"))) == (
+        "mine: 'a' is its only class. Give it samples of at least two classes"
+    )
+
+
+def test_labels_of_one_split_only_are_warned_of(tmp_path):
+    rows = [f"{row},{('train', 'val', 'test')[i % 3]}" for i, row in enumerate(_rows(42))]
+    rows.append("z.png,lonely,gz,train")
+    found = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))[0][1]
+    told = found[["action", "subject", "reason", "count"]].to_numpy().tolist()
+    assert ["warned", "lonely", "occurs in train only", 1] in told
+    crossing = "groups that stand in more than one split: scores may be too good"
+    assert ["warned", "group", crossing, 21] in told
+
+
+def test_unknown_groups_are_warned_of(tmp_path):
+    rows = [row.rsplit(",", 1)[0] for row in _rows()]
+    found = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label"))[0][1]
+    assert found["count"].tolist() == [40]
+    assert found.reason[0].startswith("no group is known")
+
+
+def test_a_view_has_the_same_samples_split_anew(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows())
+    (clean, *_), paths = _clean(tmp_path, entry)
+    out = [str(tmp_path / f"view.{part}.parquet") for part in "laqf"]
+    view = {"of": "mine", "split": {"by": "row", "test": 0.5, "val": 0.25}}
+    views.resplit(paths[0], paths[3], view, "view", *out, {"rule": "split_view"})
+    split = tables.read(out[0])
+    same = [name for name in label_tables.LABELS.names if name not in ("split", "labels")]
+    pd.testing.assert_frame_equal(split[same], clean[same])
+    assert split.split.value_counts().to_dict() == {"test": 20, "train": 10, "val": 10}
+    assert tables.about(out[0])["classes"] == ["a", "b"]
+    assert tables.about(out[0])["root"] == entry["root"]
+    assert len(tables.read(out[2])) == 0
+
+
+def test_a_view_by_group_keeps_the_official_test(tmp_path):
+    rows = [f"{row},{'test' if i < 10 else 'train'}" for i, row in enumerate(_rows())]
+    (clean, *_), paths = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))
+    out = [str(tmp_path / f"view.{part}.parquet") for part in "laqf"]
+    view = {"of": "mine", "split": {"val": 0.4, "seed": 3}}
+    views.resplit(paths[0], paths[3], view, "view", *out, {})
+    split = tables.read(out[0])
+    assert ((split.split == "test") == (clean.split == "test")).all()
+    assert (split.split == "val").sum() == 12
+
+
+names = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=4)
+maps = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]), st.sampled_from(["d", "e", ""]), max_size=3
+)
+
+
+@given(st.lists(names, min_size=1, max_size=20), maps, st.integers(0, 3))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_standardised_labels_are_standard_unique_and_common_enough(tmp_path, lists, mapping, least):
+    path = tmp_path / "map.csv"
+    path.write_text("label,standard\n" + "".join(f"{k},{v}\n" for k, v in mapping.items()))
+    frame = pd.DataFrame({"labels": lists, "row": range(len(lists)), "path": "p"})
+    entry = {"labels_map": str(path), "min_count": least} if mapping else {"min_count": least}
+    try:
+        clean, _ = standardise.apply(frame, entry, "any", None)
+    except InputError:
+        return
+    kept = label_tables.counted(clean.labels)
+    assert not set(kept) & set(mapping)
+    assert min(kept.values()) >= least
+    assert all(len(found) == len(set(found)) > 0 for found in clean.labels)
+    again, rows = standardise.apply(clean, entry, "any", None)
+    assert again.labels.tolist() == clean.labels.tolist()
+    assert rows == []
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real colon tiles are not here")
+def test_real_colon_tiles_work_as_they_are(tmp_path):
+    (_, rows, away, counts), paths = _clean(
+        tmp_path, {"reader": "table", "root": str(REAL)}, "colon"
+    )
+    assert counts.set_index("label")[["train", "val", "test"]].to_numpy().tolist() == [
+        [682, 159, 159],
+        [707, 146, 147],
+    ]
+    assert len(rows) == len(away) == 0
+    assert tables.about(paths[0])["class_names"]["colon_aca"] == "colon adenocarcinoma"

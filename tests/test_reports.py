@@ -1,0 +1,299 @@
+"""Reports lose garbage and what was asked to be skipped, never a word of what is kept."""
+
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histopair import chunks, organs, report_text, reports, sections, tables
+from histopair.errors import InputError
+
+REAL = Path(__file__).parents[2] / "shared" / "real" / "reports"
+
+WORDS = st.text(string.ascii_letters, min_size=1, max_size=9).filter(
+    lambda word: not set(word.lower()) <= set("ilx") and "redact" not in word.lower()
+)
+NUMBERS = st.integers(0, 999).map(str)
+
+
+# cleaning
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=300)
+def test_cleaning_is_idempotent(text):
+    once = report_text.clean(text)
+    assert report_text.clean(once) == once
+    assert once == " ".join(once.split())
+
+
+@given(
+    st.lists(st.sampled_from(["III", "1", "IIIIII", "l1I1l1", "x", "XXX", "UUID:1234ABCD", "-"]))
+)
+def test_cleaning_garbage_is_idempotent(tokens):
+    once = report_text.clean(" ".join(tokens))
+    assert report_text.clean(once) == once
+
+
+@given(st.lists(WORDS | NUMBERS, max_size=40))
+def test_words_and_numbers_survive_with_every_i_and_1(tokens):
+    text = " ".join(tokens)
+    assert report_text.clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Grade III of III, stage pT1 pN1 (1/11), 111 mm, 1111 cells",
+        "milliliter millilitre Illinois illicit ill lilliputian",
+        "Ki-67 index 11%; chromosome 11; block A1, I, II and IV",
+        "tumor -free ... margins",
+    ],
+)
+def test_what_only_looks_like_a_barcode_stays(text):
+    assert report_text.clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A IIIIII B", "A B"),
+        ("A IIII 11111111 III 111111111I B", "A B"),
+        ("grade III IIIIIIIIII", "grade III"),
+        ("A IIIIIIIIIIIIIIIRUN", "A RUN"),
+        ("lllllllllillTUMOR", "TUMOR"),
+        ("A II I II I II II III 111 I I B", "A B"),
+        ("UUID:DDD08E2A-0318-4488-B968-74697603B470 TCGA-AA-A01C-01A-PR Redacted A", "A"),
+        ("UUID:D60FE415- 78E3-4986-802C-EAF36A583E28TCGA-AA-A000-01A-PR Redacted A", "A"),
+        ("UUID:3A6D9Ae7-C421-4CB7- AC68-2A6FC3BFDOSD A", "A"),
+        ("seen by [REDACTED] on XX/XX and xxxxxx", "seen by on XX/XX and"),
+        ("A ------------ B ..... C _ _ _ _ _ D", "A B C D"),
+        ("A\x00\x07B\r\n\tC\u200bD\ufeff", "A B C D"),
+        ("ﬁbrosis ½ cm²", "fibrosis 1⁄2 cm2"),
+    ],
+)
+def test_what_scanning_and_redaction_left_goes(text, expected):
+    assert report_text.clean(text) == expected
+
+
+def test_garbage_share_is_none_for_prose_and_all_for_noise():
+    prose = "Colon, sigmoid; adenocarcinoma (G2), pT3 pN1 3/27, 4.5 x 3 cm. Well-differentiated."
+    assert report_text.garbage_share(prose) == 0
+    assert report_text.garbage_share(";:., 3EFG,;ABCB0 .::- !!:b.j!f") == 1
+    assert report_text.garbage_share("") == 1
+
+
+# sections
+
+
+def test_headings_are_found_inline_in_any_case():
+    text = (
+        "TCGA report GROSS DESCRIPTION Received fresh. Microscopic description: Atypia. "
+        "FINAL DIAGNOSIS: Adenoma. comment: None. SYNOPTIC REPORT Type: adenoma"
+    )
+    assert sections.split(text) == [
+        ("other", "TCGA report"),
+        ("gross", "Received fresh."),
+        ("microscopic", "Atypia."),
+        ("diagnosis", "Adenoma."),
+        ("comment", "None."),
+        ("synoptic", "Type: adenoma"),
+    ]
+
+
+def test_a_heading_of_one_word_needs_capitals_or_a_colon():
+    assert sections.split("The gross diagnosis was clear") == [
+        ("other", "The gross diagnosis was clear")
+    ]
+    assert sections.split("Seen. DIAGNOSIS Colon: adenoma") == [
+        ("other", "Seen."),
+        ("diagnosis", "Colon: adenoma"),
+    ]
+
+
+def test_an_unknown_heading_in_capitals_ends_a_skipped_section_with_its_words():
+    text = "GROSS DESCRIPTION: A polyp. MARGIN STATUS: free. PROXIMAL MARGIN: free."
+    assert sections.split(text) == [
+        ("gross", "A polyp."),
+        ("other", "MARGIN STATUS: free. PROXIMAL MARGIN: free."),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["GROSS DESCRIPTION:", "Diagnosis:", "COMMENT:"]), WORDS),
+        max_size=6,
+    )
+)
+def test_sections_lose_only_headings(parts):
+    text = " ".join(f"{heading} {word.lower()} of it." for heading, word in parts)
+    assert [body for _, body in sections.split(text)] == [
+        f"{word.lower()} of it." for _, word in parts
+    ]
+
+
+@given(st.text(max_size=300))
+def test_any_text_can_be_split_into_sections(text):
+    for section, body in sections.split(text):
+        assert section in {*sections.HEADINGS, sections.OTHER}
+        assert body
+        assert body in text
+
+
+# chunks
+
+
+@given(st.text("ab .A1;", max_size=300), st.integers(1, 20))
+def test_chunks_hold_every_word_once_in_order_and_are_bounded(text, most):
+    cut = chunks.cut(text, most)
+    assert " ".join(cut).split() == text.split()
+    assert all(1 <= len(chunk.split()) <= most for chunk in cut)
+
+
+def test_chunks_end_with_sentences_and_keep_items_with_their_number():
+    text = "One two three. 1. Four five. 2. Six seven eight."
+    assert chunks.cut(text, 6) == ["One two three. 1. Four five.", "2. Six seven eight."]
+
+
+def test_chunks_are_of_about_equal_length():
+    text = " ".join("A b c d end." for _ in range(11))
+    sizes = [len(chunk.split()) for chunk in chunks.cut(text, 50)]
+    assert sizes == [30, 25]
+    sizes = [len(chunk.split()) for chunk in chunks.cut("word " * 55, 50)]
+    assert sizes == [28, 27]
+
+
+# corpora
+
+
+def _corpus(folder, text: str, name: str = "reports.csv", **entry) -> dict:
+    (folder / name).write_text(text)
+    return {"reader": "tcga", "table": str(folder / name), **entry}
+
+
+def _clean(folder, entry: dict):
+    out = str(folder / "r.parquet"), str(folder / "a.parquet")
+    reports.clean(entry, "mine", *out, {"rule": "clean_reports"})
+    return tables.read(out[0]), tables.read(out[1]), tables.about(out[0])
+
+
+def _said(folder, entry: dict) -> str:
+    with pytest.raises(InputError) as error:
+        _clean(folder, entry)
+    assert not list(folder.glob("*.parquet"))
+    return str(error.value)
+
+
+TCGA = (
+    "patient_filename,text\n"
+    "TCGA-AA-0001.uuid1,Colon with an invasive adenocarcinoma of grade II.\n"
+    "TCGA-BB-0002.uuid2,Breast with a ductal carcinoma in situ seen.\n"
+)
+TYPES = "patient_id,cancer_type\nTCGA-AA-0001,COAD\nTCGA-BB-0002,BRCA\n"
+
+
+def test_tcga_patient_is_the_part_before_the_first_dot(tmp_path):
+    (tmp_path / "types.csv").write_text(TYPES)
+    entry = _corpus(tmp_path, TCGA, cancer_types=str(tmp_path / "types.csv"), organ="colon")
+    clean, rows, about = _clean(tmp_path, entry)
+    assert clean.to_numpy().tolist() == [
+        [
+            "TCGA-AA-0001.uuid1",
+            "TCGA-AA-0001",
+            "colon",
+            0,
+            "other",
+            "Colon with an invasive adenocarcinoma of grade II.",
+        ]
+    ]
+    assert rows[["action", "subject", "reason", "count"]].to_numpy().tolist() == [
+        ["dropped", "breast", "another organ", 1]
+    ]
+    assert about["organs"] == {"colon": 1}
+    assert str(tables.pq.read_schema(tmp_path / "r.parquet").field("chunk").type) == "int32"
+
+
+def test_several_tables_with_their_own_columns_are_one_corpus(tmp_path):
+    _corpus(tmp_path, TCGA)
+    (tmp_path / "reg.csv").write_text(
+        'id,organ,text\nR1,Rectum,"Rectum, biopsy; a tubular adenoma"\nR2,,Gastric biopsy with\n'
+    )
+    regular = {"table": str(tmp_path / "reg.csv"), "organ_column": "organ"}
+    given = {"table": str(tmp_path / "reports.csv"), "organ_is": "Colon"}
+    clean, _, _ = _clean(tmp_path, {"tables": [given, regular], "min_words": 2})
+    assert clean.organ.tolist() == ["rectum", "stomach", "colon", "colon"]
+
+
+def test_organs_are_found_by_text_where_nothing_else_tells():
+    assert organs.by_text("Sigmoid colectomy with rectal margin; colon tumour") == "colon"
+    assert organs.by_text("Nothing of the kind") == "unknown"
+    assert organs.standard(" Urinary  Bladder") == "bladder"
+
+
+def test_an_empty_corpus_lists_the_organs_found(tmp_path):
+    assert _said(tmp_path, _corpus(tmp_path, TCGA, organ=["lung", "liver"])) == (
+        "mine: no report is of liver or lung; the organs found are breast (1), colon (1). "
+        "Correct `organ`"
+    )
+
+
+def test_illegible_and_repeated_reports_are_dropped_with_reasons(tmp_path):
+    lines = [
+        "a,Colon with an invasive adenocarcinoma.",
+        "b,Colon  with an invasive adenocarcinoma.",
+        "c,",
+        "d,Colon polyp.",
+        'e,";:., 3EFG,;ABCB0 .::- !!:b.j!f ;;, ,,."',
+        "f,GROSS DESCRIPTION: A brown polyp of the colon seen.",
+        "a,Colon with an invasive adenocarcinoma.",
+        ",Colon with an invasive adenocarcinoma of the sigmoid.",
+    ]
+    clean, rows, _ = _clean(tmp_path, _corpus(tmp_path, "\n".join(["id,text", *lines]) + "\n"))
+    assert clean.report_id.tolist() == ["a"]
+    assert rows[["action", "subject", "reason", "count"]].to_numpy().tolist() == [
+        ["dropped", "reports.csv, row 9", "no id", 1],
+        ["dropped", "reports.csv, row 8", "exact repeat of an earlier row", 1],
+        ["dropped", "d", "fewer than 5 words", 1],
+        ["dropped", "e", "more than 0.5 of its tokens are no words", 1],
+        ["dropped", "c", "no text", 1],
+        ["dropped", "b", "the same text as another report", 1],
+        ["dropped", "gross", "section named in skip_sections", 1],
+        ["dropped", "f", "it has only sections that are skipped", 1],
+    ]
+
+
+def test_one_id_for_two_texts_is_an_error(tmp_path):
+    entry = _corpus(tmp_path, "id,text\na,Colon one\na,Colon two\n")
+    assert _said(tmp_path, entry) == (
+        "reports.csv, row 2 and 3: the id 'a' stands for two different texts. "
+        "Give each report an id of its own"
+    )
+
+
+def test_missing_columns_are_named(tmp_path):
+    assert _said(tmp_path, _corpus(tmp_path, "name,report\na,b\n")) == (
+        f"{tmp_path}/reports.csv: there is no column 'patient_filename', 'text'; the columns found "
+        "are 'name', 'report'. Rename a column, or name it under `columns` in the config"
+    )
+
+
+def test_sections_to_skip_and_chunk_length_come_from_the_config(tmp_path):
+    text = "id,text\na,GROSS DESCRIPTION: one two three four five. COMMENT: six seven eight.\n"
+    entry = _corpus(tmp_path, text, skip_sections=["comment"], chunk_words=3)
+    clean = _clean(tmp_path, entry)[0]
+    assert clean.text.tolist() == ["one two three", "four five."]
+    assert clean.chunk.tolist() == [0, 1]
+    assert set(clean.section) == {"gross"}
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real reports are not here")
+def test_real_colorectal_reports_become_bounded_chunks_without_barcodes(tmp_path):
+    tcga = {"table": str(REAL / "tcga_colon_clipit.csv"), "organ_is": "colon"}
+    regular = {"table": str(REAL / "reg2025_reports_unique.csv"), "organ_column": "organ"}
+    clean, rows, about = _clean(tmp_path, {"tables": [tcga, regular], "organ": ["colon", "rectum"]})
+    assert about["organs"] == {"colon": 421, "rectum": 27}
+    assert clean.text.str.split().str.len().max() <= 48
+    assert not clean.text.str.contains(r"UUID:\w|I{8}|1{8}").any()
+    assert rows["count"][rows.reason == "another organ"].sum() == 754
