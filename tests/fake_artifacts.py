@@ -1,14 +1,15 @@
-"""A miniature results/ tree by the artifacts' contract, for tests of what reads it."""
+"""A miniature results/ tree of the artifacts that the report reads, for tests without training."""
 
-import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from histopair import metrics, tables
+from histopair import metrics, pairing_quality, tables
+from histopair.report import study_page
 
 CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
 QUILT = ["breast", "cytology", "dermatology", "gastrointestinal", "renal", "soft tissue"]
@@ -32,13 +33,16 @@ PHRASES = {
 
 
 def make(root: Path, tiles_per_class: int = 24) -> dict:
-    """Write the tree under `root`/results (and tiles, benchmarks beside it); return its config."""
+    """Write the tree under `root`/results, up to the runs' metrics; return its config."""
     random = np.random.default_rng(7)
     config = _config()
     crc = _crc(root, tiles_per_class, random)
     quilt = _quilt(root, random)
     reports = _reports(root, random)
-    _pairs(root, crc, reports, random)
+    _pairs(root, "phantom-clip", crc, reports, 6, random)
+    _pairs(root, "oracle", crc, reports, 60, random)
+    for encoder, dataset in (("phantom-clip", "phantom-crc"), ("phantom-vit", "phantom-crc")):
+        _embeddings(root, encoder, dataset, crc, random)
     for method, skill in METHODS.items():
         for seed in SEEDS:
             _run(root, "phantom-crc", "phantom-vit", method, seed, crc, CRC, skill, "single")
@@ -71,6 +75,45 @@ def runs(root: Path, study: dict) -> list[dict]:
     return found
 
 
+def finish(root: Path, config: dict) -> dict:
+    """Write pairing quality and studies from the tree; return the names that the report shows."""
+    results = root / "results"
+    pairs = [
+        {"encoder": encoder, "dataset": "phantom-crc", "corpus": "phantom-tcga-colon"}
+        for encoder in ("phantom-clip", "oracle")
+    ]
+    for pair in pairs:
+        base = results / "pairs/{encoder}/{dataset}.{corpus}".format(**pair)
+        pairing_quality.write_quality(
+            f"{base}.parquet",
+            results / "labels/phantom-crc.parquet",
+            results / "reports/phantom-tcga-colon.parquet",
+            f"{base}.quality.json",
+            image_truth=results / "phantom/truth/nct-crc.parquet",
+            report_truth=results / "phantom/truth/tcga-colon.parquet",
+        )
+    for name, study in config["studies"].items():
+        files = {"csv": "csv", "order": "order.csv", "svg": "svg", "html": "html"}
+        paths = {key: results / f"studies/{name}.{end}" for key, end in files.items()}
+        labels = {d: results / f"labels/{d}.parquet" for d in study["datasets"]}
+        study = study | {"synthetic": study["datasets"]}
+        study_page.write_study(runs(root, study), labels, name, study, SimpleNamespace(**paths))
+    keys = ("dataset", "encoder", "method", "seed")
+    return {
+        "datasets": list(config["datasets"]),
+        "corpora": list(config["corpora"]),
+        "encoders": list(config["encoders"]),
+        "embeddings": [
+            {"encoder": encoder, "dataset": "phantom-crc"} for encoder in config["encoders"]
+        ],
+        "pairs": pairs,
+        "runs": {
+            name: [{key: run[key] for key in keys} for run in runs(root, study)]
+            for name, study in config["studies"].items()
+        },
+    }
+
+
 def run_folder(root: Path, dataset: str, encoder: str, method: str, seed: int) -> Path:
     return root / "results/runs" / dataset / encoder / method / str(seed)
 
@@ -88,12 +131,14 @@ def about(rule: str, **more) -> dict:
 def _config() -> dict:
     split = {"by": "group", "test": 0.2, "val": 0.1, "seed": 0}
     return {
+        "title": "histopair on the phantom",
         "datasets": {
             "phantom-crc": {
                 "reader": "nct_crc",
                 "root": "results/phantom/nct-crc",
                 "corpus": "phantom-tcga-colon",
                 "truth": "results/phantom/truth/nct-crc.parquet",
+                "synthetic": True,
                 "description": "Rendered colorectal tiles",
                 "licence": "CC0-1.0",
                 "split": split,
@@ -102,17 +147,23 @@ def _config() -> dict:
             "phantom-quilt": {
                 "reader": "quilt",
                 "root": "results/phantom/quilt",
+                "synthetic": True,
                 "description": "Rendered tiles with captions, several labels each",
                 "licence": "CC0-1.0",
                 "split": split,
             },
-            "phantom-quilt-random": {"of": "phantom-quilt", "split": split | {"by": "row"}},
+            "phantom-quilt-random": {
+                "of": "phantom-quilt",
+                "split": split | {"by": "row"},
+                "synthetic": False,
+            },
         },
         "corpora": {
             "phantom-tcga-colon": {
                 "reader": "tcga",
                 "table": "results/phantom/tcga/TCGA_Reports.csv",
                 "organ": "colon",
+                "truth": "results/phantom/truth/tcga-colon.parquet",
                 "description": "Reports of other virtual patients",
                 "licence": "CC0-1.0",
             }
@@ -153,7 +204,6 @@ def _config() -> dict:
                 "reference": "zero-shot",
             },
         },
-        "report": {"title": "histopair on the phantom"},
     }
 
 
@@ -213,7 +263,8 @@ def _quilt(root: Path, random) -> dict[str, pd.DataFrame]:
 def _labels(root: Path, name: str, rows: list, task: str, classes: list, folder: Path):
     columns = ["sample_id", "image_id", "path", "sha256", "group", "split", "labels", "caption"]
     table = pd.DataFrame(rows, columns=columns)
-    made = about("labels", task=task, classes=classes, class_names={}, root=str(folder))
+    names = {label: label.capitalize() for label in classes}
+    made = about("labels", task=task, classes=classes, class_names=names, root=str(folder))
     tables.write(root / f"results/labels/{name}.parquet", table, made)
     return table
 
@@ -271,13 +322,20 @@ def _reports(root: Path, random) -> pd.DataFrame:
     return table
 
 
-def _pairs(root: Path, images: pd.DataFrame, reports: pd.DataFrame, random) -> None:
+def _embeddings(root: Path, encoder: str, dataset: str, images: pd.DataFrame, random) -> None:
+    vectors = tables.vectors(random.normal(size=(len(images), 8)).astype("float16"))
+    table = pa.table({"image_id": list(images["image_id"]), "embedding": vectors})
+    path = root / f"results/embeddings/{encoder}/{dataset}.images.parquet"
+    tables.write(path, table, about("embed_images"))
+
+
+def _pairs(root: Path, encoder: str, images, reports, skill: float, random) -> None:
     ids = np.array(list(dict.fromkeys(reports["report_id"])))
     rows = []
     for image, labels in zip(images["image_id"], images["labels"], strict=True):
         own = np.flatnonzero([i % len(CRC) == CRC.index(labels[0]) for i in range(len(ids))])
         likely = np.full(len(ids), 0.4)
-        likely[own] = 6
+        likely[own] = skill
         likely *= 1 / (1 + np.arange(len(ids)))
         ranked = random.choice(len(ids), 5, replace=False, p=likely / likely.sum())
         similarity = np.sort(random.normal(0.42, 0.08, 5))[::-1]
@@ -288,7 +346,7 @@ def _pairs(root: Path, images: pd.DataFrame, reports: pd.DataFrame, random) -> N
     columns = ["image_id", "rank", "report_id", "chunk", "similarity"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.astype({"rank": "int32", "chunk": "int32", "similarity": "float32"})
-    path = root / "results/pairs/phantom-clip/phantom-crc.phantom-tcga-colon.parquet"
+    path = root / f"results/pairs/{encoder}/phantom-crc.phantom-tcga-colon.parquet"
     tables.write(path, table, about("pair"))
 
 
@@ -319,9 +377,9 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
             "stage": ["main"] * epochs,
             "epoch": np.arange(epochs),
             "train_loss": loss,
+            "train_task": loss * 0.8,
             "val_loss": loss + 0.1,
-            "ce": loss * 0.8,
-            "seconds": np.full(epochs, 1.5),
+            "val_task": loss * 0.8 + 0.1,
         }
     )
     tables.write(folder / "history.parquet", history, made)
@@ -332,21 +390,14 @@ BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_l
 
 
 def _benchmarks(root: Path, random) -> None:
-    names = ["labels/phantom-crc", "reports/phantom-tcga-colon", "pairs/phantom-crc"]
-    names += [f"embeddings/phantom-clip/{name}" for name in ("phantom-crc", "phantom-quilt")]
-    names += [f"runs/phantom-crc/phantom-vit/{m}/{seed}" for m in METHODS for seed in SEEDS]
+    names = ["clean_labels/phantom-crc", "pair/phantom-clip/phantom-crc.phantom-tcga-colon"]
+    names += [f"embed_images/phantom-clip/{name}" for name in ("phantom-crc", "phantom-quilt")]
+    names += [f"run/phantom-crc/phantom-vit/{m}/{seed}" for m in METHODS for seed in SEEDS]
     for name in names:
-        path = root / f"benchmarks/results/{name}.txt"
+        path = root / f"results/benchmarks/{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         seconds = float(random.gamma(2, 4))
-        path.write_text(
-            f"{BENCHMARK}{seconds:.4f}\t0:00:01\t{300 + seconds:.2f}\t1\t1\t1\t0\t0\t90\t2\n"
-        )
-
-
-if __name__ == "__main__":
-    import sys
-
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(make(folder)))
+        path.write_text(f"{BENCHMARK}{seconds:.4f}\t0:00:01\t{seconds:.2f}\t1\t1\t1\t0\t0\t9\t2\n")
+    short = root / "results/benchmarks/study/clip-it.tsv"
+    short.parent.mkdir(parents=True)
+    short.write_text(f"{BENCHMARK}0.2\t0:00:00\t-\t-\t-\t-\t-\t-\t0\t0\n")

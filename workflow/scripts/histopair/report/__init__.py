@@ -1,1 +1,13 @@
 """What people see: figures, the page of each study, and the one report page."""
+
+import hashlib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def look() -> str:
+    """Hash of the templates and the style, which the code fingerprint cannot see: no module."""
+    files = sorted([*HERE.glob("*.j2"), *HERE.glob("*.css")])
+    content = b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in files)
+    return hashlib.sha256(content).hexdigest()[:16]

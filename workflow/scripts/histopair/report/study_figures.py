@@ -28,7 +28,8 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
         panel.set_visible(False)
     better = "lower is better" if metric in metrics.LOWER_IS_BETTER else "higher is better"
     figure.supxlabel(f"{metrics.TITLES[metric]} on the test split ({better})", fontsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    heading.set_gid("heading")  # hidden by the style of pages that have a heading of their own
     return figures.svg(figure)
 
 
@@ -57,6 +58,5 @@ def _mark(panel, row: pd.Series, place: int, colour: str) -> None:
     seeds = [float(value) for value in row["values"].split(";")]
     if len(seeds) > 1:
         panel.plot(seeds, [place + 0.24] * len(seeds), "|", color=colour, ms=5, mew=1.1)
-    hollow = row["method"] == row["reference"] if "method" in row else row.name == row["reference"]
-    face = "white" if hollow else colour
+    face = "white" if row.name == row["reference"] else colour
     panel.plot(row["mean"], place, "o", color=colour, mfc=face, ms=6.5, mew=1.6)

@@ -43,14 +43,15 @@ def title(name: str, study: dict, table: pd.DataFrame) -> str:
 
 def view(name: str, study: dict, table: pd.DataFrame, order: pd.DataFrame, plot: str) -> dict:
     """What the templates show of a study: one block per dataset and encoder."""
-    table, order = _plain(table), _plain(order)
+    table, order = plain(table), plain(order)
     blocks = []
     for key, rows in table.groupby(["dataset", "encoder"], sort=False):
         steps = order[(order["dataset"] == key[0]) & (order["encoder"] == key[1])]
         blocks.append(_block(key, rows, steps, study))
     return {
         "name": name,
-        "title": title(name, study, table),
+        "title": study.get("title") or name,
+        "full_title": title(name, study, table),
         "description": study.get("description", ""),
         "metric": study["metric"],
         "reference": study.get("reference"),
@@ -63,8 +64,9 @@ def view(name: str, study: dict, table: pd.DataFrame, order: pd.DataFrame, plot:
 
 def _block(key: tuple[str, str], rows: pd.DataFrame, steps: pd.DataFrame, study: dict) -> dict:
     primary = rows[rows["metric"] == study["metric"]]
-    wide = rows.pivot(index="method", columns="metric", values="mean")
-    others = [name for name in dict.fromkeys(rows["metric"]) if name != study["metric"]]
+    by_method = {
+        method: part.to_dict("records") for method, part in rows.groupby("method", sort=False)
+    }
     return {
         "dataset": key[0],
         "encoder": key[1],
@@ -72,13 +74,13 @@ def _block(key: tuple[str, str], rows: pd.DataFrame, steps: pd.DataFrame, study:
         "n_test": int(rows["n_test"].iloc[0]),
         "n_groups": int(rows["n_groups"].iloc[0]),
         "rows": primary.to_dict("records"),
-        "others": others,
-        "means": wide.to_dict("index"),
+        "metrics": list(dict.fromkeys(rows["metric"])),
+        "all": by_method,
         "steps": steps.to_dict("records"),
         "overall": studies.overall(list(steps["verdict"])) if len(steps) else None,
     }
 
 
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Python values, with None where a number does not exist."""
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Python values, with None where a number does not exist, as the templates expect."""
     return table.astype(object).where(table.notna(), None)

@@ -21,7 +21,8 @@ def render(template: str, **context) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "percent": percent, "big": big}
+    for words in (number, signed, percent, big, sentence):
+        environment.filters[words.__name__] = words
     environment.globals |= {
         "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
         "titles": metrics.TITLES,
@@ -58,3 +59,9 @@ def percent(value: float | None, digits: int = 1) -> str:
 def big(value: int | None) -> str:
     """A count with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f") if exists(value) else "–"
+
+
+def sentence(text: str) -> str:
+    """Text that ends with a full stop, unless it is empty."""
+    text = text.strip()
+    return text + "." if text and text[-1] not in ".!?" else text

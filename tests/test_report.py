@@ -1,0 +1,237 @@
+"""The report page: whole, self-contained, escaped, reproducible, and small."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import fake_artifacts
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from histopair import tables
+from histopair.report import figures, look, page, plots, templates, thumbnails, timings
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """Ids, in-page links, external references and badly nested tags of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.links, self.outside, self.open, self.wrong = [], [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        for key in ("href", "xlink:href", "src"):
+            value = attributes.get(key) or ""
+            if value.startswith("#"):
+                self.links.append(value[1:])
+            elif value and not value.startswith("data:image/jpeg;base64,"):
+                self.outside.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append((tag, self.getpos()))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("world")
+    config = fake_artifacts.make(root)
+    return root, config, fake_artifacts.finish(root, config)
+
+
+def write(world, output):
+    root, config, shown = world
+    about = fake_artifacts.about("report_page")
+    page.write_page(config, shown, str(root / "results"), str(output), about)
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def html(world):
+    return write(world, world[0] / "results/report.html")
+
+
+@pytest.fixture(scope="module")
+def outline(html):
+    parser = Outline()
+    parser.feed(html)
+    return parser
+
+
+def test_the_page_needs_no_network(html, outline):
+    assert outline.outside == []
+    assert "<script" not in html and "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(outline):
+    assert outline.wrong == [] and outline.open == []
+    assert set(outline.links) <= set(outline.ids)
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["results", "multilabel", "datasets", "reports", "encoders", "pairing", "training", "time",
+     "provenance"],
+)  # fmt: skip
+def test_every_section_is_there(outline, section):
+    assert section in outline.ids and section in outline.links
+
+
+def test_text_from_data_is_escaped(html):
+    assert "bad/&lt;script&gt;.png" in html
+
+
+def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
+    root = tmp_path
+    config = fake_artifacts.make(root, tiles_per_class=6)
+    path = root / "results/reports/phantom-tcga-colon.parquet"
+    reports = tables.read(path)
+    evil = "</p><img src=x onerror=alert(1)>"
+    tables.write(path, reports.assign(text=evil, section=evil), tables.about(path))
+    frequencies = root / "results/labels/phantom-crc.frequencies.parquet"
+    table = tables.read(frequencies)
+    tables.write(frequencies, table.assign(label=evil + table["label"]), {})
+    config["encoders"]["phantom-clip"]["description"] = evil
+    shown = fake_artifacts.finish(root, config)
+    text = write((root, config, shown), root / "report.html")
+    assert evil not in text and "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
+    assert write(world, tmp_path / "again.html") == html
+
+
+def test_the_page_is_light(html):
+    assert len(html.encode()) < 3_000_000
+
+
+def test_results_of_the_phantom_are_marked(html):
+    assert '<span class="badge">phantom</span>' in html
+    assert "phantom (synthetic)" in html
+
+
+def test_example_pairs_show_the_retrieved_text_beside_its_similarity(world, html):
+    root = world[0]
+    pairs = tables.read(root / "results/pairs/phantom-clip/phantom-crc.phantom-tcga-colon.parquet")
+    first = pairs[pairs["rank"] == 1]
+    own = first[first["image_id"].str.startswith("adipose")].sort_values("similarity").iloc[-1]
+    assert f"<b>{own['similarity']:.2f}</b>highest similarity" in html
+    assert own["report_id"] in html
+
+
+def test_verdicts_are_those_of_the_study(world, html):
+    order = pd.read_csv(world[0] / "results/studies/clip-it.order.csv")
+    for step in order.itertuples():
+        assert f"{step.upper} − {step.lower}" in html
+        assert f'class="chip {step.verdict.replace(" ", "-")}"' in html
+
+
+def test_the_config_and_the_hashes_of_artifacts_are_on_the_page(world, html):
+    import hashlib
+
+    file = world[0] / "results/labels/phantom-crc.parquet"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in html
+    assert "reader: nct_crc" in html and "0123456789abcdef" in html
+
+
+def test_a_tile_that_has_gone_leaves_the_page_whole(tmp_path):
+    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
+    shown = fake_artifacts.finish(tmp_path, config)
+    for tile in (tmp_path / "results/phantom/nct-crc").rglob("*.png"):
+        tile.unlink()
+    assert "Examples" in write((tmp_path, config, shown), tmp_path / "report.html")
+
+
+def test_a_run_without_texts_has_a_page_without_pairing(world, tmp_path):
+    root, config, shown = world
+    shown = shown | {"pairs": [], "corpora": []}
+    text = write((root, config, shown), tmp_path / "report.html")
+    assert 'id="pairing"' not in text and 'id="results"' in text
+
+
+def test_without_benchmarks_there_is_no_time_section(tmp_path):
+    assert timings.view(tmp_path / "nowhere") is None
+
+
+def test_times_are_summed_by_rule(world):
+    found = timings.view(world[0] / "results/benchmarks")
+    by_rule = {row["rule"]: row for row in found["rules"]}
+    assert by_rule["run"]["jobs"] == 15
+    assert found["seconds"] == pytest.approx(sum(row["seconds"] for row in found["rules"]))
+    assert np.isnan(by_rule["study"]["memory"])  # too short a job for Snakemake to measure
+
+
+def test_figures_are_equal_byte_by_byte_and_carry_no_date():
+    words = np.arange(20)
+    first, second = plots.chunk_lengths(words), plots.chunk_lengths(words)
+    assert first == second and "dc:date" not in first and "DejaVu" not in first
+
+
+def test_inlined_figures_share_no_ids():
+    svg = plots.chunk_lengths(np.arange(20))
+    one, two = (figures.inline(svg, name, "label") for name in ("one", "two"))
+    ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, two)]
+    assert ids[0] and not ids[0] & ids[1]
+    for text, known in zip((one, two), ids, strict=True):
+        assert set(re.findall(r"url\(#([^)]+)\)", text)) <= known
+        assert set(re.findall(r'href="#([^"]+)"', text)) <= known
+
+
+def test_labels_with_dollar_signs_are_no_formulas():
+    table = pd.DataFrame(
+        {"label": ["cost $x_", "$"], "raw": 1, "cleaned": 1, "train": 1, "val": 0, "test": 0}
+    )
+    assert "cost $x_" in plots.frequencies(table, "single")
+
+
+def test_thumbnails_keep_proportions_and_shrink_only():
+    import base64
+    from io import BytesIO
+
+    uri = thumbnails.data_uri(Image.new("RGB", (200, 100)), 50)
+    picture = Image.open(BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert picture.size == (50, 25) and picture.format == "JPEG"
+
+
+def test_numbers_that_do_not_exist_are_dashes():
+    assert (
+        templates.number(None) == templates.percent(float("nan")) == templates.signed(None) == "–"
+    )
+    assert templates.signed(-0.0514) == "−0.051" and templates.number(0.0) == "0.000"
+    assert templates.big(1234567) == "1\u202f234\u202f567"
+
+
+def test_the_look_follows_templates_and_style():
+    assert re.fullmatch("[0-9a-f]{16}", look()) and look() == look()
+
+
+def test_the_page_and_the_studies_are_made_without_torch():
+    scripts = Path(page.__file__).parents[2]
+    names = ("histopair.report.page", "histopair.metrics", "histopair.pairing_quality")
+    source = f"import sys, json; sys.path.insert(0, {str(scripts)!r})\n"
+    source += "\n".join(f"import {name}" for name in names)
+    source += "\nprint(json.dumps([m for m in ('torch', 'snakemake') if m in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,196 @@
+# Scores, pairing quality, study tables and the report page.
+# Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
+# run, results/pairs/{encoder}/{dataset}.{corpus}.quality.json, results/studies/{study}.csv,
+# .order.csv, .svg and .html, and results/report.html.
+
+from histopair.report import look
+
+RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
+PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}"
+
+
+def outputs_of_runs(study, file):
+    return [f"{RUN}/{file}".format(**run) for run in runs_of(study)]
+
+
+def datasets_of(study):
+    return list(dict.fromkeys(run["dataset"] for run in runs_of(study)))
+
+
+def study_params(w):
+    """What of a study's entry decides its files, and which of its datasets are synthetic."""
+    entry = config["studies"][w.study]
+    names = ("title", "description", "metric", "reference", "order")
+    kept = {name: entry[name] for name in names if name in entry}
+    synthetic = [name for name in datasets_of(w.study) if dataset_entry(name)["synthetic"]]
+    return kept | {"synthetic": synthetic}
+
+
+def truths(w):
+    """Truth tables of both sides of a pairing, where there are any; for evaluation only."""
+    sides = {"image_truth": dataset_entry(w.dataset), "report_truth": config["corpora"][w.corpus]}
+    return {name: entry["truth"] for name, entry in sides.items() if "truth" in entry}
+
+
+def embedded(runs):
+    """Image embeddings that runs or pairings read: encoder and dataset."""
+    found = [
+        (pair["encoder"], pair["dataset"]) for pair in pairs_of() if pair["encoder"] != "oracle"
+    ]
+    for run in runs:
+        if "image_embeddings" in configuration.needs(
+            "methods", config["methods"][run["method"]]["recipe"]
+        ):
+            found.append((run["encoder"], base(run["dataset"])))
+    return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]
+
+
+def shown():
+    """Names of everything that the report page shows."""
+    runs = [run for study in config["studies"] for run in runs_of(study)]
+    texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
+    corpora = [
+        configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])
+        for run in texts
+    ]
+    retrievers = [pair["encoder"] for pair in pairs_of() if pair["encoder"] != "oracle"]
+    return {
+        "datasets": list(dict.fromkeys(run["dataset"] for run in runs)),
+        "corpora": list(dict.fromkeys(corpora)),
+        "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
+        "embeddings": embedded(runs),
+        "pairs": pairs_of(),
+        "runs": {study: runs_of(study) for study in config["studies"]},
+    }
+
+
+SHOWN = shown()
+
+
+rule score:
+    input:
+        predictions=f"{RUN}/predictions.parquet",
+    output:
+        f"{RUN}/metrics.json",
+    log:
+        "logs/score/{dataset}/{encoder}/{method}/{seed}.txt",
+    benchmark:
+        "results/benchmarks/score/{dataset}/{encoder}/{method}/{seed}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("score.py"),
+    script:
+        "../scripts/score.py"
+
+
+rule pair_quality:
+    input:
+        unpack(truths),
+        pairs=f"{PAIRS}.parquet",
+        labels="results/labels/{dataset}.parquet",
+        reports="results/reports/{corpus}.parquet",
+    output:
+        f"{PAIRS}.quality.json",
+    log:
+        "logs/pair_quality/{encoder}/{dataset}.{corpus}.txt",
+    benchmark:
+        "results/benchmarks/pair_quality/{encoder}/{dataset}.{corpus}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        match=lambda w: dataset_entry(w.dataset).get("match"),
+        code=code("pair_quality.py"),
+    script:
+        "../scripts/pair_quality.py"
+
+
+rule study:
+    input:
+        predictions=lambda w: outputs_of_runs(w.study, "predictions.parquet"),
+        metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
+        labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
+    output:
+        csv="results/studies/{study}.csv",
+        order="results/studies/{study}.order.csv",
+        svg=report(
+            "results/studies/{study}.svg", caption="../report/study_plot.rst", category="Studies"
+        ),
+        html=report(
+            "results/studies/{study}.html", caption="../report/study_table.rst", category="Studies"
+        ),
+    log:
+        "logs/study/{study}.txt",
+    benchmark:
+        "results/benchmarks/study/{study}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        study=study_params,
+        runs=lambda w: runs_of(w.study),
+        datasets=lambda w: datasets_of(w.study),
+        look=look(),
+        code=code("study.py"),
+    script:
+        "../scripts/study.py"
+
+
+rule report_page:
+    input:
+        labels=expand(
+            "results/labels/{dataset}{table}.parquet",
+            dataset=SHOWN["datasets"],
+            table=["", ".audit", ".quarantine", ".frequencies"],
+        ),
+        reports=expand(
+            "results/reports/{corpus}{table}.parquet",
+            corpus=SHOWN["corpora"],
+            table=["", ".audit"],
+        ),
+        embeddings=[
+            "results/embeddings/{encoder}/{dataset}.images.parquet".format(**e)
+            for e in SHOWN["embeddings"]
+        ],
+        pairs=[
+            f"{PAIRS}{end}".format(**pair)
+            for pair in SHOWN["pairs"]
+            for end in (".parquet", ".quality.json")
+        ],
+        histories=[
+            path
+            for study in config["studies"]
+            for path in outputs_of_runs(study, "history.parquet")
+        ],
+        predictions=[
+            path
+            for study in config["studies"]
+            for path in outputs_of_runs(study, "predictions.parquet")
+        ],
+        studies=expand(
+            "results/studies/{study}{end}",
+            study=config["studies"],
+            end=[".csv", ".order.csv", ".svg"],
+        ),
+    output:
+        report("results/report.html", caption="../report/report_page.rst", category="Report"),
+    log:
+        "logs/report.txt",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        config=config,
+        shown=SHOWN,
+        look=look(),
+        code=code("report.py"),
+    script:
+        "../scripts/report.py"

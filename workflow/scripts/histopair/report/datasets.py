@@ -1,0 +1,96 @@
+"""What the report shows of a dataset: tiles, labels, groups, what cleaning did."""
+
+import numpy as np
+import pandas as pd
+
+from histopair import tables
+from histopair.report import plots
+from histopair.report.thumbnails import thumbnail
+
+TILES = 45  # on the page for each dataset, shared by its classes
+TILE = 128  # pixels; shown at up to 96, so that dense screens stay sharp
+SPLITS = ("train", "val", "test")
+AUDIT_ROWS = 40
+
+
+def view(name: str, entry: dict, base: dict, results: str) -> dict:
+    """One dataset: `entry` of the config, `base` the entry that it is a view of, or itself."""
+    path = f"{results}/labels/{name}"
+    labels = tables.read(f"{path}.parquet")
+    made = tables.about(f"{path}.parquet")
+    frequencies = tables.read(f"{path}.frequencies.parquet")
+    view_of = entry.get("of")
+    return {
+        "name": name,
+        "of": view_of,
+        "synthetic": base.get("synthetic", False),
+        "description": entry.get("description") or base.get("description", ""),
+        "licence": base.get("licence", "unknown"),
+        "reader": base.get("reader", ""),
+        "task": made["task"],
+        "split_by": (entry.get("split") or {}).get("by", "group"),
+        "official": made.get("official") or [],
+        "classes": made["classes"],
+        "names": made.get("class_names", {}),
+        "images": labels["image_id"].nunique(),
+        "samples": len(labels),
+        "splits": splits(labels),
+        "shared": shared(labels),
+        "frequencies": frequencies.to_dict("records"),
+        "plot": plots.frequencies(frequencies, made["task"]),
+        "tiles": [] if view_of else tiles(labels, made),
+        "audit": audit(f"{path}.audit.parquet"),
+        "quarantine": tables.read(f"{path}.quarantine.parquet").head(AUDIT_ROWS).to_dict("records"),
+    }
+
+
+def splits(labels: pd.DataFrame) -> list[dict]:
+    """Samples, images and groups of each split."""
+    return [
+        {
+            "split": split,
+            "samples": len(rows),
+            "images": rows["image_id"].nunique(),
+            "groups": rows["group"].nunique(),
+        }
+        for split in SPLITS
+        for rows in [labels[labels["split"] == split]]
+    ]
+
+
+def shared(labels: pd.DataFrame) -> int:
+    """Test groups that also have training or validation samples: 0 in an honest split."""
+    test = labels["split"] == "test"
+    return len(set(labels["group"][test]) & set(labels["group"][~test]))
+
+
+def tiles(labels: pd.DataFrame, made: dict) -> list[dict]:
+    """Rows of sample tiles, one per class, each tile of another group where there are enough."""
+    classes = made["classes"]
+    each = int(np.clip(TILES // max(1, len(classes)), 1, 8))
+    rows = []
+    for label in classes[:TILES]:
+        own = labels[labels["labels"].map(lambda found, label=label: label in found)]
+        chosen = spread(own, each)
+        pictures = [
+            {"source": thumbnail(made["root"], tile.path, TILE), "path": tile.path}
+            for tile in chosen.itertuples()
+        ]
+        rows.append({"label": label, "tiles": [tile for tile in pictures if tile["source"]]})
+    return rows
+
+
+def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """`count` rows drawn with a fixed seed, groups not yet shown before those shown."""
+    shuffled = rows.drop_duplicates("image_id").sample(frac=1, random_state=0)
+    turn = shuffled.groupby("group").cumcount()
+    return shuffled.iloc[np.argsort(turn, kind="stable")[:count]]
+
+
+def audit(path: str) -> dict:
+    """The audit's rows, the weightiest first, and how many were left out."""
+    table = tables.read(path)
+    table = table.sort_values("count", ascending=False, kind="stable")
+    rows = table.head(AUDIT_ROWS).astype(object)
+    rows = rows.where(rows.notna(), None)
+    return {"rows": rows.to_dict("records"), "left_out": max(0, len(table) - AUDIT_ROWS)}

@@ -1,0 +1,65 @@
+"""The one page: everything that a run did and found, in one file that needs no network."""
+
+import pandas as pd
+
+from histopair import tables
+from histopair.report import (
+    corpora,
+    datasets,
+    encoders,
+    multilabel,
+    pairing,
+    provenance,
+    study_page,
+    timings,
+    training,
+)
+from histopair.report.templates import render
+
+
+def write_page(config: dict, shown: dict, results: str, output: str, about: dict) -> None:
+    """Write the report page from the artifacts under `results`.
+
+    config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
+    `encoders`, `embeddings` (encoder, dataset), `pairs` (encoder, dataset, corpus), and `runs`
+    (for each study a list of dataset, encoder, method, seed). Where the time went is read from
+    `results`/benchmarks.
+    """
+    tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
+
+
+def context(config: dict, shown: dict, results: str, about: dict) -> dict:
+    """What the page's templates show, section by section."""
+    names = config["datasets"]
+    bases = {name: names[names[name].get("of", name)] for name in shown["datasets"]}
+    studies = [_study(name, config, results) for name in shown["runs"]]
+    found = {
+        "title": config.get("title") or "histopair",
+        "studies": [study for study, _ in studies],
+        "multilabel": [block for _, block in studies if block],
+        "datasets": [
+            datasets.view(name, names[name], bases[name], results) for name in shown["datasets"]
+        ],
+        "corpora": [
+            corpora.view(name, config["corpora"][name], results) for name in shown["corpora"]
+        ],
+        "encoders": [
+            encoders.view(name, config["encoders"][name], shown["embeddings"], results)
+            for name in shown["encoders"]
+        ],
+        "pairing": pairing.view(shown["pairs"], results),
+        "training": training.view(shown["runs"], results),
+        "time": timings.view(f"{results}/benchmarks"),
+        "provenance": provenance.view(config, shown, results, about),
+    }
+    found["synthetic"] = bool(found["datasets"]) and all(d["synthetic"] for d in found["datasets"])
+    found["runs"] = len({tuple(run.values()) for runs in shown["runs"].values() for run in runs})
+    return found
+
+
+def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
+    """A study as shown, and its multi-label block if it has one."""
+    base, entry = f"{results}/studies/{name}", config["studies"][name]
+    paths = [f"{base}{end}" for end in (".csv", ".order.csv", ".svg")]
+    table = pd.read_csv(paths[0], dtype={"values": str})
+    return study_page.read_study(name, entry, *paths), multilabel.view(name, table, config)

@@ -1,0 +1,96 @@
+"""What the report shows of the pairing: quality against chance, and pairs to judge by eye."""
+
+import numpy as np
+import pandas as pd
+
+from histopair import tables
+from histopair.report import plots
+from histopair.report.corpora import clip
+from histopair.report.thumbnails import thumbnail
+
+CLASSES = 4  # shown of each pairing
+TILE = 176
+CHARACTERS = 420
+
+
+def view(pairs: list[dict], results: str) -> dict:
+    """All pairings: encoder, dataset and corpus of each; "oracle" pairs by the truth."""
+    quality = [pair | {"quality": _quality(pair, results)} for pair in pairs]
+    retrieved = [pair for pair in quality if pair["encoder"] != "oracle"]
+    return {
+        "pairs": quality,
+        "histogram": plots.similarities(retrieved) if retrieved else None,
+        "hubness": plots.hubness(quality) if quality else None,
+        "agreement": [
+            {"title": title(pair), "plot": plots.agreement(_facts(pair["quality"]), by(pair))}
+            for pair in quality
+            if _facts(pair["quality"])
+        ],
+        "examples": [{"title": title(pair), "rows": examples(pair, results)} for pair in retrieved],
+    }
+
+
+def title(pair: dict) -> str:
+    """A pairing in words."""
+    return f"{pair['dataset']} with {pair['corpus']}, {by(pair)}"
+
+
+def by(pair: dict) -> str:
+    """Who paired."""
+    return "by true attributes" if pair["encoder"] == "oracle" else f"by {pair['encoder']}"
+
+
+def examples(pair: dict, results: str) -> list[dict]:
+    """For some classes the image of the highest, median and lowest similarity, with its text."""
+    path = "{results}/pairs/{encoder}/{dataset}.{corpus}.parquet".format(results=results, **pair)
+    ranked = tables.read(path)
+    ranked = ranked[ranked["rank"] == 1]
+    source = f"{results}/labels/{pair['dataset']}.parquet"
+    made = tables.about(source)
+    images = tables.read(source, ["image_id", "path", "labels"]).drop_duplicates("image_id")
+    joined = images.merge(ranked, on="image_id").sort_values(["similarity", "image_id"])
+    texts = tables.read(f"{results}/reports/{pair['corpus']}.parquet")
+    texts = texts.set_index(["report_id", "chunk"])
+    rows = []
+    for label in chosen(made["classes"]):
+        own = joined[joined["labels"].map(lambda found, label=label: label in found)]
+        if len(own):
+            picked = [own.iloc[place] for place in (len(own) - 1, len(own) // 2, 0)]
+            found = [_example(row, made, texts) for row in picked]
+            for kind, example in zip(("highest", "median", "lowest"), found, strict=True):
+                example["kind"] = kind
+            rows.append({"label": made["class_names"].get(label, label), "examples": found})
+    return rows
+
+
+def chosen(classes: list[str]) -> list[str]:
+    """Up to CLASSES classes, evenly spaced over the list."""
+    places = np.linspace(0, len(classes) - 1, min(CLASSES, len(classes))).round().astype(int)
+    return [classes[place] for place in places]
+
+
+def _example(row: pd.Series, made: dict, texts: pd.DataFrame) -> dict:
+    names = made["class_names"]
+    text = texts.loc[(row["report_id"], row["chunk"])]
+    return {
+        "source": thumbnail(made["root"], row["path"], TILE),
+        "path": row["path"],
+        "labels": [names.get(label, label) for label in row["labels"]],
+        "report": row["report_id"],
+        "section": text["section"] or "",
+        "text": clip(text["text"], CHARACTERS),
+        "similarity": float(row["similarity"]),
+    }
+
+
+def _quality(pair: dict, results: str) -> dict:
+    path = "{results}/pairs/{encoder}/{dataset}.{corpus}.quality.json"
+    return tables.read_json(path.format(results=results, **pair))
+
+
+def _facts(quality: dict) -> dict[str, dict]:
+    """Observed and chance agreement by name: the class first, then each attribute."""
+    facts = {}
+    if quality["class_agreement"]:
+        facts["class"] = quality["class_agreement"]
+    return facts | (quality["attribute_agreement"] or {})

@@ -1,0 +1,187 @@
+"""The report's figures but those of studies; each function returns SVG text."""
+
+import numpy as np
+import pandas as pd
+
+from histopair.report import figures
+from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
+
+LABELS = 40  # bars in a frequency plot
+SPLIT_COLOURS = {"train": PALETTE[0], "val": PALETTE[5], "test": PALETTE[1]}
+
+
+def frequencies(table: pd.DataFrame, task: str) -> str:
+    """Samples per label: kept ones by split as bars, the raw count as a mark."""
+    table = table.sort_values("cleaned", kind="stable").tail(LABELS)
+    figure, ((axes,),) = figures.panels(1, 1, 6.4, 0.9 + 0.2 * len(table))
+    places, left = np.arange(len(table)), np.zeros(len(table))
+    for split, colour in SPLIT_COLOURS.items():
+        axes.barh(places, table[split], 0.66, left, color=colour, label=split)
+        left = left + table[split].to_numpy()
+    axes.plot(table["raw"], places, "|", color=INK, ms=9, mew=1.6, label="before cleaning")
+    axes.set_yticks(places, [short(label) for label in table["label"]])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    figures.only_grid(axes, "x")
+    axes.set_ylim(-0.6, len(table) - 0.4)
+    axes.set_xlabel("samples with the label" if task == "multi" else "samples")
+    figure.legend(loc="outside upper left", ncols=4, handlelength=1, columnspacing=1.2)
+    return figures.svg(figure)
+
+
+def chunk_lengths(words: np.ndarray) -> str:
+    """Histogram of words per chunk."""
+    figure, ((axes,),) = figures.panels(1, 1, 4.6, 2.1)
+    axes.hist(words, bins=min(40, max(5, len(np.unique(words)))), color=PALETTE[0], alpha=0.85)
+    figures.only_grid(axes, "y")
+    axes.set_xlabel("words in a chunk")
+    axes.set_ylabel("chunks")
+    return figures.svg(figure)
+
+
+def similarities(pairs: list[dict]) -> str:
+    """Similarity of each image to its rank-1 report, one outline per pairing."""
+    figure, ((axes,),) = figures.panels(1, 1, 4.9, 2.7)
+    colours = figures.colours([str(i) for i in range(len(pairs))])
+    for pair, colour in zip(pairs, colours.values(), strict=True):
+        histogram = pair["quality"]["similarity"]["histogram"]
+        counts = np.array(histogram["counts"], float)
+        axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, fill=True, alpha=0.18)
+        label = f"{pair['dataset']} by {pair['encoder']}"
+        axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, lw=1.5, label=label)
+    axes.set_xlabel("cosine similarity to the retrieved report")
+    axes.set_ylabel("share of images")
+    figures.only_grid(axes, "y")
+    figure.legend(loc="outside upper left", ncols=1, handlelength=1.2)
+    return figures.svg(figure)
+
+
+def hubness(pairs: list[dict]) -> str:
+    """Share of the images on the r most used reports, with the line of perfectly even use."""
+    figure, ((axes,),) = figures.panels(1, 1, 4.9, 2.7)
+    colours = figures.colours([str(i) for i in range(len(pairs))])
+    for pair, colour in zip(pairs, colours.values(), strict=True):
+        curve, reports = pair["quality"]["usage_curve"], pair["quality"]["reports"]
+        ranks = [0, *curve["reports"], reports]
+        style = (0, (4, 2)) if pair["encoder"] == "oracle" else "-"
+        label = f"{pair['dataset']} by {pair['encoder']}"
+        shares = [0, *curve["images"], 1]
+        axes.plot(np.array(ranks) / reports, shares, color=colour, ls=style, label=label)
+    axes.plot([0, 1], [0, 1], color=CHANCE, lw=1, ls=(0, (1, 2)), label="even use")
+    axes.set_xlabel("share of the corpus, most used reports first")
+    axes.set_ylabel("share of images")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    figure.legend(loc="outside upper left", ncols=1, handlelength=1.8)
+    return figures.svg(figure)
+
+
+def agreement(facts: dict[str, dict], title: str) -> str:
+    """Observed agreement of image and report (dot) against chance (hollow), one row per fact."""
+    figure, ((axes,),) = figures.panels(1, 1, 4.9, 0.95 + 0.25 * len(facts))
+    axes.set_title(title)
+    for place, found in enumerate(facts.values()):
+        better = found["observed"] >= found["chance"]
+        colour = PALETTE[0] if better else PALETTE[3]
+        axes.plot([found["chance"], found["observed"]], [place] * 2, color=colour, lw=2, alpha=0.5)
+        axes.plot(found["chance"], place, "o", color=CHANCE, mfc="white", ms=5.5, mew=1.4)
+        axes.plot(found["observed"], place, "o", color=colour, ms=6)
+    axes.set_yticks(range(len(facts)), [short(name.replace("_", " ")) for name in facts])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set_ylim(len(facts) - 0.4, -0.6)
+    axes.set_xlim(-0.02, 1.02)
+    figures.only_grid(axes, "x")
+    axes.set_xlabel("agreement (filled) against chance (hollow)")
+    return figures.svg(figure)
+
+
+def curves(history: pd.DataFrame, methods: list[str]) -> str:
+    """Loss by epoch, a row of panels per stage: mean over seeds, from lowest to highest shaded."""
+    stages = list(dict.fromkeys(history["stage"]))
+    figure, axes = figures.panels(len(stages), 2, 9.6, 0.5 + 2.2 * len(stages), sharex="row")
+    colour = figures.colours(methods)
+    for row, stage in zip(axes, stages, strict=True):
+        part = history[history["stage"] == stage]
+        for panel, split in zip(row, ("train", "val"), strict=True):
+            name = f"{split}_task" if f"{split}_task" in part else f"{split}_loss"
+            for method, rows in part.groupby("method", sort=False):
+                _band(panel, rows, name, colour[method], method)
+            panel.set_title(f"{stage} stage · {'training' if split == 'train' else 'validation'}")
+            panel.set_xlabel("epoch")
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        row[0].set_ylabel("classification loss")
+    seen = {t: h for row in axes for h, t in zip(*row[1].get_legend_handles_labels(), strict=True)}
+    figure.legend(seen.values(), seen.keys(), loc="outside upper left", ncols=6, handlelength=1.4)
+    return figures.svg(figure)
+
+
+def _band(panel, rows: pd.DataFrame, column: str, colour: str, label: str) -> None:
+    by_epoch = rows.groupby("epoch")[column].agg(["mean", "min", "max"]).dropna()
+    if by_epoch.empty:
+        return
+    epochs = by_epoch.index.to_numpy() + 1
+    panel.fill_between(epochs, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.15, lw=0)
+    marker = "o" if len(epochs) == 1 else None
+    panel.plot(epochs, by_epoch["mean"], color=colour, label=label, marker=marker, ms=4)
+
+
+def label_accuracies(table: pd.DataFrame, styles: dict[str, str]) -> str:
+    """k-label accuracy for k = 1, 2, 3 with 95% intervals, one panel per method.
+
+    table: rows of a study's table for the three metrics; styles: dataset -> its legend text.
+    """
+    methods = list(dict.fromkeys(table["method"]))
+    height = 2.5
+    figure, axes = figures.panels(1, len(methods), 2.2 + 2.4 * len(methods), height, sharey=True)
+    colour = figures.colours(list(styles))
+    for panel, method in zip(axes[0], methods, strict=True):
+        for shift, dataset in enumerate(styles):
+            rows = table[(table["method"] == method) & (table["dataset"] == dataset)]
+            rows = rows.sort_values("metric")
+            k = np.arange(1, len(rows) + 1) + 0.09 * (shift - (len(styles) - 1) / 2)
+            marker, line = ("o", "-") if shift == 0 else ("s", (0, (4, 2)))
+            panel.vlines(
+                k, _plain(rows["low"]), _plain(rows["high"]), color=colour[dataset], alpha=0.5, lw=2
+            )
+            panel.plot(
+                k,
+                _plain(rows["mean"]),
+                marker=marker,
+                ls=line,
+                color=colour[dataset],
+                ms=5,
+                label=styles[dataset],
+            )
+        panel.set_title(method)
+        panel.set_xticks([1, 2, 3], ["≥ 1", "≥ 2", "3"])
+        panel.set_xlabel("true labels in the top 3")
+    axes[0][0].set_ylabel("share of test samples")
+    axes[0][0].set_ylim(0, 1.03)
+    handles = axes[0][0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper left", ncols=3, handlelength=2)
+    return figures.svg(figure)
+
+
+def times(by_rule: pd.DataFrame) -> str:
+    """Seconds by rule, summed over its jobs."""
+    by_rule = by_rule.iloc[::-1]
+    figure, ((axes,),) = figures.panels(1, 1, 6.4, 0.6 + 0.23 * len(by_rule))
+    axes.barh(range(len(by_rule)), by_rule["seconds"], 0.62, color=PALETTE[0])
+    for place, row in enumerate(by_rule.itertuples()):
+        text = f" {row.seconds:.0f} s in {row.jobs} job{'s' if row.jobs > 1 else ''}"
+        axes.text(row.seconds, place, text, va="center", fontsize=8, color=MUTED)
+    axes.set_yticks(range(len(by_rule)), by_rule["rule"])
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.margins(x=0.25)
+    figures.only_grid(axes, "x")
+    axes.set_xlabel("seconds, summed over jobs")
+    return figures.svg(figure)
+
+
+def short(text: str, characters: int = 34) -> str:
+    """A label that fits beside a bar."""
+    text = text.replace("$", r"\$")  # no formulas from data
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _plain(values: pd.Series) -> np.ndarray:
+    return values.astype(float).to_numpy()

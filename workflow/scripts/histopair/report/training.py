@@ -1,0 +1,57 @@
+"""What the report shows of training: loss by epoch, and how much of each model is trained."""
+
+import pandas as pd
+
+from histopair import tables
+from histopair.report import plots
+
+
+def view(runs: dict[str, list[dict]], results: str) -> list[dict]:
+    """One block per dataset and encoder: curves of its methods, their size and best epoch.
+
+    runs: dataset, encoder, method and seed of the runs of each study; shared ones appear once.
+    """
+    distinct = {tuple(run.values()): run for group in runs.values() for run in group}
+    cells: dict[tuple, list[dict]] = {}
+    for run in distinct.values():
+        cells.setdefault((run["dataset"], run["encoder"]), []).append(run)
+    return [_block(key, members, results) for key, members in cells.items()]
+
+
+def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
+    histories, methods = [], {}
+    for run in runs:
+        folder = "{results}/runs/{dataset}/{encoder}/{method}/{seed}".format(results=results, **run)
+        history = tables.read(f"{folder}/history.parquet")
+        histories.append(history.assign(method=run["method"], seed=run["seed"]))
+        made = tables.about(f"{folder}/predictions.parquet")
+        method = methods.setdefault(run["method"], {"seeds": 0, "best": []})
+        method["seeds"] += 1
+        method["parameters"] = made.get("parameters", {})
+        method["best"] += _best_epoch(history)
+        method["epochs"] = int((history["stage"] == last_stage(history)).sum())
+    together = pd.concat(histories, ignore_index=True)
+    trained = together if len(together) and together["epoch"].notna().any() else None
+    return {
+        "dataset": key[0],
+        "encoder": key[1],
+        "methods": methods,
+        "plot": plots.curves(trained, list(methods)) if trained is not None else None,
+    }
+
+
+def last_stage(history: pd.DataFrame) -> str | None:
+    """The stage whose model predicts; None for a method that is not trained."""
+    return history["stage"].iloc[-1] if len(history) else None
+
+
+def loss_column(history: pd.DataFrame) -> str:
+    """The task's own loss, alike for all methods, or else the total."""
+    return "val_task" if "val_task" in history else "val_loss"
+
+
+def _best_epoch(history: pd.DataFrame) -> list[int]:
+    stage = history[history["stage"] == last_stage(history)] if len(history) else history
+    if stage.empty:
+        return []
+    return [int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1]

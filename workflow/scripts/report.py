@@ -1,0 +1,10 @@
+"""Write the report page."""
+
+from histopair.jobs import job  # first: it limits threads before numpy loads
+
+with job(snakemake) as about:
+    from histopair.report.page import write_page
+
+    write_page(
+        snakemake.params.config, snakemake.params.shown, "results", snakemake.output[0], about
+    )
