@@ -4,8 +4,8 @@ PYTHON ?= python3
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
-# Named after the lock's content, written last: an interrupted install or another lock starts afresh.
-INSTALLED := $(VENV)/installed-$(shell cksum <requirements.lock | cut -d' ' -f1)
+# Named after the lock's pins, written last: after an interrupted install or with other pins, .venv is made anew.
+INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install lint format lock clean

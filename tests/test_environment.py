@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from histopair.fingerprint import import_closure, module_path
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -43,16 +45,43 @@ def conda_pins(path: Path) -> dict[str, str]:
     return {CONDA.get(name, name): version for name, version in pairs}
 
 
-def imported(path: Path) -> set[str]:
-    """Distributions that a file imports anywhere, but for the standard library and this project."""
+def module_names(path: Path) -> set[str]:
+    """Full names of the modules that a file imports anywhere."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names.add(node.module)
-    modules = {name.split(".")[0] for name in names}
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return names
+
+
+def imported(path: Path) -> set[str]:
+    """Distributions that a file imports, but for the standard library and this project."""
+    modules = {name.split(".")[0] for name in module_names(path)}
     return {MODULES.get(m, m) for m in modules - sys.stdlib_module_names - {"histopair"}}
+
+
+def own_modules(path: Path) -> set[str]:
+    """Modules of the package that a file imports."""
+    files = {name: SCRIPTS / name.replace(".", "/") for name in module_names(path)}
+    return {
+        name
+        for name, file in files.items()
+        if name.startswith("histopair.")
+        and (file.with_suffix(".py").is_file() or (file / "__init__.py").is_file())
+    }
+
+
+def scripts_of_rules() -> list[tuple[str, str]]:
+    """(conda environment, script) of each rule."""
+    rules = [
+        rule
+        for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]
+    ]
+    named = r'conda:\s*"../../envs/(\w+)\.yaml".*script:\s*"../scripts/(\w+\.py)"'
+    return [match.groups() for rule in rules if (match := re.search(named, rule, re.DOTALL))]
 
 
 def test_every_dependency_of_the_project_is_locked_in_its_version():
@@ -94,3 +123,15 @@ def test_the_scripts_import_declared_dependencies_only():
 def test_everything_that_conda_installs_is_a_dependency_of_the_project():
     declared = {pinned(requirement)[0] for requirement in PROJECT["dependencies"]}
     assert set().union(*map(conda_pins, ENVIRONMENTS)) <= declared
+
+
+@pytest.mark.parametrize(("environment", "script"), sorted(set(scripts_of_rules())))
+def test_what_a_script_imports_is_in_the_conda_environment_of_its_rule(environment, script):
+    own = own_modules(SCRIPTS / script)
+    files = [SCRIPTS / script, *map(module_path, import_closure(own))]
+    missing = {
+        f"{path.relative_to(SCRIPTS)}: {name}"
+        for path in files
+        for name in imported(path) - set(conda_pins(ROOT / "envs" / f"{environment}.yaml"))
+    }
+    assert missing == set()
