@@ -186,6 +186,16 @@ def test_nothing_left_is_an_error(tmp_path):
     )
 
 
+def test_nothing_left_by_the_reader_says_what_was_lost(tmp_path):
+    text = "caption,image_path,corrected_text,pathology\na,b.jpg,c,no list\nd,e.jpg,,['x']\n"
+    (tmp_path / "quilt_1M_lookup.csv").write_text(text)
+    assert _said(tmp_path, {"reader": "quilt", "root": str(tmp_path)}) == (
+        f"{tmp_path}: no sample is left after reading (1 rows dropped: no corrected_text; "
+        "1 rows dropped: pathology is not a list such as \"['Renal', 'Pulmonary']\"). "
+        "Mend the data"
+    )
+
+
 def test_one_id_for_two_images_is_an_error(tmp_path):
     rows = [f"{row},id{i if i else 1}" for i, row in enumerate(_rows())]
     entry = _tiles(tmp_path / "t", rows, "path,label,group,id")

@@ -22,6 +22,11 @@ def clean(
     """
     frame, read = readers.find(entry["reader"]).read(entry)
     info = dict(frame.attrs)
+    if frame.empty:
+        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in read)
+        raise InputError(
+            entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
+        )
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
     raw = label_tables.counted(frame.labels)
     frame, bad, set_aside = quarantine.check(frame, entry, name)
