@@ -1,6 +1,8 @@
 # Encoders and their cached embeddings.
-# Reads labels, reports and images; writes results/encoders/{encoder}/ for encoders that are trained
-# here, and results/embeddings/{encoder}/*.parquet. Finished shards wait in results/.resume/.
+# Reads labels and reports; writes results/encoders/{encoder}/ for encoders that are trained
+# here, and results/embeddings/{encoder}/*.parquet. Their shards stay in results/.shards/, so that a
+# change of labels alone embeds nothing again. Images are read where the labels table says; it holds
+# their sha256, and so stands for them as input.
 
 
 def train_of(encoder):
@@ -10,7 +12,6 @@ def train_of(encoder):
 rule train_encoder:
     input:
         labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",
-        files=lambda w: configuration.dataset_files(config, train_of(w.encoder)["dataset"]),
         reports=lambda w: expand("results/reports/{corpus}.parquet", corpus=train_of(w.encoder).get("corpora", [])),
         towers=lambda w: [
             file for tower in train_of(w.encoder).get("towers", {}).values() for file in encoder_files(tower)
@@ -46,7 +47,6 @@ rule train_encoder:
 rule embed_images:
     input:
         labels="results/labels/{dataset}.parquet",
-        files=lambda w: configuration.dataset_files(config, w.dataset),
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{dataset}.images.parquet",

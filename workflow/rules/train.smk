@@ -29,18 +29,17 @@ def run_artifacts(w):
     return {"labels": f"results/labels/{w.dataset}.parquet", **wanted}
 
 
-def run_files(w):
-    """Images and encoder weights on disk that the method reads."""
-    files = configuration.dataset_files(config, w.dataset) if "images" in needs(w) else []
+def run_encoders(w):
+    """Weights on disk of the encoders that the method adapts."""
     encoders = [w.encoder] if "images" in needs(w) else []
     encoders += [method_of(w)["retriever"]] if "pairs" in needs(w) else []
-    return files + [file for encoder in encoders for file in encoder_files(encoder)]
+    return [file for encoder in encoders for file in encoder_files(encoder)]
 
 
 rule run:
     input:
         unpack(run_artifacts),
-        files=run_files,
+        encoders=run_encoders,
     output:
         weights="results/runs/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
         history="results/runs/{dataset}/{encoder}/{method}/{seed}/history.parquet",

@@ -8,7 +8,7 @@ with job(snakemake) as about:
         snakemake.params.root,
         snakemake.params.encoder,
         snakemake.params.embedding,
-        f"results/.resume/{snakemake.output[0]}",
+        f"results/.shards/{snakemake.output[0]}",
         snakemake.output[0],
         about,
     )

@@ -9,7 +9,7 @@ with job(snakemake) as about:
         "prompt",
         snakemake.params.encoder,
         snakemake.params.embedding,
-        f"results/.resume/{snakemake.output[0]}",
+        f"results/.shards/{snakemake.output[0]}",
         snakemake.output[0],
         about,
     )

@@ -6,7 +6,7 @@ with job(snakemake) as about:
     seed = int(snakemake.wildcards.seed)
     folder = snakemake.output.weights.rsplit("/", 1)[0]
     run = runs.Run(
-        artifacts={key: value for key, value in snakemake.input.items() if key != "files"},
+        artifacts={key: value for key, value in snakemake.input.items() if key != "encoders"},
         root=snakemake.params.root,
         encoder_entry=snakemake.params.encoder,
         retriever_entry=snakemake.params.retriever,

@@ -4,7 +4,6 @@ Every mistake is one line that names the key, the value and what is allowed.
 """
 
 import copy
-import importlib
 from pathlib import Path
 
 import jsonschema
@@ -96,13 +95,6 @@ def pairing_source(method: dict) -> str | None:
     """Who pairs for a method: its retriever, "oracle", or nobody (random, or no text at all)."""
     kind = method.get("pairing")
     return {"retrieved": method.get("retriever"), "oracle": "oracle"}.get(kind)
-
-
-def dataset_files(config: dict, dataset: str) -> list[str]:
-    """The files and folders that a dataset's reader reads."""
-    entry = config["datasets"][base(config, dataset)]
-    reader = importlib.import_module(f"histopair.readers.{entry['reader']}")
-    return [str(path) for path in reader.inputs(entry)]
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:

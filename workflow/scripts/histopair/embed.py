@@ -2,12 +2,12 @@
 
 A shard is named by the hash of all that determines it: the items, the encoder's weights and
 preprocessing, precision, storage type and code. A killed job therefore finds its finished shards
-again and never takes another's, and shards can be computed by jobs of their own.
+again and never takes another's, images that are added embed no old ones again, and shards can be
+computed by jobs of their own.
 """
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,11 +24,11 @@ CPU_BATCH, GPU_BATCH = 64, 512
 
 
 def embed_images(
-    labels: str, root: str, encoder: dict, settings: dict, resume: str, out: str, about: dict
+    labels: str, root: str, encoder: dict, settings: dict, shards: str, out: str, about: dict
 ) -> None:
     """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
 
-    `encoder` and `settings` are config entries; `resume` is a folder for finished shards.
+    `encoder` and `settings` are config entries; `shards` is the folder of finished shards.
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
@@ -43,7 +43,7 @@ def embed_images(
 
     identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
     about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
-    _embed(items, ["image_id"], "sha256", compute, identity, settings, resume, out, about)
+    _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
 
 
 def embed_texts(
@@ -52,7 +52,7 @@ def embed_texts(
     column: str,
     encoder: dict,
     settings: dict,
-    resume: str,
+    shards: str,
     out: str,
     about: dict,
 ) -> None:
@@ -74,7 +74,7 @@ def embed_texts(
 
     identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
     about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
-    _embed(items, keys, column, compute, identity, settings, resume, out, about)
+    _embed(items, keys, column, compute, identity, settings, shards, out, about)
 
 
 def text_features(
@@ -88,12 +88,13 @@ def text_features(
     """Features (n, d) of n texts, float32, in their order."""
     tokens, lengths = tokenize_all(tokenize, pad_id, texts)
     order = np.argsort(lengths, kind="stable")
-    features = None
+    features: np.ndarray | None = None
     for start in range(0, len(order), size):
         rows = order[start : start + size]
         batch = tokens[rows, : lengths[rows].max()].to(device)
         values = _forward(tower, batch)
-        features = np.empty((len(texts), values.shape[1]), np.float32) if features is None else features
+        if features is None:
+            features = np.empty((len(texts), values.shape[1]), np.float32)
         features[rows] = values
     return features
 
@@ -115,7 +116,7 @@ def _embed(
     compute: Callable[[pd.DataFrame], np.ndarray],
     identity: list,
     settings: dict,
-    resume: str,
+    shards: str,
     out: str,
     about: dict,
 ) -> None:
@@ -125,7 +126,7 @@ def _embed(
     size = settings["shard_size"]
     parts = [items.iloc[start : start + size] for start in range(0, len(items), size)]
     store = np.dtype(settings["storage"])
-    folder = Path(resume)
+    folder = Path(shards)
     files = []
     for part in jobs.progress(parts, len(items), "items", Path(out).stem):
         file = folder / f"{len(files):05d}-{_hash(identity, part[[*keys, content]])}.parquet"
@@ -135,7 +136,8 @@ def _embed(
             tables.write(file, _shard(part[keys], vectors.astype(store)), about)
         files.append(file)
     tables.write_stream(out, _in_turn(files), about)
-    shutil.rmtree(folder)
+    for stale in set(folder.glob("*.parquet")) - set(files):
+        stale.unlink()
 
 
 def _shard(keys: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
