@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from histopair import metrics, studies, tables
+from histopair import metrics, orders, studies, tables
 from histopair.errors import InputError
 from histopair.report import study_page
 
@@ -107,13 +107,21 @@ def test_order_verdicts_follow_the_paired_interval(tmp_path):
     assert order_of(tmp_path, good, np.roll(good, 1))["verdict"] == "not resolved"
 
 
+def test_a_step_needs_its_interval_and_every_seed():
+    assert orders.verdict(0.1, 0.2, [0.1, 0.2, 0.15]) == "supported"
+    assert orders.verdict(0.1, 0.2, [0.1, -0.01, 0.4]) == "not resolved"
+    assert orders.verdict(-0.1, 0.2, [0.1, 0.1]) == "not resolved"
+    assert orders.verdict(-0.2, -0.1, [-0.1, -0.2]) == "contradicted"
+    assert orders.verdict(-0.2, -0.1, [-0.3, 0.1]) == "not resolved"
+    assert orders.verdict(None, None, [0.1]) == "not resolved"
+
+
 def test_equal_methods_do_not_support_an_order(tmp_path):
     step = order_of(tmp_path, [1, 0, 1, 1], [1, 0, 1, 1])
     assert (step["verdict"], step["difference"], step["seeds_agreeing"]) == ("not resolved", 0, 0)
 
 
 def test_where_lower_is_better_the_order_turns_round():
-    assert studies.verdict(0.1, 0.2) == "supported"
     cell = {
         "methods": {
             "bad": {"hamming": (np.array([0.3]), np.full(100, 0.3))},
@@ -121,15 +129,15 @@ def test_where_lower_is_better_the_order_turns_round():
         },
         "n_groups": 5,
     }
-    step = studies._step(cell, "bad", "good", "hamming")
+    step = orders._step(cell, "bad", "good", "hamming")
     assert step["difference"] == pytest.approx(-0.2)
     assert (step["verdict"], step["seeds_agreeing"]) == ("supported", 1)
 
 
 def test_a_whole_order_is_as_good_as_its_weakest_step():
-    assert studies.overall(["supported", "supported"]) == "supported"
-    assert studies.overall(["supported", "not resolved"]) == "not resolved"
-    assert studies.overall(["not resolved", "contradicted"]) == "contradicted"
+    assert orders.overall(["supported", "supported"]) == "supported"
+    assert orders.overall(["supported", "not resolved"]) == "not resolved"
+    assert orders.overall(["not resolved", "contradicted"]) == "contradicted"
 
 
 def test_methods_a_dataset_lacks_are_left_out_of_its_order(tmp_path):

@@ -6,13 +6,12 @@ resampling of the test groups (`bootstrap`), and the interval of the paired diff
 study's reference method on the same resamples.
 """
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from histopair import bootstrap, metrics, tables
+from histopair import bootstrap, metrics, orders, tables
 from histopair.errors import InputError
 
 TABLE = [
@@ -35,21 +34,6 @@ TABLE = [
     "n_groups",
     "synthetic",
 ]
-ORDER = [
-    "study",
-    "dataset",
-    "encoder",
-    "metric",
-    "lower",
-    "upper",
-    "difference",
-    "low",
-    "high",
-    "seeds_agreeing",
-    "n_seeds",
-    "verdict",
-    "synthetic",
-]
 
 
 def tabulate(
@@ -60,7 +44,7 @@ def tabulate(
     runs: dicts of dataset, encoder, method, seed and the paths `predictions` and `metrics`.
     labels: labels parquet of each dataset, for the groups. study: `reference` (method, optional),
     `metric` (of the order claim), `order` (methods from worst to best, optional), `synthetic`
-    (names of synthetic datasets). Columns are TABLE and ORDER; `values` holds the seeds' metrics.
+    (names of synthetic datasets). Columns are TABLE and orders.COLUMNS; `values` holds the seeds' metrics.
     Raises InputError where methods of one dataset and encoder predict different test samples.
     """
     rows, steps = [], []
@@ -69,25 +53,8 @@ def tabulate(
         key = {"study": name, "dataset": dataset, "encoder": encoder}
         made = {"synthetic": dataset in study.get("synthetic", ())}
         rows += [key | row | made for row in _rows(cell, study.get("reference"))]
-        steps += [key | step | made for step in _steps(cell, study)]
-    return pd.DataFrame(rows, columns=TABLE), pd.DataFrame(steps, columns=ORDER)
-
-
-def verdict(low: float | None, high: float | None) -> str:
-    """What the 95% interval of (upper - lower), both oriented so that more is better, says."""
-    if low is None or high is None:
-        return "not resolved"
-    if low > 0:
-        return "supported"
-    return "contradicted" if high < 0 else "not resolved"
-
-
-def overall(verdicts: list[str]) -> str:
-    """The verdict on a whole order: its weakest step."""
-    for answer in ("contradicted", "not resolved"):
-        if answer in verdicts:
-            return answer
-    return "supported"
+        steps += [key | step | made for step in orders.steps(cell, study)]
+    return pd.DataFrame(rows, columns=TABLE), pd.DataFrame(steps, columns=orders.COLUMNS)
 
 
 def _cells(runs: list[dict]) -> dict[tuple[str, str], list[dict]]:
@@ -175,48 +142,6 @@ def _rows(cell: dict, reference: str | None) -> list[dict]:
             }
             if reference in cell["methods"] and method != reference:
                 names = ("difference", "difference_low", "difference_high")
-                row |= zip(names, _difference(cell, reference, method, metric), strict=True)
+                row |= zip(names, orders.difference(cell, reference, method, metric), strict=True)
             rows.append(row)
     return rows
-
-
-def _difference(cell: dict, base: str, method: str, metric: str) -> tuple:
-    """Mean of `method` minus mean of `base`, with its paired 95% interval."""
-    values, replicates = cell["methods"][method][metric]
-    base_values, base_replicates = cell["methods"][base][metric]
-    paired = bootstrap.interval(replicates - base_replicates, cell["n_groups"])
-    return values.mean() - base_values.mean(), *paired
-
-
-def _steps(cell: dict, study: dict) -> list[dict]:
-    metric = study["metric"]
-    if metric not in metrics.names(cell["task"]):
-        known = ", ".join(metrics.names(cell["task"]))
-        problem = f"no metric {metric} for {cell['task']}-label datasets"
-        raise InputError("study", problem, f"Choose one of {known}")
-    present = [method for method in study.get("order", ()) if method in cell["methods"]]
-    return [_step(cell, lower, upper, metric) for lower, upper in pairwise(present)]
-
-
-def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
-    difference, low, high = _difference(cell, lower, upper, metric)
-    a, b = (cell["methods"][method][metric][0] for method in (lower, upper))
-    seeds = max(len(a), len(b))
-    gains = np.broadcast_to(b, seeds) - np.broadcast_to(a, seeds) if _pairable(a, b) else []
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-    better = (low, high) if sign > 0 or low is None else (-high, -low)
-    return {
-        "metric": metric,
-        "lower": lower,
-        "upper": upper,
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "seeds_agreeing": int(sum(sign * gain > 0 for gain in gains)),
-        "n_seeds": len(gains),
-        "verdict": verdict(*better),
-    }
-
-
-def _pairable(a: np.ndarray, b: np.ndarray) -> bool:
-    return len(a) == len(b) or 1 in (len(a), len(b))

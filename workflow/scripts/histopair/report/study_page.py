@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import studies, tables
+from histopair import orders, studies, tables
 from histopair.report.study_figures import study_plot
 from histopair.report.templates import render
 
@@ -77,7 +77,7 @@ def _block(key: tuple[str, str], rows: pd.DataFrame, steps: pd.DataFrame, study:
         "metrics": list(dict.fromkeys(rows["metric"])),
         "all": by_method,
         "steps": steps.to_dict("records"),
-        "overall": studies.overall(list(steps["verdict"])) if len(steps) else None,
+        "overall": orders.overall(list(steps["verdict"])) if len(steps) else None,
     }
 
 
