@@ -135,3 +135,23 @@ def test_what_a_script_imports_is_in_the_conda_environment_of_its_rule(environme
         for name in imported(path) - set(conda_pins(ROOT / "envs" / f"{environment}.yaml"))
     }
     assert missing == set()
+
+
+def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
+    groups = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["groups"]
+    rules = {
+        name
+        for path in (ROOT / "workflow" / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
+    }
+    assert rules - set(groups) == {"train_encoder", "embed_images", "run"}
+    assert set(groups) <= rules
+
+
+def test_both_profiles_agree_on_what_makes_a_step_run_again():
+    keys = ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete")
+    default, slurm = (
+        yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    assert {key: default[key] for key in keys} == {key: slurm[key] for key in keys}
