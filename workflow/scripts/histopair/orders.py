@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
-
 from histopair import bootstrap, metrics
 from histopair.errors import InputError
 
@@ -70,26 +68,19 @@ def steps(cell: dict, study: dict) -> list[dict]:
 
 
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
-    difference, low, high = difference(cell, lower, upper, metric)
+    gained, low, high = difference(cell, lower, upper, metric)
     a, b = (cell["methods"][method][metric][0] for method in (lower, upper))
-    seeds = max(len(a), len(b))
     sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-    gains = (
-        sign * (np.broadcast_to(b, seeds) - np.broadcast_to(a, seeds)) if _pairable(a, b) else []
-    )
+    gains = list(sign * (b - a)) if len(a) == len(b) or 1 in (len(a), len(b)) else []
     better = (low, high) if sign > 0 or low is None else (-high, -low)
     return {
         "metric": metric,
         "lower": lower,
         "upper": upper,
-        "difference": difference,
+        "difference": gained,
         "low": low,
         "high": high,
         "seeds_agreeing": int(sum(gain > 0 for gain in gains)),
         "n_seeds": len(gains),
-        "verdict": verdict(*better, list(gains)),
+        "verdict": verdict(*better, gains),
     }
-
-
-def _pairable(a: np.ndarray, b: np.ndarray) -> bool:
-    return len(a) == len(b) or 1 in (len(a), len(b))

@@ -44,7 +44,8 @@ def tabulate(
     runs: dicts of dataset, encoder, method, seed and the paths `predictions` and `metrics`.
     labels: labels parquet of each dataset, for the groups. study: `reference` (method, optional),
     `metric` (of the order claim), `order` (methods from worst to best, optional), `synthetic`
-    (names of synthetic datasets). Columns are TABLE and orders.COLUMNS; `values` holds the seeds' metrics.
+    (names of synthetic datasets). Columns are TABLE and orders.COLUMNS; `values` holds the seeds'
+    metrics.
     Raises InputError where methods of one dataset and encoder predict different test samples.
     """
     rows, steps = [], []
