@@ -11,7 +11,9 @@ def tree(tmp_path, monkeypatch):
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "inner.py").write_text("def f():\n    return 1\n")
-    (package / "outer.py").write_text("from histopair import inner, jobs\n\ndef g():\n    return inner.f()\n")
+    (package / "outer.py").write_text(
+        "from histopair import inner, jobs\n\ndef g():\n    return inner.f()\n"
+    )
     (package / "jobs.py").write_text("EVERY = 10\n")
     (package / "named.py").write_text("NEEDS = ('images',)\n")
     (tmp_path / "step.py").write_text("def main():\n    from histopair.outer import g\n    g()\n")

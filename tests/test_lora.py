@@ -11,7 +11,13 @@ from histopair import lora
 def tower():
     torch.manual_seed(0)
     return timm.create_model(
-        "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0
+        "vit_tiny_patch16_224",
+        img_size=32,
+        patch_size=8,
+        embed_dim=32,
+        depth=2,
+        num_heads=2,
+        num_classes=0,
     ).eval()
 
 
@@ -56,7 +62,9 @@ def test_no_linear_means_embeddings_and_convolutions():
 
 
 def test_attention_modules_are_adapted_whole():
-    names = lora.target_names(nn.ModuleDict({"attn": nn.MultiheadAttention(8, 2), "fc": nn.Linear(8, 8)}), "all")
+    names = lora.target_names(
+        nn.ModuleDict({"attn": nn.MultiheadAttention(8, 2), "fc": nn.Linear(8, 8)}), "all"
+    )
     assert names == ["attn", "fc"]
 
 

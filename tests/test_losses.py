@@ -11,19 +11,25 @@ from histopair import losses
 
 def test_single_label_loss_is_cross_entropy_by_hand():
     logits = torch.tensor([[0.0, math.log(3.0)]])
-    assert losses.task_loss(logits, torch.tensor([1]), "single").item() == pytest.approx(-math.log(0.75))
+    assert losses.task_loss(logits, torch.tensor([1]), "single").item() == pytest.approx(
+        -math.log(0.75)
+    )
 
 
 def test_multi_label_loss_is_mean_binary_cross_entropy_by_hand():
     logits = torch.tensor([[0.0, math.log(3.0)]])
     by_hand = (-math.log(0.5) - math.log(0.25)) / 2
-    assert losses.task_loss(logits, torch.tensor([[1, 0]]), "multi").item() == pytest.approx(by_hand)
+    assert losses.task_loss(logits, torch.tensor([[1, 0]]), "multi").item() == pytest.approx(
+        by_hand
+    )
 
 
 def test_probabilities_sum_to_one_only_for_single_labels():
     logits = torch.tensor([[2.0, 2.0, 2.0]])
     assert losses.probabilities(logits, "single").sum().item() == pytest.approx(1)
-    assert losses.probabilities(logits, "multi").sum().item() == pytest.approx(3 / (1 + math.exp(-2)))
+    assert losses.probabilities(logits, "multi").sum().item() == pytest.approx(
+        3 / (1 + math.exp(-2))
+    )
 
 
 def test_distillation_by_hand():
@@ -53,3 +59,11 @@ def test_contrastive_ignores_which_of_its_positives_a_row_prefers():
     same = torch.ones(2, 2, dtype=torch.bool)
     value = losses.contrastive(image, text, same, torch.tensor(5.0))
     assert value.item() == pytest.approx(math.log(2))
+
+
+def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_own():
+    image, text = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    same = torch.tensor([[True, False]])
+    value = losses.contrastive(image, text, same, torch.tensor(2.0))
+    by_hand = (-math.log(math.exp(2) / (math.exp(2) + 1)) + 0) / 2
+    assert value.item() == pytest.approx(by_hand)

@@ -23,7 +23,9 @@ def world(folder, seed=0, n=50, reports=12, d=8):
     numbers = [c for m in chunks for c in range(m)]
     images, texts = rng.normal(size=(n, d)), rng.normal(size=(len(ids), d)) * 30
     write_vectors(folder / "i.parquet", {"image_id": [f"i{i}" for i in range(n)]}, images)
-    write_vectors(folder / "t.parquet", {"report_id": ids, "chunk": pa.array(numbers, pa.int32())}, texts)
+    write_vectors(
+        folder / "t.parquet", {"report_id": ids, "chunk": pa.array(numbers, pa.int32())}, texts
+    )
     return folder / "i.parquet", folder / "t.parquet"
 
 
@@ -58,7 +60,9 @@ def test_the_chunk_given_is_the_most_similar_one(tmp_path):
     write_vectors(tmp_path / "i.parquet", {"image_id": ["a"]}, np.array([[1.0, 0.0]]))
     texts = {"report_id": ["x", "x", "y"], "chunk": pa.array([0, 1, 0], pa.int32())}
     write_vectors(tmp_path / "t.parquet", texts, np.array([[0.0, 1.0], [2.0, 0.1], [1.0, 1.0]]))
-    retrieve.pair(tmp_path / "i.parquet", tmp_path / "t.parquet", 2, "max", tmp_path / "p.parquet", {})
+    retrieve.pair(
+        tmp_path / "i.parquet", tmp_path / "t.parquet", 2, "max", tmp_path / "p.parquet", {}
+    )
     pairs = tables.read(tmp_path / "p.parquet")
     assert list(zip(pairs["report_id"], pairs["chunk"], strict=True)) == [("x", 1), ("y", 0)]
 
@@ -81,12 +85,18 @@ def test_blocks_change_nothing(tmp_path, monkeypatch):
     retrieve.pair(images, texts, 3, "max", tmp_path / "one.parquet", {})
     monkeypatch.setattr(retrieve, "BLOCK", 7)
     retrieve.pair(images, texts, 3, "max", tmp_path / "many.parquet", {})
-    pd.testing.assert_frame_equal(tables.read(tmp_path / "one.parquet"), tables.read(tmp_path / "many.parquet"))
+    pd.testing.assert_frame_equal(
+        tables.read(tmp_path / "one.parquet"), tables.read(tmp_path / "many.parquet")
+    )
 
 
 def test_towers_of_different_models_are_refused(tmp_path):
     images, _ = world(tmp_path)
-    write_vectors(tmp_path / "t.parquet", {"report_id": ["x"], "chunk": pa.array([0], pa.int32())}, np.ones((1, 3)))
+    write_vectors(
+        tmp_path / "t.parquet",
+        {"report_id": ["x"], "chunk": pa.array([0], pa.int32())},
+        np.ones((1, 3)),
+    )
     with pytest.raises(InputError, match=r"texts have 3 dimensions.*one CLIP model"):
         retrieve.pair(images, tmp_path / "t.parquet", 1, "max", tmp_path / "p.parquet", {})
     assert not (tmp_path / "p.parquet").exists()

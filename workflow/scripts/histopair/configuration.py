@@ -227,9 +227,13 @@ def _check_methods(config: dict, mistakes: list[str]) -> None:
             _require(f"{key}.retriever", method["retriever"], list(config["encoders"]), mistakes)
             if method.get("corpus"):
                 _require(f"{key}.corpus", method["corpus"], list(config["corpora"]), mistakes)
-            if method["pairing"] == "retrieved" and method["rank"] > config["retrieval"]["k"]:
-                allowed = f"at most retrieval.k = {config['retrieval']['k']}"
-                mistakes.append(f"{key}.rank: {method['rank']} is not allowed; {allowed}")
+            if method["pairing"] == "retrieved":
+                _check_rank(f"{key}.rank", method["rank"], config["retrieval"]["k"], mistakes)
+
+
+def _check_rank(key: str, rank: object, k: int, mistakes: list[str]) -> None:
+    if isinstance(rank, int) and not 1 <= rank <= k:
+        mistakes.append(f"{key}: {rank} is not allowed; at most retrieval.k = {k} is")
 
 
 def _check_studies(config: dict, mistakes: list[str]) -> None:

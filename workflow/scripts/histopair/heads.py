@@ -1,5 +1,7 @@
 """Classification heads of both papers."""
 
+from itertools import pairwise
+
 from torch import nn
 
 
@@ -7,7 +9,7 @@ def mlp(width_in: int, classes: int, layers: int = 4, hidden: int = 512) -> nn.S
     """Linear layers with ReLU between them, `layers` in all (multi-label paper, "4-layer MLP")."""
     widths = [width_in, *[hidden] * (layers - 1), classes]
     steps = []
-    for left, right in zip(widths, widths[1:], strict=False):
+    for left, right in pairwise(widths):
         steps += [nn.Linear(left, right), nn.ReLU()]
     return nn.Sequential(*steps[:-1])
 

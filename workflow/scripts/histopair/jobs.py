@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +113,9 @@ def _about(snakemake) -> dict:
 def _versions() -> dict:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in VERSIONED:
-        try:
+        # Each environment has only what its rules import.
+        with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            pass  # each environment has only what its rules import
     return found
 
 

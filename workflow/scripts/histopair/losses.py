@@ -1,6 +1,5 @@
 """Loss functions of both papers."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,11 +31,13 @@ def distillation(text: Tensor, predicted: Tensor) -> Tensor:
 def contrastive(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> Tensor:
     """Symmetric contrastive loss with any number of positives per row (CLIP; Khosla 2020 Eq. 2).
 
-    image, text: unit vectors (n, d). same: (n, n) True where image i and text j belong together,
-    at least once in each row and column. With `same` the identity it is CLIP's loss.
+    image: unit vectors (n, d); text: (m, d), m >= n. same: (n, m) True where image i and text j
+    belong together, at least once in each row; a text that belongs to no image is a negative of
+    all. With `same` the identity it is CLIP's loss.
     """
     logits = scale * image @ text.T
     positives = same.to(logits.dtype)
+    matched = same.any(0)
     rows = -(positives * logits.log_softmax(1)).sum(1) / positives.sum(1)
-    columns = -(positives * logits.log_softmax(0)).sum(0) / positives.sum(0)
+    columns = -(positives * logits.log_softmax(0)).sum(0)[matched] / positives.sum(0)[matched]
     return (rows.mean() + columns.mean()) / 2

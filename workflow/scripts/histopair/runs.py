@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import devices, encoders, loop, losses, pixels, tables
+from histopair import encoders, loop, losses, pixels, tables
 from histopair.errors import InputError
 
 
@@ -78,8 +77,12 @@ class Run:
         position = pd.Index(tables.read(path, [key])[key]).get_indexer(self.samples[key])
         if (position < 0).any():
             missing = self.samples[key].iloc[int(np.argmax(position < 0))]
-            raise InputError(path, f"no embedding of {missing!r}", "A method that reads text needs "
-                             "a caption for every sample: choose another dataset for it")
+            raise InputError(
+                path,
+                f"no embedding of {missing!r}",
+                "A method that reads text needs "
+                "a caption for every sample: choose another dataset for it",
+            )
         vectors = tables.matrix(path)[position].astype(np.float32)
         return torch.from_numpy(vectors).to(self.device)
 
@@ -152,7 +155,9 @@ def _history(rows: list[dict]) -> pd.DataFrame:
 
 def _write_weights(model: nn.Module, path: str, about: dict) -> None:
     """The trained tensors alone: adapters and heads, not the frozen encoder."""
-    trained = {k: p.detach().cpu().contiguous() for k, p in model.named_parameters() if p.requires_grad}
+    trained = {
+        k: p.detach().cpu().contiguous() for k, p in model.named_parameters() if p.requires_grad
+    }
     with tables.replacing(path) as temporary:
         temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
 

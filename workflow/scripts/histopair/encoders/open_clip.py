@@ -21,6 +21,7 @@ def load(entry: dict) -> Encoder:
         weights_only=True,
         **_towers_in_folder(name),
     )
+    _allow_cut_tokens(model.text)
     dimension = _output_dimension(model)
     return Encoder(
         name=entry["name"],
@@ -49,6 +50,23 @@ def _towers_in_folder(name: str) -> dict:
         image = {"timm_model_name": f"local-dir:{folder}/image", "timm_model_pretrained": False}
         towers["vision_cfg"] = {**model["vision_cfg"], **image}
     return towers
+
+
+def _allow_cut_tokens(tower) -> None:
+    """Let a tower of open_clip read fewer tokens than its context: short texts are cheap then.
+
+    Its causal mask has the size of the whole context; each call gets the corner that it needs.
+    """
+    whole = getattr(tower, "attn_mask", None)
+    if whole is None:
+        return
+    tower.register_buffer("whole_mask", whole.clone(), persistent=False)
+
+    def cut(module, inputs):
+        length = inputs[0].shape[1]
+        module.attn_mask = module.whole_mask[:length, :length]
+
+    tower.register_forward_pre_hook(cut)
 
 
 def _output_dimension(model) -> int:

@@ -42,7 +42,9 @@ class TextClassifier(nn.Module):
 class Distilled(nn.Module):
     """Pixels -> fused logits (n, C) and the predicted text embedding g(v) (n, d_text)."""
 
-    def __init__(self, backbone: nn.Module, width: int, text_head: nn.Module, text_width: int, classes: int):
+    def __init__(
+        self, backbone: nn.Module, width: int, text_head: nn.Module, text_width: int, classes: int
+    ):
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(width, classes)

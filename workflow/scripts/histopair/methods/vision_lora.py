@@ -19,7 +19,7 @@ class AdaptedClassifier(nn.Module):
         return self.head(self.backbone(pixels))
 
     def train(self, mode: bool = True):
-        """The backbone stays in evaluation mode: its batch statistics are part of what is frozen."""
+        """The backbone stays in evaluation mode: its batch statistics are frozen like it."""
         super().train(mode)
         self.backbone.eval()
         return self

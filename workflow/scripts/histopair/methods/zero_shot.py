@@ -41,4 +41,4 @@ def class_vectors(run) -> torch.Tensor:
     path = run.artifacts["prompt_embeddings"]
     unit = pd.DataFrame(tables.matrix(path, normalise=True))
     means = unit.groupby(tables.read(path, ["label"])["label"]).mean().loc[run.classes]
-    return torch.from_numpy(means.to_numpy()).to(run.device)
+    return torch.tensor(means.to_numpy(), dtype=torch.float32, device=run.device)

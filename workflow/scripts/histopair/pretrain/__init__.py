@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from histopair import devices, loop, pixels, tables
+from histopair import loop, pixels, tables
 from histopair.errors import InputError
 
 

@@ -1,7 +1,8 @@
 """A retrieval CLIP from two locked towers: only its two linear projections are trained (LiT).
 
 Pairs are a dataset's own captions, or, with `match`, each image and any report whose text matches
-the pattern of the image's class. The latter is supervised by labels: results say so.
+the pattern of the image's class; texts that match no class are negatives of every image, so that
+none of them is retrieved by chance. The latter is supervised by labels: results say so.
 """
 
 import json
@@ -41,7 +42,7 @@ class Projections(nn.Module):
 
 def build(world):
     image, text = (encoders.load(world.towers[kind]) for kind in ("image", "text"))
-    texts, candidates = _pairs(world)
+    texts, candidates, others = _pairs(world)
     images = _image_features(world, image)
     features = torch.from_numpy(
         embed.text_features(
@@ -54,17 +55,19 @@ def build(world):
     model.scales = (image_scale, text_scale)
 
     def fetch(rows):
-        chosen = torch.tensor([_draw(candidates[row]) for row in rows.tolist()])
+        drawn = [_draw(candidates[row][1]) for row in rows.tolist()]
+        drawn += [_draw(others) for _ in drawn if len(others)]
         classes = torch.tensor([candidates[row][0] for row in rows.tolist()])
         return {
             "image": (images[rows] / image_scale).to(world.device),
-            "text": (features[chosen] / text_scale).to(world.device),
+            "text": (features[drawn] / text_scale).to(world.device),
             "class": classes.to(world.device),
         }
 
     def loss(model, batch):
         image, text = model(batch["image"], batch["text"])
-        same = batch["class"][:, None] == batch["class"][None, :]
+        same = torch.zeros(len(image), len(text), dtype=torch.bool, device=image.device)
+        same[:, : len(image)] = batch["class"][:, None] == batch["class"][None, :]
         value = losses.contrastive(image, text, same, model.log_scale.exp().clamp(max=100))
         return {"loss": value, "task": value}
 
@@ -92,12 +95,12 @@ def save(stage, world, folder: Path) -> None:
     tables.write_text(folder / "open_clip_config.json", json.dumps(config, indent=1))
 
 
-def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]]]:
-    """Texts, and for each sample its class number and the numbers of the texts it may take."""
+def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
+    """Texts; for each sample its class number and the texts it may take; texts of no class."""
     match = world.settings.get("match")
     if not match:
         texts = world.captions()
-        return texts, [(row, np.array([row])) for row in range(len(texts))]
+        return texts, [(row, np.array([row])) for row in range(len(texts))], np.array([], int)
     corpus = pd.concat([tables.read(path, ["text"]) for path in world.reports])
     texts = list(corpus["text"])
     matching = {
@@ -113,26 +116,26 @@ def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]]]:
             )
     numbers = {label: number for number, label in enumerate(world.about["classes"])}
     first = world.samples["labels"].str[0]
-    return texts, [(numbers[label], matching[label]) for label in first]
+    others = np.setdiff1d(np.arange(len(texts)), np.concatenate(list(matching.values())))
+    return texts, [(numbers[label], matching[label]) for label in first], others
 
 
 def _image_features(world, image) -> torch.Tensor:
     """Features (n, d) of all images through the preprocessing that the saved CLIP will use."""
-    tower = image.image.to(world.device)
+    tower = image.image.to(world.device, memory_format=torch.channels_last)
     transform = open_clip.image_transform(is_train=False, **_transform_of(image))
     paths = list(world.samples["path"])
     stream = pixels.batches(world.root, paths, transform, BATCH, world.device)
     with torch.inference_mode():
         parts = [
-            tower(batch.to(world.device)).cpu()
+            tower(batch.to(world.device, memory_format=torch.channels_last)).cpu()
             for batch in jobs.progress(stream, len(paths), "images", "image tower")
         ]
     return torch.cat(parts).clone()
 
 
-def _draw(candidate: tuple[int, np.ndarray]) -> int:
-    texts = candidate[1]
-    return int(texts[torch.randint(len(texts), ())])
+def _draw(numbers: np.ndarray) -> int:
+    return int(numbers[torch.randint(len(numbers), ())])
 
 
 def _assemble(world, folder: Path):

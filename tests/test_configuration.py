@@ -1,0 +1,137 @@
+"""A mistake in the config is one line that names the key, the value and what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from histopair import configuration
+from histopair.errors import InputError
+
+CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
+CONFIGS += sorted(Path(__file__).parent.glob("real/*.yaml"))
+
+
+def small() -> dict:
+    return yaml.safe_load(
+        """
+        datasets:
+          tiles: {reader: table, root: tiles, corpus: reports}
+          tiles-rows: {of: tiles, split: {by: row}}
+        corpora:
+          reports: {table: reports.csv}
+        encoders:
+          clip: {library: open_clip, model: ViT-B-32, pretrained: openai}
+          vit: {library: timm, model: vit_small_patch16_224}
+        methods:
+          unimodal: {recipe: unimodal, epochs: 3}
+          clip-it: {recipe: clip_it, retriever: clip, epochs: 3}
+          clip-it-random: {like: clip-it, pairing: random}
+        studies:
+          main: {datasets: [tiles], encoders: [vit], methods: [unimodal, clip-it, clip-it-random]}
+        """
+    )
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_config_of_the_repository_is_valid(path):
+    assert configuration.load(yaml.safe_load(path.read_text()))["studies"]
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    config = configuration.load(small())
+    assert config["retrieval"] == {"k": 5, "pool": "max"}
+    assert config["methods"]["unimodal"]["learning_rate"] == 0.001
+    assert config["methods"]["clip-it"]["lora"] == {"rank": 16, "alpha": 8, "targets": "all"}
+    assert config["datasets"]["tiles-rows"]["split"] == {
+        "by": "row",
+        "test": 0.2,
+        "val": 0.1,
+        "seed": 0,
+    }
+
+
+def test_like_takes_over_what_is_not_said():
+    method = configuration.load(small())["methods"]["clip-it-random"]
+    assert (method["pairing"], method["epochs"], method["retriever"]) == ("random", 3, "clip")
+    assert "like" not in method
+
+
+def test_part_of_a_parameter_leaves_the_rest_at_its_default():
+    config = small()
+    config["methods"]["clip-it"]["lora"] = {"rank": 4}
+    lora = configuration.load(config)["methods"]["clip-it"]["lora"]
+    assert lora == {"rank": 4, "alpha": 8, "targets": "all"}
+
+
+MISTAKES = [
+    (("retrieval",), {"top_k": 3}, "retrieval: unknown key 'top_k'; allowed are ['k', 'pool']"),
+    (("retrieval",), {"pool": "median"}, "retrieval.pool: 'median' is not allowed; allowed are"),
+    (("studies", "main", "methods"), ["clipit"], "studies.main.methods: 'clipit' is not allowed"),
+    (("studies", "main", "datasets"), ["tile"], "studies.main.datasets: 'tile' is not allowed"),
+    (("studies", "main", "reference"), "lora", "studies.main.reference: 'lora' is not allowed"),
+    (("datasets", "tiles", "corpus"), "none", "datasets.tiles.corpus: 'none' is not allowed"),
+    (("datasets", "tiles", "reader"), "pcm", "datasets.tiles.reader: 'pcm' is not allowed"),
+    (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
+    (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),
+    (("methods", "unimodal", "recipe"), "uni", "methods.unimodal.recipe: 'uni' is not allowed"),
+    (("methods", "unimodal", "lambda"), 1, "methods.unimodal: unknown key 'lambda'; allowed are"),
+    (("methods", "clip-it", "rank"), 9, "methods.clip-it.rank: 9 is not allowed; at most"),
+    (("methods", "clip-it", "rank"), "one", "methods.clip-it.rank: 'one' is not allowed"),
+    (("methods", "clip-it", "pairing"), "best", "methods.clip-it.pairing: 'best' is not allowed"),
+    (("methods", "clip-it", "pairing"), "oracle", "it is for the phantom only"),
+    (("methods", "clip-it", "lora"), {"r": 4}, "methods.clip-it.lora: unknown key 'r'"),
+    (("methods", "clip-it-random", "like"), "clip", "methods.clip-it-random.like: 'clip' is not"),
+    (("methods", "unimodal", "epochs"), 0, "methods.unimodal.epochs: 0 is less than the minimum"),
+    (("methods", "unimodal", "learning_rate"), "1e-4", "methods.unimodal.learning_rate: '1e-4'"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES, ids=lambda x: str(x)[:40])
+def test_a_mistake_names_the_key_the_value_and_what_is_allowed(path, value, message):
+    config = small()
+    place = config
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    with pytest.raises(InputError) as error:
+        configuration.load(config)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dataset_without_a_corpus_cannot_be_paired():
+    config = small()
+    del config["datasets"]["tiles"]["corpus"]
+    with pytest.raises(InputError, match="'tiles' names no `corpus`; allowed are"):
+        configuration.load(config)
+
+
+def test_all_mistakes_are_told_at_once():
+    config = small()
+    config["datasets"]["tiles"]["corpus"] = "x"
+    config["encoders"]["vit"]["library"] = "y"
+    with pytest.raises(InputError, match=r"corpus: 'x'.*library: 'y'"):
+        configuration.load(config)
+
+
+def test_the_users_config_is_left_as_it_was():
+    config = small()
+    before = copy.deepcopy(config)
+    configuration.load(config)
+    assert config == before
+
+
+def test_runs_are_the_product_of_a_study_and_methods_without_chance_run_once():
+    config = small()
+    config["methods"]["zero-shot"] = {"recipe": "zero_shot"}
+    config["studies"]["main"]["methods"].append("zero-shot")
+    runs = configuration.runs(configuration.load(config), "main")
+    assert len(runs) == 3 * 3 + 1
+
+
+def test_pairings_are_those_that_studies_use():
+    assert configuration.pairings(configuration.load(small())) == [
+        {"encoder": "clip", "dataset": "tiles", "corpus": "reports"}
+    ]

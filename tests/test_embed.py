@@ -1,0 +1,157 @@
+"""The embedding cache: right vectors, whole files, shards found again after a kill."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tiny
+import torch
+
+from histopair import embed, encoders, images, tables
+from histopair.errors import InputError
+
+SETTINGS = {"batch_size": 5, "precision": "float32", "storage": "float16", "shard_size": 8}
+ABOUT = {"rule": "embed_images", "code": "abc"}
+
+
+def run(tmp_path, settings=SETTINGS, name="out"):
+    labels = tmp_path / "data" / "labels.parquet"
+    if not labels.exists():
+        tiny.dataset(tmp_path / "data")
+    entry = tiny.vit_entry(tmp_path / "vit")
+    out = tmp_path / f"{name}.parquet"
+    shards = str(tmp_path / "shards")
+    embed.embed_images(
+        str(labels), str(tmp_path / "data"), entry, settings, shards, str(out), dict(ABOUT)
+    )
+    return out
+
+
+def one_by_one(tmp_path):
+    encoder = encoders.load(tiny.vit_entry(tmp_path / "vit"))
+    paths = tables.read(tmp_path / "data" / "labels.parquet")["path"]
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                encoder.image(encoder.preprocess(images.load(tmp_path / "data", p))[None])
+                for p in paths
+            ]
+        ).numpy()
+
+
+def test_vectors_are_those_of_the_encoder_one_image_at_a_time(tmp_path):
+    out = run(tmp_path)
+    np.testing.assert_allclose(tables.matrix(out), one_by_one(tmp_path), atol=2e-3)
+    assert list(tables.read(out)["image_id"]) == [f"i{i}" for i in range(24)]
+
+
+def test_the_file_says_what_it_holds(tmp_path):
+    about = tables.about(run(tmp_path))
+    assert about["normalised"] is False and about["encoder"]["name"] == "vit" and about["weights"]
+    field = pq.read_schema(tmp_path / "out.parquet").field("embedding").type
+    assert str(field.value_type) == "halffloat" and field.list_size == 24
+
+
+def test_normalised_loading_gives_unit_vectors(tmp_path):
+    unit = tables.matrix(run(tmp_path), normalise=True)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
+
+
+def test_a_killed_job_computes_no_finished_shard_again_and_ends_with_the_same_bytes(
+    tmp_path, monkeypatch
+):
+    whole = run(tmp_path, name="whole").read_bytes()
+    for shard in (tmp_path / "shards").glob("*"):
+        shard.unlink()
+    real, seen = embed._forward, []
+
+    class Killed(BaseException):
+        pass
+
+    def killed_in_the_third_shard(tower, batch):
+        seen.append(len(batch))
+        if sum(seen) > 16:
+            raise Killed
+        return real(tower, batch)
+
+    monkeypatch.setattr(embed, "_forward", killed_in_the_third_shard)
+    with pytest.raises(Killed):
+        run(tmp_path)
+    assert not (tmp_path / "out.parquet").exists()
+    done = []
+    monkeypatch.setattr(embed, "_forward", lambda t, b: done.append(len(b)) or real(t, b))
+    assert run(tmp_path).read_bytes() == whole
+    assert sum(done) == 8
+
+
+def test_shards_of_other_settings_or_images_are_not_taken(tmp_path, monkeypatch):
+    run(tmp_path)
+    real, done = embed._forward, []
+    monkeypatch.setattr(embed, "_forward", lambda t, b: done.append(len(b)) or real(t, b))
+    run(tmp_path)
+    assert sum(done) == 0
+    run(tmp_path, {**SETTINGS, "storage": "float32"})
+    assert sum(done) == 24
+
+
+def test_texts_sorted_by_length_come_back_in_their_order(tmp_path):
+    entry = tiny.clip_entry(tmp_path / "clip")
+    reports = tiny.reports(tmp_path)
+    out = tmp_path / "texts.parquet"
+    embed.embed_texts(
+        str(reports),
+        ["report_id", "chunk"],
+        "text",
+        entry,
+        SETTINGS,
+        str(tmp_path / "s"),
+        str(out),
+        dict(ABOUT),
+    )
+    encoder = encoders.load(entry)
+    texts = list(tables.read(reports)["text"])
+    with torch.inference_mode():
+        expected = torch.cat([encoder.text(encoder.tokenize([text])) for text in texts])
+    np.testing.assert_allclose(tables.matrix(out), expected.numpy(), atol=2e-3)
+    assert list(tables.read(out)["chunk"]) == [0, 1] * 4
+
+
+def test_nothing_to_embed_is_an_error(tmp_path):
+    labels = tiny.dataset(tmp_path / "data")
+    with pytest.raises(InputError, match="nothing to embed"):
+        embed.embed_texts(
+            str(labels),
+            ["sample_id"],
+            "caption",
+            tiny.clip_entry(tmp_path / "clip"),
+            SETTINGS,
+            str(tmp_path / "s"),
+            str(tmp_path / "c.parquet"),
+            dict(ABOUT),
+        )
+
+
+def test_an_image_tower_is_asked_for_images(tmp_path):
+    labels = tiny.dataset(tmp_path / "data")
+    with pytest.raises(InputError, match="gives it no image tower"):
+        embed.embed_images(
+            str(labels),
+            str(tmp_path),
+            tiny.bert_entry(tmp_path / "bert"),
+            SETTINGS,
+            str(tmp_path / "s"),
+            str(tmp_path / "e.parquet"),
+            dict(ABOUT),
+        )
+
+
+def test_prompts_are_class_names_in_templates(tmp_path):
+    from histopair import prompts
+
+    labels = tiny.dataset(tmp_path / "data")
+    table = prompts.of_classes(str(labels), ["A pathology image of {}", "{}."])
+    assert list(table["prompt"]) == [
+        "A pathology image of c0",
+        "c0.",
+        "A pathology image of c1",
+        "c1.",
+    ]

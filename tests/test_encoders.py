@@ -1,0 +1,73 @@
+"""Encoders load from folders alone and keep their own preprocessing."""
+
+import pytest
+import tiny
+import torch
+from PIL import Image
+
+from histopair import encoders
+from histopair.errors import InputError
+
+
+def test_open_clip_folder_gives_both_towers(tmp_path):
+    encoder = encoders.load(tiny.clip_entry(tmp_path / "clip"))
+    pixels = encoder.preprocess(Image.new("RGB", (50, 40)))
+    assert pixels.shape == (3, 32, 32)
+    assert encoder.image(pixels[None]).shape == (1, encoder.image_dim) == (1, 16)
+    assert encoder.text(encoder.tokenize(["colon", "a tumour"])).shape == (2, 16)
+
+
+def test_open_clip_text_may_be_cut_to_its_longest(tmp_path):
+    encoder = encoders.load(tiny.clip_entry(tmp_path / "clip"))
+    tokens = encoder.tokenize(["colon with tumour"])
+    used = int((tokens != encoder.pad_id).sum())
+    torch.testing.assert_close(encoder.text(tokens[:, :used]), encoder.text(tokens))
+
+
+def test_timm_folder_gives_pooled_features_and_its_own_normalisation(tmp_path):
+    encoder = encoders.load(tiny.vit_entry(tmp_path / "vit"))
+    assert encoder.text is None
+    pixels = encoder.preprocess(Image.new("RGB", (64, 64), (90, 120, 200)))
+    assert encoder.image(pixels[None]).shape == (1, encoder.image_dim) == (1, 24)
+    other = encoders.load({**tiny.vit_entry(tmp_path / "vit"), "mean": [0, 0, 0], "std": [1, 1, 1]})
+    assert not torch.allclose(pixels, other.preprocess(Image.new("RGB", (64, 64), (90, 120, 200))))
+
+
+def test_mean_pooling_ignores_padding(tmp_path):
+    encoder = encoders.load(tiny.bert_entry(tmp_path / "bert"))
+    alone = encoder.text(encoder.tokenize(["tumour"]))
+    together = encoder.text(encoder.tokenize(["tumour", "normal colon no tumour no tumour"]))
+    torch.testing.assert_close(alone[0], together[0], atol=1e-5, rtol=1e-4)
+
+
+def test_cls_pooling_is_the_first_state(tmp_path):
+    encoder = encoders.load(tiny.bert_entry(tmp_path / "bert", "cls"))
+    tokens = encoder.tokenize(["tumour colon"])
+    states = encoder.text.transformer(tokens).last_hidden_state
+    torch.testing.assert_close(encoder.text(tokens), states[:, 0])
+
+
+@pytest.mark.parametrize("library", ["open_clip", "transformers"])
+def test_a_missing_folder_is_one_line_with_a_remedy(tmp_path, library):
+    entry = {"name": "x", "library": library, "model": f"local-dir:{tmp_path}/absent"}
+    with pytest.raises(InputError, match=r"encoder x: .* cannot load .*local folder"):
+        encoders.load(entry)
+
+
+def test_weights_that_are_pickled_code_are_refused(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "touched"), "w"))
+
+    (tmp_path / "weights.pth").write_bytes(pickle.dumps(Evil()))
+    entry = {
+        "name": "x",
+        "library": "timm",
+        "model": "resnet18",
+        "weights": str(tmp_path / "weights.pth"),
+    }
+    with pytest.raises((InputError, pickle.UnpicklingError)):
+        encoders.load(entry)
+    assert not (tmp_path / "touched").exists()

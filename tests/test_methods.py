@@ -1,0 +1,233 @@
+"""Methods: what trains, what predicts, and that text is gone at inference."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from histopair import configuration, embed, loop, runs, tables
+from histopair.errors import InputError
+from histopair.methods import clip_it, zero_shot
+
+SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
+LORA = {"rank": 2, "alpha": 1, "targets": "all"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A labelled set with captions, reports, embeddings of both, and pairs."""
+    folder = tmp_path_factory.mktemp("world")
+    labels = tiny.dataset(folder / "data", captions=True)
+    clip, vit = tiny.clip_entry(folder / "clip"), tiny.vit_entry(folder / "vit")
+    reports = tiny.reports(folder)
+    artifacts = {"labels": str(labels), "reports": str(reports)}
+    about = {"code": "x"}
+    for name, entry in (("clip", clip), ("vit", vit)):
+        out = folder / f"{name}.images.parquet"
+        embed.embed_images(
+            str(labels),
+            str(folder / "data"),
+            entry,
+            SETTINGS,
+            str(folder / "s1"),
+            str(out),
+            dict(about),
+        )
+    from histopair import prompts
+
+    for table, keys, column, out in (
+        (str(labels), ["sample_id"], "caption", "caption_embeddings"),
+        (
+            prompts.of_classes(str(labels), ["{}", "an image of {}"]),
+            ["label", "template"],
+            "prompt",
+            "prompt_embeddings",
+        ),
+    ):
+        artifacts[out] = str(folder / f"{out}.parquet")
+        embed.embed_texts(
+            table, keys, column, clip, SETTINGS, str(folder / out), artifacts[out], dict(about)
+        )
+    ids = [f"i{i}" for i in range(24)]
+    pairs = {
+        "image_id": ids,
+        "rank": pa.array([1] * 24, pa.int32()),
+        "report_id": ["r0" if i % 2 else "r1" for i in range(24)],
+        "chunk": pa.array([0] * 24, pa.int32()),
+        "similarity": pa.array([0.5] * 24, pa.float32()),
+    }
+    tables.write(folder / "pairs.parquet", pa.table(pairs), {})
+    artifacts["pairs"] = str(folder / "pairs.parquet")
+    return {"folder": folder, "clip": clip, "vit": vit, "artifacts": artifacts}
+
+
+def make(world, recipe, encoder="vit", **parameters) -> runs.Run:
+    method = {
+        "recipe": recipe,
+        "epochs": 2,
+        "batch_size": 8,
+        "learning_rate": 0.01,
+        "optimizer": "adam",
+        "weight_decay": 0.0,
+        "clip": 0.5,
+        "schedule": "constant",
+        "precision": "float32",
+    }
+    method |= configuration.parameters(method) | parameters
+    embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
+    return runs.Run(
+        artifacts=world["artifacts"] | embeddings,
+        root=str(world["folder"] / "data"),
+        encoder_entry=world[encoder],
+        retriever_entry=world["clip"],
+        method=method,
+        seed=0,
+        device=torch.device("cpu"),
+        image_cache_mb=100,
+    )
+
+
+METHODS = {
+    "unimodal": {},
+    "vision_lora": {"lora": LORA},
+    "clip_it": {"lora": LORA, "text_lora": LORA, "text_epochs": 1},
+    "fusion_frozen": {"encoder": "clip"},
+    "zero_shot": {"encoder": "clip"},
+}
+
+
+def execute(world, tmp_path, recipe, **parameters):
+    out = {name: str(tmp_path / name) for name in ("weights", "history", "predictions")}
+    runs.execute(make(world, recipe, **parameters), str(tmp_path / "resume"), out, {})
+    return out
+
+
+@pytest.mark.parametrize("recipe", METHODS)
+def test_a_run_writes_weights_history_and_predictions(world, tmp_path, recipe):
+    out = execute(world, tmp_path, recipe, **METHODS[recipe])
+    predictions = tables.read(out["predictions"])
+    assert set(predictions["split"]) == {"val", "test"}
+    scores = tables.matrix(out["predictions"], "scores")
+    assert scores.shape == (len(predictions), 2) and np.isfinite(scores).all()
+    about = tables.about(out["predictions"])
+    trained = sum(tensor.numel() for tensor in load_file(out["weights"]).values())
+    assert about["parameters"]["trained"] == trained
+    assert (trained > 0) == (recipe != "zero_shot")
+
+
+@pytest.mark.parametrize("recipe", METHODS)
+def test_a_run_repeats_bit_for_bit(world, tmp_path, recipe):
+    first, second = (
+        execute(world, tmp_path / name, recipe, **METHODS[recipe]) for name in ("a", "b")
+    )
+    for name in first:
+        assert Path(first[name]).read_bytes() == Path(second[name]).read_bytes()
+
+
+def test_every_method_has_a_test_here():
+    assert set(METHODS) == set(configuration.known("methods"))
+
+
+def test_text_reaches_clip_it_only_while_it_trains(world):
+    stages = list(_trained(make(world, "clip_it", **METHODS["clip_it"])))
+    main = stages[-1]
+    assert not any("tower" in name for name in main.model.state_dict())
+    pixels = main.fetch(torch.tensor([8, 9]))["pixels"]
+    with torch.no_grad():
+        main.model.eval()
+        assert main.scores(main.model, {"pixels": pixels}).shape == (2, 2)
+
+
+def _trained(run):
+    for stage in clip_it.build(run):
+        loop.fit(stage, 0, "unused", run.device)
+        yield stage
+
+
+def test_the_targets_of_distillation_are_the_paired_texts(world):
+    run = make(world, "clip_it", **METHODS["clip_it"])
+    _, main = _trained(run)
+    batch = main.fetch(torch.tensor([0, 1, 2]))
+    assert torch.allclose(batch["text"].norm(dim=1), torch.ones(3), atol=1e-5)
+    assert torch.equal(batch["text"][0], batch["text"][2])
+    assert not torch.allclose(batch["text"][0], batch["text"][1])
+    assert not batch["text"].requires_grad
+
+
+def test_distillation_weight_is_lambda(world):
+    for weight in (0.0, 2.0):
+        run = make(world, "clip_it", **METHODS["clip_it"], distillation_weight=weight)
+        stage = list(_trained(run))[-1]
+        losses = loop.evaluate(stage, stage.val, run.device)
+        assert losses["loss"] == pytest.approx(
+            losses["task"] + weight * losses["distillation"], rel=1e-5
+        )
+
+
+def test_vision_lora_has_no_text_and_unimodal_a_linear_head_alone(world):
+    (stage,) = list(_stages(make(world, "unimodal")))
+    assert {name: tuple(p.shape) for name, p in stage.model.named_parameters()} == {
+        "weight": (2, 24),
+        "bias": (2,),
+    }
+
+
+def _stages(run):
+    from histopair.methods import unimodal
+
+    return unimodal.build(run)
+
+
+def test_zero_shot_is_the_mean_similarity_to_the_prompts(world):
+    run = make(world, "zero_shot", "clip")
+    images = tables.matrix(run.artifacts["image_embeddings"], normalise=True)
+    prompts = tables.matrix(run.artifacts["prompt_embeddings"], normalise=True)
+    labels = tables.read(run.artifacts["prompt_embeddings"])["label"]
+    expected = np.stack([(images @ prompts[labels == c].T).mean(1) for c in run.classes], axis=1)
+    ours = images @ zero_shot.class_vectors(run).numpy().T
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_fusion_without_captions_is_one_clear_line(world, tmp_path):
+    labels = tiny.dataset(tmp_path / "data", n=12)
+    run = make(world, "fusion_frozen", "clip")
+    table = tables.read(labels)
+    table["sample_id"] = "other" + table["sample_id"]
+    tables.write(labels, table, tables.about(labels))
+    run.artifacts = run.artifacts | {"labels": str(labels)}
+    with pytest.raises(InputError, match=r"no embedding of 'otheri0'.*caption"):
+        run.embeddings("caption_embeddings")
+
+
+def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
+    import pandas as pd
+
+    from histopair import pairing
+
+    ids = pd.Series([f"i{i}" for i in range(4000)])
+
+    def draw(seed, folder):
+        return pairing.texts_of(ids, "random", 1, seed, folder, None)
+
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        reports = str(tiny.reports(Path(folder)))
+        _, index = draw(0, reports)
+        counts = np.bincount(index)
+        assert len(counts) == 8 and counts.min() > 400
+        assert (draw(0, reports)[1] == index).all() and (draw(1, reports)[1] != index).any()
+
+
+def test_a_rank_that_was_not_kept_is_one_clear_line(world):
+    from histopair import pairing
+
+    ids = tables.read(world["artifacts"]["labels"])["image_id"]
+    with pytest.raises(InputError, match=r"no report at rank 2.*retrieval.k"):
+        pairing.texts_of(
+            ids, "retrieved", 2, 0, world["artifacts"]["reports"], world["artifacts"]["pairs"]
+        )
