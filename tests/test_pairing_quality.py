@@ -138,7 +138,13 @@ def test_class_agreement_by_regular_expression(tmp_path):
     assert found["observed"] == pytest.approx(2 / 3)  # c is y, its report r1 is a carcinoma
     assert found["chance"] == pytest.approx((2 / 4 + 1 / 4 + 1 / 4) / 3)
     assert found["by_class"]["y"] == {"observed": 0.5, "chance": 0.25, "images": 2}
-    assert found["source"] == "match"
+
+
+def test_the_retrieved_chunk_is_judged_by_itself(tmp_path):
+    found = quality(tmp_path, *write_world(tmp_path), match={"x": "carcinoma", "y": "normal"})
+    text = found["text_agreement"]  # chunk 0 of r1 says "Colon.", the carcinoma is in chunk 1
+    assert text["by_class"]["x"] == {"observed": 0, "chance": pytest.approx(2 / 5), "images": 1}
+    assert text["by_class"]["y"] == {"observed": 0.5, "chance": pytest.approx(1 / 5), "images": 2}
 
 
 def test_class_agreement_leaves_out_classes_without_a_pattern(tmp_path):
@@ -152,7 +158,7 @@ def test_class_agreement_by_true_labels_of_the_reports(tmp_path):
     truth = pd.DataFrame({"report_id": ["r1", "r2", "r3", "r4"], "label": ["x", "y", "y", "z"]})
     tables.write(tmp_path / "truth.parquet", truth, {})
     found = quality(tmp_path, *paths, report_truth=tmp_path / "truth.parquet")["class_agreement"]
-    assert found["observed"] == pytest.approx(2 / 3) and found["source"] == "truth"
+    assert found["observed"] == pytest.approx(2 / 3)
     assert found["chance"] == pytest.approx((1 / 4 + 2 / 4 + 2 / 4) / 3)
 
 
@@ -160,9 +166,9 @@ def test_a_random_pairing_agrees_as_often_as_chance_says(tmp_path):
     random = np.random.default_rng(0)
     ids = [f"r{i}" for i in range(30)]
     truth = pd.DataFrame({"report_id": ids, "label": random.choice(["x", "y"], 30, p=[0.8, 0.2])})
-    labels = [[label] for label in random.choice(["x", "y"], 4000)]
-    images = pd.DataFrame({"labels": labels, "report_id": random.choice(ids, 4000)})
-    found = agreement.class_agreement(images, "unread", ids, None, truth)
+    labels = pd.Series([[label] for label in random.choice(["x", "y"], 4000)])
+    fits = agreement.by_truth(ids, truth)
+    found = agreement.class_agreement(labels, random.integers(0, 30, 4000), fits)
     assert found["observed"] == pytest.approx(found["chance"], abs=0.03)
 
 

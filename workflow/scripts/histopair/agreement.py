@@ -4,51 +4,55 @@ Chance is what a report drawn at random from the corpus would give, for the same
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from histopair import tables
 from histopair.errors import InputError
 
 KEYS = ("path", "report_id", "group", "label", "clean_label", "split")  # of truth: no attributes
 
 
 def class_agreement(
-    images: pd.DataFrame,
-    reports: str | Path,
-    corpus: list[str],
-    match: dict[str, str] | None,
-    report_truth: pd.DataFrame | None,
+    labels: pd.Series, places: np.ndarray, fits: dict[str, np.ndarray]
 ) -> dict | None:
-    """Share of the images whose rank-1 report is of the image's class, against chance.
+    """Share of the images whose retrieved text is of the image's class, against chance.
 
-    images: labels and report_id. A report is of a class where its true `label` says so or,
-    without truth, where the class's regular expression in `match` is found in its text. Images
-    without such a class are left out. None where neither is known.
+    labels: list of labels of each of n images; places: (n,) which of the m texts each has; fits:
+    for each class known of the texts, booleans (m,). An image of several classes agrees with a
+    text of any of them; images of no such class are left out. None where nothing is left.
     """
-    fits = _reports_of_classes(reports, corpus, match, report_truth)
-    images = images[images["labels"].map(lambda labels: any(label in fits for label in labels))]
-    if not fits or images.empty:
+    known = labels.map(lambda found: tuple(label for label in found if label in fits))
+    kept = known.map(len).to_numpy() > 0
+    if not kept.any():
         return None
-    place = {report: i for i, report in enumerate(corpus)}
-    columns = images["report_id"].map(place).to_numpy()
-    table = pd.DataFrame({"label": images["labels"].map(tuple)})
-    of_labels = {
-        labels: np.logical_or.reduce([fits[label] for label in labels if label in fits])
-        for labels in table["label"].unique()
+    table = pd.DataFrame({"classes": known[kept], "place": np.asarray(places)[kept]})
+    any_of = {
+        classes: np.logical_or.reduce([fits[label] for label in classes])
+        for classes in table["classes"].unique()
     }
-    fitting = [of_labels[labels] for labels in table["label"]]
-    table["observed"] = [fit[column] for fit, column in zip(fitting, columns, strict=True)]
-    table["chance"] = table["label"].map({k: fit.mean() for k, fit in of_labels.items()})
+    pairs = zip(table["classes"], table["place"], strict=True)
+    table["observed"] = [any_of[classes][place] for classes, place in pairs]
+    table["chance"] = table["classes"].map({key: fit.mean() for key, fit in any_of.items()})
     by_class = {
-        label: _agreement(table[table["label"].map(lambda labels, own=label: own in labels)])
-        for label in sorted(fits)
+        label: _shares(table[table["classes"].map(lambda found, own=label: own in found)])
+        for label in sorted(set(table["classes"].explode()))
     }
-    by_class = {label: found for label, found in by_class.items() if found["images"]}
-    source = "match" if report_truth is None or "label" not in report_truth else "truth"
-    return _agreement(table) | {"by_class": by_class, "source": source}
+    return _shares(table) | {"by_class": by_class}
+
+
+def by_pattern(match: dict[str, str], texts: pd.Series) -> dict[str, np.ndarray]:
+    """For each class which of m texts its regular expression is found in, case ignored: (m,).
+
+    Raises InputError for a pattern that does not compile.
+    """
+    return {label: _found(match[label], texts, label) for label in sorted(match)}
+
+
+def by_truth(corpus: list[str], report_truth: pd.DataFrame) -> dict[str, np.ndarray]:
+    """For each true `label` which of the corpus's reports have it: booleans (reports,)."""
+    label = report_truth.set_index("report_id")["label"].reindex(corpus).to_numpy()
+    return {name: label == name for name in pd.unique(label) if isinstance(name, str)}
 
 
 def attribute_agreement(
@@ -101,18 +105,6 @@ def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _reports_of_classes(reports, corpus, match, report_truth) -> dict[str, np.ndarray]:
-    """For each class which of the corpus's reports are of it: booleans (reports,)."""
-    if report_truth is not None and "label" in report_truth:
-        label = report_truth.set_index("report_id")["label"].reindex(corpus).to_numpy()
-        return {name: label == name for name in pd.unique(label) if isinstance(name, str)}
-    if not match:
-        return {}
-    texts = tables.read(reports, ["report_id", "text"])
-    texts = texts.groupby("report_id", sort=False)["text"].agg("\n".join).reindex(corpus)
-    return {label: _found(pattern, texts, label) for label, pattern in sorted(match.items())}
-
-
 def _found(pattern: str, texts: pd.Series, label: str) -> np.ndarray:
     try:
         compiled = re.compile(pattern, re.IGNORECASE)
@@ -122,8 +114,6 @@ def _found(pattern: str, texts: pd.Series, label: str) -> np.ndarray:
     return np.array([compiled.search(text) is not None for text in texts])
 
 
-def _agreement(table: pd.DataFrame) -> dict:
-    if table.empty:
-        return {"observed": None, "chance": None, "images": 0}
+def _shares(table: pd.DataFrame) -> dict:
     observed, chance = float(table["observed"].mean()), float(table["chance"].mean())
     return {"observed": observed, "chance": chance, "images": len(table)}

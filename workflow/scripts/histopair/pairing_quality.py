@@ -8,8 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from scipy import stats
 
-from histopair import tables
-from histopair.agreement import attribute_agreement, class_agreement
+from histopair import agreement, tables
 from histopair.errors import InputError
 
 EDGES = np.round(np.arange(-1, 1.0001, 0.02), 2)  # of the similarity histogram
@@ -29,8 +28,8 @@ def write_quality(
     """Write quality.json for one pairing.
 
     match: for each class a regular expression (case is ignored) that a report of that class
-    contains; used where the reports have no true `label`. Truth tables: see `agreement`. Memory
-    grows with the images' ids, not with k.
+    contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
+    Memory grows with the images' ids, not with k.
     """
     first, occurrences = read_pairs(pairs)
     corpus = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().tolist()
@@ -44,26 +43,55 @@ def write_quality(
     found["skewness"] = skewness(list(occurrences.values()), len(corpus))
     found["similarity"] = similarity(first["similarity"].to_numpy())
     found["margin"] = spread(first["margin"].to_numpy())
-    found["class_agreement"] = class_agreement(images, reports, corpus, match, truths[1])
-    found["attribute_agreement"] = None
-    if truths[0] is not None and truths[1] is not None:
-        found["attribute_agreement"] = attribute_agreement(images, corpus, *truths)
+    found |= agreements(images, corpus, reports, match, *truths)
     tables.write_json(output, found)
 
 
+def agreements(
+    images: pd.DataFrame,
+    corpus: list[str],
+    reports: str | Path,
+    match: dict[str, str] | None,
+    image_truth: pd.DataFrame | None,
+    report_truth: pd.DataFrame | None,
+) -> dict:
+    """class_agreement of the whole report, text_agreement of the chunk that was retrieved (it is
+    what methods read), and attribute_agreement; each None where nothing is known of it.
+    """
+    of_report = images["report_id"].map({report: i for i, report in enumerate(corpus)})
+    found = {"class_agreement": None, "text_agreement": None, "attribute_agreement": None}
+    if match:
+        chunks = tables.read(reports, ["report_id", "chunk", "text"])
+        whole = chunks.groupby("report_id", sort=False)["text"].agg("\n".join).reindex(corpus)
+        rows = pd.MultiIndex.from_frame(chunks[["report_id", "chunk"]])
+        of_chunk = rows.get_indexer(pd.MultiIndex.from_frame(images[["report_id", "chunk"]]))
+        fits = agreement.by_pattern(match, chunks["text"])
+        found["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
+        fits = agreement.by_pattern(match, whole)
+        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+    if report_truth is not None and "label" in report_truth:
+        fits = agreement.by_truth(corpus, report_truth)
+        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+    if image_truth is not None and report_truth is not None:
+        found["attribute_agreement"] = agreement.attribute_agreement(
+            images, corpus, image_truth, report_truth
+        )
+    return found
+
+
 def read_pairs(path: str | Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Rank 1 of each image (image_id, report_id, similarity, margin) and N_k of each report.
+    """Rank 1 of each image (and its margin), and N_k of each report.
 
     margin: similarity of rank 1 minus that of rank 2, NaN where there is no rank 2. N_k: in how
     many images' top-k lists a report is.
     """
     first, second, occurrences = [], [], {}
-    columns = ["image_id", "rank", "report_id", "similarity"]
+    columns = ["image_id", "rank", "report_id", "chunk", "similarity"]
     for batch in pq.ParquetFile(path).iter_batches(columns=columns):
         table = batch.to_pandas()
         for report, uses in table["report_id"].value_counts().items():
             occurrences[report] = occurrences.get(report, 0) + int(uses)
-        first.append(table.loc[table["rank"] == 1, ["image_id", "report_id", "similarity"]])
+        first.append(table[table["rank"] == 1].drop(columns="rank"))
         second.append(table.loc[table["rank"] == 2, ["image_id", "similarity"]])
     ranked = pd.concat(first, ignore_index=True)
     runner_up = pd.concat(second).set_index("image_id")["similarity"]

@@ -90,7 +90,9 @@ def _quality(pair: dict, results: str) -> dict:
 
 def _facts(quality: dict) -> dict[str, dict]:
     """Observed and chance agreement by name: the class first, then each attribute."""
-    facts = {}
-    if quality["class_agreement"]:
-        facts["class"] = quality["class_agreement"]
+    of_class = {
+        "class, whole report": quality["class_agreement"],
+        "class, retrieved text": quality["text_agreement"],
+    }
+    facts = {name: found for name, found in of_class.items() if found}
     return facts | (quality["attribute_agreement"] or {})
