@@ -1,0 +1,141 @@
+# Phantom: a synthetic world with known truth, in the formats of the real data sets.
+# Reads nothing but config `phantom`; writes results/phantom/{pcam,bach,nct-crc,quilt-1m,captions,tcga}/
+# and the true attributes, results/phantom/truth/{name}.parquet.
+
+
+rule phantom_pcam:
+    output:
+        train_x="results/phantom/pcam/camelyonpatch_level_2_split_train_x.h5",
+        train_y="results/phantom/pcam/camelyonpatch_level_2_split_train_y.h5",
+        train_meta="results/phantom/pcam/camelyonpatch_level_2_split_train_meta.csv",
+        val_x="results/phantom/pcam/camelyonpatch_level_2_split_valid_x.h5",
+        val_y="results/phantom/pcam/camelyonpatch_level_2_split_valid_y.h5",
+        val_meta="results/phantom/pcam/camelyonpatch_level_2_split_valid_meta.csv",
+        test_x="results/phantom/pcam/camelyonpatch_level_2_split_test_x.h5",
+        test_y="results/phantom/pcam/camelyonpatch_level_2_split_test_y.h5",
+        test_meta="results/phantom/pcam/camelyonpatch_level_2_split_test_meta.csv",
+        truth="results/phantom/truth/pcam.parquet",
+    params:
+        size=config["phantom"]["pcam"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_pcam.py"),
+    log:
+        "logs/phantom/pcam.txt",
+    benchmark:
+        "results/benchmarks/phantom/pcam.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_pcam.py"
+
+
+rule phantom_bach:
+    output:
+        photos=directory("results/phantom/bach/ICIAR2018_BACH_Challenge/Photos"),
+        truth="results/phantom/truth/bach.parquet",
+    params:
+        size=config["phantom"]["bach"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_bach.py"),
+    log:
+        "logs/phantom/bach.txt",
+    benchmark:
+        "results/benchmarks/phantom/bach.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_bach.py"
+
+
+rule phantom_nct_crc:
+    output:
+        train=directory("results/phantom/nct-crc/NCT-CRC-HE-100K"),
+        test=directory("results/phantom/nct-crc/CRC-VAL-HE-7K"),
+        truth="results/phantom/truth/nct-crc.parquet",
+    params:
+        size=config["phantom"]["nct-crc"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_nct_crc.py"),
+    log:
+        "logs/phantom/nct-crc.txt",
+    benchmark:
+        "results/benchmarks/phantom/nct-crc.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_nct_crc.py"
+
+
+rule phantom_quilt:
+    output:
+        lookup="results/phantom/quilt-1m/quilt_1M_lookup.csv",
+        images=directory("results/phantom/quilt-1m/images"),
+        truth="results/phantom/truth/quilt-1m.parquet",
+    params:
+        size=config["phantom"]["quilt-1m"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_quilt.py"),
+    log:
+        "logs/phantom/quilt-1m.txt",
+    benchmark:
+        "results/benchmarks/phantom/quilt-1m.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_quilt.py"
+
+
+rule phantom_captions:
+    output:
+        lookup="results/phantom/captions/quilt_1M_lookup.csv",
+        images=directory("results/phantom/captions/images"),
+        truth="results/phantom/truth/captions.parquet",
+    params:
+        size=config["phantom"]["captions"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_captions.py"),
+    log:
+        "logs/phantom/captions.txt",
+    benchmark:
+        "results/benchmarks/phantom/captions.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_captions.py"
+
+
+rule phantom_tcga:
+    output:
+        reports="results/phantom/tcga/TCGA_Reports.csv",
+        types="results/phantom/tcga/patient_to_cancer_type.csv",
+        truth="results/phantom/truth/tcga.parquet",
+    params:
+        size=config["phantom"]["tcga"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_tcga.py"),
+    log:
+        "logs/phantom/tcga.txt",
+    benchmark:
+        "results/benchmarks/phantom/tcga.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    conda:
+        "../../envs/data.yaml"
+    script:
+        "../scripts/phantom_tcga.py"

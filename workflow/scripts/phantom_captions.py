@@ -1,0 +1,14 @@
+import os
+
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair.phantom import quilt
+
+    quilt.captions(
+        os.path.dirname(snakemake.output.lookup),
+        snakemake.output.truth,
+        snakemake.params.size,
+        snakemake.params.seed,
+        about,
+    )
