@@ -1,8 +1,9 @@
 """Latent attributes of virtual patients, their tiles and reports; labels; the truth's own distance.
 
 Every table here has the columns entities.ATTRIBUTES: organ, tissue, behaviour, architecture
-(strings); nuclear_grade, mitoses (int8, 0 to 3); necrosis, lymphocytes, stroma, mucin, fat (float32
-fractions of the area, 0 to 1). Two more columns, `group` and `entity`, say whose and which they are.
+(strings); nuclear_grade, mitoses (int8, 0 to 3); necrosis, lymphocytes, stroma, mucin, fat
+(float32 fractions of the area, 0 to 1). Two more columns, `group` and `entity`, say whose and which
+they are.
 """
 
 import zlib
@@ -148,7 +149,7 @@ def agreement(a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
 
 
 def attribute_agreement(name: str, a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
-    """Agreement in [0, 1] of one attribute, row by row of two tables of equal length, shape (n,)."""
+    """Agreement in [0, 1] of one attribute, row by row of two tables of n rows, shape (n,)."""
     if name in CATEGORIES:
         return (a[name].to_numpy() == b[name].to_numpy()).astype(np.float32)
     span = 3 if name in ORDINALS else 1

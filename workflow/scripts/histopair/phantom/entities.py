@@ -4,6 +4,8 @@ Ranges are `low-high`: nuclear_grade and mitoses are ordinals 0 to 3 (0: none or
 necrosis to fat are percent of the tile's area. Alternatives of architecture are joined by `|`.
 """
 
+# ruff: noqa: E501 - a table is read by its columns
+
 import io
 
 import pandas as pd

@@ -8,7 +8,7 @@ from histopair.phantom.textures import Canvas, at, cells, fractal, noise, paint,
 # pitch: microns between centres; fill: share of the pitch; tall: epithelium in microns; rows of
 # nuclei; goblets: share of cells; lobes: departure from a circle; inside: what the lumen holds.
 GLANDS = {
-    "crypts": dict(pitch=64, fill=0.88, tall=17, rows=1, goblets=0.62, lobes=0.05),
+    "crypts": dict(pitch=66, fill=0.9, tall=19, rows=1, goblets=0.62, lobes=0.04),
     "ducts": dict(pitch=72, fill=0.66, tall=11, rows=2, lobes=0.16),
     "lobules": dict(pitch=27, fill=0.86, tall=8, rows=1, lobes=0.08),
     "adenosis": dict(pitch=19, fill=0.92, tall=7, rows=1, lobes=0.2, aspect=1.7),
@@ -63,7 +63,7 @@ def _between(c: Canvas, t: dict, kind: str) -> None:
 
 
 def _contours(c: Canvas, kind: dict) -> list[dict]:
-    centres = points(c, kind["pitch"], 0.16)
+    centres = points(c, kind["pitch"], 0.16, 0.6 * kind["pitch"])
     aspect = kind.get("aspect", 1.15)
     lean = c.rng.uniform(0, np.pi)
     rings = []
@@ -275,7 +275,7 @@ def _holes(c: Canvas, t: dict, kind: dict, field: np.ndarray, depth: np.ndarray)
 
 
 def squamous(c: Canvas, t: dict) -> None:
-    """Stratified squamous epithelium over dermis: dark basal row, flat pale top, keratin on skin."""
+    """Stratified squamous epithelium over dermis: dark base, flat pale top, keratin on skin."""
     tissues.collagen(c, t)
     turn = c.rng.uniform(0, 2 * np.pi)
     height, width = c.extent
@@ -301,7 +301,7 @@ def squamous(c: Canvas, t: dict) -> None:
 
 def alveoli(c: Canvas, t: dict) -> None:
     """Lung: air spaces within thin septa that carry capillaries and small nuclei."""
-    border = cells(c, points(c, 46, 0.35), spread=6) + 1.2 * noise(c, 8)
+    border = cells(c, points(c, 46, 0.35, 60), spread=6) + 1.2 * noise(c, 8)
     wall = ramp(np.float32(2.0 + 8 * t["stroma"]) - border, 1.2) * ramp(fractal(c, 30) + 1.6, 0.5)
     paint(c, wall, 0.1, 0.5 + 0.1 * noise(c, 5))
     xy = points(c, 7.5)

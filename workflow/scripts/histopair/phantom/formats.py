@@ -18,7 +18,7 @@ from histopair.phantom.entities import CATALOGUE, WORLDS
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling folder; it takes the place of `path` only when the block succeeds."""
+    """Yield a temporary sibling folder, which replaces `path` only when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))

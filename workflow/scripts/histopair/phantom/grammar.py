@@ -1,4 +1,4 @@
-"""Captions and reports written from attributes: what is true in varied words, what is absent negated."""
+"""Captions and reports from attributes: what is true in varied words, what is absent negated."""
 
 import re
 
@@ -61,13 +61,13 @@ HISTORY = [
     "Hypertension and diabetes mellitus type 2. No prior surgery.",
 ]
 GROSS = [
-    "Received in formalin labeled with the patient's name is a specimen measuring {a} x {b} x {c} cm.",
-    "The specimen consists of a segment measuring {a} x {b} x {c} cm, inked and serially sectioned.",
-    "Received fresh, a {a} x {b} x {c} cm portion of tissue. Representative sections are submitted in cassettes A1-A{n}.",
+    "Received in formalin labeled with the patient's name is a specimen of {a} x {b} x {c} cm.",
+    "The specimen is a segment measuring {a} x {b} x {c} cm, inked and serially sectioned.",
+    "Received fresh, {a} x {b} x {c} cm. Representative sections in cassettes A1-A{n}.",
 ]
 COMMENT = [
     "This case was discussed at the intradepartmental conference.",
-    "Controls stained appropriately. The stains were developed by this laboratory and are not FDA approved.",
+    "Controls stained appropriately. The stains are not FDA approved.",
     "Clinical correlation is recommended.",
     "The attending pathologist has reviewed the slides and the report.",
 ]
@@ -116,9 +116,9 @@ def report(t: dict, others: list[dict], rng: np.random.Generator) -> str:
 def _diagnosis(t: dict, others: list[dict], rng) -> str:
     site = _one(rng, STAGES.get(t["organ"], words.ORGAN[t["organ"]])).upper()
     grade = f", {_one(rng, words.GRADE[int(t['nuclear_grade'])])}" if t["nuclear_grade"] else ""
-    lines = [
-        f"A. {site}, {_one(rng, ['BIOPSY', 'EXCISION', 'RESECTION'])}: {_one(rng, words.DIAGNOSIS[t['entity']]).upper()}{grade}."
-    ]
+    procedure = _one(rng, ["BIOPSY", "EXCISION", "RESECTION"])
+    name = _one(rng, words.DIAGNOSIS[t["entity"]])
+    lines = [f"A. {site}, {procedure}: {name.upper()}{grade}."]
     for letter, other in zip("BCDE", others, strict=False):
         lines.append(f"{letter}. {_one(rng, words.DIAGNOSIS[other['entity']]).capitalize()}.")
     if t["behaviour"] == "malignant":

@@ -1,4 +1,4 @@
-"""TCGA-Reports of the phantom: one report per patient, their cancer types, and what scans do to text."""
+"""TCGA-Reports of the phantom: a report per patient, cancer types, and what scans do to text."""
 
 import uuid
 from pathlib import Path
@@ -30,8 +30,8 @@ def tcga(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
 
     size: colon, breast, other (reports), damage (share of words hurt by OCR). Colon patients are
     COAD or READ; breast patients are BRCA, about four in nine of their reports on axillary nodes.
-    Of the first three reports of each part, dominant tissues aside, one is badly scanned; one
-    report of `other` is empty and one is another's double. report_id is patient_filename.
+    One report is badly scanned; one of `other` is empty and one is another's double. report_id is
+    patient_filename.
     """
     rng = attributes.generator(seed, "tcga")
     table = _patients(size, seed, rng)
@@ -49,7 +49,7 @@ def tcga(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
 
 
 def _patients(size: dict, seed: int, rng: np.random.Generator) -> pd.DataFrame:
-    """The attribute table of all reports: each entity of a part in turn, so that none is missing."""
+    """The attribute table of all reports: each entity of a part in turn, none missing."""
     breast = [
         *WORLDS["bach"],
         *WORLDS["bach"][:2],

@@ -76,13 +76,14 @@ def fibres(
     return field * np.float32(1.5), np.float32(angle) - np.arctan(slope)
 
 
-def points(c: Canvas, spacing: float, jitter: float = 0.3) -> np.ndarray:
+def points(c: Canvas, spacing: float, jitter: float = 0.3, margin: float = 6.0) -> np.ndarray:
     """Centres (n, 2) as x, y of a hard-core process: a turned hexagonal lattice, jittered.
 
-    Nearest neighbours keep about (1 - 2 jitter) of `spacing` apart; a margin lies outside the tile.
+    Nearest neighbours keep about (1 - 2 jitter) of `spacing` apart; `margin` microns outside
+    the tile are filled too.
     """
     height, width = c.extent
-    reach = np.hypot(height, width) / 2 + spacing
+    reach = np.hypot(height, width) / 2 + spacing + margin
     n = int(reach / spacing) + 1
     i, j = np.mgrid[-n : n + 1, -int(n * 1.16) - 1 : int(n * 1.16) + 2].reshape(2, -1)
     grid = np.stack([i + 0.5 * (j % 2), j * np.sqrt(3) / 2], 1) * spacing
@@ -90,7 +91,9 @@ def points(c: Canvas, spacing: float, jitter: float = 0.3) -> np.ndarray:
     turn = c.rng.uniform(0, np.pi)
     cos, sin = np.cos(turn), np.sin(turn)
     xy = grid @ np.array([[cos, sin], [-sin, cos]]) + (width / 2, height / 2)
-    inside = (np.abs(xy - (width / 2, height / 2)) < (width / 2 + 6, height / 2 + 6)).all(1)
+    inside = (np.abs(xy - (width / 2, height / 2)) < (width / 2 + margin, height / 2 + margin)).all(
+        1
+    )
     return xy[inside]
 
 

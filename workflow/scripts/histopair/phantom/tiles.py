@@ -1,4 +1,4 @@
-"""A tile from its attributes: the painter of its architecture, what is mixed in, stain and camera."""
+"""A tile from its attributes: its architecture's painter, what is mixed in, stain and camera."""
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def render(
     ):
         field = fractal(c, 45)
         tissues.debris(c, t, ramp(field - np.float32(np.quantile(field, 1 - t["necrosis"])), 0.25))
-    if t["tissue"] not in SHOWS_LYMPHOCYTES:
+    if t["tissue"] not in SHOWS_LYMPHOCYTES and t["architecture"] != "crypts":
         _infiltrate(c, t)
     if t["mitoses"]:
         _divide(c, t)

@@ -28,8 +28,8 @@ def background(c: Canvas, t: dict) -> None:
 
 def adipose(c: Canvas, t: dict, radius: float | None = None, thick: float = 1.1) -> None:
     """Fat cells: clear, closely packed, within thin pink membranes with a few flat nuclei."""
-    radius = radius or c.rng.uniform(27, 40)
-    border = cells(c, points(c, 2 * radius, 0.28), spread=radius * 0.12)
+    radius = radius or c.rng.uniform(22, 34)
+    border = cells(c, points(c, 2 * radius, 0.28, 2.5 * radius), spread=radius * 0.12)
     border = border + noise(c, 14) * np.float32(0.35)
     knots = np.clip(fractal(c, 60) - np.float32(1.2 - 2.2 * t["stroma"]), 0, 2) * 4
     wall = ramp(np.float32(thick) + knots - border, max(0.8, c.mpp))
