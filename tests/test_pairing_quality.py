@@ -49,10 +49,10 @@ def test_skewness_counts_unused_reports():
 
 
 def test_histogram_leaves_out_empty_ends_and_keeps_every_image():
-    found = pairing_quality.similarity(np.array([0.11, 0.13, 0.13, 0.19, 1.0]))
+    found = pairing_quality.similarity(np.array([0.115, 0.13, 0.13, 0.185, 1.0]))
     edges, counts = found["histogram"]["edges"], found["histogram"]["counts"]
     assert sum(counts) == 5 and counts[0] == 1 and counts[-1] == 1
-    assert len(edges) == len(counts) + 1 and edges[0] == pytest.approx(0.10)
+    assert len(edges) == len(counts) + 1 and edges[0] == pytest.approx(0.11)
     assert found["mean"] == pytest.approx(0.312)
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from histopair import agreement, tables
 from histopair.errors import InputError
 
-EDGES = np.round(np.arange(-1, 1.0001, 0.02), 2)  # of the similarity histogram
+EDGES = np.round(np.arange(-1, 1.0001, 0.01), 2)  # of the similarity histogram
 CURVE = 200  # points kept of the usage curve
 DRAWS = 20  # random pairings behind the figures expected by chance
 

@@ -12,7 +12,7 @@ def view(name: str, entry: dict, results: str) -> dict:
     table = tables.read(f"{results}/reports/{name}.parquet")
     words = table["text"].str.split().str.len()
     example = table[table["report_id"] == table["report_id"].iloc[len(table) // 2]]
-    chunks = example.head(EXAMPLE_CHUNKS)
+    chunks = example.loc[example["text"].str.len().nlargest(EXAMPLE_CHUNKS).index].sort_index()
     return {
         "name": name,
         "description": entry.get("description", ""),

@@ -29,7 +29,7 @@ def view(name: str, entry: dict, base: dict, results: str) -> dict:
         "reader": base.get("reader", ""),
         "task": made["task"],
         "split_by": (entry.get("split") or {}).get("by", "group"),
-        "official": made.get("official") or [],
+        "official": [split for split in SPLITS if split in (made.get("official") or [])],
         "classes": made["classes"],
         "names": made.get("class_names", {}),
         "images": labels["image_id"].nunique(),
