@@ -154,7 +154,7 @@ def test_labels_that_mapping_makes_equal_are_united(tmp_path):
         (
             "from,to\na,b\n",
             "map.csv: there is no column 'label', 'standard'; the columns found are 'from', 'to'. "
-            "Rename a column, or name it under `columns` in the config",
+            "Rename a column, or give its name in the config",
         ),
     ],
 )
@@ -243,6 +243,18 @@ def test_unknown_groups_are_warned_of(tmp_path):
     found = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label"))[0][1]
     assert found["count"].tolist() == [40]
     assert found.reason[0].startswith("no group is known")
+
+
+def test_labels_and_images_that_may_be_mistakes_are_warned_of(tmp_path):
+    entry = _tiles(tmp_path / "t", [*_rows(classes=["a", "b", "B"]), "x.png,a,gx", "y.png,b,gy"])
+    (tmp_path / "t" / "x.png").write_bytes((tmp_path / "t" / "y.png").read_bytes())
+    (clean, found, _, _), _ = _clean(tmp_path, entry)
+    assert found[["action", "subject", "reason", "count"]].to_numpy().tolist() == [
+        ["warned", "'B', 'b'", "spelled almost the same", 1],
+        ["warned", "mine", "identical images have different labels", 1],
+    ]
+    twins = clean[clean.path.isin(["x.png", "y.png"])]
+    assert twins.split.nunique() == 1
 
 
 def test_a_view_has_the_same_samples_split_anew(tmp_path):

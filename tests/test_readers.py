@@ -116,12 +116,20 @@ def test_table_drops_exact_repeats_and_says_so(tmp_path):
         (
             "file,label\na.png,x\n",
             "there is no column 'path'; the columns found are 'file', 'label'. "
-            "Rename a column, or name it under `columns` in the config",
+            "Rename a column, or give its name in the config",
+        ),
+        (
+            "path,label\na.png,x,y\nb.png,x,y\n",
+            "its rows have more cells than its heading. Quote cells with commas",
+        ),
+        (
+            "path,label\na.png,x\nb.png,x,y\n",
+            "it is not a csv table (Expected 2 fields in line 3, saw 3). Mend that line",
         ),
         (
             "path,class\na.png,x\n",
             "there is no column 'label' (or 'labels', for several per image), or it is empty. "
-            "Add it, or name it under `columns` in the config",
+            "Add it, or give its name in the config",
         ),
     ],
 )
@@ -407,7 +415,7 @@ def test_quilt_without_a_column_names_it_and_those_found(tmp_path):
     assert _said("quilt", **entry) == (
         f"{tmp_path}/quilt_1M_lookup.csv: there is no column 'corrected_text', 'pathology'; "
         "the columns found are 'caption', 'image_path'. "
-        "Rename a column, or name it under `columns` in the config"
+        "Rename a column, or give its name in the config"
     )
 
 

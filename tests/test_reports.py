@@ -275,7 +275,7 @@ def test_one_id_for_two_texts_is_an_error(tmp_path):
 def test_missing_columns_are_named(tmp_path):
     assert _said(tmp_path, _corpus(tmp_path, "name,report\na,b\n")) == (
         f"{tmp_path}/reports.csv: there is no column 'patient_filename', 'text'; the columns found "
-        "are 'name', 'report'. Rename a column, or name it under `columns` in the config"
+        "are 'name', 'report'. Rename a column, or give its name in the config"
     )
 
 

@@ -16,9 +16,10 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     settings = entry.get("split") or {}
     frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
+    rows = [] if settings.get("by") == "row" else _ungrouped(frame, name)
     if task == "single":
         _all_trained(frame, name)
-    rows = [] if settings.get("by") == "row" else _ungrouped(frame, name)
+        rows += _contradictory(frame, name)
     return frame, rows + _crossing(frame) + _lonely(frame)
 
 
@@ -48,6 +49,14 @@ def _all_trained(frame: pd.DataFrame, name: str) -> None:
 def _ungrouped(frame: pd.DataFrame, name: str) -> list[dict]:
     count = frame.group.isna().sum()
     reason = "no group is known: patients cannot be told apart, each image is a group"
+    return [audit.row("split", "warned", name, reason, count=count)] if count else []
+
+
+def _contradictory(frame: pd.DataFrame, name: str) -> list[dict]:
+    """Warn of equal images with different labels, which no model can tell apart."""
+    labels = frame.labels.str[0].groupby(frame.sha256).nunique()
+    count = (labels > 1).sum()
+    reason = "identical images have different labels"
     return [audit.row("split", "warned", name, reason, count=count)] if count else []
 
 

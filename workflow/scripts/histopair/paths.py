@@ -1,5 +1,6 @@
 """Paths written in tables: one spelling each, never outside their root."""
 
+import os
 import posixpath
 
 import pandas as pd
@@ -17,8 +18,8 @@ def relative(
     """
     spelled = written.str.strip().str.replace("\\", "/", regex=False)
     if root is not None:
-        prefix = posixpath.normpath(posixpath.join("/", str(root))) + "/"
-        spelled = spelled.str.removeprefix(prefix)
+        for prefix in {os.path.abspath(root), os.path.realpath(root)}:
+            spelled = spelled.str.removeprefix(prefix + "/")
     absolute = spelled.str.match(r"/|[A-Za-z]:/")
     known = {path: posixpath.normpath(path) for path in spelled.unique()}
     normal = spelled.map(known)

@@ -10,7 +10,7 @@ import unicodedata
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd]+")
 HEX = "[0-9A-FGIOQSZ]"  # with the letters that scanning takes for digits
 UUID = re.compile(
-    rf"UUID\s*[:;.]?\s*(?=[A-Z]*\d|\w+\s?-)[0-9A-Z]{{6,8}}\b"
+    rf"UUID\s*[:;.]?\s*(?=[A-Z]{{0,7}}\d|\w{{6,8}}\s?-)[0-9A-Z]{{6,8}}\b"
     rf"(?:\s?-\s?{HEX}{{3,4}}\b){{0,3}}(?:\s?-\s?{HEX}{{9,12}}(?=\b|TCGA))?",
     re.I,
 )
@@ -29,9 +29,10 @@ BARCODE = re.compile(
     r"|(?<!\S)(?:[I1l|]{1,4}\s+){7,}[I1l|]{1,4}(?!\S)"
 )
 STROKES = re.compile(r"\x00(?:\s+[I1l|]{1,4}(?=\s+\x00)|\s+\x00)*")
-# Words, numbers, and both together as in pT3, G2, 3rd or Ki-67; joined by single marks.
-RUN = r"(?:[^\W\d_]+\d{0,3}[^\W\d_]?|\d+[^\W\d_]{0,2})"
-PLAIN = re.compile(rf"[(\[\"'<>=~+-]*{RUN}(?:[-/'.,:;&x+()]{RUN})*[\"')\].,:;!?%+-]*")
+# Words, numbers, and both together as in pT3, G2, 3rd or Ki-67; joined by single marks. Possessive
+# throughout: otherwise a long token takes exponential time.
+RUN = r"(?:[^\W\d_]++(?:\d{1,3}+[^\W\d_]?+)?+|\d++(?:[^\W\d_]{1,2}+(?!\d))?+)"
+PLAIN = re.compile(rf"[(\[\"'<>=~+-]*+{RUN}(?:[-/'.,:;&x+()]{RUN})*+[\"')\].,:;!?%+-]*+")
 WORD = re.compile(r"[^\W\d_]{2}")
 
 

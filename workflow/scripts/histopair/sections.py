@@ -99,7 +99,7 @@ def _is_heading(match: re.Match, text: str) -> bool:
     phrase = match.group().strip()
     if not phrase.isupper():
         return False
-    before = text[: match.start()].split()[-1:]
+    before = text[max(0, match.start() - 40) : match.start()].split()[-1:]
     alone = not (before and before[0].isalpha() and before[0].isupper() and len(before[0]) > 2)
     follows = match.group("next") or ""
     return " " in phrase or (alone and not follows.isupper() and follows[:1].isupper())

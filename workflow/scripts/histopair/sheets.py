@@ -1,6 +1,7 @@
 """CSV input as people have it: BOM, Windows line ends, semicolons or tabs, spaced headings."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,7 @@ def read(
         raise InputError(path, "there is no such file", "Correct the path in the config")
     separator = _separator(path)
     wanted = {(columns or {}).get(name, name): name for name in [*required, *optional]}
-    heading = _read(path, separator, nrows=0).columns
+    heading = _heading(path, separator)
     names = _matched(path, heading, wanted, any_case)
     missing = [file for file, name in wanted.items() if name in required and name not in names]
     if missing:
@@ -36,9 +37,9 @@ def read(
             path,
             f"there is no column {listed_names(missing)}; the columns found are "
             f"{listed_names(map(str.strip, heading))}",
-            "Rename a column, or name it under `columns` in the config",
+            "Rename a column, or give its name in the config",
         )
-    frame = _read(path, separator, usecols=list(names.values()))
+    frame = _read(path, separator, list(names.values()))
     frame = frame.rename(columns={file: name for name, file in names.items()})
     if frame.empty:
         raise InputError(path, "it has a heading but no rows", "Give it at least one row")
@@ -52,7 +53,7 @@ def heading(path: str | Path) -> list[str]:
     """The names of a csv's columns, without outer spaces."""
     if not Path(path).is_file():
         raise InputError(path, "there is no such file", "Correct the path in the config")
-    return [name.strip() for name in _read(Path(path), _separator(Path(path)), nrows=0).columns]
+    return [name.strip() for name in _heading(Path(path), _separator(Path(path)))]
 
 
 def listed_names(names) -> str:
@@ -88,23 +89,44 @@ def _separator(path: Path) -> str:
     return next((mark for mark in (",", "\t", ";") if mark.encode() in heading), ",")
 
 
-def _read(path: Path, separator: str, **options) -> pd.DataFrame:
+def _heading(path: Path, separator: str) -> list[str]:
+    with _as_input_error(path), _parts(path, separator, nrows=0) as parts:
+        return list(parts.read().columns)
+
+
+def _read(path: Path, separator: str, chosen: list[str]) -> pd.DataFrame:
+    """The chosen columns. Whole rows are parsed, in parts: pandas' usecols hides rows too long."""
+    with _as_input_error(path), _parts(path, separator, chunksize=100_000) as parts:
+        frames = []
+        for part in parts:
+            if frames == [] and not isinstance(part.index, pd.RangeIndex):
+                raise InputError(
+                    path, "its rows have more cells than its heading", "Quote cells with commas"
+                )
+            frames.append(part[chosen])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _parts(path: Path, separator: str, **options):
+    return pd.read_csv(
+        path,
+        sep=separator,
+        dtype=str,
+        encoding="utf-8-sig",
+        keep_default_na=False,
+        na_values=[""],
+        iterator=True,
+        **options,
+    )
+
+
+@contextmanager
+def _as_input_error(path: Path):
     try:
-        return pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            encoding="utf-8-sig",
-            keep_default_na=False,
-            na_values=[""],
-            skip_blank_lines=True,
-            **options,
-        )
+        yield
     except UnicodeDecodeError as error:
-        raise InputError(
-            path, f"it is not UTF-8 text ({error.reason} at byte {error.start})", "Save it as UTF-8"
-        ) from error
+        problem = f"it is not UTF-8 text ({error.reason} at byte {error.start})"
+        raise InputError(path, problem, "Save it as UTF-8") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            path, f"it is not a csv table ({str(error).strip()})", "Mend the named line"
-        ) from error
+        said = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+        raise InputError(path, f"it is not a csv table ({said})", "Mend that line") from error

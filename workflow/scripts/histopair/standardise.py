@@ -25,6 +25,7 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
         if mapping.get(label, label) != label
     ]
     frame = frame.assign(labels=_translated(frame.labels, mapping))
+    rows += _alike(frame.labels)
     _known(frame, entry.get("classes") or fixed, name)
     rare = _rare(frame, entry.get("min_count", 0))
     rows += [
@@ -92,6 +93,18 @@ def _translated(labels: pd.Series, mapping: dict) -> list[list[str]]:
 
     known = {names: translate(names) for names in set(map(tuple, labels))}
     return [known[tuple(names)] for names in labels]
+
+
+def _alike(labels: pd.Series) -> list[dict]:
+    """Warn of labels that differ in case or white space only: they stay different classes."""
+    spellings = {}
+    for label in sorted(set(chain.from_iterable(labels))):
+        spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
+    return [
+        audit.row("standardise", "warned", sheets.listed_names(same), "spelled almost the same")
+        for same in spellings.values()
+        if len(same) > 1
+    ]
 
 
 def _known(frame: pd.DataFrame, classes: list[str] | None, name: str) -> None:

@@ -31,8 +31,7 @@ def read(entry: dict):
     table = _table(entry)
     frame = sheets.read(table, ["path"], OPTIONAL, entry.get("columns"))
     _filled(frame, "path", table)
-    root = os.path.realpath(entry["root"])
-    frame["path"] = paths.relative(frame.path, table, frame.row, root=root)
+    frame["path"] = paths.relative(frame.path, table, frame.row, root=entry["root"])
     multi, frame["labels"] = _labels(frame, entry, table)
     frame["split"], renamed = _splits(frame, table)
     frame["group"] = frame.group.str.strip()
@@ -60,7 +59,7 @@ def _labels(frame, entry: dict, table: str):
         raise InputError(
             table,
             "there is no column 'label' (or 'labels', for several per image), or it is empty",
-            "Add it, or name it under `columns` in the config",
+            "Add it, or give its name in the config",
         )
     multi = bool(entry.get("multi", found[0] == "labels"))
     texts = frame[found[0]].fillna("").str.strip()
