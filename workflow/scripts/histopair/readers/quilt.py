@@ -116,5 +116,4 @@ def _merged(frame):
 
 def _videos(paths):
     """The video of each image: its file name before "_image_", or all of it."""
-    names = paths.str.rsplit("/", n=1).str[-1]
-    return names.str.split("_image_", n=1).str[0]
+    return paths.str.replace(r"^.*/", "", regex=True).str.replace(r"_image_.*", "", regex=True)
