@@ -31,6 +31,9 @@ STROMA_OF = {
 }
 
 
+SPOKES = np.linspace(-np.pi, np.pi, 129)
+
+
 def glands(c: Canvas, t: dict) -> None:
     """Glands in stroma; each gland is a contour r(angle), its epithelium hangs inside of it."""
     kind = GLANDS[t["architecture"]]
@@ -105,9 +108,8 @@ def _deepen(c: Canvas, depth: np.ndarray, ring: dict) -> None:
     if not depth[rows, cols].size:
         return
     dx, dy = c.x[rows, cols] - np.float32(x0), c.y[rows, cols] - np.float32(y0)
-    table = np.linspace(-np.pi, np.pi, 129)
     theta = np.arctan2(dy, dx)
-    spokes = _radius(ring, table - ring["angle"]).astype(np.float32)
+    spokes = _radius(ring, SPOKES - ring["angle"]).astype(np.float32)
     edge = spokes[((theta + np.float32(np.pi)) * np.float32(128 / (2 * np.pi))).astype(np.int32)]
     scale = np.float32(min(ring["a"], ring["b"])) / edge if ring["a"] > 2 * ring["b"] else 1
     np.maximum(depth[rows, cols], (edge - np.hypot(dx, dy)) * scale, out=depth[rows, cols])

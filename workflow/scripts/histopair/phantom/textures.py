@@ -109,7 +109,8 @@ def cells(c: Canvas, centres: np.ndarray, spread: float = 0.0) -> np.ndarray:
     best = np.full(c.haem.shape, np.inf, np.float32)
     second = best.copy()
     for (x, y), weight in zip(centres, c.rng.normal(0, spread, len(centres)), strict=True):
-        d = np.sqrt((c.x - np.float32(x)) ** 2 + (c.y - np.float32(y)) ** 2) + np.float32(weight)
-        second = np.minimum(second, np.maximum(best, d))
-        best = np.minimum(best, d)
+        d = np.sqrt((c.x[:1] - np.float32(x)) ** 2 + (c.y[:, :1] - np.float32(y)) ** 2)
+        d += np.float32(weight)
+        np.minimum(second, np.maximum(best, d), out=second)
+        np.minimum(best, d, out=best)
     return (second - best) / 2
