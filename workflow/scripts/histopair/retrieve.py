@@ -58,9 +58,7 @@ def best_reports(
     return chunks.iloc[found[keep]], similarity[keep].reshape(-1, k)
 
 
-def mean_of_chunks(
-    chunks: pd.DataFrame, vectors: np.ndarray
-) -> tuple[pd.DataFrame, np.ndarray]:
+def mean_of_chunks(chunks: pd.DataFrame, vectors: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """One row and one unit vector per report: the mean of its chunks' unit vectors."""
     codes, _ = pd.factorize(chunks["report_id"])
     sums = np.zeros((codes.max() + 1, vectors.shape[1]), np.float32)

@@ -109,9 +109,7 @@ def read_json(path: str | Path) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_stream(
-    path: str | Path, batches: Iterable[pa.Table], about: dict
-) -> None:
+def write_stream(path: str | Path, batches: Iterable[pa.Table], about: dict) -> None:
     """Write many tables of one schema as the row groups of one file, one in memory at a time."""
     with replacing(path) as temporary:
         writer = None

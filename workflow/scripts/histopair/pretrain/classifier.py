@@ -16,7 +16,7 @@ def build(world):
     model = timm.create_model(
         world.settings["architecture"], num_classes=len(classes), **world.settings["model"]
     )
-    pixels = world.pixels(_transform(model))
+    pixels = world.pixels(_transform(model, world.settings["model"]))
     position = {label: number for number, label in enumerate(classes)}
     targets = torch.zeros(len(world.samples), len(classes), device=world.device)
     for row, labels in enumerate(world.samples["labels"]):
@@ -40,7 +40,7 @@ def save(stage, world, folder: Path) -> None:
     )
 
 
-def _transform(model):
-    return timm.data.create_transform(
-        **timm.data.resolve_model_data_config(model), is_training=False
-    )
+def _transform(model, arguments: dict):
+    size = arguments.get("img_size", 224)
+    data = timm.data.resolve_data_config({"input_size": (3, size, size)}, model=model)
+    return timm.data.create_transform(**data, is_training=False)

@@ -1,0 +1,47 @@
+"""The oracle: each tile paired with the reports of patients whose true attributes are most alike."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from histopair import tables
+from histopair.errors import InputError
+from histopair.phantom import attributes
+
+
+def pair(
+    labels: str, reports: str, dataset_truth: str, corpus_truth: str, k: int, out: str, about: dict
+) -> None:
+    """Write the k reports that agree most with each image: the columns of a retrieved pairing.
+
+    `similarity` is the agreement of attributes in [0, 1]; `chunk` is the report's first, where the
+    diagnosis stands. Raises InputError for an image or a corpus without truth.
+    """
+    images = tables.read(labels, ["image_id", "path"]).drop_duplicates("image_id")
+    tiles = _truth_of(images["path"], "path", dataset_truth)
+    first = tables.read(reports, ["report_id", "chunk"]).sort_values("chunk")
+    first = first.drop_duplicates("report_id").sort_values("report_id")
+    patients = _truth_of(first["report_id"], "report_id", corpus_truth)
+    k = min(k, len(first))
+    found, agreement = attributes.nearest(tiles, patients, k)
+    chosen = first.iloc[found.reshape(-1)]
+    table = {
+        "image_id": pa.array(np.repeat(images["image_id"].to_numpy(object), k), pa.string()),
+        "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), len(images))),
+        "report_id": pa.array(chosen["report_id"], pa.string()),
+        "chunk": pa.array(chosen["chunk"].to_numpy(np.int32)),
+        "similarity": pa.array(agreement.reshape(-1).astype(np.float32)),
+    }
+    tables.write(out, pa.table(table), about)
+
+
+def _truth_of(keys: pd.Series, column: str, truth: str) -> pd.DataFrame:
+    table = tables.read(truth).set_index(column)
+    missing = ~keys.isin(table.index)
+    if missing.any():
+        raise InputError(
+            truth,
+            f"it does not know {keys[missing].iloc[0]!r}",
+            "Make the truth and the dataset by the same run of the phantom",
+        )
+    return table.loc[keys]
