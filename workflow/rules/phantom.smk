@@ -15,19 +15,19 @@ rule phantom_pcam:
         test_y="results/phantom/pcam/camelyonpatch_level_2_split_test_y.h5",
         test_meta="results/phantom/pcam/camelyonpatch_level_2_split_test_meta.csv",
         truth="results/phantom/truth/pcam.parquet",
-    params:
-        size=config["phantom"]["pcam"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_pcam.py"),
     log:
         "logs/phantom/pcam.txt",
     benchmark:
         "results/benchmarks/phantom/pcam.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["pcam"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_pcam.py"),
     script:
         "../scripts/phantom_pcam.py"
 
@@ -36,19 +36,19 @@ rule phantom_bach:
     output:
         photos=directory("results/phantom/bach/ICIAR2018_BACH_Challenge/Photos"),
         truth="results/phantom/truth/bach.parquet",
-    params:
-        size=config["phantom"]["bach"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_bach.py"),
     log:
         "logs/phantom/bach.txt",
     benchmark:
         "results/benchmarks/phantom/bach.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["bach"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_bach.py"),
     script:
         "../scripts/phantom_bach.py"
 
@@ -58,19 +58,19 @@ rule phantom_nct_crc:
         train=directory("results/phantom/nct-crc/NCT-CRC-HE-100K"),
         test=directory("results/phantom/nct-crc/CRC-VAL-HE-7K"),
         truth="results/phantom/truth/nct-crc.parquet",
-    params:
-        size=config["phantom"]["nct-crc"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_nct_crc.py"),
     log:
         "logs/phantom/nct-crc.txt",
     benchmark:
         "results/benchmarks/phantom/nct-crc.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["nct-crc"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_nct_crc.py"),
     script:
         "../scripts/phantom_nct_crc.py"
 
@@ -80,19 +80,19 @@ rule phantom_quilt:
         lookup="results/phantom/quilt-1m/quilt_1M_lookup.csv",
         images=directory("results/phantom/quilt-1m/images"),
         truth="results/phantom/truth/quilt-1m.parquet",
-    params:
-        size=config["phantom"]["quilt-1m"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_quilt.py"),
     log:
         "logs/phantom/quilt-1m.txt",
     benchmark:
         "results/benchmarks/phantom/quilt-1m.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["quilt-1m"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_quilt.py"),
     script:
         "../scripts/phantom_quilt.py"
 
@@ -102,19 +102,19 @@ rule phantom_captions:
         lookup="results/phantom/captions/quilt_1M_lookup.csv",
         images=directory("results/phantom/captions/images"),
         truth="results/phantom/truth/captions.parquet",
-    params:
-        size=config["phantom"]["captions"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_captions.py"),
     log:
         "logs/phantom/captions.txt",
     benchmark:
         "results/benchmarks/phantom/captions.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["captions"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_captions.py"),
     script:
         "../scripts/phantom_captions.py"
 
@@ -124,18 +124,18 @@ rule phantom_tcga:
         reports="results/phantom/tcga/TCGA_Reports.csv",
         types="results/phantom/tcga/patient_to_cancer_type.csv",
         truth="results/phantom/truth/tcga.parquet",
-    params:
-        size=config["phantom"]["tcga"],
-        seed=config["phantom"]["seed"],
-        code=code("phantom_tcga.py"),
     log:
         "logs/phantom/tcga.txt",
     benchmark:
         "results/benchmarks/phantom/tcga.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-    conda:
-        "../../envs/data.yaml"
+    params:
+        size=config["phantom"]["tcga"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_tcga.py"),
     script:
         "../scripts/phantom_tcga.py"
