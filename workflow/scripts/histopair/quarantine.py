@@ -37,7 +37,7 @@ def check(frame: pd.DataFrame, entry: dict, name: str):
         audit.row(
             "quarantine",
             "quarantined",
-            audit.listed(part.path.tolist(), 3),
+            audit.listed(part.path.unique().tolist(), 3),
             reason,
             count=len(part),
         )
