@@ -10,7 +10,8 @@ import pandas as pd
 
 from histopair.errors import InputError
 
-KEYS = ("path", "report_id", "group", "label", "clean_label", "split")  # of truth: no attributes
+# Columns of the truth that are no attributes: names, and what follows from the attributes.
+KEYS = ("path", "report_id", "group", "entity", "label", "clean_label", "given", "split")
 
 
 def class_agreement(
