@@ -3,9 +3,19 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+from workflow import finish  # noqa: E402
 
 from histopair.jobs import limit_threads  # noqa: E402
 
 limit_threads(1)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory) -> Path:
+    """The whole workflow as tests/small.yaml has it, run once; whoever changes it restores it."""
+    return finish(tmp_path_factory.mktemp("small") / "histopair")

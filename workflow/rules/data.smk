@@ -42,6 +42,8 @@ rule clean_labels:
         frequencies="results/labels/{dataset}.frequencies.parquet",
     log:
         "logs/labels/{dataset}.txt",
+    benchmark:
+        "results/benchmarks/clean_labels/{dataset}.tsv"
     wildcard_constraints:
         dataset=any_of(SOURCES),
     conda:
@@ -74,6 +76,8 @@ rule split_view:
         frequencies="results/labels/{dataset}.frequencies.parquet",
     log:
         "logs/labels/{dataset}.txt",
+    benchmark:
+        "results/benchmarks/split_view/{dataset}.tsv"
     wildcard_constraints:
         dataset=any_of(VIEWS),
     conda:
@@ -96,6 +100,8 @@ rule clean_reports:
         audit="results/reports/{corpus}.audit.parquet",
     log:
         "logs/reports/{corpus}.txt",
+    benchmark:
+        "results/benchmarks/clean_reports/{corpus}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1

@@ -12,34 +12,39 @@ def train_of(encoder):
 rule train_encoder:
     input:
         labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",
-        reports=lambda w: expand("results/reports/{corpus}.parquet", corpus=train_of(w.encoder).get("corpora", [])),
+        reports=lambda w: expand(
+            "results/reports/{corpus}.parquet", corpus=train_of(w.encoder).get("corpora", [])
+        ),
         towers=lambda w: [
-            file for tower in train_of(w.encoder).get("towers", {}).values() for file in encoder_files(tower)
+            file
+            for tower in train_of(w.encoder).get("towers", {}).values()
+            for file in encoder_files(tower)
         ],
     output:
         directory("results/encoders/{encoder}"),
+    log:
+        "logs/encoders/{encoder}.txt",
+    benchmark:
+        "results/benchmarks/train_encoder/{encoder}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
     params:
         train=lambda w: train_of(w.encoder),
         root=lambda w: dataset_entry(train_of(w.encoder)["dataset"])["root"],
         towers=lambda w: {
-            kind: encoder_params(tower) for kind, tower in train_of(w.encoder).get("towers", {}).items()
+            kind: encoder_params(tower)
+            for kind, tower in train_of(w.encoder).get("towers", {}).items()
         },
         code=lambda w: code(
             "train_encoder.py",
             f"histopair.pretrain.{train_of(w.encoder)['kind']}",
             *[encoder_code(tower) for tower in train_of(w.encoder).get("towers", {}).values()],
         ),
-    log:
-        "logs/encoders/{encoder}.txt",
-    benchmark:
-        "results/benchmarks/train_encoder/{encoder}.tsv"
-    threads: 1
-    resources:
-        gpu=config["gpu"],
-        mem_mb=4000,
-        runtime="4h",
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/train_encoder.py"
 
@@ -50,22 +55,22 @@ rule embed_images:
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{dataset}.images.parquet",
-    params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
-        embedding=config["embedding"],
-        code=lambda w: code("embed_images.py", encoder_code(w.encoder)),
     log:
         "logs/embeddings/{encoder}/{dataset}.images.txt",
     benchmark:
         "results/benchmarks/embed_images/{encoder}/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     threads: 2
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
         runtime="8h",
-    conda:
-        "../../envs/torch.yaml"
+    params:
+        root=lambda w: dataset_entry(w.dataset)["root"],
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_images.py", encoder_code(w.encoder)),
     script:
         "../scripts/embed_images.py"
 
@@ -76,21 +81,21 @@ rule embed_captions:
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{dataset}.captions.parquet",
-    params:
-        encoder=lambda w: encoder_params(w.encoder),
-        embedding=config["embedding"],
-        code=lambda w: code("embed_captions.py", encoder_code(w.encoder)),
     log:
         "logs/embeddings/{encoder}/{dataset}.captions.txt",
     benchmark:
         "results/benchmarks/embed_captions/{encoder}/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
         runtime="4h",
-    conda:
-        "../../envs/torch.yaml"
+    params:
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_captions.py", encoder_code(w.encoder)),
     script:
         "../scripts/embed_captions.py"
 
@@ -101,21 +106,21 @@ rule embed_prompts:
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{dataset}.prompts.parquet",
+    log:
+        "logs/embeddings/{encoder}/{dataset}.prompts.txt",
+    benchmark:
+        "results/benchmarks/embed_prompts/{encoder}/{dataset}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
     params:
         encoder=lambda w: encoder_params(w.encoder),
         templates=lambda w: config["encoders"][w.encoder]["templates"],
         embedding=config["embedding"],
         code=lambda w: code("embed_prompts.py", encoder_code(w.encoder)),
-    log:
-        "logs/embeddings/{encoder}/{dataset}.prompts.txt",
-    benchmark:
-        "results/benchmarks/embed_prompts/{encoder}/{dataset}.tsv"
-    threads: 1
-    resources:
-        gpu=config["gpu"],
-        mem_mb=4000,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/embed_prompts.py"
 
@@ -126,20 +131,20 @@ rule embed_texts:
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{corpus}.texts.parquet",
-    params:
-        encoder=lambda w: encoder_params(w.encoder),
-        embedding=config["embedding"],
-        code=lambda w: code("embed_texts.py", encoder_code(w.encoder)),
     log:
         "logs/embeddings/{encoder}/{corpus}.texts.txt",
     benchmark:
         "results/benchmarks/embed_texts/{encoder}/{corpus}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
         runtime="4h",
-    conda:
-        "../../envs/torch.yaml"
+    params:
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code("embed_texts.py", encoder_code(w.encoder)),
     script:
         "../scripts/embed_texts.py"

@@ -9,20 +9,20 @@ rule pair:
         texts="results/embeddings/{encoder}/{corpus}.texts.parquet",
     output:
         "results/pairs/{encoder}/{dataset}.{corpus}.parquet",
-    wildcard_constraints:
-        encoder="|".join(config["encoders"]),
-    params:
-        retrieval=config["retrieval"],
-        code=code("pair.py"),
     log:
         "logs/pairs/{encoder}/{dataset}.{corpus}.txt",
     benchmark:
         "results/benchmarks/pair/{encoder}/{dataset}.{corpus}.tsv"
+    wildcard_constraints:
+        encoder="|".join(config["encoders"]),
+    conda:
+        "../../envs/faiss.yaml"
     threads: 2
     resources:
         mem_mb=4000,
-    conda:
-        "../../envs/faiss.yaml"
+    params:
+        retrieval=config["retrieval"],
+        code=code("pair.py"),
     script:
         "../scripts/pair.py"
 
@@ -35,15 +35,15 @@ rule pair_oracle:
         corpus_truth=lambda w: config["corpora"][w.corpus]["truth"],
     output:
         "results/pairs/oracle/{dataset}.{corpus}.parquet",
-    params:
-        k=config["retrieval"]["k"],
-        code=code("pair_oracle.py"),
     log:
         "logs/pairs/oracle/{dataset}.{corpus}.txt",
     benchmark:
         "results/benchmarks/pair_oracle/{dataset}.{corpus}.tsv"
-    threads: 1
     conda:
         "../../envs/data.yaml"
+    threads: 1
+    params:
+        k=config["retrieval"]["k"],
+        code=code("pair_oracle.py"),
     script:
         "../scripts/pair_oracle.py"

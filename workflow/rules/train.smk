@@ -44,10 +44,23 @@ rule run:
         weights="results/runs/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
         history="results/runs/{dataset}/{encoder}/{method}/{seed}/history.parquet",
         predictions="results/runs/{dataset}/{encoder}/{method}/{seed}/predictions.parquet",
+    log:
+        "logs/runs/{dataset}/{encoder}/{method}/{seed}.txt",
+    benchmark:
+        "results/benchmarks/run/{dataset}/{encoder}/{method}/{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="12h",
     params:
         root=lambda w: dataset_entry(w.dataset)["root"],
         encoder=lambda w: encoder_params(w.encoder),
-        retriever=lambda w: encoder_params(method_of(w)["retriever"]) if "pairs" in needs(w) else None,
+        retriever=lambda w: (
+            encoder_params(method_of(w)["retriever"]) if "pairs" in needs(w) else None
+        ),
         method=method_of,
         code=lambda w: code(
             "run.py",
@@ -55,16 +68,5 @@ rule run:
             encoder_code(w.encoder),
             *([encoder_code(method_of(w)["retriever"])] if "pairs" in needs(w) else []),
         ),
-    log:
-        "logs/runs/{dataset}/{encoder}/{method}/{seed}.txt",
-    benchmark:
-        "results/benchmarks/run/{dataset}/{encoder}/{method}/{seed}.tsv"
-    threads: 1
-    resources:
-        gpu=config["gpu"],
-        mem_mb=4000,
-        runtime="12h",
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/run.py"
