@@ -34,7 +34,7 @@ def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
     )
     tables.write(folder / "p.parquet", table, {"task": "single", "classes": CLASSES})
     metrics.score(folder / "p.parquet", folder / "m.json", {})
-    labelled = pd.DataFrame({"sample_id": ids, "group": groups or ids})
+    labelled = pd.DataFrame({"sample_id": ids, "image_id": ids, "group": groups or ids})
     tables.write(root / f"{dataset}.parquet", labelled, {})
     key = {"dataset": dataset, "encoder": "e", "method": method, "seed": seed}
     return key | {"predictions": folder / "p.parquet", "metrics": folder / "m.json"}
@@ -80,6 +80,15 @@ def test_one_group_has_no_interval(tmp_path):
     table, order = tabulate(tmp_path, runs, reference="m", order=["m", "n"])
     assert rows_of(table)[["low", "high", "difference_low"]].isna().all().all()
     assert order.iloc[0]["verdict"] == "not resolved"
+
+
+def test_without_known_groups_each_image_is_one(tmp_path):
+    rows = []
+    for groups in (["s0", "s1", "s2", "s3"], [None] * 4):
+        runs = [write_run(tmp_path, "m", 0, [1, 0, 1, 1], groups=groups)]
+        rows.append(rows_of(tabulate(tmp_path, runs)[0]).loc["m"])
+    assert rows[0].equals(rows[1])
+    assert rows[1]["n_groups"] == 4
 
 
 def test_differences_are_paired_on_the_same_resamples(tmp_path):

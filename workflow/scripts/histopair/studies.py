@@ -70,7 +70,10 @@ def _evaluate(runs: list[dict], labels: str | Path) -> dict:
 
     Returns methods {method: {metric: (values (seeds,), replicates (R,))}}, task, n_test, n_groups.
     """
-    group_of = tables.read(labels, ["sample_id", "group"]).set_index("sample_id")["group"]
+    samples = tables.read(labels, ["sample_id", "image_id", "group"])
+    # As in the split: where no group is known, each image is one.
+    samples["group"] = samples["group"].fillna("\0" + samples["image_id"])
+    group_of = samples.set_index("sample_id")["group"]
     methods: dict[str, list] = {}
     shared = seen = None
     for run in runs:
