@@ -8,9 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from workflow import finish  # noqa: E402
-
 from histopair.jobs import limit_threads  # noqa: E402
+from workflow import finish  # noqa: E402
 
 limit_threads(1)
 

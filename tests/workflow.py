@@ -1,0 +1,103 @@
+"""A copy of the workflow in a folder of its own, and how the tests run it there as a user would."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+RESUME = [sys.executable, "workflow/resume.py"]
+CONFIG = "tests/small.yaml"
+# After every epoch instead of every minute: the trainings of the tests take a second.
+CHECKPOINTS = ("CHECKPOINT_EVERY = 60.0", "CHECKPOINT_EVERY = 0.0")
+
+
+def copy_to(folder: Path) -> Path:
+    """Copy what a run needs of the repository, never its results."""
+    folder.mkdir(parents=True)
+    for name in ("workflow", "config", "profiles", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "tests").mkdir()
+    shutil.copy(ROOT / CONFIG, folder / CONFIG)
+    edit(folder / "workflow/scripts/histopair/loop.py", *CHECKPOINTS)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that is in the file once."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run(folder: Path, *arguments: str, config: str = CONFIG, command=SNAKEMAKE):
+    """The finished process of `snakemake --configfile CONFIG ARGUMENTS` in a folder."""
+    return subprocess.run(
+        [*command, "--configfile", config, "--cores", "2", *arguments],
+        cwd=folder,
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def environment() -> dict[str, str]:
+    """That of a user: without the thread limits that the tests themselves run under."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+
+
+def finish(folder: Path) -> Path:
+    """The whole small workflow, run to its end in a new folder."""
+    process = run(copy_to(folder))
+    assert process.returncode == 0, process.stdout[-5000:]
+    return folder
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, str]:
+    """What a dry run would do: {first output of each job: its rule}."""
+    process = run(folder, "--dry-run", *arguments)
+    assert process.returncode == 0, process.stdout[-5000:]
+    found = re.findall(r"^(?:local)?rule (\w+):\n(.*?)(?:\n\n|\Z)", process.stdout, re.M | re.S)
+    jobs = {}
+    for rule, text in found:
+        if output := re.search(r"^    output: ([^,\n]+)", text, re.M):
+            jobs[output[1]] = rule
+    return jobs
+
+
+def start(folder: Path, *arguments: str, command=SNAKEMAKE) -> subprocess.Popen:
+    """`snakemake ARGUMENTS` at work in a folder, leading a process group of its own."""
+    with open(folder / "run.log", "w") as log:
+        return subprocess.Popen(
+            [*command, "--configfile", CONFIG, "--cores", "2", *arguments],
+            cwd=folder,
+            env=environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def kill_when(process: subprocess.Popen, holds, seconds: float = 120) -> None:
+    """`kill -9` a process and all of its group as soon as `holds()`."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < end, "it did not come so far"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file below a folder, hidden ones too, by relative path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
