@@ -47,6 +47,6 @@ lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
-clean: ## remove results, logs and benchmarks (the environment stays)
-	@echo "Removing results/, logs/ and benchmarks/"
-	@rm -rf results logs benchmarks
+clean: ## remove results and logs (the environment stays)
+	@echo "Removing results/ and logs/"
+	@rm -rf results logs

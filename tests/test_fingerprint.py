@@ -66,10 +66,10 @@ def test_constants_are_read_without_importing(tree):
 def test_every_training_method_and_encoder_kind_declares_its_needs():
     from histopair import configuration
 
-    for kind in ("methods", "pretrain"):
+    for kind, literal in (("methods", "NEEDS"), ("pretrain", "REQUIRES")):
         assert configuration.known(kind)
         for name in configuration.known(kind):
-            assert isinstance(configuration.needs(kind, name), tuple)
+            assert isinstance(fp.constant(f"histopair.{kind}.{name}", literal), tuple)
 
 
 def test_score_does_not_reach_training_code():

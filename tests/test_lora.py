@@ -8,6 +8,10 @@ from torch import nn
 from histopair import lora
 
 
+def settings(rank, alpha, targets="all") -> dict:
+    return {"rank": rank, "alpha": alpha, "targets": targets}
+
+
 def tower():
     torch.manual_seed(0)
     return timm.create_model(
@@ -25,18 +29,18 @@ def test_an_adapted_tower_starts_where_it_was():
     pixels = torch.randn(2, 3, 32, 32)
     model = tower()
     before = model(pixels)
-    torch.testing.assert_close(lora.adapt(model, rank=4, alpha=2)(pixels), before)
+    torch.testing.assert_close(lora.adapt(model, settings(4, 2))(pixels), before)
 
 
 def test_only_adapters_train_and_their_number_is_that_of_the_ranks():
-    model = lora.adapt(nn.Sequential(nn.Linear(6, 5)), rank=2, alpha=1)
+    model = lora.adapt(nn.Sequential(nn.Linear(6, 5)), settings(2, 1))
     trained = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
     assert sum(p.numel() for p in lora.trainable(model).values()) == 2 * (6 + 5)
     assert all("lora_" in name for name in trained)
 
 
 def test_the_update_is_alpha_over_rank_times_b_a():
-    model = lora.adapt(nn.Sequential(nn.Linear(3, 2, bias=False)), rank=2, alpha=6)
+    model = lora.adapt(nn.Sequential(nn.Linear(3, 2, bias=False)), settings(2, 6))
     layer = model[0]
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     with torch.no_grad():
@@ -47,7 +51,7 @@ def test_the_update_is_alpha_over_rank_times_b_a():
 
 
 def test_merging_changes_no_output():
-    model = lora.adapt(tower(), rank=4, alpha=2)
+    model = lora.adapt(tower(), settings(4, 2))
     for name, p in model.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(p, std=0.1)
@@ -70,4 +74,9 @@ def test_attention_modules_are_adapted_whole():
 
 def test_a_tower_without_targets_is_an_error():
     with pytest.raises(ValueError, match="no such layer"):
-        lora.adapt(nn.Sequential(nn.ReLU()), rank=2, alpha=1)
+        lora.adapt(nn.Sequential(nn.ReLU()), settings(2, 1))
+
+
+def test_without_settings_the_tower_is_frozen_and_nothing_more():
+    model = lora.adapt(tower(), None)
+    assert not lora.trainable(model)

@@ -65,10 +65,11 @@ def planned(folder: Path, *arguments: str) -> dict[str, str]:
     """What a dry run would do: {first output of each job: its rule}."""
     process = run(folder, "--dry-run", *arguments)
     assert process.returncode == 0, process.stdout[-5000:]
-    found = re.findall(r"^(?:local)?rule (\w+):\n(.*?)(?:\n\n|\Z)", process.stdout, re.M | re.S)
-    jobs = {}
-    for rule, text in found:
-        if output := re.search(r"^    output: ([^,\n]+)", text, re.M):
+    jobs, rule = {}, ""
+    for line in process.stdout.splitlines():
+        if start := re.match(r"(?:local)?rule (\w+):", line):
+            rule = start[1]
+        elif output := re.match(r"    output: ([^,]+)", line):
             jobs[output[1]] = rule
     return jobs
 

@@ -64,9 +64,7 @@ def main(arguments: list[str]) -> None:
         sys.exit("Another run is at work in this folder: wait or stop it first.")
     if others := running():
         pids = ", ".join(str(process.pid) for process in others)
-        sys.exit(
-            f"Snakemake is at work in this folder (pid {pids}): wait or stop it first."
-        )
+        sys.exit(f"Snakemake is at work in this folder (pid {pids}): wait or stop it first.")
     if left := orphans():
         print(f"Ending {len(left)} processes of a killed run.", flush=True)
         end(left)

@@ -38,8 +38,7 @@ def embedded(runs):
         (pair["encoder"], pair["dataset"]) for pair in pairs_of() if pair["encoder"] != "oracle"
     ]
     for run in runs:
-        if "image_embeddings" in configuration.needs(
-            "methods", config["methods"][run["method"]]["recipe"]
+        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]
         ):
             found.append((run["encoder"], base(run["dataset"])))
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]

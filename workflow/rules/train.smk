@@ -8,7 +8,7 @@ def method_of(w):
 
 
 def needs(w):
-    return configuration.needs("methods", method_of(w)["recipe"])
+    return configuration.needs(method_of(w)["recipe"])
 
 
 def run_artifacts(w):

@@ -14,6 +14,8 @@ from histopair.errors import InputError
 from histopair.fingerprint import constant
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
+LORA_TARGETS = ["all", "no-linear"]
 PAIRINGS = ("retrieved", "random", "oracle")
 
 
@@ -25,13 +27,14 @@ def load(config: dict) -> dict:
     config = copy.deepcopy(config)
     mistakes: list[str] = []
     _resolve_likes(config, mistakes)
+    _check_views(config, mistakes)
     _fail_on(mistakes)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     mistakes += _schema_mistakes(config, schema)
     _fail_on(mistakes)
     for method in config["methods"].values():
         _fill_parameters(method)
-    for check in (_check_names, _check_datasets, _check_encoders, _check_methods, _check_studies):
+    for check in CHECKS:
         check(config, mistakes)
     _fail_on(mistakes)
     return config
@@ -42,9 +45,9 @@ def parameters(method: dict) -> dict:
     return constant(f"histopair.methods.{method['recipe']}", "PARAMETERS")
 
 
-def needs(kind: str, name: str) -> tuple[str, ...]:
-    """The artifacts that a recipe ("methods") or a kind of encoder ("pretrain") reads."""
-    return constant(f"histopair.{kind}.{name}", "NEEDS")
+def needs(recipe: str) -> tuple[str, ...]:
+    """The artifacts that a recipe reads beside the labels."""
+    return constant(f"histopair.methods.{recipe}", "NEEDS")
 
 
 def known(kind: str) -> list[str]:
@@ -122,6 +125,16 @@ def _resolve_likes(config: dict, mistakes: list[str]) -> None:
     config["methods"] = {name: resolved(name, (name,)) for name in methods}
 
 
+def _check_views(config: dict, mistakes: list[str]) -> None:
+    """A view divides another dataset's samples anew; how these were cleaned is not its own."""
+    for name, entry in (config.get("datasets") or {}).items():
+        if isinstance(entry, dict) and "of" in entry:
+            for key in sorted(set(entry) - set(VIEW_KEYS)):
+                mistakes.append(
+                    f"datasets.{name}: a view cannot have {key!r}; allowed are {sorted(VIEW_KEYS)}"
+                )
+
+
 def _schema_mistakes(config: dict, schema: dict) -> list[str]:
     errors = list(_filling(schema).iter_errors(config))
     return sorted({_explain(error) for error in errors})
@@ -183,11 +196,32 @@ def _check_datasets(config: dict, mistakes: list[str]) -> None:
         if "of" in entry:
             _require(f"{key}.of", entry["of"], whole, mistakes)
         else:
-            _require(f"{key}.reader", entry.get("reader"), known("readers"), mistakes)
+            _require(f"{key}.reader", entry.get("reader"), _readers("images"), mistakes)
             if "root" not in entry:
                 mistakes.append(f"{key}: 'root' is a required property")
         if "corpus" in entry:
             _require(f"{key}.corpus", entry["corpus"], list(config["corpora"]), mistakes)
+        if entry["split"]["test"] + entry["split"]["val"] >= 1:
+            mistakes.append(f"{key}.split: test and val leave nothing to train on")
+
+
+def _check_corpora(config: dict, mistakes: list[str]) -> None:
+    for name, entry in config["corpora"].items():
+        _require(f"corpora.{name}.reader", entry["reader"], _readers("reports"), mistakes)
+        if ("table" in entry) == ("tables" in entry):
+            mistakes.append(f"corpora.{name}: give either 'table' or 'tables'")
+
+
+def _readers(what: str) -> list[str]:
+    """Readers of "images" or of "reports"; the latter say so in a constant READS."""
+
+    def reads(name: str) -> str:
+        try:
+            return constant(f"histopair.readers.{name}", "READS")
+        except KeyError:
+            return "images"
+
+    return [name for name in known("readers") if reads(name) == what]
 
 
 def _check_encoders(config: dict, mistakes: list[str]) -> None:
@@ -197,7 +231,10 @@ def _check_encoders(config: dict, mistakes: list[str]) -> None:
         train = entry.get("train")
         if not train:
             continue
-        _require(f"{key}.train.kind", train["kind"], known("pretrain"), mistakes)
+        if _require(f"{key}.train.kind", train["kind"], known("pretrain"), mistakes):
+            for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
+                if needed not in train:
+                    mistakes.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
         _require(f"{key}.train.dataset", train["dataset"], list(config["datasets"]), mistakes)
         for corpus in train.get("corpora", []):
             _require(f"{key}.train.corpora", corpus, list(config["corpora"]), mistakes)
@@ -243,6 +280,11 @@ def _check_studies(config: dict, mistakes: list[str]) -> None:
         for part in ("datasets", "encoders", "methods"):
             for value in study[part]:
                 good &= _require(f"{key}.{part}", value, list(config[part]), mistakes)
+        metrics = [
+            *constant("histopair.metrics", "SINGLE"),
+            *constant("histopair.metrics", "MULTI"),
+        ]
+        _require(f"{key}.metric", study["metric"], metrics, mistakes)
         if study.get("reference"):
             _require(f"{key}.reference", study["reference"], study["methods"], mistakes)
         for method in study.get("order", []):
@@ -272,18 +314,34 @@ def _check_run(config: dict, key: str, dataset: str, method: str, mistakes: list
 
 
 def _check_type(key: str, value: object, default: object, mistakes: list[str]) -> None:
-    """A parameter has the type of its default; numbers may be written as integers."""
-    if default is None or value is None:
+    """A parameter has the type of its default; floats may be written as whole numbers.
+
+    Whole numbers count something, and start at 1. A dict may be null: that part is left out.
+    """
+    if isinstance(default, dict) and value is None:
         return
-    kinds = (int, float) if isinstance(default, int | float) else type(default)
-    if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+    kinds = (int, float) if isinstance(default, float) else type(default)
+    too_small = isinstance(default, int) and isinstance(value, int) and value < 1
+    if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
         wanted = type(default).__name__
         mistakes.append(f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is")
     elif isinstance(default, dict):
         for name in sorted(set(value) - set(default)):
             mistakes.append(f"{key}: unknown key {name!r}; allowed are {sorted(default)}")
+        if "targets" in default:
+            _require(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS, mistakes)
         for name in default:
             _check_type(f"{key}.{name}", value.get(name, default[name]), default[name], mistakes)
+
+
+CHECKS = (
+    _check_names,
+    _check_datasets,
+    _check_corpora,
+    _check_encoders,
+    _check_methods,
+    _check_studies,
+)
 
 
 def _require(key: str, value: object, allowed: list[str], mistakes: list[str]) -> bool:

@@ -2,7 +2,7 @@
 
 A shard is named by the hash of all that determines it: the items, the encoder's weights and
 preprocessing, precision, storage type and code. A killed job therefore finds its finished shards
-again and never takes another's, images that are added embed no old ones again, and shards can be
+again and never takes another's, a change of labels alone embeds nothing again, and shards can be
 computed by jobs of their own.
 """
 

@@ -10,18 +10,27 @@ TARGETS = {
 }
 
 
-def adapt(tower: nn.Module, rank: int, alpha: float, targets: str = "all") -> nn.Module:
-    """Freeze `tower` and add trainable adapters of `rank`, scaled by alpha / rank, in place.
+def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
+    """Freeze `tower` and add trainable adapters, in place; without settings it is only frozen.
 
-    targets: "all" (every Linear, Embedding and Conv2d) or "no-linear" (CLIP-IT's search space).
-    At the start the tower computes what it did before. Raises ValueError if nothing can be adapted.
+    settings: `rank`, `alpha` (the update is scaled by alpha / rank) and `targets`: "all" (every
+    Linear, Embedding and Conv2d) or "no-linear" (CLIP-IT's search space). At the start the tower
+    computes what it did before. Raises ValueError if nothing can be adapted.
     """
+    tower.requires_grad_(False)
+    if settings is None:
+        return tower
     from peft import LoraConfig, inject_adapter_in_model
 
-    names = target_names(tower, targets)
+    names = target_names(tower, settings["targets"])
     if not names:
-        raise ValueError(f"LoRA targets {targets!r}: the tower has no such layer")
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=names)
+        raise ValueError(f"LoRA targets {settings['targets']!r}: the tower has no such layer")
+    config = LoraConfig(
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=0.0,
+        target_modules=names,
+    )
     return inject_adapter_in_model(config, tower)
 
 

@@ -8,6 +8,8 @@ import torch
 from histopair import images, jobs
 from histopair.prefetch import ahead
 
+CHECKED = 10**10  # cleaning has refused images with more pixels than the dataset allows
+
 
 def batches(
     root: str,
@@ -31,7 +33,7 @@ def batches(
 
 def read(root: str, path: str, preprocess: Callable) -> torch.Tensor:
     """One image as its encoder wants it: (3, h, w)."""
-    return preprocess(images.load(root, path))
+    return preprocess(images.load(root, path, max_pixels=CHECKED))
 
 
 class Source:

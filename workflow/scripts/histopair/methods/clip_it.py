@@ -19,8 +19,8 @@ PARAMETERS = {
     "corpus": "",
     "rank": 1,
     "distillation_weight": 1.0,
-    "lora": {"rank": 16, "alpha": 8, "targets": "all"},
-    "text_lora": {"rank": 16, "alpha": 8, "targets": "all"},
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_epochs": 5,
 }
 
@@ -86,9 +86,7 @@ def build(run):
 
 
 def _text_classifier(run, retriever) -> TextClassifier:
-    tower = retriever.text
-    if run.method["text_lora"]:
-        tower = lora.adapt(tower, **run.method["text_lora"])
+    tower = lora.adapt(retriever.text, run.method["text_lora"])
     return TextClassifier(tower, retriever.text_dim, len(run.classes))
 
 
@@ -119,7 +117,7 @@ def _embed_all(text, tokens, lengths, device, size: int = 256) -> Tensor:
 def _main_stage(run, text_head, targets, index):
     encoder = run.encoder()
     model = Distilled(
-        lora.adapt(encoder.image, **run.method["lora"]),
+        lora.adapt(encoder.image, run.method["lora"]),
         encoder.image_dim,
         text_head,
         targets.shape[1],

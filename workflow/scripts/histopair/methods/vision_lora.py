@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from histopair import lora
 
 NEEDS = ("images",)
-PARAMETERS = {"lora": {"rank": 16, "alpha": 8, "targets": "all"}}
+PARAMETERS = {"lora": {"rank": 16, "alpha": 8.0, "targets": "all"}}
 
 
 class AdaptedClassifier(nn.Module):
@@ -27,7 +27,7 @@ class AdaptedClassifier(nn.Module):
 
 def build(run):
     encoder = run.encoder()
-    backbone = lora.adapt(encoder.image, **run.method["lora"])
+    backbone = lora.adapt(encoder.image, run.method["lora"])
     model = AdaptedClassifier(backbone, encoder.image_dim, len(run.classes))
     pixels = run.pixels(encoder.preprocess)
 

@@ -1,4 +1,4 @@
-"""The oracle: each tile paired with the reports of patients whose true attributes are most alike."""
+"""The oracle: each tile paired with the reports whose true attributes are most like its own."""
 
 import numpy as np
 import pandas as pd

@@ -1,7 +1,8 @@
 """Encoders that the workflow trains itself, saved in the layouts that their libraries load.
 
 A kind is one file here with `build(world)`, a generator of stages as a method's, and a literal
-NEEDS; after the last stage has been trained, `save(stage, world, folder)` writes the encoder.
+REQUIRES, the keys that its config entry must have; after the last stage has been trained,
+`save(stage, world, folder)` writes the encoder.
 """
 
 import importlib

@@ -8,7 +8,7 @@ import torch
 from histopair import losses
 from histopair.pretrain import turned
 
-NEEDS = ("images",)
+REQUIRES = ("architecture", "model")
 
 
 def build(world):

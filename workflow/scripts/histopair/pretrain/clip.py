@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from histopair import losses, tables
 from histopair.pretrain import turned
 
-NEEDS = ("images", "captions")
+REQUIRES = ("model",)
 
 PREPROCESS = {"mean": (0.7, 0.55, 0.7), "std": (0.2, 0.25, 0.2)}
 

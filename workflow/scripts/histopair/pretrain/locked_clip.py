@@ -21,7 +21,7 @@ from histopair import embed, encoders, jobs, losses, pixels, tables
 from histopair.encoders.open_clip import HERE
 from histopair.errors import InputError
 
-NEEDS = ("images", "reports", "towers")
+REQUIRES = ("towers", "model")
 
 BATCH = 64
 POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler"}
@@ -91,7 +91,7 @@ def save(stage, world, folder: Path) -> None:
         {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
         folder / "open_clip_model.safetensors",
     )
-    config = {"model_cfg": _config(world, HERE, HERE), "preprocess_cfg": _preprocess(image)}
+    config = {"model_cfg": _config(world, HERE, HERE), "preprocess_cfg": _preprocess(world, image)}
     tables.write_text(folder / "open_clip_config.json", json.dumps(config, indent=1))
 
 
@@ -123,7 +123,7 @@ def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
 def _image_features(world, image) -> torch.Tensor:
     """Features (n, d) of all images through the preprocessing that the saved CLIP will use."""
     tower = image.image.to(world.device, memory_format=torch.channels_last)
-    transform = open_clip.image_transform(is_train=False, **_transform_of(image))
+    transform = open_clip.image_transform(is_train=False, **_transform_of(world, image))
     paths = list(world.samples["path"])
     stream = pixels.batches(world.root, paths, transform, BATCH, world.device)
     with torch.inference_mode():
@@ -167,15 +167,17 @@ def _config(world, image: str, text: str) -> dict:
     }
 
 
-def _transform_of(image) -> dict:
+def _transform_of(world, image) -> dict:
     import timm
 
+    entry = world.towers["image"]
     data = timm.data.resolve_model_data_config(image.image)
+    data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
     return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
 
 
-def _preprocess(image) -> dict:
-    known = _transform_of(image)
+def _preprocess(world, image) -> dict:
+    known = _transform_of(world, image)
     return {"size": known["image_size"], "mean": list(known["mean"]), "std": list(known["std"])}
 
 

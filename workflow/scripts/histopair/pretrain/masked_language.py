@@ -7,10 +7,11 @@ from tokenizers import BertWordPieceTokenizer
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-NEEDS = ("captions",)
+REQUIRES = ("vocabulary", "model")
 
 MASKED = 0.15
 IGNORED = -100
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def build(world):
@@ -46,9 +47,22 @@ def save(stage, world, folder: Path) -> None:
 
 
 def _tokenizer(texts: list[str], settings: dict) -> BertTokenizerFast:
+    """Word pieces of these texts; the same texts give the same pieces with the same numbers.
+
+    The library's trainer numbers the pieces of one character in the order of a random hash, and
+    its later choices and the weights follow those numbers. Told of them first, it keeps our order.
+    """
     learner = BertWordPieceTokenizer(lowercase=True)
-    learner.train_from_iterator(texts, vocab_size=settings["vocabulary"], show_progress=False)
-    return BertTokenizerFast(tokenizer_object=learner._tokenizer, do_lower_case=True)
+    plain = {learner.normalize(text) for text in texts}
+    letters = sorted({letter for text in plain for letter in text if not letter.isspace()})
+    learner.train_from_iterator(
+        texts,
+        vocab_size=settings["vocabulary"],
+        special_tokens=[*SPECIAL, *(f"##{letter}" for letter in letters)],
+        show_progress=False,
+    )
+    pieces = BertWordPieceTokenizer(vocab=learner.get_vocab(), lowercase=True)
+    return BertTokenizerFast(tokenizer_object=pieces._tokenizer, do_lower_case=True)
 
 
 def _hide_words(tokens: torch.Tensor, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,6 +3,7 @@
 One corpus may join several tables, each with its own columns.
 """
 
+READS = "reports"
 COLUMNS = {"id": "patient_filename", "text": "text"}
 PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
 

@@ -1,0 +1,225 @@
+"""What reruns after an edit, and what does not: the table below, on a finished run.
+
+An edit is (file, old text, new text); what reruns is told by patterns of the jobs' first outputs.
+Exactly the jobs of the finished run that match, and none beside them, must be in the plan.
+"""
+
+import fnmatch
+import os
+import time
+
+import pytest
+
+import workflow
+
+PACKAGE = "workflow/scripts/histopair"
+CONFIG = workflow.CONFIG
+
+
+def result(*patterns):
+    return tuple(f"results/{pattern}" for pattern in patterns)
+
+
+PAGE = result("report.html")
+STUDIES = (*result("studies/*.csv"), *PAGE)
+
+
+def runs(method="*", dataset="*", encoder="*", studies=("*",)):
+    """Runs, and all that reads them."""
+    tables = result(*(f"studies/{study}.csv" for study in studies))
+    return (*result(f"runs/{dataset}/{encoder}/{method}/*"), *tables, *PAGE)
+
+
+RETRIEVED = (*result("pairs/phantom-*"), *runs("clip-it", studies=("clip-it", "locked")))
+RETRIEVED += result("runs/*/*/clip-it-locked/*")
+ORACLE = (*result("pairs/oracle/*"), *runs("clip-it-oracle", studies=["clip-it"]))
+LOCKED = (
+    *result("encoders/phantom-locked-clip", "embeddings/phantom-locked-clip/*"),
+    *result("pairs/phantom-locked-clip/*"),
+    *runs("clip-it-locked", studies=["locked"]),
+)
+EMBEDDED = (
+    *result("embeddings/*", "pairs/phantom-*", "runs/*/unimodal/*", "runs/*/clip-it/*"),
+    *result("runs/*/clip-it-locked/*", "runs/phantom-quilt*"),
+    *STUDIES,
+)
+BACH = (
+    *result("labels/phantom-bach.*", "embeddings/*/phantom-bach.*", "pairs/*/phantom-bach.*"),
+    *runs(dataset="phantom-bach", studies=("breast", "locked")),
+)
+EVERYTHING_TRAINED = (*result("encoders/*", "embeddings/*", "pairs/phantom-*"), *runs())
+
+EDITS = {
+    # code
+    "one method": (
+        f"{PACKAGE}/methods/unimodal.py",
+        "len(run.classes))",
+        "len(run.classes), bias=False)",
+        runs("unimodal", studies=("clip-it", "frozen")),
+    ),
+    "a method with ablations": (
+        f"{PACKAGE}/methods/clip_it.py",
+        "self.to_text = nn.Linear(width, text_width)",
+        "self.to_text = nn.Linear(width, text_width, bias=False)",
+        runs("clip-it*", studies=("clip-it", "locked")),
+    ),
+    "a method of the other study": (
+        f"{PACKAGE}/methods/zero_shot.py",
+        "TEMPERATURE = 100.0",
+        "TEMPERATURE = 50.0",
+        runs("zero-shot", studies=["multi-label"]),
+    ),
+    "the training loop": (
+        f"{PACKAGE}/loop.py",
+        "warmup: float = 0.05",
+        "warmup: float = 0.1",
+        EVERYTHING_TRAINED,
+    ),
+    "metrics": (
+        f"{PACKAGE}/metrics.py",
+        "\nTOP = 3\n",
+        "\nTOP = 2\n",
+        (*result("runs/*/metrics.json"), *STUDIES),
+    ),
+    "intervals": (
+        f"{PACKAGE}/bootstrap.py",
+        "REPLICATES = 1000",
+        "REPLICATES = 2000",
+        STUDIES,
+    ),
+    "retrieval": (f"{PACKAGE}/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
+    "the oracle": (
+        f"{PACKAGE}/phantom/oracle.py",
+        "import numpy as np",
+        "import re\nimport numpy as np",
+        ORACLE,
+    ),
+    "a reader": (
+        f"{PACKAGE}/readers/bach.py",
+        '"Normal": "normal"',
+        '"Normal": "normal tissue"',
+        BACH,
+    ),
+    "one kind of encoder": (
+        f"{PACKAGE}/pretrain/locked_clip.py",
+        "BATCH = 64",
+        "BATCH = 32",
+        LOCKED,
+    ),
+    "the report's words": (
+        f"{PACKAGE}/report/page.py",
+        'or "histopair"',
+        'or "untitled"',
+        PAGE,
+    ),
+    "the report's look": (f"{PACKAGE}/report/page.html.j2", "</title>", " </title>", STUDIES),
+    # config
+    "retrieval.k": (CONFIG, "k: 5", "k: 4", (*RETRIEVED, *ORACLE)),
+    "a method's parameter": (
+        CONFIG,
+        "fusion_frozen, epochs: 2",
+        "fusion_frozen, epochs: 3",
+        runs("fusion-frozen", studies=["multi-label"]),
+    ),
+    "an encoder's training": (
+        CONFIG,
+        "vocabulary: 300",
+        "vocabulary: 310",
+        (*result("encoders/phantom-bert"), *LOCKED),
+    ),
+    "embedding.precision": (CONFIG, "precision: float32", "precision: bfloat16", EMBEDDED),
+    "a description": (CONFIG, "Nine tissues of the colon", "Tissues of the colon", PAGE),
+    "a licence": (CONFIG, "licence: MIT", "licence: BSD", PAGE),
+    "a study's title": (
+        CONFIG,
+        "title: Breast, small",
+        "title: Two tissues, small",
+        (*result("studies/breast.csv"), *PAGE),
+    ),
+    "the size of one phantom": (
+        CONFIG,
+        "per_class: 10",
+        "per_class: 11",
+        (*result("phantom/bach/*"), *BACH),
+    ),
+    "a seed added": (
+        CONFIG,
+        "methods: [unimodal]\n    seeds: [0, 1]",
+        "methods: [unimodal]\n    seeds: [0, 1, 2]",
+        (*result("runs/*/unimodal/2/*", "studies/frozen.csv"), *PAGE),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(finished_run):
+    return finished_run
+
+
+@pytest.fixture(scope="module")
+def jobs(folder):
+    """First outputs of all jobs."""
+    return set(workflow.planned(folder, "--forceall"))
+
+
+@pytest.fixture
+def restored(folder):
+    """Undo what a test does to code and config."""
+    paths = [path for path in code_of(folder) if path.is_file()]
+    before = {path: (path.read_bytes(), path.stat()) for path in paths}
+    yield
+    for path, (content, status) in before.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def code_of(folder):
+    places = ("workflow", "config", "envs", "tests", "profiles")
+    return [folder / "Snakefile", *(p for place in places for p in (folder / place).rglob("*"))]
+
+
+def test_a_dataset_added_runs_its_chain_and_nothing_else(folder, jobs, restored):
+    (folder / "tiles").mkdir()
+    (folder / "tiles" / "labels.csv").touch()
+    workflow.edit(
+        folder / CONFIG, "datasets:\n", "datasets:\n  mine: {reader: table, root: tiles}\n"
+    )
+    workflow.edit(
+        folder / CONFIG, "[phantom-bach, phantom-pcam]", "[phantom-bach, phantom-pcam, mine]"
+    )
+    planned = set(workflow.planned(folder))
+    own = {job for job in planned if "/mine" in job}
+    assert {job.split("/")[1] for job in own} == {"labels", "embeddings", "runs"}
+    assert planned - own == {"results/studies/breast.csv", "results/report.html"}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, name):
+    file, old, new, patterns = EDITS[name]
+    workflow.edit(folder / file, old, new)
+    planned = set(workflow.planned(folder))
+    expected = {
+        job for job in jobs | planned if any(fnmatch.fnmatch(job, pattern) for pattern in patterns)
+    }
+    assert planned == expected
+    assert planned
+
+
+def test_comments_docstrings_layout_and_logging_rerun_nothing(folder, restored):
+    package = folder / PACKAGE
+    workflow.edit(package / "losses.py", '"""\n', '"""\n# another comment\n')
+    workflow.edit(package / "loop.py", "The training loop of every", "The one loop of each")
+    workflow.edit(package / "methods/unimodal.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
+    workflow.edit(package / "jobs.py", "every: float = 10.0", "every: float = 5.0")
+    workflow.edit(folder / "workflow/rules/train.smk", "# Runs: one", "# Each run: one")
+    workflow.edit(folder / CONFIG, "# The catalogue", "# A catalogue")
+    assert workflow.planned(folder) == {}
+
+
+def test_a_fresh_clone_and_touched_artifacts_rerun_nothing(folder, restored):
+    """A clone gives all code the time of cloning; a copy may give artifacts another."""
+    now = time.time()
+    artifacts = folder.glob("results/labels/*.parquet")
+    for path in [*code_of(folder), *artifacts]:
+        os.utime(path, (now, now))
+    assert workflow.planned(folder) == {}
