@@ -7,7 +7,7 @@ from tokenizers import BertWordPieceTokenizer
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-NEEDS = ("captions",)
+REQUIRES = ("vocabulary", "model")
 
 MASKED = 0.15
 IGNORED = -100
