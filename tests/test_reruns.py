@@ -40,8 +40,9 @@ LOCKED = (
 )
 EMBEDDED = (
     *result("embeddings/*", "pairs/phantom-*", "runs/*/unimodal/*", "runs/*/clip-it/*"),
-    *result("runs/*/clip-it-locked/*", "runs/phantom-quilt*"),
-    *STUDIES,
+    *result("runs/*/clip-it-locked/*", "runs/phantom-quilt*", "studies/clip-it.csv"),
+    *result("studies/frozen.csv", "studies/locked.csv", "studies/multi-label.csv"),
+    *PAGE,
 )
 BACH = (
     *result("labels/phantom-bach.*", "embeddings/*/phantom-bach.*", "pairs/*/phantom-bach.*"),
@@ -184,13 +185,12 @@ def test_a_dataset_added_runs_its_chain_and_nothing_else(folder, jobs, restored)
     workflow.edit(
         folder / CONFIG, "datasets:\n", "datasets:\n  mine: {reader: table, root: tiles}\n"
     )
-    workflow.edit(
-        folder / CONFIG, "[phantom-bach, phantom-pcam]", "[phantom-bach, phantom-pcam, mine]"
-    )
+    frozen = "title: Frozen, small\n    datasets: [phantom-crc"
+    workflow.edit(folder / CONFIG, frozen, f"{frozen}, mine")
     planned = set(workflow.planned(folder))
     own = {job for job in planned if "/mine" in job}
     assert {job.split("/")[1] for job in own} == {"labels", "embeddings", "runs"}
-    assert planned - own == {"results/studies/breast.csv", "results/report.html"}
+    assert planned - own == {"results/studies/frozen.csv", "results/report.html"}
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -207,7 +207,7 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
 
 def test_comments_docstrings_layout_and_logging_rerun_nothing(folder, restored):
     package = folder / PACKAGE
-    workflow.edit(package / "losses.py", '"""\n', '"""\n# another comment\n')
+    workflow.edit(package / "loop.py", "# seconds between", "# how many seconds between")
     workflow.edit(package / "loop.py", "The training loop of every", "The one loop of each")
     workflow.edit(package / "methods/unimodal.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
     workflow.edit(package / "jobs.py", "every: float = 10.0", "every: float = 5.0")

@@ -50,8 +50,12 @@ def run(folder: Path, *arguments: str, config: str = CONFIG, command=SNAKEMAKE):
 
 
 def environment() -> dict[str, str]:
-    """That of a user: without the thread limits that the tests themselves run under."""
-    return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    """That of a user: without the thread limits of the tests, and where no Slurm is at hand.
+
+    Snakemake's plugin asks a Slurm at every start, and waits ten seconds for one that is down.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    return kept | {"SLURM_CONF": os.devnull}
 
 
 def finish(folder: Path) -> Path:
