@@ -72,6 +72,22 @@ def test_attention_modules_are_adapted_whole():
     assert names == ["attn", "fc"]
 
 
+def test_passes_leave_the_frozen_weights_of_attention_as_they_were():
+    torch.manual_seed(0)
+    attention = nn.ModuleDict({"attn": nn.MultiheadAttention(8, 2)})
+    model = lora.adapt(attention, settings(2, 1))["attn"]
+    nn.init.normal_(model.lora_B["default"].weight)
+    nn.init.normal_(model.base_layer.out_proj.lora_B["default"].weight)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    x = torch.randn(3, 2, 8)
+    for _ in range(20):
+        model(x, x, x)[0].sum().backward()
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert model.lora_A["default"].weight.grad.abs().sum() > 0
+
+
 def test_a_tower_without_targets_is_an_error():
     with pytest.raises(ValueError, match="no such layer"):
         lora.adapt(nn.Sequential(nn.ReLU()), settings(2, 1))

@@ -21,6 +21,7 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     if settings is None:
         return tower
     from peft import LoraConfig, inject_adapter_in_model
+    from peft.tuners.lora.layer import MultiheadAttention
 
     names = target_names(tower, settings["targets"])
     if not names:
@@ -31,7 +32,34 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
         lora_dropout=0.0,
         target_modules=names,
     )
-    return inject_adapter_in_model(config, tower)
+    adapted = inject_adapter_in_model(config, tower)
+    for layer in adapted.modules():
+        if isinstance(layer, MultiheadAttention):
+            _freeze_exactly(layer)
+    return adapted
+
+
+def _freeze_exactly(layer: nn.Module) -> None:
+    """Keep the frozen weights of an adapted attention module to the last bit.
+
+    In each forward pass peft adds the update to them and subtracts it again, which rounds: they
+    would drift with the number of passes, and a resumed run would differ from one never stopped.
+    """
+    attention = layer.get_base_layer()
+    places = [(attention, "in_proj_weight"), (attention.out_proj.get_base_layer(), "weight")]
+    kept: list[nn.Parameter | None] = []
+
+    def keep(*_):
+        kept[:] = [owner._parameters.get(name) for owner, name in places]
+
+    def put_back(*_):
+        for (owner, name), weight in zip(places, kept, strict=True):
+            if weight is not None:
+                delattr(owner, name)
+                owner.register_parameter(name, weight)
+
+    layer.register_forward_pre_hook(keep)
+    layer.register_forward_hook(put_back)
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:
