@@ -50,7 +50,7 @@ class Distilled(nn.Module):
         self.head = nn.Linear(width, classes)
         self.to_text = nn.Linear(width, text_width)
         self.text_head = text_head
-        self.fusion = nn.Linear(2 * classes, classes)
+        self.fusion = fusion(classes)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         features = self.backbone(pixels)
@@ -62,6 +62,18 @@ class Distilled(nn.Module):
         super().train(mode)
         self.backbone.eval()
         return self
+
+
+def fusion(classes: int) -> nn.Linear:
+    """Linear(2C, C) over both branches' logits, at first their mean.
+
+    From a random start it would have to find out anew what the text head learnt in its own stage.
+    """
+    layer = nn.Linear(2 * classes, classes)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(classes).repeat(1, 2) / 2)
+        layer.bias.zero_()
+    return layer
 
 
 def build(run):
