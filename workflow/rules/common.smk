@@ -1,4 +1,4 @@
-# What the rule files share: the checked config, the code fingerprint, and who reads what.
+# The checked config, the names that wildcards may take, and the fingerprint of code.
 
 import sys
 

@@ -6,31 +6,6 @@
 #
 # A dataset with `of` is a view: the same samples, another split; its images are not checked again.
 
-import os
-
-from histopair import readers
-
-NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic"}
-VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
-SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
-
-
-def cleaning(entry):
-    """What of a config entry matters to cleaning, in one order."""
-    return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
-
-
-def published(entry):
-    """The files and folders that cleaning an entry reads."""
-    files = readers.find(entry["reader"]).inputs(entry)
-    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
-    return [os.path.normpath(path) for path in files + mapping]
-
-
-def any_of(which):
-    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
-    return "|".join(which) or "(?!)"
-
 
 rule clean_labels:
     input:

@@ -5,10 +5,6 @@
 # their sha256, and so stands for them as input.
 
 
-def train_of(encoder):
-    return config["encoders"][encoder]["train"]
-
-
 rule train_encoder:
     input:
         labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",

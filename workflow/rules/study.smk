@@ -3,68 +3,6 @@
 # run, results/pairs/{encoder}/{dataset}.{corpus}.quality.json, results/studies/{study}.csv,
 # .order.csv, .svg and .html, and results/report.html.
 
-from histopair.report import look
-
-RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
-PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}"
-
-
-def outputs_of_runs(study, file):
-    return [f"{RUN}/{file}".format(**run) for run in runs_of(study)]
-
-
-def datasets_of(study):
-    return list(dict.fromkeys(run["dataset"] for run in runs_of(study)))
-
-
-def study_params(w):
-    """What of a study's entry decides its files, and which of its datasets are synthetic."""
-    entry = config["studies"][w.study]
-    names = ("title", "description", "metric", "reference", "order")
-    kept = {name: entry[name] for name in names if name in entry}
-    synthetic = [name for name in datasets_of(w.study) if dataset_entry(name)["synthetic"]]
-    return kept | {"synthetic": synthetic}
-
-
-def truths(w):
-    """Truth tables of both sides of a pairing, where there are any; for evaluation only."""
-    sides = {"image_truth": dataset_entry(w.dataset), "report_truth": config["corpora"][w.corpus]}
-    return {name: entry["truth"] for name, entry in sides.items() if "truth" in entry}
-
-
-def embedded(runs):
-    """Image embeddings that runs or pairings read: encoder and dataset."""
-    found = [
-        (pair["encoder"], pair["dataset"]) for pair in pairs_of() if pair["encoder"] != "oracle"
-    ]
-    for run in runs:
-        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]
-        ):
-            found.append((run["encoder"], base(run["dataset"])))
-    return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]
-
-
-def shown():
-    """Names of everything that the report page shows."""
-    runs = [run for study in config["studies"] for run in runs_of(study)]
-    texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
-    corpora = [
-        configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])
-        for run in texts
-    ]
-    retrievers = [pair["encoder"] for pair in pairs_of() if pair["encoder"] != "oracle"]
-    return {
-        "datasets": list(dict.fromkeys(run["dataset"] for run in runs)),
-        "corpora": list(dict.fromkeys(corpora)),
-        "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
-        "embeddings": embedded(runs),
-        "pairs": pairs_of(),
-        "runs": {study: runs_of(study) for study in config["studies"]},
-    }
-
-
-SHOWN = shown()
-
 
 rule score:
     input:

@@ -1,0 +1,124 @@
+# Who reads what: the functions of wildcards that give rules their inputs and params, stage by stage.
+
+import os
+
+from histopair import readers
+from histopair.report import look
+
+NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic"}
+VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
+SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
+
+
+def cleaning(entry):
+    """What of a config entry matters to cleaning, in one order."""
+    return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
+
+
+def published(entry):
+    """The files and folders that cleaning an entry reads."""
+    files = readers.find(entry["reader"]).inputs(entry)
+    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
+    return [os.path.normpath(path) for path in files + mapping]
+
+
+def any_of(which):
+    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
+    return "|".join(which) or "(?!)"
+
+
+def train_of(encoder):
+    return config["encoders"][encoder]["train"]
+
+
+def method_of(w):
+    return config["methods"][w.method]
+
+
+def needs(w):
+    return configuration.needs(method_of(w)["recipe"])
+
+
+def run_artifacts(w):
+    """Path of each artifact that the method reads, by its name in NEEDS; `labels` always."""
+    data, method = base(w.dataset), method_of(w)
+    source = configuration.pairing_source(method)
+    corpus = configuration.corpus_of(config, w.dataset, method)
+    embeddings = f"results/embeddings/{w.encoder}/{data}"
+    known = {
+        "image_embeddings": f"{embeddings}.images.parquet",
+        "caption_embeddings": f"{embeddings}.captions.parquet",
+        "prompt_embeddings": f"{embeddings}.prompts.parquet",
+        "reports": f"results/reports/{corpus}.parquet",
+    }
+    if source:
+        known["pairs"] = f"results/pairs/{source}/{data}.{corpus}.parquet"
+    wanted = {name: known[name] for name in needs(w) if name in known}
+    return {"labels": f"results/labels/{w.dataset}.parquet", **wanted}
+
+
+def run_encoders(w):
+    """Weights on disk of the encoders that the method adapts."""
+    encoders = [w.encoder] if "images" in needs(w) else []
+    encoders += [method_of(w)["retriever"]] if "pairs" in needs(w) else []
+    return [file for encoder in encoders for file in encoder_files(encoder)]
+
+
+RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
+PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}"
+
+
+def outputs_of_runs(study, file):
+    return [f"{RUN}/{file}".format(**run) for run in runs_of(study)]
+
+
+def datasets_of(study):
+    return list(dict.fromkeys(run["dataset"] for run in runs_of(study)))
+
+
+def study_params(w):
+    """What of a study's entry decides its files, and which of its datasets are synthetic."""
+    entry = config["studies"][w.study]
+    names = ("title", "description", "metric", "reference", "order")
+    kept = {name: entry[name] for name in names if name in entry}
+    synthetic = [name for name in datasets_of(w.study) if dataset_entry(name)["synthetic"]]
+    return kept | {"synthetic": synthetic}
+
+
+def truths(w):
+    """Truth tables of both sides of a pairing, where there are any; for evaluation only."""
+    sides = {"image_truth": dataset_entry(w.dataset), "report_truth": config["corpora"][w.corpus]}
+    return {name: entry["truth"] for name, entry in sides.items() if "truth" in entry}
+
+
+def embedded(runs):
+    """Image embeddings that runs or pairings read: encoder and dataset."""
+    found = [
+        (pair["encoder"], pair["dataset"]) for pair in pairs_of() if pair["encoder"] != "oracle"
+    ]
+    for run in runs:
+        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]):
+            found.append((run["encoder"], base(run["dataset"])))
+    return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]
+
+
+def shown():
+    """Names of everything that the report page shows."""
+    runs = [run for study in config["studies"] for run in runs_of(study)]
+    texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
+    corpora = [
+        configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])
+        for run in texts
+    ]
+    retrievers = [pair["encoder"] for pair in pairs_of() if pair["encoder"] != "oracle"]
+    return {
+        "datasets": list(dict.fromkeys(run["dataset"] for run in runs)),
+        "corpora": list(dict.fromkeys(corpora)),
+        "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
+        "embeddings": embedded(runs),
+        "pairs": pairs_of(),
+        "runs": {study: runs_of(study) for study in config["studies"]},
+    }
+
+
+SHOWN = shown()
