@@ -68,18 +68,19 @@ BAD_LABELS = {
     ),
     "label-unknown": (
         ["path,label,group", *ROWS[:-1], "39.png,tumuor,patient-19"],
-        "label-unknown, row 41: unknown label 'tumuor'",
+        "label-unknown (tiles/label-unknown.csv), row 41: unknown label 'tumuor'",
     ),
     "images-lost": (
         ["path,label,group", *ROWS, *(f"lost-{i}.png,{KINDS[i % 2]},x" for i in range(10))],
-        "images-lost: 10 of 50 images cannot be used, more than the allowed share of 0.05: lost-0",
+        "images-lost (tiles/images-lost.csv): 10 of 50 images cannot be used, more than the "
+        "allowed share of 0.05: lost-0",
     ),
     "path-outside": (
         ["path,label,group", *ROWS, "../secret.png,tumour,x"],
         "tiles/path-outside.csv, row 42: ",
     ),
     "no-row": (["path,label,group"], "tiles/no-row.csv: it has a heading but no rows."),
-    "one-class": (["path,label,group", *ROWS[::2]], "one-class: "),
+    "one-class": (["path,label,group", *ROWS[::2]], "one-class (tiles/one-class.csv): "),
 }
 
 

@@ -71,6 +71,8 @@ def main(arguments: list[str]) -> None:
     if any(state.glob("locks/*.lock")):
         print("Removing the lock of a killed run.", flush=True)
         subprocess.run([*SNAKEMAKE, "--unlock", "--quiet", "all"], check=True)
+    # The Slurm plugin asks a controller at every start, and waits ten seconds for one that is down.
+    os.environ.setdefault("SLURM_CONF", os.devnull)
     os.execv(sys.executable, [*SNAKEMAKE, *arguments])
 
 

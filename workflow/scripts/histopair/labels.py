@@ -20,7 +20,9 @@ def clean(
     Raises InputError for bad input that would make the result wrong: see the entry's reader,
     `quarantine.check`, `standardise.apply` and `partition.split`.
     """
-    frame, read = readers.find(entry["reader"]).read(entry)
+    reader = readers.find(entry["reader"])
+    frame, read = reader.read(entry)
+    place = f"{name} ({reader.inputs(entry)[0]})"
     info = dict(frame.attrs)
     if frame.empty:
         lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in read)
@@ -29,15 +31,15 @@ def clean(
         )
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
     raw = label_tables.counted(frame.labels)
-    frame, bad, set_aside = quarantine.check(frame, entry, name)
-    frame, standardised = standardise.apply(frame, entry, name, info["classes"])
-    _unique(frame, name)
+    frame, bad, set_aside = quarantine.check(frame, entry, place)
+    frame, standardised = standardise.apply(frame, entry, place, info["classes"])
+    _unique(frame, place)
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     classes = sorted(label_tables.counted(frame.labels))
     if len(classes) < 2:
         problem = f"'{classes[0]}' is its only class"
-        raise InputError(name, problem, "Give it samples of at least two classes")
+        raise InputError(place, problem, "Give it samples of at least two classes")
     about = about | {
         "task": info["task"],
         "classes": classes,

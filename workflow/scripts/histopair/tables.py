@@ -1,5 +1,6 @@
 """Artifacts on disk: parquet tables that say what made them, written whole or not at all."""
 
+import glob
 import json
 import os
 import tempfile
@@ -26,6 +27,8 @@ def replacing(path: str | Path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in leftovers(path):
+        left.unlink()
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -39,6 +42,11 @@ def replacing(path: str | Path):
         raise InputError(path, "no space left to write it", "Free some space and rerun") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary siblings of an artifact that a killed job left: it has one writer at a time."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"))
 
 
 def write(path: str | Path, table: pd.DataFrame | pa.Table, about: dict) -> None:

@@ -21,6 +21,8 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling folder, which replaces `path` only when the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in tables.leftovers(path):
+        shutil.rmtree(left)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary

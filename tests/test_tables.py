@@ -1,0 +1,64 @@
+"""Artifacts are whole or absent, carry what made them, and keep vectors as they were."""
+
+import errno
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from histopair import tables
+from histopair.errors import InputError
+
+
+def test_a_table_comes_back_with_what_made_it(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+    tables.write(tmp_path / "t.parquet", frame, {"rule": "r", "params": {"k": 1}})
+    assert tables.read(tmp_path / "t.parquet")["b"].iloc[0] == "x"
+    assert tables.about(tmp_path / "t.parquet") == {"rule": "r", "params": {"k": 1}}
+
+
+def test_a_failed_write_leaves_the_old_artifact_and_nothing_else(tmp_path):
+    path = tmp_path / "t.txt"
+    tables.write_text(path, "old")
+
+    def fail_half_way():
+        with tables.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.txt"]
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_no_artifact(tmp_path):
+    path = tmp_path / "t.parquet"
+    with pytest.raises(InputError, match=r"t\.parquet: no space left"), tables.replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_job_left_is_cleared_away_by_the_next(tmp_path):
+    path = tmp_path / "t.txt"
+    (tmp_path / ".t.txt.abcd1234").write_text("half")
+    (tmp_path / ".t.txt.keep").write_text("another's")
+    tables.write_text(path, "whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".t.txt.keep", "t.txt"]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_vectors_keep_their_type_and_order(tmp_path, dtype):
+    array = np.random.default_rng(0).normal(size=(7, 3)).astype(dtype)
+    table = pa.table({"id": list("abcdefg")}).append_column("embedding", tables.vectors(array))
+    tables.write_stream(tmp_path / "v.parquet", iter([table.slice(0, 4), table.slice(4)]), {})
+    assert (tables.matrix(tmp_path / "v.parquet") == array).all()
+    assert tables.matrix(tmp_path / "v.parquet").dtype == dtype
+    opened = pd.read_parquet(tmp_path / "v.parquet")["embedding"].iloc[0]
+    np.testing.assert_array_equal(opened, array[0])
+
+
+def test_unit_rows_have_length_one_and_zeros_stay_zeros():
+    unit = tables.unit(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0]], atol=1e-7)
