@@ -218,7 +218,7 @@ def _readers(what: str) -> list[str]:
     def reads(name: str) -> str:
         try:
             return constant(f"histopair.readers.{name}", "READS")
-        except KeyError:
+        except (KeyError, FileNotFoundError):
             return "images"
 
     return [name for name in known("readers") if reads(name) == what]

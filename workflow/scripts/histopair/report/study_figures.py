@@ -23,7 +23,7 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
     flat = [panel for row in axes for panel in row]
     for panel, ((dataset, encoder), cell) in zip(flat, cells, strict=False):
         _panel(panel, cell.set_index("method"), methods, figures.colours(methods))
-        panel.set_title(f"{dataset} · {encoder}{_badge(cell)}")
+        panel.set_title(f"{dataset}{_badge(cell)}\n{encoder}")
     for panel in flat[len(cells) :]:
         panel.set_visible(False)
     better = "lower is better" if metric in metrics.LOWER_IS_BETTER else "higher is better"
