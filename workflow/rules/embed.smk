@@ -57,7 +57,8 @@ rule embed_images:
         "results/benchmarks/embed_images/{encoder}/{dataset}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 2
+    # On a CPU one-thread jobs side by side beat one job on all; a GPU wants its images decoded.
+    threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
