@@ -18,3 +18,11 @@ limit_threads(1)
 def finished_run(tmp_path_factory) -> Path:
     """The whole workflow as tests/small.yaml has it, run once; whoever changes it restores it."""
     return finish(tmp_path_factory.mktemp("small") / "histopair")
+
+
+SLOW = ("test_resume", "test_bad_runs", "test_end_to_end", "test_reruns", "test_kill", "test_real")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run whole workflows come last: a broken function is told in seconds."""
+    items.sort(key=lambda item: SLOW.index(name) if (name := item.path.stem) in SLOW else -1)
