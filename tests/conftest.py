@@ -20,7 +20,7 @@ def finished_run(tmp_path_factory) -> Path:
     return finish(tmp_path_factory.mktemp("small") / "histopair")
 
 
-SLOW = ("test_resume", "test_bad_runs", "test_end_to_end", "test_reruns", "test_kill", "test_real")
+SLOW = ("test_bad_runs", "test_end_to_end", "test_kill", "test_real", "test_reruns", "test_resume")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
