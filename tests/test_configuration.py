@@ -135,3 +135,32 @@ def test_pairings_are_those_that_studies_use():
     assert configuration.pairings(configuration.load(small())) == [
         {"encoder": "clip", "dataset": "tiles", "corpus": "reports"}
     ]
+
+
+def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():
+    config = small()
+    config["methods"]["unimodal"]["encoder"] = "clip"
+    config["studies"]["main"] |= {"encoders": ["vit", "clip"], "seeds": [0]}
+    runs = configuration.runs(configuration.load(config), "main")
+    own = [run for run in runs if run["method"] == "unimodal"]
+    assert [(run["encoder"], run["column"]) for run in own] == [("clip", "vit"), ("clip", "clip")]
+    assert len(configuration.distinct(own)) == 1
+
+
+def test_the_page_shows_the_studies_that_report_names():
+    config = small()
+    config["studies"]["other"] = {**config["studies"]["main"], "methods": ["unimodal"]}
+    config["report"] = ["other"]
+    checked = configuration.load(config)
+    assert configuration.reported(checked) == ["other"] and not configuration.pairings(checked)
+    assert configuration.pairings(configuration.load(config | {"report": ["main"]}))
+    with pytest.raises(InputError, match=r"report: 'nothing' is not allowed.*main"):
+        configuration.load(config | {"report": ["nothing"]})
+
+
+@pytest.mark.parametrize("key", ["encoder", "text_encoder"])
+def test_an_encoder_that_a_method_names_must_exist(key):
+    config = small()
+    config["methods"]["fusion"] = {"recipe": "fusion_frozen", key: "resnet"}
+    with pytest.raises(InputError, match=rf"methods.fusion.{key}: 'resnet' is not allowed"):
+        configuration.load(config)

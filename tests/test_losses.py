@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from histopair import losses
+from histopair.errors import InputError
 
 
 def test_single_label_loss_is_cross_entropy_by_hand():
@@ -67,3 +68,60 @@ def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_
     value = losses.contrastive(image, text, same, torch.tensor(2.0))
     by_hand = (-math.log(math.exp(2) / (math.exp(2) + 1)) + 0) / 2
     assert value.item() == pytest.approx(by_hand)
+
+
+LOGITS = torch.tensor([[1.0, -2.0], [0.5, 0.0], [-1.0, 3.0]])
+TARGETS = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+SHARES = torch.tensor([0.2, 0.5])
+
+
+def test_rare_positives_weigh_what_their_share_says():
+    ours = losses.task_loss(LOGITS, TARGETS, "multi", "positive-weight", SHARES)
+    cost = torch.nn.functional.softplus
+    by_hand = (4 * cost(-LOGITS[0, 0]) + cost(LOGITS[0, 1])) + cost(LOGITS[1]).sum()
+    by_hand = by_hand + cost(LOGITS[2, 0]) + cost(-LOGITS[2, 1])
+    torch.testing.assert_close(ours, by_hand / 6)
+    rarest = losses.task_loss(LOGITS, TARGETS, "multi", "positive-weight", torch.tensor([0.0, 0.5]))
+    assert torch.isfinite(rarest)
+
+
+def test_logit_adjustment_adds_the_prior_and_fits_it_with_zero_logits():
+    """A model that says 0 for every sample has learnt all there is when only the prior is known."""
+    shares = torch.tensor([0.25, 0.75])
+    targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    logits = torch.zeros(4, 2, requires_grad=True)
+    losses.task_loss(logits, targets, "multi", "logit-adjustment", shares).backward()
+    torch.testing.assert_close(logits.grad.sum(0), torch.zeros(2))
+    single = torch.zeros(4, 2, requires_grad=True)
+    numbers = torch.tensor([0, 1, 1, 1])
+    losses.task_loss(single, numbers, "single", "logit-adjustment", shares).backward()
+    torch.testing.assert_close(single.grad.sum(0), torch.zeros(2))
+
+
+def test_the_asymmetric_loss_by_hand():
+    ours = losses.asymmetric(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
+    by_hand = (-math.log(0.5) - 0.45**4 * math.log(0.55)) / 2
+    assert ours.item() == pytest.approx(by_hand)
+
+
+def test_easy_negatives_cost_nothing_in_the_asymmetric_loss():
+    easy = torch.logit(torch.tensor([[0.04, 0.01]])).requires_grad_()
+    value = losses.asymmetric(easy, torch.zeros(1, 2))
+    value.backward()
+    assert value.item() == 0 and not easy.grad.any()
+
+
+def test_class_weights_of_a_single_label_task_have_mean_one():
+    numbers = torch.tensor([0, 1, 1, 1])
+    logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    ours = losses.task_loss(
+        logits, numbers, "single", "positive-weight", torch.tensor([0.25, 0.75])
+    )
+    cost = torch.nn.functional.cross_entropy(logits, numbers, reduction="none")
+    weight = torch.tensor([1.5, 0.5, 0.5, 0.5])
+    torch.testing.assert_close(ours, (weight * cost).sum() / weight.sum())
+
+
+def test_a_loss_that_a_task_does_not_have_is_one_clear_line():
+    with pytest.raises(InputError, match="asymmetric"):
+        losses.task_loss(LOGITS, torch.tensor([0, 1, 0]), "single", "asymmetric", SHARES)

@@ -96,6 +96,7 @@ METHODS = {
     "vision_lora": {"lora": LORA},
     "clip_it": {"lora": LORA, "text_lora": LORA, "text_epochs": 1},
     "fusion_frozen": {"encoder": "clip"},
+    "cnn": {},
     "zero_shot": {"encoder": "clip"},
 }
 

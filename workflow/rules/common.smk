@@ -35,7 +35,7 @@ def runs_of(study):
 
 
 def pairs_of():
-    """encoder, dataset and corpus of each pairing that a study uses."""
+    """encoder, dataset and corpus of each pairing that the page shows."""
     return configuration.pairings(config)
 
 

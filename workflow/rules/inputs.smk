@@ -47,7 +47,7 @@ def run_artifacts(w):
     embeddings = f"results/embeddings/{w.encoder}/{data}"
     known = {
         "image_embeddings": f"{embeddings}.images.parquet",
-        "caption_embeddings": f"{embeddings}.captions.parquet",
+        "caption_embeddings": f"results/embeddings/{text_encoder(w)}/{data}.captions.parquet",
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
         "reports": f"results/reports/{corpus}.parquet",
     }
@@ -64,12 +64,23 @@ def run_encoders(w):
     return [file for encoder in encoders for file in encoder_files(encoder)]
 
 
+def text_encoder(w):
+    """The encoder of the captions: the method's own, or else the run's."""
+    return method_of(w).get("text_encoder") or w.encoder
+
+
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}"
 
 
 def outputs_of_runs(study, file):
+    """A file of each run of a study, once for each column that shows it."""
     return [f"{RUN}/{file}".format(**run) for run in runs_of(study)]
+
+
+def outputs_shown(file):
+    """A file of each run that the page shows."""
+    return [f"{RUN}/{file}".format(**run) for run in configuration.distinct(SHOWN_RUNS)]
 
 
 def datasets_of(study):
@@ -104,7 +115,7 @@ def embedded(runs):
 
 def shown():
     """Names of everything that the report page shows."""
-    runs = [run for study in config["studies"] for run in runs_of(study)]
+    runs = configuration.distinct(SHOWN_RUNS)
     texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
     corpora = [
         configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])
@@ -117,8 +128,9 @@ def shown():
         "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
         "embeddings": embedded(runs),
         "pairs": pairs_of(),
-        "runs": {study: runs_of(study) for study in config["studies"]},
+        "runs": {study: runs_of(study) for study in configuration.reported(config)},
     }
 
 
+SHOWN_RUNS = [run for study in configuration.reported(config) for run in runs_of(study)]
 SHOWN = shown()

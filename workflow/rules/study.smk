@@ -100,19 +100,11 @@ rule report_page:
             for pair in SHOWN["pairs"]
             for end in (".parquet", ".quality.json")
         ],
-        histories=[
-            path
-            for study in config["studies"]
-            for path in outputs_of_runs(study, "history.parquet")
-        ],
-        predictions=[
-            path
-            for study in config["studies"]
-            for path in outputs_of_runs(study, "predictions.parquet")
-        ],
+        histories=outputs_shown("history.parquet"),
+        predictions=outputs_shown("predictions.parquet"),
         studies=expand(
             "results/studies/{study}{end}",
-            study=config["studies"],
+            study=configuration.reported(config),
             end=[".csv", ".order.csv", ".svg"],
         ),
     output:

@@ -1,9 +1,10 @@
-"""The config, checked before anything runs: schema, defaults, cross references.
+"""The config: its schema and defaults filled in, and what it says of runs and pairings.
 
 Every mistake is one line that names the key, the value and what is allowed.
 """
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
@@ -14,9 +15,6 @@ from histopair.errors import InputError
 from histopair.fingerprint import constant
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
-VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
-LORA_TARGETS = ["all", "no-linear"]
-PAIRINGS = ("retrieved", "random", "oracle")
 
 
 def load(config: dict) -> dict:
@@ -24,19 +22,15 @@ def load(config: dict) -> dict:
 
     Raises InputError with one line per mistake.
     """
+    from histopair import checks  # which ask this module what a config says
+
     config = copy.deepcopy(config)
-    mistakes: list[str] = []
-    _resolve_likes(config, mistakes)
-    _check_views(config, mistakes)
-    _fail_on(mistakes)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    mistakes += _schema_mistakes(config, schema)
-    _fail_on(mistakes)
+    _fail_on(_resolve_likes(config) + checks.views(config))
+    _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
         _fill_parameters(method)
-    for check in CHECKS:
-        check(config, mistakes)
-    _fail_on(mistakes)
+    _fail_on(checks.references(config, schema))
     return config
 
 
@@ -69,21 +63,43 @@ def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
 
 
 def runs(config: dict, study: str) -> list[dict]:
-    """The runs of a study: dataset, encoder, method, seed. Methods without chance run once."""
-    entry = config["studies"][study]
+    """The runs of a study: dataset, encoder, method, seed, column. Methods without chance run once.
+
+    `encoder` is what the run is made with: the method's own, or else the study's. `column` is the
+    study's: a method with an encoder of its own is compared in each column.
+    """
+    entry, methods = config["studies"][study], config["methods"]
     return [
-        {"dataset": dataset, "encoder": encoder, "method": method, "seed": seed}
+        {
+            "dataset": dataset,
+            "encoder": methods[method].get("encoder", column),
+            "method": method,
+            "seed": seed,
+            "column": column,
+        }
         for dataset in entry["datasets"]
-        for encoder in entry["encoders"]
+        for column in entry["encoders"]
         for method in entry["methods"]
-        for seed in _seeds(config["methods"][method], entry["seeds"])
+        for seed in _seeds(methods[method], entry["seeds"])
     ]
 
 
+def distinct(runs: Iterable[dict]) -> list[dict]:
+    """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
+    names = ("dataset", "encoder", "method", "seed")
+    found = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
+    return [dict(zip(names, run, strict=True)) for run in found]
+
+
+def reported(config: dict) -> list[str]:
+    """The studies that the page shows; the others run by name."""
+    return config.get("report") or list(config["studies"])
+
+
 def pairings(config: dict) -> list[dict]:
-    """The pairings that the studies use: encoder (or "oracle"), dataset, corpus."""
+    """The pairings that the page shows: encoder (or "oracle"), dataset, corpus."""
     found = {}
-    for study in config["studies"]:
+    for study in reported(config):
         for run in runs(config, study):
             method = config["methods"][run["method"]]
             source = pairing_source(method)
@@ -107,9 +123,9 @@ def _seeds(method: dict, seeds: list[int]) -> list[int]:
         return seeds
 
 
-def _resolve_likes(config: dict, mistakes: list[str]) -> None:
+def _resolve_likes(config: dict) -> list[str]:
     """A method with `like: other` takes over what `other` says and it does not."""
-    methods = config.get("methods") or {}
+    methods, mistakes = config.get("methods") or {}, []
 
     def resolved(name: str, seen: tuple[str, ...]) -> dict:
         method = methods[name]
@@ -117,22 +133,13 @@ def _resolve_likes(config: dict, mistakes: list[str]) -> None:
         if other is None:
             return method
         if other not in methods or other in seen:
-            mistakes.append(_mistake(f"methods.{name}.like", other, sorted(set(methods) - {name})))
+            mistakes.append(mistake(f"methods.{name}.like", other, sorted(set(methods) - {name})))
             return method
         merged = {**resolved(other, (*seen, name)), **method}
         return {key: value for key, value in merged.items() if key != "like"}
 
     config["methods"] = {name: resolved(name, (name,)) for name in methods}
-
-
-def _check_views(config: dict, mistakes: list[str]) -> None:
-    """A view divides another dataset's samples anew; how these were cleaned is not its own."""
-    for name, entry in (config.get("datasets") or {}).items():
-        if isinstance(entry, dict) and "of" in entry:
-            for key in sorted(set(entry) - set(VIEW_KEYS)):
-                mistakes.append(
-                    f"datasets.{name}: a view cannot have {key!r}; allowed are {sorted(VIEW_KEYS)}"
-                )
+    return mistakes
 
 
 def _schema_mistakes(config: dict, schema: dict) -> list[str]:
@@ -164,7 +171,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "required":
         return f"{key}: {error.message}"
     if error.validator == "enum":
-        return _mistake(key, error.instance, error.validator_value)
+        return mistake(key, error.instance, error.validator_value)
     if error.validator in ("anyOf", "oneOf"):
         return f"{key}: {error.instance!r} fits none of what its description allows: " + (
             error.schema.get("description", "see config/README.md")
@@ -177,181 +184,15 @@ def _fill_parameters(method: dict) -> None:
     try:
         defaults = parameters(method)
     except (KeyError, FileNotFoundError):
-        return  # _check_methods words it
+        return  # checks.references words it
     for key, value in defaults.items():
         if isinstance(value, dict) and isinstance(method.get(key), dict):
             method[key] = {**value, **method[key]}
         method.setdefault(key, copy.deepcopy(value))
 
 
-def _check_names(config: dict, mistakes: list[str]) -> None:
-    if "oracle" in config["encoders"]:
-        mistakes.append("encoders.oracle: this name is kept for pairs made from the truth")
-
-
-def _check_datasets(config: dict, mistakes: list[str]) -> None:
-    whole = [name for name, entry in config["datasets"].items() if "of" not in entry]
-    for name, entry in config["datasets"].items():
-        key = f"datasets.{name}"
-        if "of" in entry:
-            _require(f"{key}.of", entry["of"], whole, mistakes)
-        else:
-            _require(f"{key}.reader", entry.get("reader"), _readers("images"), mistakes)
-            if "root" not in entry:
-                mistakes.append(f"{key}: 'root' is a required property")
-        if "corpus" in entry:
-            _require(f"{key}.corpus", entry["corpus"], list(config["corpora"]), mistakes)
-        if entry["split"]["test"] + entry["split"]["val"] >= 1:
-            mistakes.append(f"{key}.split: test and val leave nothing to train on")
-
-
-def _check_corpora(config: dict, mistakes: list[str]) -> None:
-    for name, entry in config["corpora"].items():
-        _require(f"corpora.{name}.reader", entry["reader"], _readers("reports"), mistakes)
-        if ("table" in entry) == ("tables" in entry):
-            mistakes.append(f"corpora.{name}: give either 'table' or 'tables'")
-
-
-def _readers(what: str) -> list[str]:
-    """Readers of "images" or of "reports"; the latter say so in a constant READS."""
-
-    def reads(name: str) -> str:
-        try:
-            return constant(f"histopair.readers.{name}", "READS")
-        except (KeyError, FileNotFoundError):
-            return "images"
-
-    return [name for name in known("readers") if reads(name) == what]
-
-
-def _check_encoders(config: dict, mistakes: list[str]) -> None:
-    for name, entry in config["encoders"].items():
-        key = f"encoders.{name}"
-        _require(f"{key}.library", entry["library"], known("encoders"), mistakes)
-        train = entry.get("train")
-        if not train:
-            continue
-        if _require(f"{key}.train.kind", train["kind"], known("pretrain"), mistakes):
-            for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
-                if needed not in train:
-                    mistakes.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
-        _require(f"{key}.train.dataset", train["dataset"], list(config["datasets"]), mistakes)
-        for corpus in train.get("corpora", []):
-            _require(f"{key}.train.corpora", corpus, list(config["corpora"]), mistakes)
-        for tower, other in train.get("towers", {}).items():
-            others = [encoder for encoder in config["encoders"] if encoder != name]
-            _require(f"{key}.train.towers.{tower}", other, others, mistakes)
-        expected = f"local-dir:results/encoders/{name}"
-        if entry["model"] != expected:
-            mistakes.append(_mistake(f"{key}.model", entry["model"], [expected]))
-
-
-def _check_methods(config: dict, mistakes: list[str]) -> None:
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    settings = set(schema["properties"]["methods"]["additionalProperties"]["properties"])
-    for name, method in config["methods"].items():
-        key = f"methods.{name}"
-        if not _require(f"{key}.recipe", method["recipe"], known("methods"), mistakes):
-            continue
-        defaults = parameters(method)
-        for parameter in sorted(set(method) - settings - set(defaults)):
-            allowed = sorted(settings | set(defaults))
-            mistakes.append(f"{key}: unknown key {parameter!r}; allowed are {allowed}")
-        for parameter, default in defaults.items():
-            _check_type(f"{key}.{parameter}", method[parameter], default, mistakes)
-        if "pairing" in method:
-            _require(f"{key}.pairing", method["pairing"], list(PAIRINGS), mistakes)
-            _require(f"{key}.retriever", method["retriever"], list(config["encoders"]), mistakes)
-            if method.get("corpus"):
-                _require(f"{key}.corpus", method["corpus"], list(config["corpora"]), mistakes)
-            if method["pairing"] == "retrieved":
-                _check_rank(f"{key}.rank", method["rank"], config["retrieval"]["k"], mistakes)
-
-
-def _check_rank(key: str, rank: object, k: int, mistakes: list[str]) -> None:
-    if isinstance(rank, int) and not 1 <= rank <= k:
-        mistakes.append(f"{key}: {rank} is not allowed; at most retrieval.k = {k} is")
-
-
-def _check_studies(config: dict, mistakes: list[str]) -> None:
-    for name, study in config["studies"].items():
-        key = f"studies.{name}"
-        good = True
-        for part in ("datasets", "encoders", "methods"):
-            for value in study[part]:
-                good &= _require(f"{key}.{part}", value, list(config[part]), mistakes)
-        metrics = [
-            *constant("histopair.metrics", "SINGLE"),
-            *constant("histopair.metrics", "MULTI"),
-        ]
-        _require(f"{key}.metric", study["metric"], metrics, mistakes)
-        if study.get("reference"):
-            _require(f"{key}.reference", study["reference"], study["methods"], mistakes)
-        for method in study.get("order", []):
-            _require(f"{key}.order", method, study["methods"], mistakes)
-        for dataset in study["datasets"] if good else ():
-            for method in study["methods"]:
-                _check_run(config, key, dataset, method, mistakes)
-
-
-def _check_run(config: dict, key: str, dataset: str, method: str, mistakes: list[str]) -> None:
-    entry = config["methods"][method]
-    if entry["recipe"] not in known("methods") or "pairing" not in entry:
-        return
-    corpus = corpus_of(config, dataset, entry)
-    if corpus is None:
-        mistakes.append(
-            f"{key}: method {method!r} needs reports, and dataset {dataset!r} names no `corpus`; "
-            f"allowed are {sorted(config['corpora'])}"
-        )
-    elif entry["pairing"] == "oracle":
-        truth = config["datasets"][base(config, dataset)].get("truth")
-        if not truth or not config["corpora"][corpus].get("truth"):
-            mistakes.append(
-                f"{key}: method {method!r} pairs by truth, and {dataset!r} or {corpus!r} has none; "
-                "it is for the phantom only"
-            )
-
-
-def _check_type(key: str, value: object, default: object, mistakes: list[str]) -> None:
-    """A parameter has the type of its default; floats may be written as whole numbers.
-
-    Whole numbers count something, and start at 1. A dict may be null: that part is left out.
-    """
-    if isinstance(default, dict) and value is None:
-        return
-    kinds = (int, float) if isinstance(default, float) else type(default)
-    too_small = isinstance(default, int) and isinstance(value, int) and value < 1
-    if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
-        wanted = type(default).__name__
-        mistakes.append(f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is")
-    elif isinstance(default, dict):
-        for name in sorted(set(value) - set(default)):
-            mistakes.append(f"{key}: unknown key {name!r}; allowed are {sorted(default)}")
-        if "targets" in default:
-            _require(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS, mistakes)
-        for name in default:
-            _check_type(f"{key}.{name}", value.get(name, default[name]), default[name], mistakes)
-
-
-CHECKS = (
-    _check_names,
-    _check_datasets,
-    _check_corpora,
-    _check_encoders,
-    _check_methods,
-    _check_studies,
-)
-
-
-def _require(key: str, value: object, allowed: list[str], mistakes: list[str]) -> bool:
-    if value in allowed:
-        return True
-    mistakes.append(_mistake(key, value, allowed))
-    return False
-
-
-def _mistake(key: str, value: object, allowed: list) -> str:
+def mistake(key: str, value: object, allowed: list) -> str:
+    """The line that says which values a key may have."""
     return f"{key}: {value!r} is not allowed; allowed are {sorted(map(str, allowed))}"
 
 

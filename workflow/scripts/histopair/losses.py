@@ -1,18 +1,76 @@
 """Loss functions of both papers."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from histopair.errors import InputError
 
-def task_loss(logits: Tensor, targets: Tensor, task: str) -> Tensor:
-    """Mean loss of logits (n, C) against targets.
+HEAVIEST = 100.0  # of a rare class's positives: without a bound one sample would rule an epoch
+FOCUS, MARGIN = 4.0, 0.05  # of the asymmetric loss: gamma- and m in its paper's experiments
+
+
+def task_loss(
+    logits: Tensor,
+    targets: Tensor,
+    task: str,
+    kind: str = "plain",
+    shares: Tensor | None = None,
+) -> Tensor:
+    """Mean loss of logits (n, C) against targets; `shares` (C,) of train samples with each class.
 
     task "single": targets (n,) class numbers, cross-entropy (CLIP-IT Eq. 2).
     task "multi": targets (n, C) in {0, 1}, binary cross-entropy with logits, mean over n and C.
+    kind: "plain", or against imbalance
+        "positive-weight": positives weigh (1 - share) / share, at most HEAVIEST; single-label
+        classes weigh 1 / share, scaled to a mean of 1 over the classes.
+        "logit-adjustment": the prior's log odds (single: log share) are added to the logits while
+        training, so that what is left to learn ignores the prior (Menon 2021, Eq. 10).
+        "asymmetric": multi-label alone, see `asymmetric`.
+    Raises InputError for a kind that the task does not have.
     """
     if task == "single":
-        return F.cross_entropy(logits, targets)
-    return F.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype))
+        return _single(logits, targets, kind, shares)
+    targets = targets.to(logits.dtype)
+    if kind == "asymmetric":
+        return asymmetric(logits, targets)
+    weight = None
+    if kind == "positive-weight":
+        weight = ((1 - shares) / shares.clamp(min=1e-12)).clamp(max=HEAVIEST)
+    elif kind == "logit-adjustment":
+        logits = logits + _known(shares).logit()
+    return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
+
+
+def _single(logits: Tensor, targets: Tensor, kind: str, shares: Tensor | None) -> Tensor:
+    weight = None
+    if kind == "positive-weight":
+        weight = (1 / shares.clamp(min=1e-12)).clamp(max=HEAVIEST)
+        weight = weight / weight.mean()
+    elif kind == "logit-adjustment":
+        logits = logits + _known(shares).log()
+    elif kind != "plain":
+        problem = "a single-label task has no independent negatives"
+        raise InputError(
+            f"loss {kind!r}", problem, "Choose plain, positive-weight, logit-adjustment"
+        )
+    return F.cross_entropy(logits, targets, weight=weight)
+
+
+def _known(shares: Tensor) -> Tensor:
+    """Shares kept off 0 and 1, whose log odds are infinite."""
+    return shares.clamp(1e-6, 1 - 1e-6)
+
+
+def asymmetric(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean over n and C of the asymmetric loss (Ridnik 2021, Eq. 7), with gamma+ = 0.
+
+    A positive costs -log p. A negative costs -q^FOCUS log(1 - q), where q = max(p - MARGIN, 0):
+    easy negatives, of which there are most, cost nothing.
+    """
+    shifted = (logits.sigmoid() - MARGIN).clamp(min=0)
+    negative = shifted**FOCUS * torch.log1p(-shifted)
+    return -(targets * F.logsigmoid(logits) + (1 - targets) * negative).mean()
 
 
 def probabilities(logits: Tensor, task: str) -> Tensor:

@@ -51,6 +51,12 @@ class Run:
         return self.about["classes"]
 
     @cached_property
+    def class_shares(self) -> Tensor:
+        """The share of the train split's samples that have each class, (C,)."""
+        matrix = _indicator(self.samples["labels"], self.classes)[self.rows("train")]
+        return matrix.float().mean(0).to(self.device)
+
+    @cached_property
     def targets(self) -> Tensor:
         """Class numbers (n,) for a single-label task, an indicator matrix (n, C) for a multi."""
         matrix = _indicator(self.samples["labels"], self.classes)
@@ -103,19 +109,45 @@ class Run:
     ) -> loop.Stage:
         """A stage with the method's own optimiser settings, on this run's train and val rows."""
         settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
+        if "head_learning_rate" in self.method:
+            settings["rates"] = {"head": self.method["head_learning_rate"]}
         return loop.Stage(
             name,
             model.to(self.device),
             self.rows("train"),
             self.rows("val"),
-            lambda rows: {"rows": rows, "targets": self.targets[rows], **fetch(rows)},
+            lambda rows, *views: {
+                "rows": rows,
+                "targets": self.targets[rows],
+                **fetch(rows, *views),
+            },
             loss,
             scores=scores,
             **(settings | overrides),
         )
 
+    def classifier(
+        self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
+    ) -> loop.Stage:
+        """The main stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
+
+        def loss(model, batch):
+            value = self.task_loss(model(*batch["inputs"]), batch)
+            return {"loss": value, "task": value}
+
+        return self.stage(
+            "main",
+            model,
+            fetch=lambda rows, *views: {"inputs": fetch(rows, *views)},
+            loss=loss,
+            scores=lambda model, batch: self.probabilities(model(*batch["inputs"])),
+            **overrides,
+        )
+
     def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
-        return losses.task_loss(logits, batch["targets"], self.task)
+        """The method's `loss` of logits (n, C) against the batch's targets."""
+        kind = self.method.get("loss", "plain")
+        return losses.task_loss(logits, batch["targets"], self.task, kind, self.class_shares)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return losses.probabilities(logits, self.task)

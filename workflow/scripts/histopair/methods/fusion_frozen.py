@@ -1,27 +1,19 @@
-"""Concatenated image and caption embeddings of a frozen CLIP, and an MLP (multi-label paper)."""
+"""Image and caption embeddings of frozen encoders, joined, and an MLP (multi-label paper).
 
-import torch
+With one CLIP for both it is the paper's frozen fusion, with `text_encoder` of another family its
+naive concatenation, with one layer a linear probe.
+"""
 
 from histopair import heads
+from histopair.classifiers import joined, joined_width
 
 NEEDS = ("image_embeddings", "caption_embeddings")
-PARAMETERS = {"layers": 4}
+PARAMETERS = {"fusion": "concat", "layers": 4, "text_encoder": ""}
 
 
 def build(run):
-    features = torch.cat(
-        [run.embeddings("image_embeddings"), run.embeddings("caption_embeddings")], dim=1
-    )
-    head = heads.mlp(features.shape[1], len(run.classes), run.method["layers"])
-
-    def loss(model, batch):
-        value = run.task_loss(model(batch["features"]), batch)
-        return {"loss": value, "task": value}
-
-    yield run.stage(
-        "main",
-        head,
-        fetch=lambda rows: {"features": features[rows]},
-        loss=loss,
-        scores=lambda model, batch: run.probabilities(model(batch["features"])),
-    )
+    image, text = run.embeddings("image_embeddings"), run.embeddings("caption_embeddings")
+    width = joined_width(image.shape[1], text.shape[1], run.method["fusion"])
+    features = joined(image, text, run.method["fusion"])
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    yield run.classifier(head, lambda rows: (features[rows],))

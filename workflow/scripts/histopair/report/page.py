@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import tables
+from histopair import configuration, tables
 from histopair.report import (
     corpora,
     datasets,
@@ -53,7 +53,9 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "provenance": provenance.view(config, shown, results, about),
     }
     found["synthetic"] = bool(found["datasets"]) and all(d["synthetic"] for d in found["datasets"])
-    found["runs"] = len({tuple(run.values()) for runs in shown["runs"].values() for run in runs})
+    found["runs"] = len(
+        configuration.distinct(run for runs in shown["runs"].values() for run in runs)
+    )
     return found
 
 

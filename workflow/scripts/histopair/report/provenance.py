@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 import histopair
-from histopair import tables
+from histopair import configuration, tables
 
 HASHED = 64 << 20  # larger files are named without a hash: hashing them would outlast the page
 
@@ -26,7 +26,7 @@ def view(config: dict, shown: dict, results: str, about: dict) -> dict:
 
 
 def _paths(shown: dict, results: str) -> list[Path]:
-    runs = {tuple(run.values()): run for group in shown["runs"].values() for run in group}
+    runs = configuration.distinct(run for group in shown["runs"].values() for run in group)
     pattern = "runs/{dataset}/{encoder}/{method}/{seed}/predictions.parquet"
     names = [f"labels/{name}.parquet" for name in shown["datasets"]]
     names += [f"reports/{name}.parquet" for name in shown["corpora"]]
@@ -36,7 +36,7 @@ def _paths(shown: dict, results: str) -> list[Path]:
     names += [
         "pairs/{encoder}/{dataset}.{corpus}.parquet".format(**pair) for pair in shown["pairs"]
     ]
-    names += [pattern.format(**run) for run in runs.values()]
+    names += [pattern.format(**run) for run in runs]
     names += [f"studies/{study}.csv" for study in shown["runs"]]
     return [Path(results, name) for name in names]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import tables
+from histopair import configuration, tables
 from histopair.report import plots
 
 
@@ -11,9 +11,8 @@ def view(runs: dict[str, list[dict]], results: str) -> list[dict]:
 
     runs: dataset, encoder, method and seed of the runs of each study; shared ones appear once.
     """
-    distinct = {tuple(run.values()): run for group in runs.values() for run in group}
     cells: dict[tuple, list[dict]] = {}
-    for run in distinct.values():
+    for run in configuration.distinct(run for group in runs.values() for run in group):
         cells.setdefault((run["dataset"], run["encoder"]), []).append(run)
     return [_block(key, members, results) for key, members in cells.items()]
 

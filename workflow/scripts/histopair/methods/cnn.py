@@ -1,0 +1,28 @@
+"""A plain convolutional network from random weights: the multi-label paper's "vanilla CNN"."""
+
+from itertools import pairwise
+
+from torch import nn
+
+from histopair import heads
+from histopair.classifiers import Classifier
+
+NEEDS = ("images",)
+PARAMETERS = {"layers": 4}
+
+CHANNELS = (3, 32, 64, 128, 256)
+
+
+def build(run):
+    pixels = run.pixels(run.encoder().preprocess)
+    head = heads.mlp(CHANNELS[-1], len(run.classes), run.method["layers"])
+    yield run.classifier(Classifier(convolutions(), head), lambda rows: (pixels(rows),))
+
+
+def convolutions() -> nn.Sequential:
+    """Pixels (n, 3, h, w) -> (n, 256): four times convolution, normalisation, ReLU and halving."""
+    steps: list[nn.Module] = []
+    for left, right in pairwise(CHANNELS):
+        steps += [nn.Conv2d(left, right, 3, padding=1, bias=False), nn.BatchNorm2d(right)]
+        steps += [nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*steps, nn.AdaptiveAvgPool2d(1), nn.Flatten())
