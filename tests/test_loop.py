@@ -88,7 +88,9 @@ def test_a_loss_that_is_not_a_number_stops_with_the_epoch_and_a_remedy(tmp_path)
     one.loss = lambda model, batch: {
         key: value * math.nan for key, value in real(model, batch).items()
     }
-    with pytest.raises(InputError, match=r"main stage, epoch 0: the loss is nan.*learning_rate"):
+    with pytest.raises(
+        InputError, match=r"main stage, epoch 0, step 0: the loss is nan.*learning_rate"
+    ):
         loop.fit(one, 1, str(tmp_path), CPU)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from histopair import jobs
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def start(seed: int | None = None) -> torch.device:

@@ -102,7 +102,7 @@ class Run:
         self,
         name: str,
         model: nn.Module,
-        fetch: Callable[[Tensor], dict],
+        fetch: Callable[..., dict],
         loss: Callable[[nn.Module, dict], dict],
         scores: Callable[[nn.Module, dict], Tensor] | None = None,
         **overrides,

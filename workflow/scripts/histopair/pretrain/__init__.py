@@ -70,7 +70,7 @@ class World:
             model.to(self.device),
             self.rows("train"),
             self.rows("val"),
-            lambda rows: {"rows": rows, **fetch(rows)},
+            lambda rows, *views: {"rows": rows, **fetch(rows, *views)},
             loss,
             **chosen,
         )

@@ -1,0 +1,65 @@
+"""How far a training has come, kept on disk: a killed run goes on from there to the same bits."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from histopair import tables
+
+
+def _none_yet() -> dict:
+    return {"loss": math.inf, "epoch": -1, "weights": {}}
+
+
+@dataclass
+class Progress:
+    """What training changes beside the weights: `step` and `sums` of losses are of this epoch."""
+
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    best: dict = field(default_factory=_none_yet)
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    saved: float = field(default_factory=time.monotonic)
+
+
+def save(file: Path, stage, now: Progress) -> None:
+    """Write the whole state of a training, or leave the checkpoint that was there."""
+    state = {
+        "weights": weights(stage.model),
+        "optimizer": now.optimizer.state_dict(),
+        "scaler": now.scaler.state_dict(),
+        "history": stage.history,
+        "best": now.best,
+        "step": now.step,
+        "sums": now.sums,
+        "random": torch.get_rng_state(),
+    }
+    with tables.replacing(file) as temporary:
+        torch.save(state, temporary)
+
+
+def load(file: Path, stage, now: Progress) -> None:
+    """Bring stage, progress and random numbers to where the checkpoint, if any, has them."""
+    if not file.is_file():
+        return
+    state = torch.load(file, weights_only=True)
+    stage.model.load_state_dict(state["weights"], strict=False)
+    now.optimizer.load_state_dict(state["optimizer"])
+    now.scaler.load_state_dict(state["scaler"])
+    stage.history[:] = state["history"]
+    now.best, now.step, now.sums = state["best"], state["step"], state["sums"]
+    torch.set_rng_state(state["random"])
+    inside = f", step {now.step} of the next" if now.step else ""
+    print(f"{stage.name} stage: resumed after epoch {len(stage.history)}{inside}", flush=True)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """What training changes: trainable parameters and all buffers (batch statistics)."""
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    trained |= {name for name, _ in model.named_buffers()}
+    return {k: v.detach().clone() for k, v in model.state_dict().items() if k in trained}
