@@ -1,0 +1,221 @@
+"""Trunks and tops: together they are the tower, and one pooled token costs no exactness."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from histopair import trunks
+from histopair.encoders.open_clip import _allow_cut_tokens
+from histopair.encoders.transformers import PooledText
+from histopair.errors import InputError
+
+LAYERS = 3
+VISION = {"image_size": 32, "layers": LAYERS, "width": 32, "head_width": 16, "patch_size": 16}
+TEXT = {"context_length": 12, "vocab_size": 40, "width": 16, "heads": 2, "layers": LAYERS}
+
+
+def clip(**changes):
+    import open_clip
+
+    arguments = {"embed_dim": 8, "vision_cfg": VISION, "text_cfg": TEXT} | changes
+    model = open_clip.CustomTextCLIP(**arguments)
+    _allow_cut_tokens(model.text)
+    return model
+
+
+def vit(**changes):
+    import timm
+
+    sizes = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": LAYERS, "num_heads": 2}
+    return timm.create_model("vit_tiny_patch16_224", num_classes=0, **(sizes | changes))
+
+
+def resnet():
+    import timm
+
+    return timm.models.ResNet(timm.models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=0)
+
+
+def bert(**changes):
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+    return BertModel(
+        BertConfig(
+            vocab_size=40, num_hidden_layers=LAYERS, max_position_embeddings=32, **sizes, **changes
+        )
+    )
+
+
+def distilbert():
+    from transformers import DistilBertConfig, DistilBertModel
+
+    sizes = {"dim": 16, "n_heads": 2, "hidden_dim": 32, "n_layers": LAYERS}
+    return DistilBertModel(DistilBertConfig(vocab_size=40, max_position_embeddings=32, **sizes))
+
+
+def locked(folder, pooler: str):
+    """open_clip's towers around a timm and a transformers model, as the locked CLIP has them."""
+    import open_clip
+
+    bert().save_pretrained(folder)
+    image = open_clip.timm_model.TimmModel(
+        "vit_tiny_patch16_224", 8, image_size=32, pool="token", proj="linear"
+    )
+    image.trunk, image.head = vit(), nn.Linear(24, 8, bias=False)
+    encoder = open_clip.hf_model.HFTextEncoder(
+        str(folder), 8, pooler_type=pooler, proj_type="linear", pretrained=False
+    )
+    return image, encoder
+
+
+IMAGES = {
+    "clip": lambda _: clip().visual,
+    "clip, QuickGELU": lambda _: clip(quick_gelu=True).visual,
+    "clip, mean": lambda _: clip(vision_cfg=VISION | {"pool_type": "avg"}).visual,
+    "clip, attention pool": lambda _: (
+        clip(vision_cfg=VISION | {"attentional_pool": True, "attn_pooler_heads": 2}).visual
+    ),
+    "vit": lambda _: vit(),
+    "vit, mean": lambda _: vit(global_pool="avg"),
+    "vit, map": lambda _: vit(global_pool="map", class_token=False),
+    "vit, registers and layer scale": lambda _: vit(
+        reg_tokens=2, init_values=0.5, no_embed_class=True, dynamic_img_size=True
+    ),
+    "vit, norms": lambda _: vit(qk_norm=True, scale_attn_norm=True, pre_norm=True, qkv_bias=False),
+    "resnet": lambda _: resnet(),
+    "locked": lambda folder: locked(folder, "mean_pooler")[0],
+}
+TEXTS = {
+    "clip": lambda _: clip().text,
+    "clip, QuickGELU": lambda _: clip(quick_gelu=True).text,
+    "clip, end token": lambda _: clip(text_cfg=TEXT | {"pool_type": "eos", "eos_id": 39}).text,
+    "bert, cls": lambda _: PooledText(bert(), "cls", 0),
+    "bert, mean": lambda _: PooledText(bert(), "mean", 0),
+    "distilbert, cls": lambda _: PooledText(distilbert(), "cls", 0),
+    "distilbert, mean": lambda _: PooledText(distilbert(), "mean", 0),
+    "locked, mean": lambda folder: locked(folder, "mean_pooler")[1],
+    "locked, cls": lambda folder: locked(folder, "cls_last_hidden_state_pooler")[1],
+    "locked, pooler": lambda folder: locked(folder, "cls_pooler")[1],
+}
+TOWERS = {f"image: {name}": make for name, make in IMAGES.items()}
+TOWERS |= {f"text: {name}": make for name, make in TEXTS.items()}
+
+
+def example(name: str) -> torch.Tensor:
+    if name.startswith("image"):
+        return torch.randn(3, 3, 32, 32)
+    tokens = torch.randint(1, 38, (3, 9))
+    for row, end in enumerate((4, 8, 2)):
+        tokens[row, end] = 39
+        tokens[row, end + 1 :] = 0
+    return tokens
+
+
+def random(tower: nn.Module) -> nn.Module:
+    """Weights and statistics that are no longer those of the start, where many are 0 or 1."""
+    for tensor in (*tower.parameters(), *tower.buffers()):
+        if tensor.is_floating_point() and tensor.isfinite().all():
+            tensor.data.add_(torch.rand_like(tensor) * 0.2)
+    return tower.eval()
+
+
+@pytest.fixture(params=TOWERS)
+def named(request, tmp_path):
+    torch.manual_seed(0)
+    return request.param, random(TOWERS[request.param](tmp_path))
+
+
+def test_trunk_and_top_are_the_tower(named):
+    name, tower = named
+    x = example(name)
+    expected = tower(x).detach()
+    for blocks in (1, 2):
+        trunk, top = trunks.split(tower, blocks)
+        torch.testing.assert_close(top(*trunk(x)), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_trunk_is_frozen_and_all_of_the_top_trains(named):
+    name, tower = named
+    trunk, top = trunks.split(tower, 1)
+    model = nn.ModuleDict({"trunk": trunk, "top": top}).train()
+    before = copy.deepcopy(trunk.state_dict())
+    tensors = trunk(example(name))
+    assert not any(module.training for module in trunk.modules())
+    assert not any(p.requires_grad for p in trunk.parameters())
+    assert not any(tensor.requires_grad for tensor in tensors)
+    assert all(module.training for module in top.modules())
+    model["top"](*tensors).sum().backward()
+    assert [key for key, p in top.named_parameters() if p.grad is None] == []
+    assert all(torch.equal(value, before[key]) for key, value in trunk.state_dict().items())
+
+
+def test_one_token_has_the_outputs_and_gradients_of_the_whole_block(named):
+    name, tower = named
+    trunk, top = trunks.split(tower, 2)
+    _, whole = trunks.split(copy.deepcopy(tower), 2, alone=False)
+    tensors = trunk(example(name))
+    goal = torch.randn_like(top(*tensors))
+    for model in (top, whole):
+        nn.functional.mse_loss(model(*tensors), goal).backward()
+    torch.testing.assert_close(top(*tensors), whole(*tensors), atol=1e-5, rtol=1e-5)
+    for (key, p), (_, q) in zip(top.named_parameters(), whole.named_parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, atol=1e-5, rtol=1e-4, msg=key)
+
+
+def test_one_token_alone_leaves_the_last_block_where_one_is_pooled(named):
+    name, tower = named
+    _, top = trunks.split(tower, 1)
+    alone = getattr(top, "top", top).alone
+    assert (alone is None) == any(word in name for word in ("mean", "map", "pool", "resnet")) or (
+        name == "text: locked, pooler" and alone is not None
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in TOWERS if name.startswith("text")])
+def test_padding_changes_nothing(name, tmp_path):
+    torch.manual_seed(0)
+    trunk, top = trunks.split(random(TOWERS[name](tmp_path)), 2)
+    tokens = example(name)
+    states, mask = trunk(tokens)
+    for row, length in enumerate((5, 9, 3)):
+        alone = top(states[row : row + 1, :length], mask[row : row + 1, :length])
+        torch.testing.assert_close(alone, top(states, mask)[row : row + 1], atol=1e-5, rtol=1e-5)
+
+
+def test_dropout_is_that_of_training_in_the_top_alone(tmp_path):
+    tower = PooledText(bert(), "cls", 0)
+    trunk, top = trunks.split(tower.train(), 1)
+    tokens = example("text")
+    assert torch.equal(trunk(tokens)[0], trunk(tokens)[0])
+    tensors = trunk(tokens)
+    assert not torch.equal(top(*tensors), top(*tensors))
+    top.eval()
+    assert torch.equal(top(*tensors), top(*tensors))
+
+
+def test_dropout_of_one_token_has_the_distribution_of_the_whole_block():
+    torch.manual_seed(0)
+    tower = random(PooledText(bert(attention_probs_dropout_prob=0.5), "cls", 0))
+    trunk, top = trunks.split(tower, 1)
+    _, whole = trunks.split(tower, 1, alone=False)
+    states, mask = (tensor.expand(4000, *tensor.shape[1:]) for tensor in trunk(example("text")[:1]))
+    with torch.no_grad():
+        one, all_of_them = (model.train()(states, mask) for model in (top, whole))
+    error = (2 / len(one)) ** 0.5 * one.std(0)
+    assert ((one.mean(0) - all_of_them.mean(0)).abs() < 5 * error).all()
+    torch.testing.assert_close(one.std(0), all_of_them.std(0), rtol=0.1, atol=1e-3)
+
+
+@pytest.mark.parametrize("blocks", [0, LAYERS, LAYERS + 1])
+def test_a_number_of_blocks_that_leaves_no_trunk_is_one_clear_line(blocks):
+    with pytest.raises(InputError, match=r"3 blocks.*Set `unfreeze` to 1 \.\.\. 2"):
+        trunks.split(vit(), blocks)
+
+
+def test_a_tower_that_cannot_be_split_is_named_with_those_that_can():
+    for tower in (nn.Linear(2, 2), clip(text_cfg=TEXT | {"no_causal_mask": True}).text):
+        with pytest.raises(InputError, match=rf"{type(tower).__name__}.*BERT and DistilBERT"):
+            trunks.split(tower, 1)
