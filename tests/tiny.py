@@ -16,7 +16,7 @@ CLIP = {
 }
 
 
-def clip_entry(folder: Path) -> dict:
+def clip_entry(folder: Path, layers: int = 1) -> dict:
     """An open_clip model with random weights, saved as `local-dir:`."""
     import open_clip
     import torch
@@ -24,27 +24,28 @@ def clip_entry(folder: Path) -> dict:
 
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
-    model = open_clip.CustomTextCLIP(**CLIP)
+    sizes = {key: {**CLIP[key], "layers": layers} for key in ("vision_cfg", "text_cfg")}
+    model = open_clip.CustomTextCLIP(**CLIP | sizes)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     preprocess = {"size": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-    config = {"model_cfg": {**CLIP, "custom_text": True}, "preprocess_cfg": preprocess}
+    config = {"model_cfg": {**CLIP, **sizes, "custom_text": True}, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return {"name": "clip", "library": "open_clip", "model": f"local-dir:{folder}"}
 
 
-def vit_entry(folder: Path) -> dict:
+def vit_entry(folder: Path, depth: int = 1) -> dict:
     """A timm backbone with random weights, saved as `local-dir:`."""
     import timm
     import torch
 
     torch.manual_seed(0)
-    arguments = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": 1, "num_heads": 2}
+    arguments = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "depth": depth, "num_heads": 2}
     model = timm.create_model("vit_tiny_patch16_224", num_classes=0, **arguments)
     timm.models.save_for_hf(model, str(folder), safe_serialization=True, model_args=arguments)
     return {"name": "vit", "library": "timm", "model": f"local-dir:{folder}"}
 
 
-def bert_entry(folder: Path, pooling: str = "mean") -> dict:
+def bert_entry(folder: Path, pooling: str = "mean", layers: int = 1) -> dict:
     """A transformers text encoder with random weights and a vocabulary of a few words."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -56,7 +57,7 @@ def bert_entry(folder: Path, pooling: str = "mean") -> dict:
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=32,

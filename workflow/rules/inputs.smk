@@ -59,7 +59,8 @@ def run_artifacts(w):
 
 def run_encoders(w):
     """Weights on disk of the encoders that the method adapts."""
-    encoders = [w.encoder] if "images" in needs(w) else []
+    encoders = [w.encoder] if {"images", "image_activations"} & set(needs(w)) else []
+    encoders += [text_encoder(w)] if "caption_activations" in needs(w) else []
     encoders += [method_of(w)["retriever"]] if "pairs" in needs(w) else []
     return [file for encoder in encoders for file in encoder_files(encoder)]
 

@@ -28,11 +28,15 @@ rule run:
         retriever=lambda w: (
             encoder_params(method_of(w)["retriever"]) if "pairs" in needs(w) else None
         ),
+        text_encoder=lambda w: (
+            encoder_params(text_encoder(w)) if "caption_activations" in needs(w) else None
+        ),
         method=method_of,
         code=lambda w: code(
             "run.py",
             f"histopair.methods.{method_of(w)['recipe']}",
             encoder_code(w.encoder),
+            *([encoder_code(text_encoder(w))] if "caption_activations" in needs(w) else []),
             *([encoder_code(method_of(w)["retriever"])] if "pairs" in needs(w) else []),
         ),
     script:

@@ -14,6 +14,7 @@ with job(snakemake) as about:
         seed=seed,
         device=devices.start(seed),
         image_cache_mb=snakemake.resources.mem_mb // 2,
+        text_encoder_entry=snakemake.params.text_encoder,
     )
     out = {name: snakemake.output[name] for name in ("weights", "history", "predictions")}
     runs.execute(run, f"results/.resume/{folder}", out, about)

@@ -32,7 +32,7 @@ def embed_images(
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
-    _require(model.image, encoder, "image")
+    require(model.image, encoder, "image")
     dtype = devices.dtype(settings["precision"], device)
     # Convolutional towers run 1.5 times faster with channels last; transformers do not mind.
     tower = model.image.to(device, dtype, memory_format=torch.channels_last)
@@ -66,7 +66,7 @@ def embed_texts(
     items = tables.read(texts, [*keys, column]) if isinstance(texts, str) else texts
     items = items.dropna(subset=[column])
     device, model = devices.start(), encoders.load(encoder)
-    _require(model.text, encoder, "text")
+    require(model.text, encoder, "text")
     dtype = devices.dtype(settings["precision"], device)
     tower = model.text.to(device, dtype)
     size = _batch_size(settings, device)
@@ -191,7 +191,7 @@ def _check_finite(vectors: np.ndarray, keys: pd.Series, out: str) -> None:
         )
 
 
-def _require(tower: object, encoder: dict, kind: str) -> None:
+def require(tower: object, encoder: dict, kind: str) -> None:
     if tower is None:
         raise InputError(
             f"encoder {encoder['name']}",

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import encoders, loop, losses, pixels, tables
+from histopair import activations, encoders, loop, losses, pixels, tables
 from histopair.errors import InputError
 
 
@@ -33,6 +33,7 @@ class Run:
     seed: int
     device: torch.device
     image_cache_mb: int
+    text_encoder_entry: dict | None = None
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -97,6 +98,10 @@ class Run:
         return pixels.Source(
             self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
         )
+
+    def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
+        """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
+        return activations.tower(self, kind, blocks)
 
     def stage(
         self,
