@@ -14,9 +14,12 @@ REQUIRES = ("architecture", "model")
 def build(world):
     classes = world.about["classes"]
     model = timm.create_model(
-        world.settings["architecture"], num_classes=len(classes), **world.settings["model"]
+        world.settings["architecture"],
+        num_classes=len(classes),
+        **_architecture(world.settings["model"]),
+        pretrained_cfg_overlay={"input_size": _input_size(world.settings["model"])},
     )
-    pixels = world.pixels(_transform(model, world.settings["model"]))
+    pixels = world.pixels(_transform(model))
     position = {label: number for number, label in enumerate(classes)}
     targets = torch.zeros(len(world.samples), len(classes), device=world.device)
     for row, labels in enumerate(world.samples["labels"]):
@@ -36,11 +39,23 @@ def save(stage, world, folder: Path) -> None:
     """A timm folder, loaded as `local-dir:`; the classifier is left behind."""
     stage.model.reset_classifier(0)
     timm.models.save_for_hf(
-        stage.model, str(folder), safe_serialization=True, model_args=world.settings["model"]
+        stage.model,
+        str(folder),
+        safe_serialization=True,
+        model_args=_architecture(world.settings["model"]),
     )
 
 
-def _transform(model, arguments: dict):
-    size = arguments.get("img_size", 224)
-    data = timm.data.resolve_data_config({"input_size": (3, size, size)}, model=model)
+def _architecture(settings: dict) -> dict:
+    """timm's own arguments; a convolutional network takes none for the size of its input."""
+    return {key: value for key, value in settings.items() if key != "input_size"}
+
+
+def _input_size(settings: dict) -> tuple[int, int, int]:
+    size = settings.get("input_size", settings.get("img_size", 224))
+    return 3, size, size
+
+
+def _transform(model):
+    data = timm.data.resolve_model_data_config(model)
     return timm.data.create_transform(**data, is_training=False)
