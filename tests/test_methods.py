@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from histopair import configuration, embed, loop, runs, tables
 from histopair.errors import InputError
-from histopair.methods import clip_it, zero_shot
+from histopair.methods import clip_it, cross_attention, fusion_partial, zero_shot
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -22,7 +22,9 @@ def world(tmp_path_factory):
     """A labelled set with captions, reports, embeddings of both, and pairs."""
     folder = tmp_path_factory.mktemp("world")
     labels = tiny.dataset(folder / "data", captions=True)
-    clip, vit = tiny.clip_entry(folder / "clip"), tiny.vit_entry(folder / "vit")
+    clip = tiny.clip_entry(folder / "clip", layers=2)
+    vit = tiny.vit_entry(folder / "vit", depth=2)
+    bert = tiny.bert_entry(folder / "bert", "cls", layers=2)
     reports = tiny.reports(folder)
     artifacts = {"labels": str(labels), "reports": str(reports)}
     about = {"code": "x"}
@@ -62,7 +64,7 @@ def world(tmp_path_factory):
     }
     tables.write(folder / "pairs.parquet", pa.table(pairs), {})
     artifacts["pairs"] = str(folder / "pairs.parquet")
-    return {"folder": folder, "clip": clip, "vit": vit, "artifacts": artifacts}
+    return {"folder": folder, "clip": clip, "vit": vit, "bert": bert, "artifacts": artifacts}
 
 
 def make(world, recipe, encoder="vit", **parameters) -> runs.Run:
@@ -97,6 +99,10 @@ METHODS = {
     "clip_it": {"lora": LORA, "text_lora": LORA, "text_epochs": 1},
     "fusion_frozen": {"encoder": "clip"},
     "cnn": {},
+    "image_only": {"views": 8},
+    "text_only": {"encoder": "bert", "unfreeze": 1, "head_learning_rate": 0.02},
+    "fusion_partial": {"encoder": "clip", "unfreeze": 1, "head_learning_rate": 0.02},
+    "cross_attention": {"encoder": "clip", "unfreeze": 1, "attention_heads": 2},
     "zero_shot": {"encoder": "clip"},
 }
 
@@ -232,3 +238,31 @@ def test_a_rank_that_was_not_kept_is_one_clear_line(world):
         pairing.texts_of(
             ids, "retrieved", 2, 0, world["artifacts"]["reports"], world["artifacts"]["pairs"]
         )
+
+
+def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
+    run = make(world, "fusion_partial", "clip", unfreeze=1, fusion="sum")
+    run.encoder_entry, run.text_encoder_entry = world["vit"], world["bert"]
+    with pytest.raises(InputError, match=r"fusion 'sum': the image's features are 24 wide, .* 16"):
+        next(fusion_partial.build(run))
+
+
+def test_attention_leaves_padding_out(world):
+    torch.manual_seed(0)
+    ask = cross_attention.Question(16, 8, 2)
+    vector, tokens = torch.randn(3, 16), torch.randn(3, 5, 8)
+    padding = torch.tensor([[False] * 4 + [True]] * 3)
+    without = ask(vector, tokens[:, :4])
+    torch.testing.assert_close(ask(vector, tokens, padding), without)
+
+
+def test_the_last_blocks_and_the_head_train_and_nothing_else(world):
+    run = make(world, "fusion_partial", "clip", unfreeze=1)
+    model = next(fusion_partial.build(run)).model
+    blocks = {
+        name.split(".blocks.")[1][0] for name, _ in model.named_parameters() if ".blocks." in name
+    }
+    assert blocks == {"0"}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    trained = [type(layer) for layer in model.head if isinstance(layer, torch.nn.Linear)]
+    assert len(trained) == 4

@@ -12,7 +12,7 @@ with job(snakemake) as about:
         retriever_entry=snakemake.params.retriever,
         method=snakemake.params.method,
         seed=seed,
-        device=devices.start(seed),
+        device=devices.start(),
         image_cache_mb=snakemake.resources.mem_mb // 2,
         text_encoder_entry=snakemake.params.text_encoder,
     )

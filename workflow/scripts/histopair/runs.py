@@ -116,6 +116,7 @@ class Run:
         settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
         if "head_learning_rate" in self.method:
             settings["rates"] = {"head": self.method["head_learning_rate"]}
+        settings["views"] = self.method.get("views", 1)
         return loop.Stage(
             name,
             model.to(self.device),
@@ -166,6 +167,7 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict) -> None:
     """
     method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
     history: list[dict] = []
+    torch.manual_seed(run.seed)  # of weights that start at random
     for stage in method.build(run):
         if stage.epochs:
             loop.fit(stage, run.seed, resume, run.device)

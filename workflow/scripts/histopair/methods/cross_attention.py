@@ -1,0 +1,70 @@
+"""Fusion by cross-attention, the multi-label paper's future work.
+
+Before the final model's concatenation, the image's vector asks the words of the text, and the
+text's vector the patches of the image (Vaswani 2017, with a residual and normalisation). Words and
+patches are the states that enter the first block that trains.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from histopair import heads
+from histopair.errors import InputError
+
+NEEDS = ("image_activations", "caption_activations")
+PARAMETERS = {"unfreeze": 2, "layers": 4, "attention_heads": 4, "views": 1, "text_encoder": ""}
+
+
+class Question(nn.Module):
+    """A vector (n, d) and the other modality's tokens (n, t, e) -> the vector, informed (n, d)."""
+
+    def __init__(self, width: int, tokens: int, attention_heads: int):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(
+            width, attention_heads, kdim=tokens, vdim=tokens, batch_first=True
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, vector: Tensor, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
+        tokens = tokens.to(vector.dtype)
+        answer, _ = self.attention(
+            vector[:, None], tokens, tokens, key_padding_mask=padding, need_weights=False
+        )
+        return self.norm(vector + answer[:, 0])
+
+
+class CrossAttention(nn.Module):
+    """Inputs of both towers' tops -> logits (n, C)."""
+
+    def __init__(self, image: nn.Module, text: nn.Module, asks: nn.ModuleDict, head: nn.Module):
+        super().__init__()
+        self.image, self.text, self.asks, self.head = image, text, asks, head
+
+    def forward(self, image: tuple[Tensor, ...], text: tuple[Tensor, ...]) -> Tensor:
+        words, present = text
+        seen = self.asks["image"](self.image(*image), words, ~present)
+        read = self.asks["text"](self.text(*text), image[0])
+        return self.head(torch.cat([seen, read], dim=1))
+
+
+def build(run):
+    image, image_width, image_fetch = run.tower("image", run.method["unfreeze"])
+    text, text_width, text_fetch = run.tower("text", run.method["unfreeze"])
+    one = run.rows("train")[:1]
+    patches, words = image_fetch(one)[0], text_fetch(one)[0]
+    if patches.dim() != 3:
+        raise InputError(
+            f"encoder {run.encoder_entry['name']}",
+            "a convolutional network has no tokens to attend to",
+            "Take an encoder whose image tower is a transformer, or recipe: fusion_partial",
+        )
+    count = run.method["attention_heads"]
+    asks = nn.ModuleDict(
+        {
+            "image": Question(image_width, words.shape[-1], count),
+            "text": Question(text_width, patches.shape[-1], count),
+        }
+    )
+    head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
+    model = CrossAttention(image, text, asks, head)
+    yield run.classifier(model, lambda rows, *views: (image_fetch(rows, *views), text_fetch(rows)))

@@ -1,0 +1,18 @@
+"""Both towers' last blocks train with an MLP on their joined features: the multi-label paper's
+final model."""
+
+from histopair import heads
+from histopair.classifiers import Fusion, joined_width
+
+NEEDS = ("image_activations", "caption_activations")
+PARAMETERS = {"unfreeze": 2, "fusion": "concat", "layers": 4, "views": 1, "text_encoder": ""}
+
+
+def build(run):
+    image, image_width, image_fetch = run.tower("image", run.method["unfreeze"])
+    text, text_width, text_fetch = run.tower("text", run.method["unfreeze"])
+    join = run.method["fusion"]
+    width = joined_width(image_width, text_width, join)
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    model = Fusion(image, text, join, head)
+    yield run.classifier(model, lambda rows, *views: (image_fetch(rows, *views), text_fetch(rows)))

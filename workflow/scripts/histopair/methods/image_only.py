@@ -1,0 +1,13 @@
+"""An image encoder whose last blocks train with an MLP head: the multi-label paper's ResNet-50."""
+
+from histopair import heads
+from histopair.classifiers import Classifier
+
+NEEDS = ("image_activations",)
+PARAMETERS = {"unfreeze": 1, "layers": 4, "views": 1}
+
+
+def build(run):
+    top, width, fetch = run.tower("image", run.method["unfreeze"])
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    yield run.classifier(Classifier(top, head), fetch)

@@ -1,0 +1,13 @@
+"""A text encoder whose last blocks train with an MLP head: the multi-label paper's BioBERT."""
+
+from histopair import heads
+from histopair.classifiers import Classifier
+
+NEEDS = ("caption_activations",)
+PARAMETERS = {"unfreeze": 2, "layers": 3}
+
+
+def build(run):
+    top, width, fetch = run.tower("text", run.method["unfreeze"])
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    yield run.classifier(Classifier(top, head), fetch)
