@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from histopair import bootstrap, metrics
 
@@ -23,8 +22,8 @@ def test_drawing_every_group_once_gives_the_metric_itself(task):
     found = bootstrap.replicate(truth, scores, groups, np.ones((1, 8), int), task)
     expected = metrics.metrics(truth, scores, task, list("abcde"))
     assert found.keys() == set(metrics.names(task))
-    for name, values in found.items():
-        assert values == pytest.approx([expected[name]]), name
+    for name in set(found) - {"ece"}:
+        assert found[name] == pytest.approx([expected[name]]), name
 
 
 @pytest.mark.parametrize("task", ["single", "multi"])
@@ -35,32 +34,26 @@ def test_a_resample_equals_the_metric_of_the_repeated_samples(task):
     for i, draw in enumerate(draws):
         rows = np.repeat(np.arange(len(truth)), draw[groups])
         expected = metrics.metrics(truth[rows], scores[rows], task, list("abcde"))
-        for name, values in found.items():
-            assert values[i] == pytest.approx(expected[name]), name
+        for name in set(found) - {"ece"}:
+            assert found[name][i] == pytest.approx(expected[name]), name
 
 
-def test_weighted_auc_agrees_with_scikit_learn_on_tied_scores():
-    truth, scores, groups = case(seed=2)
-    draws = bootstrap.resamples(groups, replicates=20)
-    found = bootstrap.weighted_auc(truth[:, 0], scores[:, 0], groups, draws)
-    for auc, draw in zip(found, draws, strict=True):
-        expected = roc_auc_score(truth[:, 0], scores[:, 0], sample_weight=draw[groups])
-        assert auc == pytest.approx(expected)
+def test_the_calibration_error_has_no_replicates():
+    truth, scores, groups = case()
+    found = bootstrap.replicate(truth, scores, groups, np.ones((3, 8), int), "single")
+    assert np.isnan(found["ece"]).all()
 
 
-def test_weighted_auc_is_the_same_however_few_replicates_fit_in_memory(monkeypatch):
-    truth, scores, groups = case(seed=3)
-    draws = bootstrap.resamples(groups, replicates=10)
-    whole = bootstrap.weighted_auc(truth[:, 1], scores[:, 1], groups, draws)
-    monkeypatch.setattr(bootstrap, "CELLS", 3 * len(truth))
-    assert np.array_equal(whole, bootstrap.weighted_auc(truth[:, 1], scores[:, 1], groups, draws))
-
-
-def test_a_resample_without_positives_has_no_auc():
-    truth, scores = np.array([True, False]), np.array([1.0, 0.0])
-    draws = np.array([[1, 1], [0, 2], [2, 0]])
-    found = bootstrap.weighted_auc(truth, scores, np.array([0, 1]), draws)
-    assert found[0] == 1 and np.isnan(found[1:]).all()
+def test_metrics_of_ranks_are_resampled_less_where_there_are_many_scores(monkeypatch):
+    assert bootstrap.ranked_resamples(1000) > bootstrap.REPLICATES
+    assert bootstrap.ranked_resamples(10**9) == bootstrap.FEWEST
+    truth, scores, groups = case()
+    monkeypatch.setattr(bootstrap, "SCORES", 7 * scores.size)
+    monkeypatch.setattr(bootstrap, "FEWEST", 3)
+    found = bootstrap.replicate(truth, scores, groups, bootstrap.resamples(groups, 9), "single")
+    lengths = {name: len(values) for name, values in found.items()}
+    assert lengths.pop("macro_auc") == lengths.pop("macro_ap") == 7
+    assert set(lengths.values()) == {9}
 
 
 def test_resamples_repeat_and_draw_as_many_groups_as_there_are():

@@ -50,9 +50,12 @@ def test_single_label_metrics_by_hand():
     assert found["macro_f1"] == pytest.approx((4 / 7 + 2 / 4 + 0) / 3)
     assert found["per_class"]["a"] == {
         "support": 3,
+        "decided": 4,
         "recall": pytest.approx(2 / 3),
         "precision": pytest.approx(2 / 4),
+        "f1": pytest.approx(4 / 7),
         "auc": pytest.approx(0.5),  # of 9 pairs 2 won and 5 tied: (2 + 5 / 2) / 9
+        "average_precision": pytest.approx((2 * 2 / 4 + 3 / 6) / 3),
     }
     assert found["per_class"]["c"]["precision"] is None
 
@@ -98,6 +101,17 @@ def test_single_label_metrics_agree_with_scikit_learn(seed):
     assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(true, decided))
     assert found["macro_f1"] == pytest.approx(sk.f1_score(true, decided, average="macro"))
     assert found["macro_auc"] == pytest.approx(sk.roc_auc_score(truth, scores, average="macro"))
+    check_per_class(found, truth, np.eye(6, dtype=bool)[decided], scores)
+
+
+def check_per_class(found, truth, decided, scores):
+    precision, recall, f1, support = sk.precision_recall_fscore_support(truth, decided)
+    average = sk.average_precision_score(truth, scores, average=None)
+    assert found["macro_ap"] == pytest.approx(average.mean()) and found["macro_ap_classes"] == 6
+    for c, row in enumerate(found["per_class"].values()):
+        expected = (support[c], recall[c], precision[c], f1[c], average[c])
+        names = ("support", "recall", "precision", "f1", "average_precision")
+        assert tuple(row[name] for name in names) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -112,6 +126,33 @@ def test_multi_label_metrics_agree_with_scikit_learn(seed):
     assert found["hamming"] == pytest.approx(sk.hamming_loss(truth, decided))
     assert found["micro_auc"] == pytest.approx(sk.roc_auc_score(truth, scores, average="micro"))
     assert found["macro_auc"] == pytest.approx(sk.roc_auc_score(truth, scores, average="macro"))
+    check_per_class(found, truth, decided, scores)
+
+
+def test_a_class_without_positives_is_left_out_of_the_mean_average_precision():
+    truth = indicator([[0], [1], [0, 1]], 3)
+    scores = np.array([[0.9, 0.2, 0.5], [0.1, 0.8, 0.5], [0.7, 0.6, 0.5]])
+    found = metrics.metrics(truth, scores, "multi", ["a", "b", "c"])
+    assert (found["macro_ap"], found["macro_ap_classes"]) == (1, 2)
+    lacking = found["per_class"]["c"]
+    assert (lacking["support"], lacking["decided"]) == (0, 3)
+    assert lacking["average_precision"] is lacking["recall"] is lacking["auc"] is None
+
+
+@pytest.mark.parametrize("task", ["single", "multi"])
+def test_one_sample_and_equal_scores_give_defined_metrics(task):
+    found = metrics.metrics(indicator([[1]], 4), np.full((1, 4), 0.25), task, list("abcd"))
+    assert found["macro_auc"] is None and found["macro_ap"] == 1
+    truth = indicator([[0], [1], [1]], 2)
+    found = metrics.metrics(truth, np.full((3, 2), 0.5), "single", ["a", "b"])
+    assert found["macro_auc"] == pytest.approx(0.5)
+    assert found["macro_ap"] == pytest.approx((1 / 3 + 2 / 3) / 2)
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration_error():
+    truth, scores = random_case(0, "multi")
+    assert metrics.metrics(truth, scores - 2, "multi", list("abcdef"))["ece"] is None
+    assert metrics.metrics(truth, scores, "multi", list("abcdef"))["ece"] > 0
 
 
 @given(st.integers(1, 30), st.integers(3, 60), st.integers(0, 2**32 - 1))
@@ -164,6 +205,10 @@ def test_score_writes_the_metrics_of_each_split(tmp_path):
     assert found["splits"]["val"]["accuracy"] == 1
     assert found["splits"]["test"]["accuracy"] == 0.5
     assert found["splits"]["test"]["macro_auc"] is None
+    calibrated = found["calibration"]
+    assert calibrated["fitted_on"] == "val" and 0 < calibrated["temperature"] < 1
+    assert calibrated["splits"].keys() == {"val", "test"}
+    assert calibrated["splits"]["test"]["before"]["ece"] == found["splits"]["test"]["ece"]
 
 
 def test_score_names_a_label_that_is_no_class(tmp_path):
@@ -195,7 +240,9 @@ def test_metrics_json_holds_no_nan(tmp_path):
 
 def test_every_scalar_metric_of_a_task_is_reported():
     for task in ("single", "multi"):
-        found = metrics.metrics(*random_case(0, task), task, list("abcdef"))
+        truth, scores = random_case(0, task)
+        scores /= scores.sum(1, keepdims=True)
+        found = metrics.metrics(truth, scores, task, list("abcdef"))
         assert all(np.isfinite(found[name]) for name in metrics.names(task))
         assert set(metrics.names(task)) <= set(metrics.TITLES)
 

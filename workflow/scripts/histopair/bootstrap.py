@@ -9,11 +9,14 @@ says.
 
 import numpy as np
 
-from histopair import metrics
+from histopair import metrics, ranking
 
 REPLICATES = 1000
 SEED = 20250416
-CELLS = 4_000_000  # floats held at once while computing AUCs: 32 MB
+# Metrics of the order of scores are resampled less often on large test splits: at most this many
+# scores are weighed in all, yet at least FEWEST resamples are made.
+SCORES = 100_000_000
+FEWEST = 200
 
 
 def resamples(groups: np.ndarray, replicates: int = REPLICATES, seed: int = SEED) -> np.ndarray:
@@ -31,42 +34,37 @@ def replicate(
     """Every scalar metric of one run in every resample: metric -> floats (replicates,).
 
     truth, scores: (n, C) as for `metrics.metrics`; groups: (n,) in 0..G-1; draws: (replicates, G).
-    NaN where a metric does not exist in a resample.
+    NaN where a metric does not exist in a resample, and always for `ece`: repeating samples alone
+    raises a sum of absolute deviations. Metrics of the order of scores take the first
+    `ranked_resamples` draws only.
     """
-    counts = metrics.count(truth, metrics.decide(scores, task))
-    totals = {name: draws @ _by_group(values, groups) for name, values in counts.items()}
-    found = metrics.rates(totals, task)
-    classes = range(truth.shape[1])
-    aucs = [weighted_auc(truth[:, c], scores[:, c], groups, draws) for c in classes]
-    found["macro_auc"] = metrics.mean_defined(np.stack(aucs, axis=-1))
+    totals = {
+        name: draws @ values for name, values in group_counts(truth, scores, groups, task).items()
+    }
+    found = metrics.rates(totals, task) | {"ece": np.full(len(draws), np.nan)}
+    some = draws[: ranked_resamples(truth.size)]
+    ranks = [
+        ranking.weighted(truth[:, c], scores[:, c], groups, some) for c in range(truth.shape[1])
+    ]
+    for name, values in zip(("macro_auc", "macro_ap"), zip(*ranks, strict=True), strict=True):
+        found[name] = metrics.mean_defined(np.stack(values, axis=-1))
     if task == "multi":
         spread = np.repeat(groups, truth.shape[1])
-        found["micro_auc"] = weighted_auc(truth.ravel(), scores.ravel(), spread, draws)
+        found["micro_auc"] = ranking.weighted(truth.ravel(), scores.ravel(), spread, some)[0]
     return {name: found[name] for name in metrics.names(task)}
 
 
-def weighted_auc(
-    truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, draws: np.ndarray
-) -> np.ndarray:
-    """Area under the ROC curve with samples weighted by how often their group is drawn.
+def ranked_resamples(scores: int) -> int:
+    """How many resamples metrics of the order of `scores` scores get."""
+    return max(FEWEST, SCORES // scores)
 
-    truth, scores, groups: (m,); draws: (replicates, G). Returns (replicates,): the weighted share
-    of (positive, negative) pairs in which the positive scores higher, ties counting half; NaN in a
-    resample without positives or without negatives.
-    """
-    order = np.argsort(scores, kind="stable")
-    truth, scores, groups = truth[order], scores[order], groups[order]
-    positive, negative = np.flatnonzero(truth), np.flatnonzero(~truth)
-    if not len(positive) or not len(negative):
-        return np.full(len(draws), np.nan)
-    below = np.searchsorted(scores[negative], scores[positive], side="left")
-    upto = np.searchsorted(scores[negative], scores[positive], side="right")
-    step = max(1, CELLS // len(truth))
-    parts = [
-        _auc_of(draws[i : i + step], groups[positive], groups[negative], below, upto)
-        for i in range(0, len(draws), step)
-    ]
-    return np.concatenate(parts)
+
+def group_counts(
+    truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, task: str
+) -> dict[str, np.ndarray]:
+    """`metrics.count` of each group's samples, summed: arrays of G rows."""
+    counts = metrics.count(truth, metrics.decide(scores, task))
+    return {name: _by_group(values, groups) for name, values in counts.items()}
 
 
 def interval(values: np.ndarray, groups: int) -> tuple[float | None, float | None]:
@@ -86,11 +84,3 @@ def _by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     summed = np.zeros((int(groups.max()) + 1, values.shape[1]))
     np.add.at(summed, groups, values)
     return summed
-
-
-def _auc_of(draws, positive, negative, below, upto) -> np.ndarray:
-    weights = draws[:, positive].astype(float)
-    passed = np.zeros((len(draws), len(negative) + 1))
-    np.cumsum(draws[:, negative], axis=1, out=passed[:, 1:])
-    wins = (weights * (passed[:, below] + passed[:, upto])).sum(1) / 2
-    return metrics.ratio(wins, weights.sum(1) * passed[:, -1])

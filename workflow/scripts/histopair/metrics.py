@@ -8,29 +8,33 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
-from histopair import tables
+from histopair import calibration, ranking, tables
 from histopair.errors import InputError
+from histopair.ranking import ratio
 
 TOP = 3
-SINGLE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+SINGLE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "macro_ap", "ece")
 MULTI = (
     "micro_auc",
     "macro_auc",
+    "macro_ap",
     "top3_f1_micro",
     "top3_f1_macro",
     "hamming",
     "label_accuracy_1",
     "label_accuracy_2",
     "label_accuracy_3",
+    "ece",
 )
-LOWER_IS_BETTER = ("hamming",)
+RANKED = ("macro_auc", "macro_ap", "micro_auc")  # from the order of scores, not from decisions
+LOWER_IS_BETTER = ("hamming", "ece")
 TITLES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_f1": "Macro F1",
     "macro_auc": "Macro AUC",
+    "macro_ap": "mAP",
     "micro_auc": "Micro AUC",
     "top3_f1_micro": "Micro F1 (top 3)",
     "top3_f1_macro": "Macro F1 (top 3)",
@@ -38,6 +42,7 @@ TITLES = {
     "label_accuracy_1": "1-label accuracy",
     "label_accuracy_2": "2-label accuracy",
     "label_accuracy_3": "3-label accuracy",
+    "ece": "Calibration error",
 }
 
 
@@ -49,6 +54,7 @@ def names(task: str) -> tuple[str, ...]:
 def score(predictions: str | Path, output: str | Path, about: dict) -> None:
     """Write metrics.json for one run: every metric of every split in its predictions.parquet.
 
+    `calibration` is that of `calibration.judge`: the temperature that fits the validation split.
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
@@ -59,12 +65,18 @@ def score(predictions: str | Path, output: str | Path, about: dict) -> None:
     scores = tables.matrix(predictions, "scores")
     if not np.isfinite(scores).all():
         raise InputError(predictions, "scores are not finite", "Train the run again, lower its lr")
-    splits = {}
+    parts = {}
     for split in sorted(table["split"].unique()):
         rows = (table["split"] == split).to_numpy()
-        splits[split] = metrics(truth[rows], scores[rows], task, classes)
-    counts = {"task": task, "classes": classes, "n": len(table), "splits": splits}
-    tables.write_json(output, counts | {"about": about})
+        parts[split] = truth[rows], scores[rows]
+    found = {
+        "task": task,
+        "classes": classes,
+        "n": len(table),
+        "splits": {split: metrics(*part, task, classes) for split, part in parts.items()},
+        "calibration": calibration.judge(parts, task),
+    }
+    tables.write_json(output, found | {"about": about})
 
 
 def truth_matrix(labels, classes: list[str], file: str | Path = "labels") -> np.ndarray:
@@ -93,8 +105,12 @@ def metrics(truth: np.ndarray, scores: np.ndarray, task: str, classes: list[str]
         label_accuracy_k: share of samples with at least k true labels among the top 3. A sample
         with fewer than k labels is kept and counts as a miss at k, so label_ceiling_k, the share
         of samples that have at least k labels, is the most that can be reached.
-    Ties in the scores are broken by class order. AUCs are averaged over the macro_auc_classes
-    classes that have both positives and negatives; a value that does not exist is None.
+        The identities F1 micro = (A1 + A2 + A3) / 3 and hamming = 6 (1 - F1) / C hold where every
+        sample has exactly three labels.
+    Ties in the scores are broken by class order. macro_auc is the mean over the macro_auc_classes
+    classes that have both positives and negatives, macro_ap (mAP) that of average precision over
+    the macro_ap_classes classes that have positives. ece: `calibration.expected_error`, where the
+    scores are probabilities. A value that does not exist is None.
     """
     truth, scores = np.asarray(truth, bool), np.asarray(scores, float)
     if truth.shape != scores.shape or not len(truth):
@@ -102,17 +118,20 @@ def metrics(truth: np.ndarray, scores: np.ndarray, task: str, classes: list[str]
     counts = count(truth, decide(scores, task))
     totals = {name: values.sum(0) for name, values in counts.items()}
     found = rates(totals, task)
-    auc = _class_auc(truth, scores)
-    found["macro_auc"] = mean_defined(auc)
+    auc, precision = ranking.by_class(truth, scores)
+    found |= {"macro_auc": mean_defined(auc), "macro_ap": mean_defined(precision)}
     if task == "multi":
-        found["micro_auc"] = _auc(truth.ravel(), scores.ravel())
+        found["micro_auc"] = ranking.by_class(truth.reshape(-1, 1), scores.reshape(-1, 1))[0][0]
         ceilings = [(truth.sum(1) >= k).mean() for k in range(1, TOP + 1)]
         found |= {f"label_ceiling_{k}": share for k, share in enumerate(ceilings, 1)}
-    result = {name: _number(value) for name, value in found.items()}
+    if calibration.are_probabilities(scores, task):
+        found["ece"] = calibration.expected_error(calibration.reliability(truth, scores, task))
+    result = dict.fromkeys(names(task)) | {name: _number(value) for name, value in found.items()}
     result["n"] = len(truth)
     result["classes_present"] = int(truth.any(0).sum())
     result["macro_auc_classes"] = int(np.isfinite(auc).sum())
-    result["per_class"] = _per_class(totals, auc, classes)
+    result["macro_ap_classes"] = int(np.isfinite(precision).sum())
+    result["per_class"] = _per_class(totals, auc, precision, classes)
     return result
 
 
@@ -163,12 +182,6 @@ def rates(totals: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
     return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in range(1, TOP + 1)}
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where whole is 0."""
-    part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
 def mean_defined(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of the values that exist, NaN if none does."""
     with warnings.catch_warnings():
@@ -176,26 +189,18 @@ def mean_defined(values: np.ndarray) -> np.ndarray:
         return np.nanmean(values, axis=-1)
 
 
-def _class_auc(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return np.array([_auc(truth[:, c], scores[:, c]) for c in range(truth.shape[1])])
-
-
-def _auc(truth: np.ndarray, scores: np.ndarray) -> float:
-    if truth.all() or not truth.any():
-        return np.nan
-    return roc_auc_score(truth, scores)
-
-
-def _per_class(totals: dict, auc: np.ndarray, classes: list[str]) -> dict:
-    recall = ratio(totals["hits"], totals["true"])
-    precision = ratio(totals["hits"], totals["decided"])
+def _per_class(totals: dict, auc: np.ndarray, average: np.ndarray, classes: list[str]) -> dict:
+    hits, true, decided = totals["hits"], totals["true"], totals["decided"]
+    columns = {
+        "recall": ratio(hits, true),
+        "precision": ratio(hits, decided),
+        "f1": ratio(2 * hits, true + decided),
+        "auc": auc,
+        "average_precision": average,
+    }
     return {
-        label: {
-            "support": int(totals["true"][c]),
-            "recall": _number(recall[c]),
-            "precision": _number(precision[c]),
-            "auc": _number(auc[c]),
-        }
+        label: {"support": int(true[c]), "decided": int(decided[c])}
+        | {name: _number(values[c]) for name, values in columns.items()}
         for c, label in enumerate(classes)
     }
 

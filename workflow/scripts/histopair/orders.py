@@ -6,9 +6,6 @@ from histopair import bootstrap, metrics
 from histopair.errors import InputError
 
 COLUMNS = [
-    "study",
-    "dataset",
-    "encoder",
     "metric",
     "lower",
     "upper",
@@ -18,7 +15,6 @@ COLUMNS = [
     "seeds_agreeing",
     "n_seeds",
     "verdict",
-    "synthetic",
 ]
 
 
@@ -53,26 +49,43 @@ def difference(cell: dict, base: str, method: str, metric: str) -> tuple:
 
 
 def steps(cell: dict, study: dict) -> list[dict]:
-    """One row for each step of the claimed order, in the columns COLUMNS but the study's own.
+    """One row for each step of the claimed order, in the columns COLUMNS.
 
-    cell: methods {method: {metric: (values, replicates)}}, task and n_groups, as `studies` makes
+    cell: methods {method: {metric: (values, replicates)}}, task and n_groups, as `cells` makes
     it. Methods that the cell lacks are left out. Raises InputError for a metric of another task.
     """
     metric = study["metric"]
-    if metric not in metrics.names(cell["task"]):
-        known = ", ".join(metrics.names(cell["task"]))
-        problem = f"no metric {metric} for {cell['task']}-label datasets"
-        raise InputError("study", problem, f"Choose one of {known}")
+    check(metric, cell["task"])
     present = [method for method in study.get("order", ()) if method in cell["methods"]]
     return [_step(cell, lower, upper, metric) for lower, upper in pairwise(present)]
 
 
+def check(metric: str, task: str) -> None:
+    """Raise InputError for a metric that the task does not have."""
+    if metric not in metrics.names(task):
+        known = ", ".join(metrics.names(task))
+        problem = f"no metric {metric} for {task}-label datasets"
+        raise InputError("study", problem, f"Choose one of {known}")
+
+
+def gain(cell: dict, base: str, method: str, metric: str) -> dict:
+    """What `method` gains over `base`: `difference` turned so that more is better.
+
+    Returns gain, low, high, and `seeds`: the gain of each seed, empty where the methods' seeds
+    cannot be matched. One run alone is matched with every seed of the other.
+    """
+    gained, low, high = difference(cell, base, method, metric)
+    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    a, b = (cell["methods"][name][metric][0] for name in (base, method))
+    matched = len(a) == len(b) or 1 in (len(a), len(b))
+    low, high = (low, high) if sign > 0 or low is None else (-high, -low)
+    seeds = list(sign * (b - a)) if matched else []
+    return {"gain": sign * gained, "low": low, "high": high, "seeds": seeds}
+
+
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
     gained, low, high = difference(cell, lower, upper, metric)
-    a, b = (cell["methods"][method][metric][0] for method in (lower, upper))
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
-    gains = list(sign * (b - a)) if len(a) == len(b) or 1 in (len(a), len(b)) else []
-    better = (low, high) if sign > 0 or low is None else (-high, -low)
+    better = gain(cell, lower, upper, metric)
     return {
         "metric": metric,
         "lower": lower,
@@ -80,7 +93,7 @@ def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
         "difference": gained,
         "low": low,
         "high": high,
-        "seeds_agreeing": int(sum(gain > 0 for gain in gains)),
-        "n_seeds": len(gains),
-        "verdict": verdict(*better, gains),
+        "seeds_agreeing": int(sum(value > 0 for value in better["seeds"])),
+        "n_seeds": len(better["seeds"]),
+        "verdict": verdict(better["low"], better["high"], better["seeds"]),
     }

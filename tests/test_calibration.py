@@ -1,0 +1,136 @@
+"""Calibration: bins by hand, the temperature that made the scores found again, defined extremes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+from sklearn.metrics import log_loss
+
+from histopair import calibration
+
+
+def single(seed=0, n=4000, classes=4, temperature=1.0):
+    """Samples whose labels follow softmax(z), and the scores softmax(z / temperature)."""
+    random = np.random.default_rng(seed)
+    z = random.normal(0, 2, (n, classes))
+    drawn = (softmax(z, 1).cumsum(1) < random.random((n, 1))).sum(1)
+    return np.eye(classes, dtype=bool)[drawn], softmax(z / temperature, 1)
+
+
+def multi(seed=0, n=1500, classes=6, temperature=1.0):
+    random = np.random.default_rng(seed)
+    z = random.normal(-1, 2, (n, classes))
+    return random.random((n, classes)) < expit(z), expit(z / temperature)
+
+
+WORLDS = {"single": single, "multi": multi}
+
+
+def test_bins_and_expected_error_by_hand():
+    scores = np.array([[0.65, 0.35], [0.62, 0.38], [0.9, 0.1], [0.0, 1.0]])
+    truth = np.array([[1, 0], [0, 1], [1, 0], [0, 1]], bool)
+    bins = calibration.reliability(truth, scores, "single")
+    assert [i for i, count in enumerate(bins["count"]) if count] == [9, 13, 14]
+    assert bins["confidence"][9] == pytest.approx(0.635) and bins["observed"][9] == 0.5
+    assert bins["confidence"][0] is None and bins["observed"][0] is None
+    assert calibration.expected_error(bins) == pytest.approx((2 * 0.135 + 0.1 + 0) / 4)
+
+
+def test_multi_label_bins_pool_every_label_of_every_sample():
+    bins = calibration.reliability(np.array([[1, 0], [1, 0]], bool), np.full((2, 2), 0.5), "multi")
+    assert bins["count"][7] == 4 and bins["observed"][7] == 0.5
+    assert calibration.expected_error(bins) == 0
+
+
+def test_bins_hold_their_upper_edge_and_probability_zero_is_in_the_first():
+    bins = calibration.reliability(
+        np.array([[0, 0, 0]], bool), np.array([[0.0, 1 / 15, 1.0]]), "multi"
+    )
+    assert (bins["count"][0], bins["count"][14], sum(bins["count"])) == (2, 1, 3)
+
+
+@pytest.mark.parametrize("task", WORLDS)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_distorted_the_scores_is_found(task, temperature):
+    truth, scores = WORLDS[task](temperature=temperature)
+    # Dividing by T was undone by dividing by 1 / T.
+    assert calibration.fit_temperature(truth, scores, task) == pytest.approx(
+        1 / temperature, rel=0.06
+    )
+
+
+@pytest.mark.parametrize("task", WORLDS)
+def test_scaling_fitted_on_validation_calibrates_the_test_split(task):
+    splits = {
+        "val": WORLDS[task](seed=1, temperature=0.4),
+        "test": WORLDS[task](seed=2, temperature=0.4),
+    }
+    found = calibration.judge(splits, task)["splits"]["test"]
+    assert found["after"]["nll"] < found["before"]["nll"]
+    assert found["after"]["ece"] < 0.3 * found["before"]["ece"] < 0.1
+
+
+def test_the_test_split_has_no_part_in_the_temperature():
+    val = single(seed=1, temperature=0.4)
+    one, other = (
+        calibration.judge({"val": val, "test": test}, "single")["temperature"]
+        for test in (single(seed=2), single(seed=3, temperature=3))
+    )
+    assert one == other == calibration.fit_temperature(*val, "single")
+
+
+@pytest.mark.parametrize("task", WORLDS)
+def test_likelihood_agrees_with_scikit_learn(task):
+    truth, scores = WORLDS[task](n=200)
+    mine = calibration.negative_log_likelihood(truth, scores, task)
+    expected = (
+        log_loss(truth, scores) if task == "single" else log_loss(truth.ravel(), scores.ravel())
+    )
+    assert mine == pytest.approx(expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 20), st.sampled_from(sorted(WORLDS)))
+@settings(max_examples=40, deadline=None)
+def test_scaling_keeps_order_and_range_and_undoes_itself(seed, temperature, task):
+    _, scores = WORLDS[task](seed=seed, n=5)
+    scaled = calibration.scale(scores, task, temperature)
+    assert calibration.are_probabilities(scaled, task)
+    assert np.array_equal(scaled.argmax(1), scores.argmax(1))
+    assert calibration.scale(scores, task, 1.0) == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize("task", WORLDS)
+def test_probabilities_of_exactly_zero_and_one_are_defined(task):
+    truth, scores = np.eye(3, dtype=bool), np.eye(3)
+    splits = {"val": (truth, scores), "test": (truth[::-1], scores)}
+    found = calibration.judge(splits, task)
+    assert np.isfinite(found["temperature"])
+    for half in ("before", "after"):
+        assert np.isfinite(found["splits"]["test"][half]["nll"])
+        assert found["splits"]["test"][half]["ece"] > 0.3
+
+
+@pytest.mark.parametrize("task", WORLDS)
+def test_equal_scores_keep_temperature_one(task):
+    truth = np.array([[1, 0], [0, 1]], bool)
+    assert calibration.fit_temperature(truth, np.full((2, 2), 0.5), task) == 1
+
+
+def test_one_validation_sample_gives_a_bounded_temperature():
+    low, high = calibration.TEMPERATURES
+    found = calibration.fit_temperature(np.array([[1, 0]], bool), np.array([[0.3, 0.7]]), "single")
+    assert low <= found <= high * 1.001
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        {"test": (np.eye(2, dtype=bool), np.eye(2))},
+        {"val": (np.eye(2, dtype=bool), 2 * np.eye(2))},
+        {"val": (np.eye(2, dtype=bool), np.full((2, 2), 0.4))},
+    ],
+    ids=["no validation", "above one", "rows that do not sum to one"],
+)
+def test_without_validation_or_probabilities_there_is_no_calibration(splits):
+    assert calibration.judge(splits, "single") is None

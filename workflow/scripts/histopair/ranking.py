@@ -1,0 +1,77 @@
+"""Metrics of the order of scores: area under the ROC curve and average precision.
+
+Samples may carry weights, one row of them per resample, so that the bootstrap needs one pass over
+sorted scores for all its resamples and both metrics.
+"""
+
+import numpy as np
+
+CELLS = 4_000_000  # weights held at once: 32 MB
+
+
+def by_class(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and average precision of each class (C,), one against the rest; NaN where there is none.
+
+    truth: booleans (n, C); scores: (n, C).
+    """
+    once, samples = np.ones((1, len(truth)), int), np.arange(len(truth))
+    found = [weighted(truth[:, c], scores[:, c], samples, once) for c in range(truth.shape[1])]
+    auc, precision = zip(*found, strict=True)
+    return np.concatenate(auc), np.concatenate(precision)
+
+
+def weighted(
+    truth: np.ndarray, scores: np.ndarray, groups: np.ndarray, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and average precision with samples weighted by how often their group is drawn.
+
+    truth, scores, groups: (m,); draws: (R, G), with `groups` in 0..G-1. Returns two of (R,).
+    AUC: the weighted share of (positive, negative) pairs in which the positive scores higher, ties
+    counting half; NaN without positives or without negatives. Average precision: the mean over
+    positives of the precision among all that score at least as high, as scikit-learn's, without
+    interpolation; NaN without positives.
+    """
+    order = np.argsort(scores, kind="stable")
+    truth, scores, groups = truth[order], scores[order], groups[order]
+    positive = np.flatnonzero(truth)
+    if not len(positive):
+        return np.full(len(draws), np.nan), np.full(len(draws), np.nan)
+    sides = [
+        np.searchsorted(of, scores[positive], side=side)
+        for of in (scores, scores[positive])
+        for side in ("left", "right")
+    ]
+    step = max(1, CELLS // len(truth))
+    parts = [
+        _weighted(draws[i : i + step], groups, positive, sides) for i in range(0, len(draws), step)
+    ]
+    auc, precision = zip(*parts, strict=True)
+    return np.concatenate(auc), np.concatenate(precision)
+
+
+def _weighted(draws, groups, positive, sides) -> tuple[np.ndarray, np.ndarray]:
+    below, upto, positives_below, positives_upto = sides
+    weights = draws[:, groups]
+    passed, hits = _running(weights), _running(weights[:, positive])
+    weights = weights[:, positive]
+    wins = (passed[:, below] - hits[:, positives_below]) + (
+        passed[:, upto] - hits[:, positives_upto]
+    )
+    found, everything = hits[:, -1:], passed[:, -1:]
+    auc = ratio((weights * wins).sum(1) / 2, (found * (everything - found))[:, 0])
+    precision = ratio(found - hits[:, positives_below], everything - passed[:, below])
+    precision = np.where(weights > 0, weights * precision, 0).sum(1)
+    return auc, ratio(precision, found[:, 0])
+
+
+def _running(weights: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, 2 ... columns."""
+    sums = np.zeros((len(weights), weights.shape[1] + 1), np.int64)
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where whole is 0."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
