@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from histopair import metrics, pairing_quality, tables
+from histopair import metrics, pairing_quality, studies, tables
 from histopair.report import study_page
 
 CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
@@ -93,11 +93,10 @@ def finish(root: Path, config: dict) -> dict:
             report_truth=results / "phantom/truth/tcga-colon.parquet",
         )
     for name, study in config["studies"].items():
-        files = {"csv": "csv", "order": "order.csv", "svg": "svg", "html": "html"}
-        paths = {key: results / f"studies/{name}.{end}" for key, end in files.items()}
+        paths = study_files(results / "studies", name)
         labels = {d: results / f"labels/{d}.parquet" for d in study["datasets"]}
         study = study | {"synthetic": study["datasets"]}
-        study_page.write_study(runs(root, study), labels, name, study, SimpleNamespace(**paths))
+        study_page.write_study(runs(root, study), labels, name, study, paths)
     keys = ("dataset", "encoder", "method", "seed")
     return {
         "datasets": list(config["datasets"]),
@@ -112,6 +111,12 @@ def finish(root: Path, config: dict) -> dict:
             for name, study in config["studies"].items()
         },
     }
+
+
+def study_files(folder: Path, name: str) -> SimpleNamespace:
+    """Where a study's tables, plot and page go, as rules/study.smk says it."""
+    paths = {table: folder / studies.file(name, table) for table in studies.TABLES}
+    return SimpleNamespace(svg=folder / f"{name}.svg", html=folder / f"{name}.html", **paths)
 
 
 def run_folder(root: Path, dataset: str, encoder: str, method: str, seed: int) -> Path:
@@ -357,6 +362,8 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
     truth = metrics.truth_matrix(list(shown["labels"]), classes)
     logits = skill * truth + random.normal(0, 1, truth.shape)
     scores = 1 / (1 + np.exp(-logits))
+    if task == "single":
+        scores /= scores.sum(1, keepdims=True)
     predictions = pa.table(
         {
             "sample_id": list(shown["sample_id"]),

@@ -1,7 +1,5 @@
 """Study tables: what is averaged, paired, left null, and concluded."""
 
-from types import SimpleNamespace
-
 import fake_artifacts
 import numpy as np
 import pandas as pd
@@ -55,7 +53,7 @@ def test_mean_and_std_over_seeds_by_hand(tmp_path):
         write_run(tmp_path, "m", 1, [1, 1, 1, 0]),
         write_run(tmp_path, "m", 2, [1, 1, 0, 0]),
     ]
-    row = rows_of(tabulate(tmp_path, runs)[0]).loc["m"]
+    row = rows_of(tabulate(tmp_path, runs)["table"]).loc["m"]
     assert row["mean"] == pytest.approx(0.75)
     assert row["std"] == pytest.approx(0.25)
     assert (row["n_seeds"], row["n_test"], row["n_groups"]) == (3, 4, 4)
@@ -63,7 +61,7 @@ def test_mean_and_std_over_seeds_by_hand(tmp_path):
 
 
 def test_one_seed_has_no_std(tmp_path):
-    row = rows_of(tabulate(tmp_path, [write_run(tmp_path, "m", 0, [1, 0, 1, 1])])[0]).loc["m"]
+    row = rows_of(tabulate(tmp_path, [write_run(tmp_path, "m", 0, [1, 0, 1, 1])])["table"]).loc["m"]
     assert row["std"] is None and row["n_seeds"] == 1
     assert row["low"] < 0.75 < row["high"]
 
@@ -71,13 +69,14 @@ def test_one_seed_has_no_std(tmp_path):
 def test_seeds_that_predict_alike_count_once(tmp_path):
     first = write_run(tmp_path, "zero-shot", 0, [1, 0, 1, 1])
     again = first | {"seed": 1}
-    row = rows_of(tabulate(tmp_path, [first, again])[0]).loc["zero-shot"]
+    row = rows_of(tabulate(tmp_path, [first, again])["table"]).loc["zero-shot"]
     assert row["n_seeds"] == 1 and row["std"] is None
 
 
 def test_one_group_has_no_interval(tmp_path):
     runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1], groups=["p"] * 4) for name in ("m", "n")]
-    table, order = tabulate(tmp_path, runs, reference="m", order=["m", "n"])
+    made = tabulate(tmp_path, runs, reference="m", order=["m", "n"])
+    table, order = made["table"], made["order"]
     assert rows_of(table)[["low", "high", "difference_low"]].isna().all().all()
     assert order.iloc[0]["verdict"] == "not resolved"
 
@@ -86,7 +85,7 @@ def test_without_known_groups_each_image_is_one(tmp_path):
     rows = []
     for groups in (["s0", "s1", "s2", "s3"], [None] * 4):
         runs = [write_run(tmp_path, "m", 0, [1, 0, 1, 1], groups=groups)]
-        rows.append(rows_of(tabulate(tmp_path, runs)[0]).loc["m"])
+        rows.append(rows_of(tabulate(tmp_path, runs)["table"]).loc["m"])
     assert rows[0].equals(rows[1])
     assert rows[1]["n_groups"] == 4
 
@@ -96,17 +95,17 @@ def test_differences_are_paired_on_the_same_resamples(tmp_path):
     better = noisy.copy()
     better[1::4] = 1  # right wherever the reference is, and on a quarter more
     runs = [write_run(tmp_path, "base", 0, noisy), write_run(tmp_path, "better", 0, better)]
-    row = rows_of(tabulate(tmp_path, runs, reference="base")[0]).loc["better"]
+    row = rows_of(tabulate(tmp_path, runs, reference="base")["table"]).loc["better"]
     assert row["difference"] == pytest.approx(0.25)
     assert 0 < row["difference_low"] < 0.25 < row["difference_high"]
     assert row["difference_high"] - row["difference_low"] < row["high"] - row["low"] + 1e-9
-    base = rows_of(tabulate(tmp_path, runs, reference="base")[0]).loc["base"]
+    base = rows_of(tabulate(tmp_path, runs, reference="base")["table"]).loc["base"]
     assert np.isnan(base["difference"]) and np.isnan(base["difference_low"])
 
 
 def order_of(tmp_path, lower, upper, **study):
     runs = [write_run(tmp_path, "low", 0, lower), write_run(tmp_path, "up", 0, upper)]
-    return tabulate(tmp_path, runs, order=["low", "up"], **study)[1].iloc[0]
+    return tabulate(tmp_path, runs, order=["low", "up"], **study)["order"].iloc[0]
 
 
 def test_order_verdicts_follow_the_paired_interval(tmp_path):
@@ -151,8 +150,44 @@ def test_a_whole_order_is_as_good_as_its_weakest_step():
 
 def test_methods_a_dataset_lacks_are_left_out_of_its_order(tmp_path):
     runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1]) for name in ("random", "retrieved")]
-    order = tabulate(tmp_path, runs, order=["random", "retrieved", "oracle"])[1]
+    order = tabulate(tmp_path, runs, order=["random", "retrieved", "oracle"])["order"]
     assert list(zip(order["lower"], order["upper"], strict=True)) == [("random", "retrieved")]
+
+
+def test_methods_with_encoders_of_their_own_share_a_column(tmp_path):
+    own = write_run(tmp_path, "own", 0, [1, 1, 1, 0]) | {"encoder": "resnet", "column": "clip"}
+    plain = write_run(tmp_path, "plain", 0, [1, 0, 1, 0]) | {"encoder": "clip", "column": "clip"}
+    made = tabulate(tmp_path, [plain, own], reference="plain")
+    rows = rows_of(made["table"])
+    assert set(rows["encoder"]) == {"clip"}
+    assert rows["own_encoder"].to_dict() == {"plain": "", "own": "resnet"}
+    assert rows.loc["own", "difference"] == pytest.approx(0.25)
+
+
+def test_a_study_whose_methods_all_have_encoders_of_their_own_has_one_cell(tmp_path):
+    runs = [
+        write_run(tmp_path, name, 0, [1, 0, 1, 1]) | {"encoder": f"of-{name}", "column": "any"}
+        for name in ("m", "n")
+    ]
+    rows = rows_of(tabulate(tmp_path, runs, reference="m")["table"])
+    assert set(rows["encoder"]) == {"any"} and rows.loc["n", "difference"] == 0
+
+
+def test_class_tables_average_over_seeds_and_keep_the_support(tmp_path):
+    runs = [
+        write_run(tmp_path, "m", seed, right)
+        for seed, right in ((0, [1, 1, 1, 1]), (1, [0, 1, 1, 1]))
+    ]
+    table = tabulate(tmp_path, runs)["classes"].set_index("class")
+    assert table["support"].to_dict() == {"a": 2, "b": 2}
+    # Seed 1 calls one of two a's a b: F1 of a is 2 / 3, of b 4 / 5; seed 0 is always right.
+    assert table["f1"].to_dict() == pytest.approx({"a": (1 + 2 / 3) / 2, "b": (1 + 4 / 5) / 2})
+    assert table["recall"].to_dict() == pytest.approx({"a": 0.75, "b": 1})
+
+
+def test_runs_without_validation_or_probabilities_have_no_calibration_rows(tmp_path):
+    made = tabulate(tmp_path, [write_run(tmp_path, "m", 0, [1, 0, 1, 1])])
+    assert made["calibration"].empty and made["reliability"].empty
 
 
 def test_runs_on_other_samples_are_refused(tmp_path):
@@ -165,18 +200,13 @@ def test_runs_on_other_samples_are_refused(tmp_path):
 def test_sample_order_within_a_file_does_not_matter(tmp_path):
     a = write_run(tmp_path, "m", 0, [1, 1, 0, 0], ids=["s0", "s1", "s2", "s3"])
     b = write_run(tmp_path, "n", 0, [0, 0, 1, 1], ids=["s2", "s3", "s0", "s1"])
-    assert rows_of(tabulate(tmp_path, [a, b], reference="m")[0]).loc["n", "difference"] == 0
+    assert rows_of(tabulate(tmp_path, [a, b], reference="m")["table"]).loc["n", "difference"] == 0
 
 
 def test_a_metric_of_the_other_task_is_named(tmp_path):
     run = write_run(tmp_path, "m", 0, [1, 0, 1, 1])
     with pytest.raises(InputError, match="hamming"):
         tabulate(tmp_path, [run], metric="hamming")
-
-
-def outputs(root):
-    names = {"csv": "s.csv", "order": "s.order.csv", "svg": "s.svg", "html": "s.html"}
-    return SimpleNamespace(**{name: root / file for name, file in names.items()})
 
 
 @pytest.fixture(scope="module")
@@ -189,13 +219,14 @@ def write(world, name, folder):
     root, config = world
     study = config["studies"][name] | {"synthetic": config["studies"][name]["datasets"]}
     labels = {d: root / f"results/labels/{d}.parquet" for d in study["datasets"]}
-    study_page.write_study(fake_artifacts.runs(root, study), labels, name, study, outputs(folder))
-    return outputs(folder)
+    made = fake_artifacts.study_files(folder, name)
+    study_page.write_study(fake_artifacts.runs(root, study), labels, name, study, made)
+    return made
 
 
 def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
     made = write(world, "clip-it", tmp_path)
-    assert pd.read_csv(made.csv)["synthetic"].all()
+    assert pd.read_csv(made.table)["synthetic"].all()
     for page in (made.html, made.svg):
         assert "phantom (synthetic)" in page.read_text()
 
@@ -203,16 +234,50 @@ def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
 @pytest.mark.parametrize("name", ["clip-it", "multi-label"])
 def test_writing_a_study_twice_gives_equal_bytes(world, tmp_path, name):
     first, second = (write(world, name, tmp_path / part) for part in ("1", "2"))
-    for kind in ("csv", "order", "svg", "html"):
+    for kind in (*studies.TABLES, "svg", "html"):
         one, other = getattr(first, kind).read_bytes(), getattr(second, kind).read_bytes()
         assert one == other and str(tmp_path).encode() not in one
 
 
 def test_the_table_has_one_row_per_dataset_encoder_method_and_metric(world, tmp_path):
-    table = pd.read_csv(write(world, "multi-label", tmp_path).csv)
-    assert list(table.columns) == studies.TABLE
+    table = pd.read_csv(write(world, "multi-label", tmp_path).table)
+    assert list(table.columns) == ["study", "dataset", "encoder", *studies.TABLE, "synthetic"]
     assert len(table) == 2 * 1 * 2 * len(metrics.MULTI)
     assert not table.duplicated(["dataset", "encoder", "method", "metric"]).any()
-    assert (table["low"] <= table["high"]).all()
+    known = table[table["metric"] != "ece"]
+    assert (known["low"] <= known["high"]).all()
+    assert table[table["metric"] == "ece"]["low"].isna().all()
     single = table[table["method"] == "zero-shot"]
     assert single["std"].isna().all() and (single["n_seeds"] == 1).all()
+
+
+def test_calibration_of_a_study_is_the_mean_over_its_seeds(world, tmp_path):
+    root, config = world
+    made = write(world, "clip-it", tmp_path)
+    row = pd.read_csv(made.calibration).set_index("method").loc["clip-it"]
+    seeds = [
+        tables.read_json(run["metrics"])["calibration"]
+        for run in fake_artifacts.runs(root, config["studies"]["clip-it"])
+        if run["method"] == "clip-it"
+    ]
+    assert row["temperature"] == pytest.approx(np.mean([s["temperature"] for s in seeds]), rel=1e-5)
+    after = [s["splits"]["test"]["after"]["ece"] for s in seeds]
+    assert row["ece_scaled"] == pytest.approx(np.mean(after), rel=1e-5)
+    bins = pd.read_csv(made.reliability)
+    bins = bins[(bins["method"] == "clip-it") & ~bins["scaled"]]
+    n_test = tables.read_json(run_of(root)["metrics"])["splits"]["test"]["n"]
+    assert bins["count"].sum() == 3 * n_test
+    assert ((bins["lower"] <= bins["confidence"]) & (bins["confidence"] <= bins["upper"])).all()
+
+
+def run_of(root):
+    folder = fake_artifacts.run_folder(root, "phantom-crc", "phantom-vit", "clip-it", 0)
+    return {"metrics": folder / "metrics.json"}
+
+
+@pytest.mark.parametrize("name", ["clip-it", "multi-label"])
+def test_the_page_of_a_study_shows_classes_and_calibration_folded(world, tmp_path, name):
+    page = write(world, name, tmp_path).html.read_text()
+    for words in ("Average precision per class", "Temperature", "Support"):
+        assert words in page
+    assert page.count("<details>") >= 3

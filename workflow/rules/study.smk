@@ -1,7 +1,15 @@
 # Scores, pairing quality, study tables and the report page.
 # Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
-# run, results/pairs/{encoder}/{dataset}.{corpus}.quality.json, results/studies/{study}.csv,
-# .order.csv, .svg and .html, and results/report.html.
+# run, results/pairs/{encoder}/{dataset}.{corpus}.quality.json, results/studies/{study}.csv and the
+# study's other tables, .svg and .html, and results/report.html.
+
+STUDY_TABLES = [
+    ".csv",
+    ".order.csv",
+    ".classes.csv",
+    ".calibration.csv",
+    ".reliability.csv",
+]
 
 
 rule score:
@@ -52,8 +60,11 @@ rule study:
         metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
         labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
     output:
-        csv="results/studies/{study}.csv",
+        table="results/studies/{study}.csv",
         order="results/studies/{study}.order.csv",
+        classes="results/studies/{study}.classes.csv",
+        calibration="results/studies/{study}.calibration.csv",
+        reliability="results/studies/{study}.reliability.csv",
         svg=report(
             "results/studies/{study}.svg", caption="../report/study_plot.rst", category="Studies"
         ),
@@ -105,7 +116,7 @@ rule report_page:
         studies=expand(
             "results/studies/{study}{end}",
             study=configuration.reported(config),
-            end=[".csv", ".order.csv", ".svg"],
+            end=[*STUDY_TABLES, ".svg"],
         ),
     output:
         report("results/report.html", caption="../report/report_page.rst", category="Report"),

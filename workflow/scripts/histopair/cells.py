@@ -74,7 +74,7 @@ def _test_split(path: str | Path) -> dict:
 
 
 def _groups(labels: str | Path, ids: list[str]) -> np.ndarray:
-    """Group number 0..G-1 of each sample; as in the split, where none is known each image is one."""
+    """Group number 0..G-1 of each sample; as in splits, an image of no known group is its own."""
     samples = tables.read(labels, ["sample_id", "image_id", "group"]).set_index("sample_id")
     missing = sorted(set(ids) - set(samples.index))
     if missing:

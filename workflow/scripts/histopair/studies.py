@@ -44,17 +44,20 @@ def tabulate(
     """
     found = cells.gather(runs, labels)
     return {
-        table: _frame(name, rows(found, study), columns, study)
-        for table, (columns, rows) in TABLES.items()
+        table: _frame(name, make(found, study), columns, study)
+        for table, (columns, make) in TABLES.items()
     }
 
 
 def _frame(name: str, rows: list[dict], columns: list[str], study: dict) -> pd.DataFrame:
     synthetic = study.get("synthetic", ())
     rows = [{"study": name, "synthetic": row["dataset"] in synthetic} | row for row in rows]
-    return pd.DataFrame(
-        rows, columns=["study", "dataset", "encoder", *columns, "synthetic"]
-    )
+    return pd.DataFrame(rows, columns=["study", "dataset", "encoder", *columns, "synthetic"])
+
+
+def file(name: str, table: str) -> str:
+    """The file name of a study's table: the main one has the study's name alone."""
+    return f"{name}.csv" if table == "table" else f"{name}.{table}.csv"
 
 
 def rows(cell: dict, study: dict) -> list[dict]:

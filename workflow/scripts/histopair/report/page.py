@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import configuration, tables
+from histopair import configuration, studies, tables
 from histopair.report import (
     corpora,
     datasets,
@@ -32,11 +32,11 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
     """What the page's templates show, section by section."""
     names = config["datasets"]
     bases = {name: names[names[name].get("of", name)] for name in shown["datasets"]}
-    studies = [_study(name, config, results) for name in shown["runs"]]
+    shown_studies = [_study(name, config, results) for name in shown["runs"]]
     found = {
         "title": config.get("title") or "histopair",
-        "studies": [study for study, _ in studies],
-        "multilabel": [block for _, block in studies if block],
+        "studies": [study for study, _ in shown_studies],
+        "multilabel": [block for _, block in shown_studies if block],
         "datasets": [
             datasets.view(name, names[name], bases[name], results) for name in shown["datasets"]
         ],
@@ -61,7 +61,6 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
 
 def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
     """A study as shown, and its multi-label block if it has one."""
-    base, entry = f"{results}/studies/{name}", config["studies"][name]
-    paths = [f"{base}{end}" for end in (".csv", ".order.csv", ".svg")]
-    table = pd.read_csv(paths[0], dtype={"values": str})
-    return study_page.read_study(name, entry, *paths), multilabel.view(name, table, config)
+    folder, entry = f"{results}/studies", config["studies"][name]
+    table = pd.read_csv(f"{folder}/{studies.file(name, 'table')}", dtype={"values": str})
+    return study_page.read_study(name, entry, folder), multilabel.view(name, table, config)

@@ -1,4 +1,4 @@
-"""The plot of a study: a dot and a 95% interval per method, the seeds as small marks."""
+"""Figures of a study: methods with their 95% intervals, and reliability diagrams."""
 
 import pandas as pd
 
@@ -6,6 +6,9 @@ from histopair import metrics
 from histopair.report import figures
 
 COLUMNS = 3
+DIAGRAMS = 5  # reliability diagrams in a row
+# Before and after temperature scaling: colour of the line, and of the marks' inside.
+STAGES = ((False, figures.PALETTE[3], figures.PALETTE[3]), (True, figures.PALETTE[0], "white"))
 
 
 def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
@@ -60,3 +63,37 @@ def _mark(panel, row: pd.Series, place: int, colour: str) -> None:
         panel.plot(seeds, [place + 0.24] * len(seeds), "|", color=colour, ms=5, mew=1.1)
     face = "white" if row.name == row["reference"] else colour
     panel.plot(row["mean"], place, "o", color=colour, mfc=face, ms=6.5, mew=1.6)
+
+
+def reliability_plot(bins: pd.DataFrame) -> str:
+    """SVG of observed share against confidence, a panel per method, before and after scaling.
+
+    bins: rows of `class_tables.bins`. A mark's area grows with the decisions in its bin.
+    """
+    methods = list(dict.fromkeys(bins["method"]))
+    rows = -(-len(methods) // DIAGRAMS)
+    figure, axes = figures.panels(rows, DIAGRAMS, 9.6, 0.35 + 2.1 * rows, sharex=True, sharey=True)
+    flat = [panel for row in axes for panel in row]
+    for panel, method in zip(flat, methods, strict=False):
+        own = bins[bins["method"] == method]
+        panel.plot([0, 1], [0, 1], color=figures.CHANCE, lw=0.8, ls=(0, (4, 3)))
+        for scaled, colour, face in STAGES:
+            part = own[own["scaled"] == scaled].astype(
+                {"confidence": float, "observed": float, "count": float}
+            )
+            area = 4 + 36 * (part["count"] / part["count"].sum()) ** 0.5
+            panel.plot(part["confidence"], part["observed"], color=colour, lw=1.1)
+            panel.scatter(
+                part["confidence"], part["observed"], area, face, edgecolors=colour, zorder=3
+            )
+        panel.set_title(method, fontsize=8.5)
+        panel.set_aspect("equal")
+        panel.set_xlim(-0.03, 1.03)
+        panel.set_ylim(-0.03, 1.03)
+        panel.set_xticks([0, 0.5, 1])
+        panel.set_yticks([0, 0.5, 1])
+    for panel in flat[len(methods) :]:
+        panel.set_visible(False)
+    figure.supxlabel("predicted probability", fontsize=9)
+    figure.supylabel("share that is true", fontsize=9)
+    return figures.svg(figure)

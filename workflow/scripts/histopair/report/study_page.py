@@ -1,36 +1,37 @@
-"""The four files of a study: table, order verdicts, plot, and a page of their own."""
+"""The files of a study: its tables, its plot, and a page of its own."""
+
+from pathlib import Path
 
 import pandas as pd
 
 from histopair import orders, studies, tables
-from histopair.report.study_figures import study_plot
+from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 
 
 def write_study(runs: list[dict], labels: dict, name: str, study: dict, output) -> None:
-    """Write output.csv, output.order, output.svg and output.html for one study.
+    """Write one study: each table of `studies.TABLES`, the plot `svg` and the page `html`.
 
     runs, labels and study as for `studies.tabulate`; study also has `title` and may have
-    `description`.
+    `description`. output: an attribute with the path of each.
     """
-    table, order = studies.tabulate(runs, labels, name, study)
-    plot = study_plot(table, study["metric"], title(name, study, table))
-    page = render("study.html.j2", study=view(name, study, table, order, plot))
-    for path, text in (
-        (output.csv, table.to_csv(index=False, float_format="%.6f")),
-        (output.order, order.to_csv(index=False, float_format="%.6f")),
-        (output.svg, plot),
-        (output.html, page),
-    ):
-        tables.write_text(path, text)
+    made = studies.tabulate(runs, labels, name, study)
+    plot = study_plot(made["table"], study["metric"], title(name, study, made["table"]))
+    page = render("study.html.j2", study=view(name, study, made, plot))
+    for table, frame in made.items():
+        tables.write_text(getattr(output, table), frame.to_csv(index=False, float_format="%.6g"))
+    tables.write_text(output.svg, plot)
+    tables.write_text(output.html, page)
 
 
-def read_study(name: str, study: dict, csv, order, svg) -> dict:
-    """The same view of a study from its files, for the report page."""
+def read_study(name: str, study: dict, folder: str | Path) -> dict:
+    """The same view of a study from its files in `folder`, for the report page."""
     kept = {"values": str}
-    table = pd.read_csv(csv, dtype=kept)
-    with open(svg, encoding="utf-8") as plot:
-        return view(name, study, table, pd.read_csv(order), plot.read())
+    made = {
+        table: pd.read_csv(Path(folder, studies.file(name, table)), dtype=kept)
+        for table in studies.TABLES
+    }
+    return view(name, study, made, Path(folder, f"{name}.svg").read_text(encoding="utf-8"))
 
 
 def title(name: str, study: dict, table: pd.DataFrame) -> str:
@@ -41,13 +42,20 @@ def title(name: str, study: dict, table: pd.DataFrame) -> str:
     return words
 
 
-def view(name: str, study: dict, table: pd.DataFrame, order: pd.DataFrame, plot: str) -> dict:
-    """What the templates show of a study: one block per dataset and encoder."""
-    table, order = plain(table), plain(order)
+def view(name: str, study: dict, made: dict[str, pd.DataFrame], plot: str) -> dict:
+    """What the templates show of a study: one block per dataset and encoder.
+
+    made: the tables of `studies.TABLES`.
+    """
+    made = {table: plain(frame) for table, frame in made.items()}
+    table = made["table"]
     blocks = []
-    for key, rows in table.groupby(["dataset", "encoder"], sort=False):
-        steps = order[(order["dataset"] == key[0]) & (order["encoder"] == key[1])]
-        blocks.append(_block(key, rows, steps, study))
+    for key in dict.fromkeys(zip(table["dataset"], table["encoder"], strict=True)):
+        own = {
+            part: frame[(frame["dataset"] == key[0]) & (frame["encoder"] == key[1])]
+            for part, frame in made.items()
+        }
+        blocks.append({"dataset": key[0], "encoder": key[1]} | _block(own, study))
     return {
         "name": name,
         "title": study.get("title") or name,
@@ -62,23 +70,34 @@ def view(name: str, study: dict, table: pd.DataFrame, order: pd.DataFrame, plot:
     }
 
 
-def _block(key: tuple[str, str], rows: pd.DataFrame, steps: pd.DataFrame, study: dict) -> dict:
-    primary = rows[rows["metric"] == study["metric"]]
-    by_method = {
-        method: part.to_dict("records") for method, part in rows.groupby("method", sort=False)
-    }
+def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
+    rows, steps = own["table"], own["order"]
     return {
-        "dataset": key[0],
-        "encoder": key[1],
         "synthetic": bool(rows["synthetic"].any()),
         "n_test": int(rows["n_test"].iloc[0]),
         "n_groups": int(rows["n_groups"].iloc[0]),
-        "rows": primary.to_dict("records"),
+        "rows": rows[rows["metric"] == study["metric"]].to_dict("records"),
         "metrics": list(dict.fromkeys(rows["metric"])),
-        "all": by_method,
+        "all": _by_method(rows),
         "steps": steps.to_dict("records"),
         "overall": orders.overall(list(steps["verdict"])) if len(steps) else None,
+        "classes": _by_class(own["classes"]),
+        "calibration": own["calibration"].to_dict("records"),
+        "reliability": reliability_plot(own["reliability"]) if len(own["reliability"]) else None,
     }
+
+
+def _by_method(rows: pd.DataFrame) -> dict[str, list[dict]]:
+    return {method: part.to_dict("records") for method, part in rows.groupby("method", sort=False)}
+
+
+def _by_class(rows: pd.DataFrame) -> list[dict]:
+    """A row per class, the most frequent first: its support and its values by method."""
+    found = [
+        {"class": label, "support": part["support"].iloc[0], "by_method": part.to_dict("records")}
+        for label, part in rows.groupby("class", sort=False)
+    ]
+    return sorted(found, key=lambda row: -row["support"])
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
