@@ -27,3 +27,9 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+
+
+# Those that the report shows and those that run by name.
+rule studies:
+    input:
+        expand("results/studies/{study}.html", study=config["studies"]),

@@ -12,7 +12,7 @@ import tiny
 import torch
 import yaml
 
-from histopair import configuration, runs, tables
+from histopair import checks, configuration, runs, tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,9 +32,10 @@ def test_links_lead_to_files_of_the_repository(page):
 
 def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    known = configuration.known
-    monkeypatch.setattr(configuration, "known", lambda kind: [*known(kind), "mlp"])
-    monkeypatch.setattr(configuration, "parameters", _parameters(configuration.parameters))
+    known, of_known = configuration.known, configuration.parameters
+    for module in (configuration, checks):
+        monkeypatch.setattr(module, "known", lambda kind: [*known(kind), "mlp"])
+        monkeypatch.setattr(module, "parameters", _parameters(of_known))
     for block in blocks("yaml"):
         for key, entries in yaml.safe_load(block).items():
             config[key] |= entries
