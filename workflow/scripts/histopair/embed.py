@@ -43,8 +43,7 @@ def embed_images(
         layout = {"memory_format": torch.channels_last}
         return _stack(_forward(tower, batch.to(device, dtype, **layout)) for batch in stream)
 
-    identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
-    about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
+    identity = _identity(tower, dtype, encoder, settings, about)
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
 
 
@@ -74,9 +73,15 @@ def embed_texts(
     def compute(part: pd.DataFrame) -> np.ndarray:
         return text_features(tower, model.tokenize, model.pad_id, list(part[column]), size, device)
 
-    identity = [encoder, settings, about["code"], devices.weights_digest(tower), str(dtype)]
-    about |= {"encoder": encoder, "dtype": str(dtype), "weights": identity[3], "normalised": False}
+    identity = _identity(tower, dtype, encoder, settings, about)
     _embed(items, keys, column, compute, identity, settings, shards, out, about)
+
+
+def _identity(tower, dtype: torch.dtype, encoder: dict, settings: dict, about: dict) -> list:
+    """What decides the vectors beside their items; `about` gets what of it a reader may ask for."""
+    weights = devices.weights_digest(tower)
+    about |= {"encoder": encoder, "dtype": str(dtype), "weights": weights, "normalised": False}
+    return [encoder, settings, about["code"], weights, str(dtype)]
 
 
 def text_features(
