@@ -1,0 +1,103 @@
+"""Exact search by every backend: the order of a stable sort, ties by row, at any size of parts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from histopair import approximate, search, search_torch, tables
+
+
+def brute(queries, bank, k):
+    """Ranks of exact products: small whole numbers, so that no rounding decides."""
+    products = queries.astype(np.int64) @ bank.astype(np.int64).T
+    return np.argsort(-products, axis=1, kind="stable")[:, :k]
+
+
+def whole_numbers(seed, n, m, d=3):
+    """Vectors with many ties, many doubles and some zeros."""
+    random = np.random.default_rng(seed)
+    return (random.integers(-1, 2, (size, d)).astype(np.float32) for size in (n, m))
+
+
+def on_torch(bank, gpu=False):
+    return search._settling(search_torch.searcher(bank, "cpu"), bank)
+
+
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(1, 9), m=st.integers(1, 60), part=st.integers(1, 9)
+)
+@settings(max_examples=60, deadline=None)
+def test_ties_and_doubles_come_in_the_order_of_the_bank(seed, n, m, part):
+    queries, bank = whole_numbers(seed, n, m)
+    k = min(5, m)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "PART", part)
+        similarity, rows = search.exact(bank)(queries, k)
+    np.testing.assert_array_equal(rows, brute(queries, bank, k))
+    np.testing.assert_array_equal(similarity, np.take_along_axis(queries @ bank.T, rows, 1))
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=20, deadline=None)
+def test_torch_finds_what_faiss_finds(seed):
+    random = np.random.default_rng(seed)
+    queries, bank = (tables.unit(random.normal(size=(size, 16))) for size in (20, 300))
+    expected, rows = search.exact(bank)(queries, 7)
+    similarity, found = on_torch(bank)(queries, 7)
+    np.testing.assert_array_equal(found, rows)
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+
+
+def test_torch_settles_ties_by_row():
+    queries, bank = whole_numbers(3, 8, 40)
+    _, rows = on_torch(bank)(queries, 6)
+    np.testing.assert_array_equal(rows, brute(queries, bank, 6))
+
+
+def test_one_vector_a_thousand_times_gives_its_first_rows():
+    random = np.random.default_rng(0)
+    bank = np.repeat(tables.unit(random.normal(size=(1, 37))), 1000, axis=0)
+    similarity, rows = search.exact(bank)(tables.unit(random.normal(size=(9, 37))), 5)
+    assert (rows == np.arange(5)).all()
+    assert (similarity == similarity[:, :1]).all()
+
+
+def test_without_a_gpu_in_faiss_torch_searches(monkeypatch):
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 0, raising=False)
+    assert search._backend(gpu=True) is search_torch.searcher
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 1, raising=False)
+    assert search._backend(gpu=True) is search._faiss_gpu
+    assert search._backend(gpu=False) is search._faiss
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+def test_an_index_at_full_effort_is_exact(index):
+    random = np.random.default_rng(1)
+    queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
+    exact = search.exact(bank)
+    found = approximate.searcher(bank, index, 400, exact)(queries, 5)[1]
+    assert approximate.recall(found, exact(queries, 5)[1]) > 0.99
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+def test_an_index_is_the_same_each_time(index):
+    random = np.random.default_rng(1)
+    queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
+    one, two = (approximate.searcher(bank, index, 2, None)(queries, 2) for _ in range(2))
+    np.testing.assert_array_equal(one[1], two[1])
+    np.testing.assert_array_equal(one[0], two[0])
+
+
+def test_what_an_index_leaves_open_is_searched_exactly():
+    random = np.random.default_rng(2)
+    queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
+    exact = search.exact(bank)
+    similarity, rows = approximate.searcher(bank, "ivf", 1, exact)(queries, 300)
+    np.testing.assert_array_equal(rows, exact(queries, 300)[1])
+    assert np.isfinite(similarity).all()
+
+
+def test_recall_by_hand():
+    found, truth = np.array([[1, 2], [3, 4]]), np.array([[2, 1], [4, 9]])
+    assert approximate.recall(found, truth) == 0.75
