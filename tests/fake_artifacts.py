@@ -41,6 +41,7 @@ def make(root: Path, tiles_per_class: int = 24) -> dict:
     reports = _reports(root, random)
     _pairs(root, "phantom-clip", crc, reports, 6, random)
     _pairs(root, "oracle", crc, reports, 60, random)
+    _pairs(root, "phantom-clip", crc, reports, 6, np.random.default_rng(8), ".csls")
     for encoder, dataset in (("phantom-clip", "phantom-crc"), ("phantom-vit", "phantom-crc")):
         _embeddings(root, encoder, dataset, crc, random)
     for method, skill in METHODS.items():
@@ -80,10 +81,11 @@ def finish(root: Path, config: dict) -> dict:
     results = root / "results"
     pairs = [
         {"encoder": encoder, "dataset": "phantom-crc", "corpus": "phantom-tcga-colon"}
-        for encoder in ("phantom-clip", "oracle")
+        | {"correction": correction}
+        for encoder, correction in (("phantom-clip", ""), ("oracle", ""), ("phantom-clip", ".csls"))
     ]
     for pair in pairs:
-        base = results / "pairs/{encoder}/{dataset}.{corpus}".format(**pair)
+        base = results / "pairs/{encoder}/{dataset}.{corpus}{correction}".format(**pair)
         pairing_quality.write_quality(
             f"{base}.parquet",
             results / "labels/phantom-crc.parquet",
@@ -334,14 +336,16 @@ def _embeddings(root: Path, encoder: str, dataset: str, images: pd.DataFrame, ra
     tables.write(path, table, about("embed_images"))
 
 
-def _pairs(root: Path, encoder: str, images, reports, skill: float, random) -> None:
+def _pairs(
+    root: Path, encoder: str, images, reports, skill: float, random, correction: str = ""
+) -> None:
     ids = np.array(list(dict.fromkeys(reports["report_id"])))
     rows = []
     for image, labels in zip(images["image_id"], images["labels"], strict=True):
         own = np.flatnonzero([i % len(CRC) == CRC.index(labels[0]) for i in range(len(ids))])
         likely = np.full(len(ids), 0.4)
         likely[own] = skill
-        likely *= 1 / (1 + np.arange(len(ids)))
+        likely *= 1 / (1 + np.arange(len(ids))) if not correction else 1
         ranked = random.choice(len(ids), 5, replace=False, p=likely / likely.sum())
         similarity = np.sort(random.normal(0.42, 0.08, 5))[::-1]
         rows += [
@@ -351,7 +355,7 @@ def _pairs(root: Path, encoder: str, images, reports, skill: float, random) -> N
     columns = ["image_id", "rank", "report_id", "chunk", "similarity"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.astype({"rank": "int32", "chunk": "int32", "similarity": "float32"})
-    path = root / f"results/pairs/{encoder}/phantom-crc.phantom-tcga-colon.parquet"
+    path = root / f"results/pairs/{encoder}/phantom-crc.phantom-tcga-colon{correction}.parquet"
     tables.write(path, table, about("pair"))
 
 

@@ -41,7 +41,9 @@ def test_every_config_of_the_repository_is_valid(path):
 
 def test_defaults_are_filled_in_at_every_depth():
     config = configuration.load(small())
-    assert config["retrieval"] == {"k": 5, "pool": "max"}
+    assert (config["retrieval"]["k"], config["retrieval"]["pool"]) == (5, "max")
+    assert config["retrieval"]["approximate"]["above"] == 100_000
+    assert config["retrieval"]["sinkhorn"]["temperature"] == 0.05
     assert config["methods"]["unimodal"]["learning_rate"] == 0.001
     assert config["methods"]["clip-it"]["lora"] == {"rank": 16, "alpha": 8, "targets": "all"}
     assert config["datasets"]["tiles-rows"]["split"] == {
@@ -66,7 +68,11 @@ def test_part_of_a_parameter_leaves_the_rest_at_its_default():
 
 
 MISTAKES = [
-    (("retrieval",), {"top_k": 3}, "retrieval: unknown key 'top_k'; allowed are ['k', 'pool']"),
+    (
+        ("retrieval",),
+        {"top_k": 3},
+        "retrieval: unknown key 'top_k'; allowed are ['approximate', 'compare', 'csls', ",
+    ),
     (("retrieval",), {"pool": "median"}, "retrieval.pool: 'median' is not allowed; allowed are"),
     (("studies", "main", "methods"), ["clipit"], "studies.main.methods: 'clipit' is not allowed"),
     (("studies", "main", "datasets"), ["tile"], "studies.main.datasets: 'tile' is not allowed"),
@@ -133,8 +139,35 @@ def test_runs_are_the_product_of_a_study_and_methods_without_chance_run_once():
 
 def test_pairings_are_those_that_studies_use():
     assert configuration.pairings(configuration.load(small())) == [
-        {"encoder": "clip", "dataset": "tiles", "corpus": "reports"}
+        {"encoder": "clip", "dataset": "tiles", "corpus": "reports", "correction": ""}
     ]
+
+
+def test_a_corrected_pairing_belongs_to_the_view_whose_train_split_it_looks_at():
+    config = small()
+    config["datasets"]["view"] = {"of": "tiles", "split": {"by": "row"}}
+    config["methods"]["clip-it-csls"] = {"like": "clip-it", "pairing": "csls"}
+    config["studies"]["main"] |= {"datasets": ["view"], "methods": ["clip-it", "clip-it-csls"]}
+    found = configuration.pairings(configuration.load(config))
+    assert [(pair["dataset"], pair["correction"]) for pair in found] == [
+        ("tiles", ""),
+        ("view", ".csls"),
+    ]
+
+
+def test_compared_corrections_stand_beside_each_retrieved_pairing():
+    config = small()
+    config["retrieval"] = {"compare": ["sinkhorn", "csls"]}
+    found = configuration.pairings(configuration.load(config))
+    assert [pair["correction"] for pair in found] == ["", ".sinkhorn", ".csls"]
+
+
+@pytest.mark.parametrize("pairing", ["csls", "inverted-softmax", "sinkhorn"])
+def test_a_corrected_pairing_has_no_more_ranks_than_are_kept(pairing):
+    config = small()
+    config["methods"]["clip-it"] |= {"pairing": pairing, "rank": 9}
+    with pytest.raises(InputError, match="rank: 9 is not allowed"):
+        configuration.load(config)
 
 
 def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():

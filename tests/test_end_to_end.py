@@ -167,7 +167,7 @@ def test_embeddings_cover_each_picture_and_caption_once(results):
 
 def test_every_picture_is_paired_with_reports_in_order_of_similarity(results, config):
     for pair in configuration.pairings(config):
-        name = f"pairs/{pair['encoder']}/{pair['dataset']}.{pair['corpus']}.parquet"
+        name = "pairs/{encoder}/{dataset}.{corpus}{correction}.parquet".format(**pair)
         pairs = tables.read(results / name)
         labels = tables.read(results / f"labels/{pair['dataset']}.parquet")
         reports = tables.read(results / f"reports/{pair['corpus']}.parquet")
@@ -175,7 +175,7 @@ def test_every_picture_is_paired_with_reports_in_order_of_similarity(results, co
         assert set(pairs["report_id"]) <= set(reports["report_id"])
         for _, own in pairs.groupby("image_id"):
             assert list(own["rank"]) == list(range(1, config["retrieval"]["k"] + 1))
-            assert own["similarity"].is_monotonic_decreasing
+            assert own.get("score", own["similarity"]).is_monotonic_decreasing
             assert own["report_id"].is_unique
 
 

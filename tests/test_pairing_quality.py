@@ -30,16 +30,25 @@ def test_random_pairing_is_expected_to_be_even():
     assert found["coverage"] == 1 and 0.1 < found["top10_share"] < 0.13
 
 
+def test_gini_is_half_the_relative_mean_difference():
+    uses = np.array([0, 2, 7, 1, 0])
+    by_hand = np.abs(uses[:, None] - uses).mean() / (2 * uses.mean())
+    assert pairing_quality.gini(np.array([7, 1, 2]), 5) == pytest.approx(by_hand)
+    assert pairing_quality.gini(np.full(4, 9), 4) == 0
+    assert pairing_quality.gini(np.array([100]), 100) == pytest.approx(0.99)
+
+
 @pytest.mark.parametrize("split, used, share", [("train", 299, 0.705), ("test", 176, 0.725)])
 def test_hubness_of_the_authors_own_pairing(split, used, share):
     path = AUTHORS / f"clipit_pcam_{split}_indexes.npy"
     if not path.exists():
         pytest.skip("../shared/real is not here: the CLIP-IT authors' PCAM pairing")
-    _, uses = np.unique(np.load(path), return_counts=True)
+    _, uses = np.unique(np.load(path, allow_pickle=False), return_counts=True)
     found = pairing_quality.hubness(uses, reports=1089)
     assert found["used"] == used
     assert found["top10_share"] == pytest.approx(share, abs=5e-4)
     assert found["expected"]["top10_share"] < 0.02
+    assert found["gini"] > 0.9 > 0.15 > found["expected"]["gini"]
     assert pairing_quality.skewness(list(uses), 1089) > 5
 
 
@@ -160,6 +169,34 @@ def test_class_agreement_by_true_labels_of_the_reports(tmp_path):
     found = quality(tmp_path, *paths, report_truth=tmp_path / "truth.parquet")["class_agreement"]
     assert found["observed"] == pytest.approx(2 / 3)
     assert found["chance"] == pytest.approx((1 / 4 + 2 / 4 + 2 / 4) / 3)
+
+
+def test_reports_without_a_label_have_that_of_images_of_their_entity(tmp_path):
+    paths = write_world(tmp_path)
+    entities = {"report_id": ["r1", "r2", "r3", "r4"], "entity": ["one", "two", "two", "none"]}
+    tables.write(tmp_path / "truth.parquet", pd.DataFrame(entities), {})
+    tiles = pd.DataFrame(
+        {"path": ["a.png", "b.png"], "entity": ["one", "two"], "label": ["x", "y"]}
+    )
+    tables.write(tmp_path / "tiles.parquet", tiles, {})
+    truths = {
+        "image_truth": tmp_path / "tiles.parquet",
+        "report_truth": tmp_path / "truth.parquet",
+    }
+    found = quality(tmp_path, *paths, **truths)["class_agreement"]
+    assert found["observed"] == pytest.approx(2 / 3)
+    assert found["chance"] == pytest.approx((1 / 4 + 2 / 4 + 2 / 4) / 3)
+
+
+def test_the_margin_is_of_what_ranks_and_the_making_is_taken_over(tmp_path):
+    paths = write_world(tmp_path)
+    pairs = tables.read(paths[0]).assign(score=[0.9, 0.2] * 3)
+    made = {"search": {"index": "exact"}, "correction": {"kind": "csls"}}
+    tables.write(paths[0], pairs, made)
+    found = quality(tmp_path, *paths)
+    assert found["margin"]["mean"] == pytest.approx(0.7)
+    assert found["similarity"]["mean"] == pytest.approx(0.5)
+    assert {key: found[key] for key in made} == made
 
 
 def test_a_random_pairing_agrees_as_often_as_chance_says(tmp_path):

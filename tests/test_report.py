@@ -139,6 +139,23 @@ def test_example_pairs_show_the_retrieved_text_beside_its_similarity(world, html
     assert own["report_id"] in html
 
 
+def test_a_corrected_pairing_stands_below_the_plain_one_with_its_own_hubness(world, html):
+    root = world[0]
+    names = ["", ".csls"]
+    base = root / "results/pairs/phantom-clip/phantom-crc.phantom-tcga-colon"
+    shares = [tables.read_json(f"{base}{name}.quality.json")["top10_share"] for name in names]
+    table = html[html.index('id="pairing"') :]
+    places = [
+        table.index("by phantom-clip<br>"),
+        table.index(f"{100 * shares[0]:.1f}%"),
+        table.index("by phantom-clip, csls<br>"),
+        table.index(f"{100 * shares[1]:.1f}%"),
+        table.index("by true attributes<br>"),
+    ]
+    assert places == sorted(places)
+    assert html.count("Examples: ") == 1
+
+
 def test_verdicts_are_those_of_the_study(world, html):
     order = pd.read_csv(world[0] / "results/studies/clip-it.order.csv")
     for step in order.itertuples():

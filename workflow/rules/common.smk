@@ -21,6 +21,7 @@ wildcard_constraints:
     encoder="|".join([*config["encoders"], "oracle"]),
     method="|".join(config["methods"]),
     study="|".join(config["studies"]),
+    correction="|".join(["", *(rf"\.{kind}" for kind in configuration.CORRECTIONS)]),
     seed=r"\d+",
 
 

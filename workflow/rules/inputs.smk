@@ -42,7 +42,7 @@ def needs(w):
 def run_artifacts(w):
     """Path of each artifact that the method reads, by its name in NEEDS; `labels` always."""
     data, method = base(w.dataset), method_of(w)
-    source = configuration.pairing_source(method)
+    pairing = configuration.pairing_of(config, w.dataset, method)
     corpus = configuration.corpus_of(config, w.dataset, method)
     embeddings = f"results/embeddings/{w.encoder}/{data}"
     known = {
@@ -51,8 +51,8 @@ def run_artifacts(w):
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
         "reports": f"results/reports/{corpus}.parquet",
     }
-    if source:
-        known["pairs"] = f"results/pairs/{source}/{data}.{corpus}.parquet"
+    if pairing:
+        known["pairs"] = f"{PAIRS}.parquet".format(**pairing)
     wanted = {name: known[name] for name in needs(w) if name in known}
     return {"labels": f"results/labels/{w.dataset}.parquet", **wanted}
 
@@ -71,7 +71,20 @@ def text_encoder(w):
 
 
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
-PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}"
+PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
+
+
+def retrieval_of(w):
+    """What of config `retrieval` decides a pairing: of the corrections, its own settings alone."""
+    own = w.correction.lstrip(".").replace("-", "_")
+    left_out = {"compare", "csls", "inverted_softmax", "sinkhorn"} - {own}
+    entry = config["retrieval"]
+    return {key: entry[key] for key in sorted(set(entry) - left_out)}
+
+
+def reference(w):
+    """A correction looks at the images of the train split, and needs to know them."""
+    return {"labels": f"results/labels/{w.dataset}.parquet"} if w.correction else {}
 
 
 def outputs_of_runs(study, file):
@@ -106,7 +119,9 @@ def truths(w):
 def embedded(runs):
     """Image embeddings that runs or pairings read: encoder and dataset."""
     found = [
-        (pair["encoder"], pair["dataset"]) for pair in pairs_of() if pair["encoder"] != "oracle"
+        (pair["encoder"], base(pair["dataset"]))
+        for pair in pairs_of()
+        if pair["encoder"] != "oracle"
     ]
     for run in runs:
         if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]):

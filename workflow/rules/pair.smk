@@ -1,28 +1,33 @@
 # Pairing: the most similar reports of every image.
-# Reads results/embeddings/{encoder}/; writes results/pairs/{encoder}/{dataset}.{corpus}.parquet.
+# Reads results/embeddings/{encoder}/; writes results/pairs/{encoder}/{dataset}.{corpus}.parquet and,
+# corrected for hubs by the images of the train split, {dataset}.{corpus}.csls.parquet and the like.
 # "oracle" pairs by the true attributes of the phantom, as an anchor for what pairing can give.
 
 
 rule pair:
     input:
-        images="results/embeddings/{encoder}/{dataset}.images.parquet",
+        unpack(reference),
+        images=lambda w: f"results/embeddings/{w.encoder}/{base(w.dataset)}.images.parquet",
         texts="results/embeddings/{encoder}/{corpus}.texts.parquet",
     output:
-        "results/pairs/{encoder}/{dataset}.{corpus}.parquet",
+        f"{PAIRS}.parquet",
     log:
-        "logs/pairs/{encoder}/{dataset}.{corpus}.txt",
+        "logs/pairs/{encoder}/{dataset}.{corpus}{correction}.txt",
     benchmark:
-        "results/benchmarks/pair/{encoder}/{dataset}.{corpus}.tsv"
+        "results/benchmarks/pair/{encoder}/{dataset}.{corpus}{correction}.tsv"
     wildcard_constraints:
         encoder="|".join(config["encoders"]),
+    # FAISS comes without a GPU; on one, torch searches.
     conda:
-        "../../envs/faiss.yaml"
+        "../../envs/faiss.yaml" if not config["gpu"] else "../../envs/torch.yaml"
     threads: 2
     resources:
+        gpu=config["gpu"],
         mem_mb=4000,
     params:
-        retrieval=config["retrieval"],
-        code=code("pair.py"),
+        retrieval=retrieval_of,
+        gpu=bool(config["gpu"]),
+        code=code("pair.py", *(["histopair.search_torch"] if config["gpu"] else [])),
     script:
         "../scripts/pair.py"
 

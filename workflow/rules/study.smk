@@ -1,7 +1,7 @@
 # Scores, pairing quality, study tables and the report page.
 # Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
-# run, results/pairs/{encoder}/{dataset}.{corpus}.quality.json, results/studies/{study}.csv and the
-# study's other tables, .svg and .html, and results/report.html.
+# run, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
+# results/studies/{study}.csv and the study's other tables, .svg and .html, and results/report.html.
 
 STUDY_TABLES = [
     ".csv",
@@ -39,9 +39,9 @@ rule pair_quality:
     output:
         f"{PAIRS}.quality.json",
     log:
-        "logs/pair_quality/{encoder}/{dataset}.{corpus}.txt",
+        "logs/pair_quality/{encoder}/{dataset}.{corpus}{correction}.txt",
     benchmark:
-        "results/benchmarks/pair_quality/{encoder}/{dataset}.{corpus}.tsv"
+        "results/benchmarks/pair_quality/{encoder}/{dataset}.{corpus}{correction}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1

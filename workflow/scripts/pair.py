@@ -4,12 +4,13 @@ with job(snakemake) as about:
     from histopair import blas, retrieve
 
     blas.choose_kernel()
-    retrieval = snakemake.params.retrieval
     retrieve.pair(
         snakemake.input.images,
         snakemake.input.texts,
-        retrieval["k"],
-        retrieval["pool"],
+        snakemake.params.retrieval,
         snakemake.output[0],
         about,
+        corrected=snakemake.wildcards.correction.lstrip("."),
+        labels=snakemake.input.get("labels"),
+        gpu=snakemake.params.gpu,
     )

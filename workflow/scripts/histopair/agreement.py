@@ -50,6 +50,23 @@ def by_pattern(match: dict[str, str], texts: pd.Series) -> dict[str, np.ndarray]
     return {label: _found(match[label], texts, label) for label in sorted(match)}
 
 
+def classified(
+    report_truth: pd.DataFrame | None, image_truth: pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """The truth of the reports with their `label`: their own, or that of images of their entity.
+
+    A report of an entity that no image has is of no class. None where neither is known.
+    """
+    if report_truth is None or "label" in report_truth:
+        return report_truth
+    if image_truth is None or "entity" not in report_truth:
+        return None
+    if not {"entity", "label"} <= {*image_truth}:
+        return None
+    label = image_truth.drop_duplicates("entity").set_index("entity")["label"]
+    return report_truth.assign(label=report_truth["entity"].map(label))
+
+
 def by_truth(corpus: list[str], report_truth: pd.DataFrame) -> dict[str, np.ndarray]:
     """For each true `label` which of the corpus's reports have it: booleans (reports,)."""
     label = report_truth.set_index("report_id")["label"].reindex(corpus).to_numpy()

@@ -1,6 +1,7 @@
 """Cross references of the config: names that must exist, parameters that must fit."""
 
 from histopair.configuration import (
+    CORRECTIONS,
     base,
     corpus_of,
     known,
@@ -11,7 +12,7 @@ from histopair.fingerprint import constant
 
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
-PAIRINGS = ("retrieved", "random", "oracle")
+PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
 FUSIONS = ["concat", "sum"]
 ENCODER_KEYS = ("encoder", "text_encoder")
 
@@ -124,7 +125,7 @@ def _pairing(key: str, method: dict, config: dict, mistakes: list[str]) -> None:
     _require(f"{key}.retriever", method["retriever"], list(config["encoders"]), mistakes)
     if method.get("corpus"):
         _require(f"{key}.corpus", method["corpus"], list(config["corpora"]), mistakes)
-    if method["pairing"] == "retrieved":
+    if method["pairing"] not in ("random", "oracle"):
         _check_rank(f"{key}.rank", method["rank"], config["retrieval"]["k"], mistakes)
 
 

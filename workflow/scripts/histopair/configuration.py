@@ -14,6 +14,7 @@ import yaml
 from histopair.errors import InputError
 from histopair.fingerprint import constant
 
+CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
 
@@ -97,23 +98,46 @@ def reported(config: dict) -> list[str]:
 
 
 def pairings(config: dict) -> list[dict]:
-    """The pairings that the page shows: encoder (or "oracle"), dataset, corpus."""
-    found = {}
+    """The pairings that the page shows, as `pairing_of` gives them.
+
+    Beside each that is retrieved stand the corrections in retrieval.compare.
+    """
+    found = []
     for study in reported(config):
         for run in runs(config, study):
             method = config["methods"][run["method"]]
-            source = pairing_source(method)
-            if source:
-                dataset = base(config, run["dataset"])
-                corpus = corpus_of(config, run["dataset"], method)
-                found[source, dataset, corpus] = None
-    return [dict(zip(("encoder", "dataset", "corpus"), key, strict=True)) for key in found]
+            found.append(pairing_of(config, run["dataset"], method))
+            if method.get("pairing") == "retrieved":
+                for kind in config["retrieval"]["compare"]:
+                    corrected = method | {"pairing": kind}
+                    found.append(pairing_of(config, run["dataset"], corrected))
+    return [pair for i, pair in enumerate(found) if pair and pair not in found[:i]]
+
+
+def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
+    """The pairing that a method reads: encoder (or "oracle"), dataset, corpus, correction.
+
+    correction is "" or ".NAME", as file names have it. Whatever is corrected looks at the train
+    split, and so belongs to a view; other pairs are of the dataset that it is a view of. None for
+    random pairing and for methods without text.
+    """
+    source = pairing_source(method)
+    if source is None:
+        return None
+    corrected = method["pairing"] in CORRECTIONS
+    return {
+        "encoder": source,
+        "dataset": dataset if corrected else base(config, dataset),
+        "corpus": corpus_of(config, dataset, method),
+        "correction": f".{method['pairing']}" if corrected else "",
+    }
 
 
 def pairing_source(method: dict) -> str | None:
     """Who pairs for a method: its retriever, "oracle", or nobody (random, or no text at all)."""
     kind = method.get("pairing")
-    return {"retrieved": method.get("retriever"), "oracle": "oracle"}.get(kind)
+    retrieved = dict.fromkeys(("retrieved", *CORRECTIONS), method.get("retriever"))
+    return {**retrieved, "oracle": "oracle"}.get(kind)
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:

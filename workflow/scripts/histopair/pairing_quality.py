@@ -29,7 +29,8 @@ def write_quality(
 
     match: for each class a regular expression (case is ignored) that a report of that class
     contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
-    Memory grows with the images' ids, not with k.
+    How the pairs were searched and corrected is taken over from them. Memory grows with the
+    images' ids, not with k.
     """
     first, occurrences = read_pairs(pairs)
     corpus = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().tolist()
@@ -42,6 +43,8 @@ def write_quality(
     found = hubness(first["report_id"].value_counts().to_numpy(), len(corpus))
     found["skewness"] = skewness(list(occurrences.values()), len(corpus))
     found["similarity"] = similarity(first["similarity"].to_numpy())
+    made = tables.about(pairs)
+    found |= {key: made.get(key) for key in ("search", "correction")}
     found["margin"] = spread(first["margin"].to_numpy())
     found |= agreements(images, corpus, reports, match, *truths)
     tables.write_json(output, found)
@@ -69,8 +72,9 @@ def agreements(
         found["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
         fits = agreement.by_pattern(match, whole)
         found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
-    if report_truth is not None and "label" in report_truth:
-        fits = agreement.by_truth(corpus, report_truth)
+    classified = agreement.classified(report_truth, image_truth)
+    if classified is not None:
+        fits = agreement.by_truth(corpus, classified)
         found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
     if image_truth is not None and report_truth is not None:
         found["attribute_agreement"] = agreement.attribute_agreement(
@@ -82,20 +86,22 @@ def agreements(
 def read_pairs(path: str | Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Rank 1 of each image (and its margin), and N_k of each report.
 
-    margin: similarity of rank 1 minus that of rank 2, NaN where there is no rank 2. N_k: in how
-    many images' top-k lists a report is.
+    margin: what ranks them (score, or else similarity) at rank 1 minus rank 2, NaN where there is
+    no rank 2. N_k: in how many images' top-k lists a report is.
     """
     first, second, occurrences = [], [], {}
-    columns = ["image_id", "rank", "report_id", "chunk", "similarity"]
-    for batch in pq.ParquetFile(path).iter_batches(columns=columns):
+    file = pq.ParquetFile(path)
+    ranked_by = "score" if "score" in file.schema_arrow.names else "similarity"
+    columns = ["image_id", "rank", "report_id", "chunk", *{"similarity": 0, ranked_by: 0}]
+    for batch in file.iter_batches(columns=columns):
         table = batch.to_pandas()
         for report, uses in table["report_id"].value_counts().items():
             occurrences[report] = occurrences.get(report, 0) + int(uses)
         first.append(table[table["rank"] == 1].drop(columns="rank"))
-        second.append(table.loc[table["rank"] == 2, ["image_id", "similarity"]])
+        second.append(table.loc[table["rank"] == 2, ["image_id", ranked_by]])
     ranked = pd.concat(first, ignore_index=True)
-    runner_up = pd.concat(second).set_index("image_id")["similarity"]
-    ranked["margin"] = ranked["similarity"] - ranked["image_id"].map(runner_up)
+    runner_up = pd.concat(second).set_index("image_id")[ranked_by]
+    ranked["margin"] = ranked[ranked_by] - ranked["image_id"].map(runner_up)
     return ranked, occurrences
 
 
@@ -113,8 +119,9 @@ def hubness(uses: np.ndarray, reports: int) -> dict:
     """How unevenly the reports are used at rank 1.
 
     uses: how many images each used report is paired with. top10_share: share of the images on
-    the ten most used reports; coverage: share of the reports used at all; usage_curve: share of
-    the images on the r most used reports; expected: the same figures for random pairings.
+    the ten most used reports; coverage: share of the reports used at all; gini: 0 where all
+    reports are used alike, near 1 where one takes all images; usage_curve: share of the images on
+    the r most used reports; expected: the same figures for random pairings.
     """
     uses = np.sort(uses)[::-1]
     images = int(uses.sum())
@@ -127,12 +134,25 @@ def hubness(uses: np.ndarray, reports: int) -> dict:
         "used": len(uses),
         "coverage": len(uses) / reports,
         "top10_share": float(uses[:10].sum() / images),
+        "gini": gini(uses, reports),
         "usage_curve": {"reports": ranks.tolist(), "images": shares[ranks - 1].tolist()},
         "expected": {
             "coverage": float((random > 0).mean()),
             "top10_share": float(np.sort(random)[:, ::-1][:, :10].sum(1).mean() / images),
+            "gini": float(np.mean([gini(uses, reports) for uses in random])),
         },
     }
+
+
+def gini(uses: np.ndarray, reports: int) -> float:
+    """Gini coefficient of the uses of `reports` reports; those not in `uses` have none.
+
+    The mean absolute difference of two reports' uses over twice their mean (Gini 1912).
+    """
+    ranked = np.zeros(reports)
+    ranked[reports - len(uses) :] = np.sort(uses)
+    places = np.arange(1, reports + 1)
+    return float((2 * places - reports - 1) @ ranked / (reports * ranked.sum()))
 
 
 def skewness(occurrences: list[int], reports: int) -> float | None:

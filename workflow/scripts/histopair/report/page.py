@@ -21,9 +21,9 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
     """Write the report page from the artifacts under `results`.
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
-    `encoders`, `embeddings` (encoder, dataset), `pairs` (encoder, dataset, corpus), and `runs`
-    (for each study a list of dataset, encoder, method, seed). Where the time went is read from
-    `results`/benchmarks.
+    `encoders`, `embeddings` (encoder, dataset), `pairs` (see `configuration.pairing_of`), and
+    `runs` (for each study a list of dataset, encoder, method, seed). Where the time went is read
+    from `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
 

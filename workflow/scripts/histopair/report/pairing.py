@@ -14,19 +14,28 @@ CHARACTERS = 420
 
 
 def view(pairs: list[dict], results: str) -> dict:
-    """All pairings: encoder, dataset and corpus of each; "oracle" pairs by the truth."""
-    quality = [pair | {"quality": _quality(pair, results)} for pair in pairs]
+    """All pairings: encoder, dataset, corpus and correction of each; "oracle" pairs by the truth.
+
+    What is corrected stands beside the plain pairing in table, histogram and curves; examples and
+    agreement are of plain pairings.
+    """
+    quality = [
+        pair | {"by": by(pair), "quality": _quality(pair, results)}
+        for pair in sorted(pairs, key=lambda pair: _group(pair, pairs))
+    ]
     retrieved = [pair for pair in quality if pair["encoder"] != "oracle"]
+    plain = [pair for pair in retrieved if not pair["correction"]]
     return {
         "pairs": quality,
+        "corrected": any(pair["correction"] for pair in pairs),
         "histogram": plots.similarities(retrieved) if retrieved else None,
         "hubness": plots.hubness(quality) if quality else None,
         "agreement": [
             {"title": title(pair), "plot": plots.agreement(_facts(pair["quality"]), by(pair))}
             for pair in quality
-            if _facts(pair["quality"])
+            if _facts(pair["quality"]) and not pair["correction"]
         ],
-        "examples": [{"title": title(pair), "rows": examples(pair, results)} for pair in retrieved],
+        "examples": [{"title": title(pair), "rows": examples(pair, results)} for pair in plain],
     }
 
 
@@ -36,14 +45,16 @@ def title(pair: dict) -> str:
 
 
 def by(pair: dict) -> str:
-    """Who paired."""
-    return "by true attributes" if pair["encoder"] == "oracle" else f"by {pair['encoder']}"
+    """Who paired, and how hubs were corrected for."""
+    if pair["encoder"] == "oracle":
+        return "by true attributes"
+    return f"by {pair['encoder']}{pair['correction'].replace('.', ', ')}"
 
 
 def examples(pair: dict, results: str) -> list[dict]:
     """For some classes the image of the highest, median and lowest similarity, with its text."""
-    path = "{results}/pairs/{encoder}/{dataset}.{corpus}.parquet".format(results=results, **pair)
-    ranked = tables.read(path)
+    path = "{results}/pairs/{encoder}/{dataset}.{corpus}{correction}.parquet"
+    ranked = tables.read(path.format(results=results, **pair))
     ranked = ranked[ranked["rank"] == 1]
     source = f"{results}/labels/{pair['dataset']}.parquet"
     made = tables.about(source)
@@ -83,8 +94,14 @@ def _example(row: pd.Series, made: dict, texts: pd.DataFrame) -> dict:
     }
 
 
+def _group(pair: dict, pairs: list[dict]) -> int:
+    """The place of the first pairing of the same images, reports and encoder."""
+    keys = ("dataset", "encoder", "corpus")
+    return next(i for i, other in enumerate(pairs) if all(other[k] == pair[k] for k in keys))
+
+
 def _quality(pair: dict, results: str) -> dict:
-    path = "{results}/pairs/{encoder}/{dataset}.{corpus}.quality.json"
+    path = "{results}/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json"
     return tables.read_json(path.format(results=results, **pair))
 
 

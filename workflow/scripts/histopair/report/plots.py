@@ -46,7 +46,7 @@ def similarities(pairs: list[dict]) -> str:
         histogram = pair["quality"]["similarity"]["histogram"]
         counts = np.array(histogram["counts"], float)
         axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, fill=True, alpha=0.18)
-        label = f"{pair['dataset']} by {pair['encoder']}"
+        label = f"{pair['dataset']} {pair['by']}"
         axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, lw=1.5, label=label)
     axes.set_xlabel("cosine similarity to the retrieved report")
     axes.set_ylabel("share of images")
@@ -63,7 +63,7 @@ def hubness(pairs: list[dict]) -> str:
         curve, reports = pair["quality"]["usage_curve"], pair["quality"]["reports"]
         ranks = [0, *curve["reports"], reports]
         style = (0, (4, 2)) if pair["encoder"] == "oracle" else "-"
-        label = f"{pair['dataset']} by {pair['encoder']}"
+        label = f"{pair['dataset']} {pair['by']}"
         shares = [0, *curve["images"], 1]
         axes.plot(np.array(ranks) / reports, shares, color=colour, ls=style, label=label)
     axes.plot([0, 1], [0, 1], color=CHANCE, lw=1, ls=(0, (1, 2)), label="even use")

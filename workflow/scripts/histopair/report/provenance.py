@@ -34,7 +34,8 @@ def _paths(shown: dict, results: str) -> list[Path]:
         "embeddings/{encoder}/{dataset}.images.parquet".format(**e) for e in shown["embeddings"]
     ]
     names += [
-        "pairs/{encoder}/{dataset}.{corpus}.parquet".format(**pair) for pair in shown["pairs"]
+        "pairs/{encoder}/{dataset}.{corpus}{correction}.parquet".format(**pair)
+        for pair in shown["pairs"]
     ]
     names += [pattern.format(**run) for run in runs]
     names += [f"studies/{study}.csv" for study in shown["runs"]]
