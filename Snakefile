@@ -19,6 +19,7 @@ include: "workflow/rules/phantom.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/pair.smk"
+include: "workflow/rules/activations.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/study.smk"
 

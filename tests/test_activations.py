@@ -1,12 +1,20 @@
 """Activations of frozen trunks: what a top takes by row, computed once or as it is needed."""
 
+import re
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from histopair import encoders, pixels, runs, tables
+from histopair import activation_cache, encoders, pixels, runs, tables, trunks
+from histopair.activations import turned
 from histopair.errors import InputError
 
 CAPTIONS = ["tumour colon", "normal", "no tumour colon normal", "colon no"]
@@ -76,8 +84,6 @@ def test_views_are_the_eight_ways_a_tile_can_lie(world):
     _, _, fetch = run.tower("image", 1)
     whole = encoders.load(world["vit"])
     tile = pixels.read(run.root, run.samples["path"][0], whole.preprocess)
-    from histopair.activations import turned
-
     tiles = [turned(tile, view) for view in range(8)]
     assert len({one.numpy().tobytes() for one in tiles}) == 8
     assert torch.equal(tiles[0], tile) and torch.equal(tiles[4], tile.flip(-1))
@@ -99,3 +105,174 @@ def test_a_sample_without_caption_is_one_clear_line(world, tmp_path):
 def test_a_tower_that_the_encoder_has_not_is_one_clear_line(world):
     with pytest.raises(InputError, match=r"encoder vit.*no text tower"):
         make(world, "vit").tower("text", 1)
+
+
+SETTINGS = {"cache": True, "budget_gb": 1.0, "storage": "float16"}
+KINDS = {"images": ("image", "image_activations"), "captions": ("text", "caption_activations")}
+
+
+def cached(
+    world, tmp_path, kind="images", encoder="clip", blocks=2, views=1, labels=None, **changes
+):
+    """The folder of activations, and the names and times of the shards it was made of."""
+    out, store = tmp_path / f"{kind}.{blocks}x{views}", tmp_path / "shards"
+    activation_cache.make(
+        kind,
+        labels or world["labels"],
+        str(world["folder"] / "data"),
+        world[encoder],
+        blocks,
+        views,
+        SETTINGS | changes,
+        str(store),
+        str(out),
+        {"code": "abc"},
+    )
+    return str(out), {file.name: file.stat().st_mtime_ns for file in store.glob("*")}
+
+
+@pytest.mark.parametrize(
+    ("storage", "error"), [("float32", 0), ("float16", 1e-3), ("bfloat16", 1e-2)]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cache_gives_what_the_trunk_does(world, tmp_path, kind, storage, error):
+    what, artifact = KINDS[kind]
+    out, _ = cached(world, tmp_path, kind, storage=storage)
+    kept, computed = (
+        make(world, **artifacts).tower(what, 2) for artifacts in ({artifact: out}, {})
+    )
+    for rows in (ROWS, torch.arange(32)):
+        for ours, theirs in zip(kept[2](rows), computed[2](rows), strict=True):
+            assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+        ours, theirs = (top.eval()(*fetch(rows)) for top, _, fetch in (kept, computed))
+        torch.testing.assert_close(ours, theirs, atol=max(error, 1e-5) * 3, rtol=error)
+
+
+def test_views_are_cached_together(world, tmp_path):
+    out, _ = cached(world, tmp_path, encoder="vit", views=8, storage="float32")
+    kept, computed = (
+        make(world, "vit", **artifacts).tower("image", 2)[2]
+        for artifacts in ({"image_activations": out}, {})
+    )
+    rows, views = torch.tensor([3, 0, 3, 30]), torch.tensor([7, 0, 2, 5])
+    torch.testing.assert_close(kept(rows, views), computed(rows, views), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(kept(rows), computed(rows), atol=1e-5, rtol=1e-5)
+
+
+def test_only_distinct_images_and_texts_are_stored(world, tmp_path):
+    images, _ = cached(world, tmp_path / "a")
+    texts, _ = cached(world, tmp_path / "b", "captions")
+    assert tables.read_json(f"{images}/about.json")["items"] == 24  # of 32 rows
+    assert tables.read_json(f"{texts}/about.json")["items"] == len(CAPTIONS)
+    with safe_open(next(Path(texts).glob("*.safetensors")), "pt") as shard:
+        lengths = [len(text.split()) + 2 for text in sorted(CAPTIONS, key=lambda t: len(t.split()))]
+        assert shard.get_tensor("ends").diff().tolist() == lengths[1:]
+
+
+def test_finished_shards_are_found_again_and_a_rerun_writes_the_same(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(activation_cache, "SHARD_BYTES", 1500)
+    out, before = cached(world, tmp_path)
+    assert len(before) > 3
+    content = {path.name: path.read_bytes() for path in Path(out).iterdir()}
+    _, again = cached(world, tmp_path)
+    assert again == before
+    assert {path.name: path.read_bytes() for path in Path(out).iterdir()} == content
+    lost = sorted(before)[0]
+    (tmp_path / "shards" / lost).unlink()
+    _, resumed = cached(world, tmp_path)
+    assert set(resumed) == set(before)
+    assert {name for name in before if resumed[name] != before[name]} == {lost}
+    assert {path.name: path.read_bytes() for path in Path(out).iterdir()} == content
+
+
+def test_other_labels_and_splits_compute_nothing_and_a_new_image_only_itself(
+    world, tmp_path, monkeypatch
+):
+    table, about = tables.read(world["labels"]), tables.about(world["labels"])
+    labels = str(tmp_path / "labels.parquet")
+    tables.write(labels, table[table["image_id"] != "i7"], about)
+    _, before = cached(world, tmp_path, labels=labels)
+    changed = table[table["image_id"] != "i7"].sample(frac=1, random_state=0)
+    changed["split"] = changed["split"].iloc[::-1].to_numpy()
+    tables.write(labels, changed, about)
+    _, after = cached(world, tmp_path, labels=labels)
+    assert after == before
+    tables.write(labels, table, about)
+    out, after = cached(world, tmp_path, labels=labels)
+    assert len(set(after) - set(before)) == 1 and before.items() <= after.items()
+    assert tables.read(f"{out}/index.parquet")["shard"].value_counts().min() == 1
+
+
+@pytest.mark.parametrize("change", ["weights", "preprocessing", "blocks", "storage", "views"])
+def test_what_changes_activations_makes_new_shards(world, tmp_path, change):
+    entry = dict(world["vit"])
+    _, before = cached(world | {"vit": entry}, tmp_path, encoder="vit")
+    arguments = {"blocks": {"blocks": 1}, "storage": {"storage": "bfloat16"}, "views": {"views": 2}}
+    if change == "weights":
+        source = Path(entry["model"].removeprefix("local-dir:"))
+        folder = Path(shutil.copytree(source, tmp_path / "vit"))
+        weights = load_file(folder / "model.safetensors")
+        weights["blocks.0.mlp.fc1.bias"] += 0.01
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        entry["model"] = f"local-dir:{folder}"
+    elif change == "preprocessing":
+        entry["mean"] = [0.4, 0.4, 0.4]
+    _, after = cached(world | {"vit": entry}, tmp_path, encoder="vit", **arguments.get(change, {}))
+    assert not set(before) & set(after)
+
+
+def test_weights_of_the_top_are_not_part_of_the_cache(world, tmp_path):
+    _, before = cached(world, tmp_path, encoder="vit")
+    folder = Path(world["vit"]["model"].removeprefix("local-dir:"))
+    kept = (folder / "model.safetensors").read_bytes()
+    weights = load_file(folder / "model.safetensors")
+    weights["blocks.2.mlp.fc1.bias"] += 0.01
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    _, after = cached(world, tmp_path, encoder="vit")
+    (folder / "model.safetensors").write_bytes(kept)
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"cache": False}, "activations.cache is false"),
+        ({"budget_gb": 1e-7}, r"GB are above activations.budget_gb = 1e-07"),
+    ],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_cache_its_folder_says_why_and_the_trunk_runs(
+    world, tmp_path, kind, settings, reason, capsys
+):
+    what, artifact = KINDS[kind]
+    out, shards = cached(world, tmp_path, kind, **settings)
+    assert [path.name for path in Path(out).iterdir()] == ["about.json"] and not shards
+    assert re.search(reason, tables.read_json(f"{out}/about.json")["reason"])
+    _, _, fetch = make(world, **{artifact: out}).tower(what, 2)
+    _, _, computed = make(world).tower(what, 2)
+    torch.testing.assert_close(fetch(ROWS), computed(ROWS))
+    assert re.search(
+        f"{kind}: the trunk runs in every step, because.*{reason}", capsys.readouterr().out
+    )
+
+
+def test_a_full_disk_turns_the_cache_off(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    out, _ = cached(world, tmp_path)
+    assert "the disk has no space" in tables.read_json(f"{out}/about.json")["reason"]
+
+
+def test_numbers_that_the_storage_cannot_hold_are_one_clear_line(world, tmp_path, monkeypatch):
+    whole = trunks.Trunk.forward
+    monkeypatch.setattr(trunks.Trunk, "forward", lambda *x: tuple(1e6 * y for y in whole(*x)))
+    with pytest.raises(InputError, match=r"do not fit into torch.float16.*bfloat16"):
+        cached(world, tmp_path)
+
+
+def test_a_sample_that_the_cache_has_not_is_one_clear_line(world, tmp_path):
+    table, about = tables.read(world["labels"]), tables.about(world["labels"])
+    labels = str(tmp_path / "labels.parquet")
+    tables.write(labels, table[table["image_id"] != "i7"], about)
+    out, _ = cached(world, tmp_path, labels=labels)
+    with pytest.raises(InputError, match="samples are missing"):
+        make(world, image_activations=out).tower("image", 2)

@@ -49,6 +49,8 @@ def run_artifacts(w):
         "image_embeddings": f"{embeddings}.images.parquet",
         "caption_embeddings": f"results/embeddings/{text_encoder(w)}/{data}.captions.parquet",
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
+        "image_activations": activations(w, w.encoder, "images"),
+        "caption_activations": activations(w, text_encoder(w), "captions"),
         "reports": f"results/reports/{corpus}.parquet",
     }
     if pairing:
@@ -63,6 +65,13 @@ def run_encoders(w):
     encoders += [text_encoder(w)] if "caption_activations" in needs(w) else []
     encoders += [method_of(w)["retriever"]] if "pairs" in needs(w) else []
     return [file for encoder in encoders for file in encoder_files(encoder)]
+
+
+def activations(w, encoder, kind):
+    """Folder of what the method's last blocks take: {blocks}, or {blocks}x{views} of each image."""
+    blocks, views = method_of(w).get("unfreeze"), method_of(w).get("views", 1)
+    seen = f"x{views}" if kind == "images" and views > 1 else ""
+    return f"results/activations/{encoder}/{base(w.dataset)}.{kind}.{blocks}{seen}"
 
 
 def text_encoder(w):

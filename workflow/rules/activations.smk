@@ -1,0 +1,35 @@
+# Activations of frozen trunks, from which methods that train a tower's last blocks take their steps.
+# Reads labels, the images that they name and encoders;
+# writes results/activations/{encoder}/{dataset}.{images,captions}.{blocks}/, with several views of
+# each image {blocks}x{views}. Finished shards stay in results/.shards/, so that a change of labels
+# alone computes nothing again. Where there is no room for them, the folder says why, and nothing else.
+
+
+rule cache_activations:
+    input:
+        labels="results/labels/{dataset}.parquet",
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        directory("results/activations/{encoder}/{dataset}.{kind}.{blocks}"),
+    log:
+        "logs/activations/{encoder}/{dataset}.{kind}.{blocks}.txt",
+    benchmark:
+        "results/benchmarks/cache_activations/{encoder}/{dataset}.{kind}.{blocks}.tsv"
+    wildcard_constraints:
+        kind="images|captions",
+        blocks=r"\d+(x\d+)?",
+    conda:
+        "../../envs/torch.yaml"
+    # As for embed_images.
+    threads: 8 if config["gpu"] else 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="12h",
+    params:
+        root=lambda w: dataset_entry(w.dataset)["root"],
+        encoder=lambda w: encoder_params(w.encoder),
+        activations=config["activations"],
+        code=lambda w: code("cache_activations.py", encoder_code(w.encoder)),
+    script:
+        "../scripts/cache_activations.py"
