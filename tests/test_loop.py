@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from histopair import loop
+from histopair import loop, optimizers
 from histopair.errors import InputError
 
 CPU = torch.device("cpu")
@@ -108,7 +108,7 @@ def test_a_single_last_sample_joins_the_batch_before_it():
 
 
 def test_the_cosine_schedule_rises_falls_and_ends_at_zero():
-    factors = [loop.learning_rate_factor("cosine", step / 100) for step in range(101)]
+    factors = [optimizers.learning_rate_factor("cosine", step / 100) for step in range(101)]
     assert max(factors) == pytest.approx(1, abs=0.02) and factors[-1] == pytest.approx(0, abs=1e-9)
     assert factors[0] < 0.05 and factors.index(max(factors)) == 5
-    assert loop.learning_rate_factor("constant", 0.7) == 1
+    assert optimizers.learning_rate_factor("constant", 0.7) == 1

@@ -71,7 +71,7 @@ EDITS = {
         runs("zero-shot", studies=["multi-label"]),
     ),
     "the training loop": (
-        f"{PACKAGE}/loop.py",
+        f"{PACKAGE}/optimizers.py",
         "warmup: float = 0.05",
         "warmup: float = 0.1",
         EVERYTHING_TRAINED,

@@ -1,14 +1,18 @@
 """How far a training has come, kept on disk: a killed run goes on from there to the same bits."""
 
+import hashlib
+import json
 import math
+import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from histopair import tables
+from histopair import devices, parallel, tables
 
 
 def _none_yet() -> dict:
@@ -27,8 +31,31 @@ class Progress:
     saved: float = field(default_factory=time.monotonic)
 
 
-def save(file: Path, stage, now: Progress) -> None:
+def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
+    """A folder for checkpoints of a job with these settings, code, versions and input files.
+
+    Checkpoints of another such job are removed: from them training would go on to neither result.
+    """
+    mark, identity = Path(path, "job"), _identity(about, inputs)
+    if mark.parent.exists() and not (mark.exists() and mark.read_text() == identity):
+        print(f"{path}: checkpoints of other settings, code or inputs are removed", flush=True)
+        shutil.rmtree(path)
+    tables.write_text(mark, identity)
+    return path
+
+
+def _identity(about: dict, inputs: Iterable[str]) -> str:
+    files = [file for path in map(Path, inputs) for file in [path, *sorted(path.rglob("*"))]]
+    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    known = json.dumps([about, seen], sort_keys=True, default=str)
+    return hashlib.sha256(known.encode()).hexdigest()
+
+
+def save(file: Path, stage, now: Progress, device: torch.device) -> None:
     """Write the whole state of a training, or leave the checkpoint that was there."""
+    random = parallel.gathered(devices.random_state(device))
+    if parallel.rank():
+        return
     state = {
         "weights": weights(stage.model),
         "optimizer": now.optimizer.state_dict(),
@@ -37,23 +64,23 @@ def save(file: Path, stage, now: Progress) -> None:
         "best": now.best,
         "step": now.step,
         "sums": now.sums,
-        "random": torch.get_rng_state(),
+        "random": random,
     }
     with tables.replacing(file) as temporary:
         torch.save(state, temporary)
 
 
-def load(file: Path, stage, now: Progress) -> None:
+def load(file: Path, stage, now: Progress, device: torch.device) -> None:
     """Bring stage, progress and random numbers to where the checkpoint, if any, has them."""
     if not file.is_file():
         return
-    state = torch.load(file, weights_only=True)
+    state = torch.load(file, map_location="cpu", weights_only=True)
     stage.model.load_state_dict(state["weights"], strict=False)
     now.optimizer.load_state_dict(state["optimizer"])
     now.scaler.load_state_dict(state["scaler"])
     stage.history[:] = state["history"]
     now.best, now.step, now.sums = state["best"], state["step"], state["sums"]
-    torch.set_rng_state(state["random"])
+    devices.set_random_state(state["random"][parallel.rank()], device)
     inside = f", step {now.step} of the next" if now.step else ""
     print(f"{stage.name} stage: resumed after epoch {len(stage.history)}{inside}", flush=True)
 

@@ -18,7 +18,25 @@ def start(seed: int | None = None) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if seed is not None:
         torch.manual_seed(seed)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def random_state(device: torch.device) -> torch.Tensor:
+    """The state of torch's random numbers on the CPU and, if it is another, on the device."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
+def set_random_state(state: torch.Tensor, device: torch.device) -> None:
+    """Undo what has been drawn since `state` was taken."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[size:], device)
 
 
 def dtype(precision: str, device: torch.device) -> torch.dtype:

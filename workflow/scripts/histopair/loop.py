@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from histopair import checkpoint, devices, jobs
+from histopair import checkpoint, devices, jobs, optimizers, parallel, tensorboard
 from histopair.checkpoint import Progress
 from histopair.errors import InputError
 from histopair.prefetch import ahead
@@ -69,8 +69,11 @@ class Stage:
     history: list[dict] = field(default_factory=list)
 
 
-def fit(stage: Stage, seed: int, resume: str, device: torch.device) -> None:
+def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str = "") -> None:
     """Train to the last epoch and leave the model with the weights of its best on validation.
+
+    Several processes (parallel.py) share every batch, in training, evaluation and prediction.
+    `events` is a folder for TensorBoard, or "" for none.
 
     Randomness comes from (seed, stage, epoch) alone: a run resumed from the checkpoint in folder
     `resume`, made in mid-epoch or between two, ends with the same bits as one that was never
@@ -78,21 +81,27 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device) -> None:
     without a GPU; ValueError when a name in `rates` fits no trainable parameter.
     """
     file = Path(resume) / f"{stage.name}.pt"
-    now = Progress(_optimizer(stage), _scaler(stage, device))
-    checkpoint.load(file, stage, now)
+    stage.model = parallel.prepared(stage.model)
+    now = Progress(optimizers.of_stage(stage), optimizers.scaler(stage, device))
+    checkpoint.load(file, stage, now, device)
+    show = tensorboard.writer(events, stage.name, stage.history)
     epochs = range(len(stage.history), stage.epochs)
     for epoch in jobs.progress(epochs, len(epochs), "epochs", f"{stage.name} stage"):
         if stage.patience and epoch - now.best["epoch"] > stage.patience:
             print(f"{stage.name} stage: no better epoch in {stage.patience}, stopped", flush=True)
             break
         train = _train_epoch(stage, now, devices.seed_of(seed, stage.name, epoch), file, device)
+        parallel.share_buffers(stage.model)
         val = evaluate(stage, stage.val, device)
         _require_finite(val["task"], "the loss", stage, "validation")
         stage.history.append(_row(stage, epoch, now, train, val))
+        show(stage.history[-1])
         if val["task"] < now.best["loss"]:
             weights = checkpoint.weights(stage.model)
             now.best = {"loss": val["task"], "epoch": epoch, "weights": weights}
-        _save_if_due(file, stage, now)
+        _save_if_due(file, stage, now, device)
+    # What is built next draws the same numbers in every process.
+    devices.set_random_state(parallel.gathered(devices.random_state(device))[0], device)
     stage.model.load_state_dict(now.best["weights"], strict=False)
 
 
@@ -100,33 +109,24 @@ def evaluate(stage: Stage, rows: Tensor, device: torch.device) -> dict[str, floa
     """Mean of each named loss over `rows`, in evaluation mode."""
     stage.model.eval()
     sums: dict[str, float] = {}
-    parts = _samples(stage, rows).split(stage.batch_size)
+    batches = _samples(stage, rows).split(stage.batch_size)
+    shares = [parallel.share(batch) for batch in batches]
+    stream = _fetched(stage, [own for own, _ in shares], device)
     with torch.inference_mode(), _autocast(stage, device):
-        for part, batch in zip(parts, _fetched(stage, parts, device), strict=True):
+        for whole, (_, weight), batch in zip(batches, shares, stream, strict=True):
             for name, value in stage.loss(stage.model, batch).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(part)
-    return {name: value / len(rows) for name, value in sums.items()}
+                sums[name] = sums.get(name, 0.0) + float(value) * weight * len(whole)
+    return {name: value / len(rows) for name, value in parallel.totals(sums).items()}
 
 
 def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
     """The stage's scores for `rows`, in their order: (n, C) float32 on the CPU."""
     stage.model.eval()
-    parts = _samples(stage, rows).split(stage.batch_size)
+    places = [parallel.share(part)[0] for part in torch.arange(len(rows)).split(stage.batch_size)]
+    stream = _fetched(stage, [_samples(stage, rows[own]) for own in places], device)
     with torch.inference_mode(), _autocast(stage, device):
-        batches = _fetched(stage, parts, device)
-        return torch.cat([stage.scores(stage.model, batch).float().cpu() for batch in batches])
-
-
-def learning_rate_factor(schedule: str, progress: float, warmup: float = 0.05) -> float:
-    """Share of the learning rate in use at `progress`, from 0 at the first step to 1 at the end.
-
-    "constant", or "cosine": a linear rise over the first `warmup`, then half a cosine down to 0.
-    """
-    if schedule == "constant":
-        return 1.0
-    if progress < warmup:
-        return (progress + 1e-3) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+        scores = [stage.scores(stage.model, batch).float().cpu() for batch in stream]
+    return parallel.in_order(torch.cat(scores), torch.cat(places), len(rows))
 
 
 def _train_epoch(
@@ -134,41 +134,50 @@ def _train_epoch(
 ) -> dict[str, float]:
     """One epoch, or what is left of it; the mean of each named loss."""
     stage.model.train()
-    left = torch.get_rng_state()
-    torch.manual_seed(seed)
-    order = stage.train[torch.randperm(len(stage.train))]
-    steps = _batches(_samples(stage, order, draw=True), stage.batch_size)
-    if now.step:
-        torch.set_rng_state(left)
-    pieces = [_pieces(batch, stage.accumulate) for batch in steps]
-    stream = _fetched(stage, [piece for step in pieces[now.step :] for piece in step], device)
-    for batch, parts in zip(steps[now.step :], pieces[now.step :], strict=True):
-        done = (len(stage.history) + now.step / len(steps)) / stage.epochs
-        for group in now.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * learning_rate_factor(stage.schedule, done)
+    batches = _drawn(stage, now, seed, device)
+    pieces = [_pieces(batch, stage.accumulate) for batch in batches]
+    stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
+    while now.step < len(batches):
+        done = (len(stage.history) + now.step / len(batches)) / stage.epochs
+        optimizers.set_learning_rates(now.optimizer, stage.schedule, done)
         losses: dict[str, float] = {}
-        for part in parts:
-            weight = len(part) / len(batch)
+        for _, weight in pieces[now.step]:
             with _autocast(stage, device):
                 values = stage.loss(stage.model, next(stream))
             now.scaler.scale(values["loss"] * weight).backward()
             for name, value in values.items():
                 losses[name] = losses.get(name, 0.0) + value.item() * weight
+        losses = parallel.totals(losses)
         _require_finite(losses["loss"], "the loss", stage, f"step {now.step}")
         _step(stage, now)
         for name, value in losses.items():
-            now.sums[name] = now.sums.get(name, 0.0) + value * len(batch)
+            now.sums[name] = now.sums.get(name, 0.0) + value * len(batches[now.step])
         now.step += 1
-        _save_if_due(file, stage, now)
-    means = {name: value / len(order) for name, value in now.sums.items()}
+        _save_if_due(file, stage, now, device)
+    means = {name: value / len(stage.train) for name, value in now.sums.items()}
     now.step, now.sums = 0, {}
     return means
 
 
+def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list[Tensor]:
+    """The epoch's batches, and random numbers as they are before the step to come."""
+    resumed = devices.random_state(device)
+    torch.manual_seed(seed)
+    order = stage.train[torch.randperm(len(stage.train))]
+    batches = _batches(_samples(stage, order, draw=True), stage.batch_size)
+    if now.step:
+        devices.set_random_state(resumed, device)
+    elif parallel.rank():
+        torch.manual_seed(devices.seed_of(seed, parallel.rank()))
+    return batches
+
+
 def _step(stage: Stage, now: Progress) -> None:
     """Move the weights along the gradients that have been added up, and clear these."""
+    parameters = _parameters(stage.model)
+    parallel.add_gradients(parameters)
     now.scaler.unscale_(now.optimizer)
-    norm = nn.utils.clip_grad_norm_(_parameters(stage.model), stage.clip).item()
+    norm = nn.utils.clip_grad_norm_(parameters, stage.clip).item()
     # A scaler finds its scale by overflows: their steps are left out, until none is left to lower.
     if not now.scaler.is_enabled() or now.scaler.get_scale() < 1:
         _require_finite(norm, "the gradient's norm", stage, f"step {now.step}")
@@ -197,30 +206,11 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return parts
 
 
-def _pieces(batch: Tensor, count: int) -> list[Tensor]:
-    return [piece for piece in batch.tensor_split(count) if len(piece)]
-
-
-def _optimizer(stage: Stage) -> torch.optim.Optimizer:
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[stage.optimizer](_groups(stage), weight_decay=stage.weight_decay)
-
-
-def _groups(stage: Stage) -> list[dict]:
-    """Trainable parameters by their learning rate."""
-    rates = {"": stage.learning_rate} | stage.rates
-    groups: dict[str, list] = {name: [] for name in rates}
-    for name, parameter in stage.model.named_parameters():
-        if parameter.requires_grad:
-            fitting = [own for own in rates if not own or f"{name}.".startswith(f"{own}.")]
-            groups[max(fitting, key=len)].append(parameter)
-    if unused := [name for name in stage.rates if not groups[name]]:
-        raise ValueError(f"{stage.name} stage: no trainable parameter is of {unused}")
-    return [
-        {"params": found, "lr": rates[name], "initial_lr": rates[name]}
-        for name, found in groups.items()
-        if found
-    ]
+def _pieces(batch: Tensor, count: int) -> list[tuple[Tensor, float]]:
+    """This process's parts of a batch, and the weight of each part's mean in the batch's mean."""
+    pieces = [piece for piece in batch.tensor_split(count) if len(piece)]
+    shares = [(*parallel.share(piece), len(piece) / len(batch)) for piece in pieces]
+    return [(own, weight * of_batch) for own, weight, of_batch in shares]
 
 
 def _parameters(model: nn.Module) -> list[nn.Parameter]:
@@ -246,15 +236,7 @@ def _autocast(stage: Stage, device: torch.device):
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32)
 
 
-def _scaler(stage: Stage, device: torch.device) -> torch.amp.GradScaler:
-    half = stage.precision == "float16"
-    if half and device.type != "cuda":
-        problem = "training in float16 needs a GPU, and there is none"
-        raise InputError(f"{stage.name} stage", problem, "Set precision to bfloat16 or float32")
-    return torch.amp.GradScaler(device.type, enabled=half)
-
-
-def _save_if_due(file: Path, stage: Stage, now: Progress) -> None:
-    if time.monotonic() - now.saved > CHECKPOINT_EVERY:
-        checkpoint.save(file, stage, now)
+def _save_if_due(file: Path, stage: Stage, now: Progress, device: torch.device) -> None:
+    if parallel.first_says(time.monotonic() - now.saved > CHECKPOINT_EVERY):
+        checkpoint.save(file, stage, now, device)
         now.saved = time.monotonic()

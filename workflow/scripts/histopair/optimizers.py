@@ -1,0 +1,60 @@
+"""How a stage's weights are moved: optimiser, learning rates, loss scale."""
+
+import math
+
+import torch
+
+from histopair.errors import InputError
+
+KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+def of_stage(stage) -> torch.optim.Optimizer:
+    """An optimiser of the stage's trainable parameters, in groups by their learning rate.
+
+    Raises ValueError when a name in the stage's `rates` fits no trainable parameter.
+    """
+    rates = {"": stage.learning_rate} | stage.rates
+    groups: dict[str, list] = {name: [] for name in rates}
+    for name, parameter in stage.model.named_parameters():
+        if parameter.requires_grad:
+            fitting = [own for own in rates if not own or f"{name}.".startswith(f"{own}.")]
+            groups[max(fitting, key=len)].append(parameter)
+    if unused := [name for name in stage.rates if not groups[name]]:
+        raise ValueError(f"{stage.name} stage: no trainable parameter is of {unused}")
+    found = [
+        {"params": parameters, "lr": rates[name], "initial_lr": rates[name]}
+        for name, parameters in groups.items()
+        if parameters
+    ]
+    return KINDS[stage.optimizer](found, weight_decay=stage.weight_decay)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, schedule: str, progress: float) -> None:
+    """Give each group its share of its own learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * learning_rate_factor(schedule, progress)
+
+
+def learning_rate_factor(schedule: str, progress: float, warmup: float = 0.05) -> float:
+    """Share of the learning rate in use at `progress`, from 0 at the first step to 1 at the end.
+
+    "constant", or "cosine": a linear rise over the first `warmup`, then half a cosine down to 0.
+    """
+    if schedule == "constant":
+        return 1.0
+    if progress < warmup:
+        return (progress + 1e-3) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def scaler(stage, device: torch.device) -> torch.amp.GradScaler:
+    """What keeps small gradients from vanishing in float16; it does nothing in other types.
+
+    Raises InputError for float16 without a GPU.
+    """
+    half = stage.precision == "float16"
+    if half and device.type != "cuda":
+        problem = "training in float16 needs a GPU, and there is none"
+        raise InputError(f"{stage.name} stage", problem, "Set precision to bfloat16 or float32")
+    return torch.amp.GradScaler(device.type, enabled=half)

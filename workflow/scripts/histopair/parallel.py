@@ -1,0 +1,158 @@
+"""Several processes train one run: each takes its share of every batch, on a GPU of its own if any.
+
+The loss of a share is weighted by its size and the gradients of all processes are added up, which
+gives the gradient of the whole batch. It is done by hand, in a function of ten lines, because
+DistributedDataParallel hides the model's own methods, which methods call. Every process builds the
+same model from the same seed. Outside of `launch` there is one process, and nothing here acts.
+"""
+
+import datetime
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from histopair import jobs
+from histopair.errors import InputError
+
+# One process may write a cache while the others wait; a lost one is noticed by `launch`.
+PATIENCE = datetime.timedelta(days=2)
+
+
+def launch(work: Callable[[], None], processes: int) -> None:
+    """Call work() in `processes` processes that share this one's threads; in this one for 1.
+
+    They are forks, so that work may be any function; this process must not have used a GPU before.
+    If one fails the others are ended. Raises the InputError of a process that raised one.
+    """
+    if processes == 1:
+        work()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            torch.multiprocessing.start_processes(
+                _join, (work, processes, folder), processes, start_method="fork"
+            )
+        except torch.multiprocessing.ProcessException:
+            if (said := Path(folder, "error")).exists():
+                # Its three parts are one line by now.
+                raise InputError.__new__(InputError, said.read_text()) from None
+            raise
+
+
+def _join(rank: int, work: Callable[[], None], processes: int, folder: str) -> None:
+    jobs.limit_threads(max(1, jobs.threads() // processes))
+    if rank:
+        sys.stdout = io.StringIO()  # one log is enough
+    try:
+        backend = "cpu:gloo,cuda:nccl" if _use_gpu(rank, processes) else "gloo"
+        store = f"file://{folder}/store"
+        dist.init_process_group(backend, store, PATIENCE, processes, rank)
+        work()
+        dist.destroy_process_group()
+    except InputError as error:
+        Path(folder, "error").write_text(str(error))
+        raise
+
+
+def _use_gpu(rank: int, processes: int) -> bool:
+    if not torch.cuda.is_available():
+        return False
+    if torch.cuda.device_count() < processes:
+        raise InputError(
+            "training.processes",
+            f"{processes} processes need a GPU each, and {torch.cuda.device_count()} can be seen",
+            "Lower training.processes, or let the job see more GPUs",
+        )
+    torch.cuda.set_device(rank)
+    return True
+
+
+def count() -> int:
+    """How many processes work together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process, from 0; process 0 alone writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share(rows: Tensor) -> tuple[Tensor, float]:
+    """This process's part of a batch, and the weight of the part's mean in the batch's mean.
+
+    A batch of fewer rows than processes goes to all of them whole: no process is ever idle, which
+    would leave the others waiting.
+    """
+    if len(rows) < count():
+        return rows, 1 / count()
+    own = rows.tensor_split(count())[rank()]
+    return own, len(own) / len(rows)
+
+
+def prepared(model: nn.Module) -> nn.Module:
+    """The model, on GPUs with batch statistics over the whole batch in place of each share's."""
+    if count() == 1 or not torch.cuda.is_available():
+        return model
+    from timm.layers import convert_sync_batchnorm  # torch's own loses the activations of timm's
+
+    return convert_sync_batchnorm(model)
+
+
+def add_gradients(parameters: list[nn.Parameter]) -> None:
+    """Give every process the sum of all processes' gradients; one that nobody has stays None."""
+    if count() == 1:
+        return
+    flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    present = torch.tensor([p.grad is not None for p in parameters]).to(flat[0])
+    together = torch.cat([*(grad.flatten() for grad in flat), present])
+    dist.all_reduce(together)
+    *sums, present = together.split([*(p.numel() for p in parameters), len(parameters)])
+    for parameter, total, found in zip(parameters, sums, present.tolist(), strict=True):
+        parameter.grad = total.view_as(parameter).to(parameter.dtype) if found else None
+
+
+def totals(values: dict[str, float]) -> dict[str, float]:
+    """The sum over processes of each named number."""
+    if count() == 1:
+        return values
+    together = torch.tensor(list(values.values()), dtype=torch.float64)
+    dist.all_reduce(together)
+    return dict(zip(values, together.tolist(), strict=True))
+
+
+def in_order(rows: Tensor, positions: Tensor, size: int) -> Tensor:
+    """All processes' rows (n, C), at their positions in a tensor (size, C); each has it whole."""
+    if count() == 1:
+        return rows
+    together = torch.full((size, rows.shape[1]), -torch.inf)
+    together[positions] = rows
+    dist.all_reduce(together, dist.ReduceOp.MAX)
+    return together
+
+
+def gathered(own: Tensor) -> list[Tensor]:
+    """A CPU tensor of each process, equal in shape."""
+    if count() == 1:
+        return [own]
+    together = [torch.empty_like(own) for _ in range(count())]
+    dist.all_gather(together, own)
+    return together
+
+
+def first_says(value: bool) -> bool:
+    """What process 0 decided: clocks differ."""
+    return bool(gathered(torch.tensor([value], dtype=torch.uint8))[0].item())
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the batch statistics of process 0."""
+    if count() > 1:
+        for buffer in model.buffers():
+            if buffer.is_floating_point():
+                dist.broadcast(buffer, 0)
