@@ -1,6 +1,7 @@
 # Runs: one dataset, encoder, method and seed each.
 # Reads what the method's NEEDS name, so that methods without text never wait for pairs;
-# writes results/runs/{dataset}/{encoder}/{method}/{seed}/.
+# writes results/runs/{dataset}/{encoder}/{method}/{seed}/. How a run is computed (`training` in the
+# config) is no param: it reruns nothing.
 
 
 rule run:
@@ -17,10 +18,10 @@ rule run:
         "results/benchmarks/run/{dataset}/{encoder}/{method}/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
+    threads: config["training"]["processes"]
     resources:
-        gpu=config["gpu"],
-        mem_mb=4000,
+        gpu=config["gpu"] * config["training"]["processes"],
+        mem_mb=4000 * config["training"]["processes"],
         runtime="12h",
     params:
         root=lambda w: dataset_entry(w.dataset)["root"],

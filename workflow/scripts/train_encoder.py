@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import devices, pretrain
+    from histopair import checkpoint, devices, pretrain
 
     params = snakemake.params
     device = devices.start(params.train["seed"])
@@ -15,4 +15,6 @@ with job(snakemake) as about:
         device=device,
         image_cache_mb=snakemake.resources.mem_mb // 2,
     )
-    pretrain.execute(world, f"results/.resume/{snakemake.output[0]}", snakemake.output[0], about)
+    out = snakemake.output[0]
+    resume = checkpoint.folder(f"results/.resume/{out}", about, snakemake.input)
+    pretrain.execute(world, resume, out, about)

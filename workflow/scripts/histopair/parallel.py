@@ -21,7 +21,11 @@ from histopair import jobs
 from histopair.errors import InputError
 
 # One process may write a cache while the others wait; a lost one is noticed by `launch`.
-PATIENCE = datetime.timedelta(days=2)
+WAIT = datetime.timedelta(days=2)
+FAILED = (
+    torch.multiprocessing.ProcessRaisedException,
+    torch.multiprocessing.ProcessExitedException,
+)
 
 
 def launch(work: Callable[[], None], processes: int) -> None:
@@ -38,7 +42,7 @@ def launch(work: Callable[[], None], processes: int) -> None:
             torch.multiprocessing.start_processes(
                 _join, (work, processes, folder), processes, start_method="fork"
             )
-        except torch.multiprocessing.ProcessException:
+        except FAILED:
             if (said := Path(folder, "error")).exists():
                 # Its three parts are one line by now.
                 raise InputError.__new__(InputError, said.read_text()) from None
@@ -52,7 +56,7 @@ def _join(rank: int, work: Callable[[], None], processes: int, folder: str) -> N
     try:
         backend = "cpu:gloo,cuda:nccl" if _use_gpu(rank, processes) else "gloo"
         store = f"file://{folder}/store"
-        dist.init_process_group(backend, store, PATIENCE, processes, rank)
+        dist.init_process_group(backend, store, WAIT, processes, rank)
         work()
         dist.destroy_process_group()
     except InputError as error:

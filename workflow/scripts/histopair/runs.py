@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import activations, encoders, loop, losses, pixels, tables
+from histopair import activations, encoders, loop, losses, parallel, pixels, tables
 from histopair.errors import InputError
 
 
@@ -159,21 +159,25 @@ class Run:
         return losses.probabilities(logits, self.task)
 
 
-def execute(run: Run, resume: str, out: dict[str, str], about: dict) -> None:
+def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
     """Train the method's stages in turn and write weights, history and predictions.
 
     A method is a module with `build(run)`, a generator of stages: each is trained before the next
-    is asked for, and the last one predicts.
+    is asked for, and the last one predicts. Of several processes the first writes. `events` is a
+    folder for TensorBoard, or "" for none.
     """
     method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
     history: list[dict] = []
     torch.manual_seed(run.seed)  # of weights that start at random
     for stage in method.build(run):
         if stage.epochs:
-            loop.fit(stage, run.seed, resume, run.device)
+            loop.fit(stage, run.seed, resume, run.device, events)
         history += stage.history
+    predictions = _predictions(run, stage)
+    if parallel.rank():
+        return
     about |= {"task": run.task, "classes": run.classes, "parameters": _count(stage.model)}
-    tables.write(out["predictions"], _predictions(run, stage), about)
+    tables.write(out["predictions"], predictions, about)
     tables.write(out["history"], _history(history), about)
     _write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)

@@ -2,7 +2,9 @@
 
 A kind is one file here with `build(world)`, a generator of stages as a method's, and a literal
 REQUIRES, the keys that its config entry must have; after the last stage has been trained,
-`save(stage, world, folder)` writes the encoder.
+`save(stage, world, folder)` writes the encoder. It is trained by one process, whatever
+`training.processes` says: a contrastive loss needs the whole batch in one place, and cutting the
+batch would take its negatives away.
 """
 
 import importlib

@@ -1,0 +1,140 @@
+"""Two processes train one run to what one process makes of it, and go on after a kill."""
+
+import pytest
+import torch
+from torch import nn
+
+from histopair import loop, parallel, runs
+from histopair.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+class Model(nn.Module):
+    """Methods call their models' own methods, and leave parts of them unused."""
+
+    def __init__(self, *between: nn.Module):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(5, 8), *between, nn.Tanh())
+        self.head, self.spare = nn.Linear(8, 3), nn.Linear(2, 2)
+
+    def embed(self, x):
+        return self.body(x)
+
+    def forward(self, x):
+        return self.head(self.embed(x))
+
+
+def stage(*between, train=29, val=9, **settings) -> loop.Stage:
+    """29 samples in batches of 8: the last has 5, and that of validation 1."""
+    torch.manual_seed(3)
+    x, y = torch.randn(50, 5), torch.randint(0, 3, (50,))
+
+    def loss(model, batch):
+        task = nn.functional.cross_entropy(model(batch["x"]), batch["y"])
+        return {"loss": task + model.embed(batch["x"]).square().mean(), "task": task}
+
+    return loop.Stage(
+        "main",
+        Model(*between),
+        torch.arange(train),
+        torch.arange(train, train + val),
+        lambda rows: {"rows": rows, "x": x[rows], "y": y[rows]},
+        loss,
+        scores=lambda model, batch: model(batch["x"]).softmax(1),
+        **{"epochs": 3, "batch_size": 8, "learning_rate": 0.05, "weight_decay": 0.01} | settings,
+    )
+
+
+def trained(folder, processes, make=stage, **settings) -> dict:
+    """Weights, predictions and numbers of the history, of each process: {"0": ..., "1": ...}."""
+
+    def work():
+        one = make(**settings)
+        loop.fit(one, 1, str(folder), CPU)
+        made = {
+            "weights": one.model.state_dict(),
+            "scores": loop.predict(one, torch.arange(50), CPU),
+            "few": loop.predict(one, torch.tensor([4]), CPU),
+            "history": [[v for k, v in row.items() if k != "stage"] for row in one.history],
+        }
+        torch.save(made, folder / f"made{parallel.rank()}.pt")
+
+    folder.mkdir(exist_ok=True)
+    parallel.launch(work, processes)
+    return {path.stem[-1]: torch.load(path, weights_only=True) for path in folder.glob("made*.pt")}
+
+
+SETTINGS = {
+    "plain": {},
+    "clipped, in two parts": {"clip": 0.1, "accumulate": 2, "schedule": "cosine"},
+    "a last batch for one process alone": {"batch_size": 3, "train": 10},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_two_processes_give_the_weights_and_predictions_of_one(tmp_path, name):
+    one = trained(tmp_path / "one", 1, **SETTINGS[name])["0"]
+    two = trained(tmp_path / "two", 2, **SETTINGS[name])
+    assert set(two) == {"0", "1"}
+    torch.testing.assert_close(two["0"], one, rtol=0, atol=1e-5)
+    torch.testing.assert_close(two["1"], two["0"], rtol=0, atol=0)
+    assert len(one["history"]) == 3
+
+
+def test_more_processes_than_samples_of_a_batch_all_take_part(tmp_path):
+    settings = {"batch_size": 2, "train": 7, "epochs": 1}
+    one = trained(tmp_path / "one", 1, **settings)["0"]
+    three = trained(tmp_path / "three", 3, **settings)
+    torch.testing.assert_close(three["2"], one, rtol=0, atol=1e-5)
+
+
+def noisy(**settings):
+    return stage(nn.Dropout(0.3), nn.BatchNorm1d(8), **settings)
+
+
+def test_killed_processes_resume_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
+    whole = trained(tmp_path / "whole", 2, noisy)
+
+    def dying(**settings):
+        one, calls = noisy(**settings), []
+        real = one.loss
+
+        def loss(model, batch):
+            calls.append(1)
+            if len(calls) == 9 and parallel.rank() == 1:
+                raise KeyError("killed")
+            return real(model, batch)
+
+        one.loss = loss
+        return one
+
+    with pytest.raises(torch.multiprocessing.ProcessRaisedException):
+        trained(tmp_path / "cut", 2, dying)
+    assert torch.load(tmp_path / "cut" / "main.pt", weights_only=True)["step"] > 0
+    resumed = trained(tmp_path / "cut", 2, noisy)
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
+
+
+def test_bad_input_that_one_process_meets_is_one_line_and_ends_all():
+    def work():
+        if parallel.rank() == 1:
+            raise InputError("tiles/7.png", "it is no image", "Remove it", row=7)
+        parallel.totals({"loss": 1.0})
+
+    with pytest.raises(InputError) as caught:
+        parallel.launch(work, 2)
+    assert str(caught.value) == "tiles/7.png, row 7: it is no image. Remove it"
+
+
+def test_one_process_writes(tmp_path, monkeypatch):
+    """Process 1 leaves before the artifacts: with no paths to write to, it would fail."""
+    monkeypatch.setattr(runs, "_predictions", lambda run, stage: None)
+    monkeypatch.setattr(parallel, "rank", lambda: 1)
+    run = type("Run", (), {"method": {"recipe": "nothing"}})
+    built = type("Method", (), {"build": lambda run: [stage(epochs=0)]})
+    monkeypatch.setattr(runs.importlib, "import_module", lambda name: built)
+    about = {}
+    runs.execute(run, str(tmp_path / "resume"), {}, about)
+    assert about == {}
