@@ -55,6 +55,9 @@ def run_artifacts(w):
     }
     if pairing:
         known["pairs"] = f"{PAIRS}.parquet".format(**pairing)
+    if configuration.reads_text_embeddings(method):
+        texts = f"{method['retriever']}/{corpus}.texts.parquet"
+        known["text_embeddings"] = f"results/embeddings/{texts}"
     wanted = {name: known[name] for name in needs(w) if name in known}
     return {"labels": f"results/labels/{w.dataset}.parquet", **wanted}
 

@@ -3,6 +3,7 @@
 from histopair.configuration import (
     CORRECTIONS,
     base,
+    choices,
     corpus_of,
     known,
     mistake,
@@ -13,7 +14,6 @@ from histopair.fingerprint import constant
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
-FUSIONS = ["concat", "sum"]
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 
@@ -114,8 +114,8 @@ def _method(key: str, method: dict, settings: set, config: dict, mistakes: list[
     for role in ENCODER_KEYS:
         if method.get(role):
             _require(f"{key}.{role}", method[role], list(config["encoders"]), mistakes)
-    if "fusion" in method:
-        _require(f"{key}.fusion", method["fusion"], FUSIONS, mistakes)
+    for parameter, allowed in choices(method).items():
+        _require(f"{key}.{parameter}", method[parameter], list(allowed), mistakes)
     if "pairing" in method:
         _pairing(key, method, config, mistakes)
 
@@ -177,12 +177,13 @@ def _run(config: dict, key: str, dataset: str, method: str, mistakes: list[str])
 def _check_type(key: str, value: object, default: object, mistakes: list[str]) -> None:
     """A parameter has the type of its default; floats may be written as whole numbers.
 
-    Whole numbers count something, and start at 1. A dict may be null: that part is left out.
+    Whole numbers count something, and start at 1; others weigh something, and start at 0. A dict may be null: that part is left out.
     """
     if isinstance(default, dict) and value is None:
         return
     kinds = (int, float) if isinstance(default, float) else type(default)
-    too_small = isinstance(default, int) and isinstance(value, int) and value < 1
+    least = 1 if isinstance(default, int) else 0
+    too_small = isinstance(value, (int, float)) and value < least
     if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
         wanted = type(default).__name__
         mistakes.append(f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is")

@@ -45,6 +45,14 @@ def needs(recipe: str) -> tuple[str, ...]:
     return constant(f"histopair.methods.{recipe}", "NEEDS")
 
 
+def choices(method: dict) -> dict[str, tuple]:
+    """The values that each of a recipe's parameters may have, for those that have few."""
+    try:
+        return constant(f"histopair.methods.{method['recipe']}", "CHOICES")
+    except KeyError:
+        return {}
+
+
 def known(kind: str) -> list[str]:
     """Names of the modules in one of the package's folders: readers, methods, pretrain ..."""
     folder = Path(__file__).parent / kind
@@ -138,6 +146,17 @@ def pairing_source(method: dict) -> str | None:
     kind = method.get("pairing")
     retrieved = dict.fromkeys(("retrieved", *CORRECTIONS), method.get("retriever"))
     return {**retrieved, "oracle": "oracle"}.get(kind)
+
+
+def reads_text_embeddings(method: dict) -> bool:
+    """Whether a method takes its texts as the frozen tower's cached embeddings.
+
+    Not where adapters train in the tower, nor where words are dropped first.
+    """
+    if "text_lora" not in method or "pairing" not in method or method.get("teacher") == "none":
+        return False
+    frozen = method["text_lora"] is None or method.get("text_stage") == "head"
+    return frozen and not method["word_dropout"]
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:

@@ -21,7 +21,9 @@ def task_loss(
 
     task "single": targets (n,) class numbers, cross-entropy (CLIP-IT Eq. 2).
     task "multi": targets (n, C) in {0, 1}, binary cross-entropy with logits, mean over n and C.
-    kind: "plain", or against imbalance
+    kind: "plain"; "double-softmax", single-label alone: cross-entropy of the softmax's output as if
+    it were logits (the published code of CLIP-IT; it never falls below log(1 + (C - 1) / e)); or
+    against imbalance
         "positive-weight": positives weigh (1 - share) / share, at most HEAVIEST; single-label
         classes weigh 1 / share, scaled to a mean of 1 over the classes.
         "logit-adjustment": the prior's log odds (single: log share) are added to the logits while
@@ -35,6 +37,9 @@ def task_loss(
     if kind == "asymmetric":
         return asymmetric(logits, targets)
     weight = None
+    if kind == "double-softmax":
+        problem = "a multi-label task has no softmax"
+        raise InputError(f"loss {kind!r}", problem, "Choose plain or one against imbalance")
     if kind == "positive-weight":
         weight = ((1 - shares) / shares.clamp(min=1e-12)).clamp(max=HEAVIEST)
     elif kind == "logit-adjustment":
@@ -49,6 +54,8 @@ def _single(logits: Tensor, targets: Tensor, kind: str, shares: Tensor | None) -
         weight = weight / weight.mean()
     elif kind == "logit-adjustment":
         logits = logits + _known(shares).log()
+    elif kind == "double-softmax":
+        logits = logits.softmax(1)
     elif kind != "plain":
         problem = "a single-label task has no independent negatives"
         raise InputError(
@@ -78,12 +85,14 @@ def probabilities(logits: Tensor, task: str) -> Tensor:
     return logits.softmax(1) if task == "single" else logits.sigmoid()
 
 
-def distillation(text: Tensor, predicted: Tensor) -> Tensor:
+def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
     """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
 
-    The target is detached: were it not, the text tower could lower the loss by collapsing.
+    Unless the target is detached, as it is not in the published code, a text tower that trains can
+    lower the loss by collapsing: by giving all texts one embedding.
     """
-    return (1 - F.cosine_similarity(text.detach(), predicted, dim=1)).mean()
+    text = text.detach() if detached else text
+    return (1 - F.cosine_similarity(text, predicted, dim=1)).mean()
 
 
 def contrastive(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> Tensor:

@@ -9,19 +9,25 @@ from histopair.errors import InputError
 
 def texts_of(
     image_ids: pd.Series, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
-) -> tuple[list[str], np.ndarray]:
-    """The distinct texts in use, and for each of n images the number of its text, (n,).
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the corpus in use, and for each of n images which of them is its own, (n,).
 
-    pairing "retrieved" or "oracle": the text at `rank` (from 1) of the table `pairs`.
-    pairing "random": any text of the corpus with equal chance, drawn by `seed`.
+    pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
+    at `rank` (from 1) of the table `pairs`.
     """
-    corpus = tables.read(reports, ["report_id", "chunk", "text"])
+    corpus = tables.read(reports, ["report_id", "chunk"])
     if pairing == "random":
         chosen = np.random.default_rng(seed).integers(len(corpus), size=len(image_ids))
     else:
         chosen = _rows_of_pairs(image_ids, rank, corpus, pairs)
-    used, index = np.unique(chosen, return_inverse=True)
-    return list(corpus["text"].iloc[used]), index
+    return np.unique(chosen, return_inverse=True)
+
+
+def without_words(text: str, share: float, draw: np.random.Generator) -> str:
+    """The text without that share of its words, drawn with equal chance; one word stays."""
+    words = text.split()
+    left = max(1, len(words) - round(share * len(words)))
+    return " ".join(words[i] for i in sorted(draw.permutation(len(words))[:left]))
 
 
 def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs: str) -> np.ndarray:
@@ -35,5 +41,5 @@ def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs:
             "Set retrieval.k to at least the rank that the method uses",
         )
     wanted = table.loc[image_ids, ["report_id", "chunk"]]
-    rows = pd.MultiIndex.from_frame(corpus[["report_id", "chunk"]])
+    rows = pd.MultiIndex.from_frame(corpus)
     return rows.get_indexer(pd.MultiIndex.from_frame(wanted))

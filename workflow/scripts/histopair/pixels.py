@@ -8,6 +8,7 @@ import torch
 from histopair import images, jobs
 from histopair.prefetch import ahead
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CHECKED = 10**10  # cleaning has refused images with more pixels than the dataset allows
 
 
@@ -34,6 +35,22 @@ def batches(
 def read(root: str, path: str, preprocess: Callable) -> torch.Tensor:
     """One image as its encoder wants it: (3, h, w)."""
     return preprocess(images.load(root, path, max_pixels=CHECKED))
+
+
+def normalised(preprocess: Callable, how: str) -> Callable:
+    """The same preprocessing with its "own" mean and standard deviation, or those of "imagenet".
+
+    Raises ValueError where it has no step that could be replaced.
+    """
+    if how == "own":
+        return preprocess
+    from torchvision.transforms import Compose, Normalize
+
+    steps = list(preprocess.transforms)
+    if not any(isinstance(step, Normalize) for step in steps):
+        raise ValueError("the encoder's preprocessing has no normalisation to replace")
+    new = Normalize(IMAGENET_MEAN, IMAGENET_STD)
+    return Compose([new if isinstance(step, Normalize) else step for step in steps])
 
 
 class Source:

@@ -32,6 +32,7 @@ def load(entry: dict) -> Encoder:
         tokenize=open_clip.get_tokenizer(name),
         pad_id=getattr(getattr(model.text, "config", model.text), "pad_token_id", 0) or 0,
         text_dim=dimension,
+        scale=model.logit_scale.exp().item(),
     )
 
 

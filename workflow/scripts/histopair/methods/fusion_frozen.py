@@ -9,6 +9,7 @@ from histopair.classifiers import joined, joined_width
 
 NEEDS = ("image_embeddings", "caption_embeddings")
 PARAMETERS = {"fusion": "concat", "layers": 4, "text_encoder": ""}
+CHOICES = {"fusion": ("concat", "sum")}
 
 
 def build(run):

@@ -2,16 +2,17 @@
 
 from torch import nn
 
-from histopair import lora
+from histopair import lora, pixels
 from histopair.classifiers import Classifier, Still
 
 NEEDS = ("images",)
-PARAMETERS = {"lora": {"rank": 16, "alpha": 8.0, "targets": "all"}}
+PARAMETERS = {"lora": {"rank": 16, "alpha": 8.0, "targets": "all"}, "normalisation": "own"}
+CHOICES = {"normalisation": ("own", "imagenet")}
 
 
 def build(run):
     encoder = run.encoder()
     backbone = lora.adapt(encoder.image, run.method["lora"])
     model = Classifier(Still(backbone), nn.Linear(encoder.image_dim, len(run.classes)))
-    pixels = run.pixels(encoder.preprocess)
-    yield run.classifier(model, lambda rows: (pixels(rows),))
+    source = run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
+    yield run.classifier(model, lambda rows: (source(rows),))

@@ -1,20 +1,21 @@
 """Zero-shot CLIP: the classes whose prompts are most similar to the image; nothing is trained."""
 
-import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from histopair import tables
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
-PARAMETERS = {}
+PARAMETERS = {"aggregation": "similarity"}
+CHOICES = {"aggregation": ("similarity", "embedding")}
 SEEDS = 1  # nothing is left to chance
 
 TEMPERATURE = 100.0  # CLIP's learnt scale at its upper bound; it changes no ranking of classes
 
 
 def build(run):
-    images = nn.functional.normalize(run.embeddings("image_embeddings"), dim=1)
+    images = normalize(run.embeddings("image_embeddings"), dim=1)
     similarity = (images @ class_vectors(run).T).detach()
 
     def scores(model, batch):
@@ -33,12 +34,21 @@ def build(run):
     )
 
 
-def class_vectors(run) -> torch.Tensor:
-    """One vector per class (C, d): the mean of its prompts' unit vectors.
-
-    An image's product with it is the mean of its similarities to the prompts (CLIP-IT, App. E).
-    """
+def class_vectors(run) -> Tensor:
+    """One vector per class (C, d), from its prompts' unit vectors."""
     path = run.artifacts["prompt_embeddings"]
-    unit = pd.DataFrame(tables.matrix(path, normalise=True))
-    means = unit.groupby(tables.read(path, ["label"])["label"]).mean().loc[run.classes]
-    return torch.tensor(means.to_numpy(), dtype=torch.float32, device=run.device)
+    unit = torch.from_numpy(tables.matrix(path, normalise=True))
+    labels = tables.read(path, ["label"])["label"]
+    own = torch.stack([unit[(labels == label).to_numpy()] for label in run.classes])
+    return ensemble(own, run.method["aggregation"]).to(run.device)
+
+
+def ensemble(prompts: Tensor, aggregation: str) -> Tensor:
+    """One vector per class (C, d) from the unit vectors of its prompts (C, templates, d).
+
+    "similarity": their mean; an image's product with it is the mean of its similarities to the
+    prompts (CLIP-IT, Appendix E). "embedding": that mean with length 1, so that classes whose
+    templates disagree are not held back (CONCH's own code).
+    """
+    mean = prompts.mean(1)
+    return normalize(mean, dim=1) if aggregation == "embedding" else mean

@@ -1,0 +1,109 @@
+"""A CLIP fine-tuned contrastively on images and prompts of their classes (CLIP-IT, Table 2).
+
+Each training image stands beside its class in one template, drawn anew each step. As published
+every other prompt of the batch is a negative, of the same class too (`positives: own`); corrected,
+prompts of the image's class are positives (`positives: class`). At inference the classes' prompts
+are an ensemble, encoded once: what is left of the text tower is one vector per class.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair import embed, lora, losses, prompts, tables
+from histopair.errors import InputError
+from histopair.methods import zero_shot
+
+NEEDS = ("images", "prompt_embeddings")
+PARAMETERS = {
+    "positives": "class",
+    "aggregation": "similarity",
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+}
+CHOICES = {"positives": ("class", "own"), "aggregation": ("similarity", "embedding")}
+
+LARGEST_SCALE = 100.0  # CLIP's own bound of its learnt temperature
+
+
+class PromptedClip(nn.Module):
+    """Both towers and the scale of their similarities, which trains from its pretrained value.
+
+    tokens (C, templates, length) are the prompts. In evaluation the vectors of the classes are
+    computed once, and again only after training went on.
+    """
+
+    def __init__(
+        self, image: nn.Module, text: nn.Module, tokens: Tensor, aggregation: str, scale: float
+    ):
+        super().__init__()
+        self.image, self.text, self.aggregation = image, text, aggregation
+        self.log_scale = nn.Parameter(torch.tensor(scale).log())
+        self.register_buffer("tokens", tokens, persistent=False)
+        self.vectors: Tensor | None = None
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scaled similarities (n, C) of images to the classes' ensembles of prompts."""
+        if self.vectors is None:
+            self.vectors = self.class_vectors()
+        return self.scale() * normalize(self.image(pixels), dim=1) @ self.vectors.T
+
+    def class_vectors(self) -> Tensor:
+        """(C, d), from all templates."""
+        classes, templates, length = self.tokens.shape
+        flat = normalize(self.text(self.tokens.reshape(-1, length)), dim=1)
+        return zero_shot.ensemble(flat.reshape(classes, templates, -1), self.aggregation)
+
+    def loss(self, pixels: Tensor, targets: Tensor, positives: str) -> Tensor:
+        """The contrastive loss of a batch, each image with a template drawn for it."""
+        drawn = torch.randint(self.tokens.shape[1], targets.shape).to(targets.device)
+        image = normalize(self.image(pixels), dim=1)
+        text = normalize(self.text(self.tokens[targets, drawn]), dim=1)
+        own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
+        same = targets[:, None] == targets if positives == "class" else own
+        return losses.contrastive(image, text, same, self.scale())
+
+    def scale(self) -> Tensor:
+        return self.log_scale.exp().clamp(max=LARGEST_SCALE)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.image.eval()
+        self.vectors = None
+        return self
+
+
+def build(run):
+    if run.task != "single":
+        problem = "contrastive fine-tuning on prompts needs one class per image"
+        raise InputError(run.artifacts["labels"], problem, "Choose a single-label dataset")
+    clip = run.encoder()
+    model = PromptedClip(
+        lora.adapt(clip.image, run.method["lora"]),
+        lora.adapt(clip.text, run.method["text_lora"]),
+        _tokens(run, clip),
+        run.method["aggregation"],
+        clip.scale,
+    )
+    pixels = run.pixels(clip.preprocess)
+
+    def loss(model, batch):
+        if model.training:
+            value = model.loss(batch["pixels"], batch["targets"], run.method["positives"])
+            return {"loss": value, "task": value}
+        value = run.task_loss(model(batch["pixels"]), batch)
+        return {"loss": value, "task": value}
+
+    def scores(model, batch):
+        return run.probabilities(model(batch["pixels"]))
+
+    yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores)
+
+
+def _tokens(run, clip) -> Tensor:
+    """Tokens (C, templates, length) of each class in each template of the encoder's."""
+    path = run.artifacts["prompt_embeddings"]
+    templates = list(tables.read(path, ["template"])["template"].unique())
+    table = prompts.of_classes(run.artifacts["labels"], templates)
+    tokens, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, list(table["prompt"]))
+    return tokens[:, : lengths.max()].reshape(len(run.classes), len(templates), -1)

@@ -1,0 +1,104 @@
+"""What CLIP-IT trains on images: a backbone, the prediction of the text's embedding, and logits.
+
+Each gives logits (n, C) and what distillation holds against the text's embedding, (n, d_text).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+
+class Student(nn.Module):
+    """Pixels -> `classify(features, predicted)` and predicted = to_text(features)."""
+
+    def __init__(self, backbone: nn.Module, to_text: nn.Module):
+        super().__init__()
+        self.backbone, self.to_text = backbone, to_text
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.backbone(pixels)
+        predicted = self.to_text(features)
+        return self.classify(features, predicted), predicted
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+
+class Distilled(Student):
+    """Late fusion, CLIP-IT's own: the text head reads g(v), its logits join the image's."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        width: int,
+        text_head: nn.Module,
+        text_width: int,
+        classes: int,
+        start: str = "mean",
+    ):
+        super().__init__(backbone, nn.Linear(width, text_width))
+        self.head = nn.Linear(width, classes)
+        self.text_head = text_head
+        self.fusion = fusion(classes, start)
+
+    def classify(self, features: Tensor, predicted: Tensor) -> Tensor:
+        text_logits = self.text_head(normalize(predicted, dim=1))
+        return self.fusion(torch.cat([self.head(features), text_logits], dim=1))
+
+
+class EarlyFusion(Student):
+    """One linear layer on the image's features beside g(v)."""
+
+    def __init__(self, backbone: nn.Module, width: int, text_width: int, classes: int):
+        super().__init__(backbone, nn.Linear(width, text_width))
+        self.head = nn.Linear(width + text_width, classes)
+
+    def classify(self, features: Tensor, predicted: Tensor) -> Tensor:
+        return self.head(torch.cat([features, normalize(predicted, dim=1)], dim=1))
+
+
+class OneBranch(Student):
+    """The text is distilled into the image's features themselves; a linear head reads them."""
+
+    def __init__(self, backbone: nn.Module, width: int, text_width: int, classes: int):
+        super().__init__(backbone, same_space(width, text_width))
+        self.head = nn.Linear(width, classes)
+
+    def classify(self, features: Tensor, predicted: Tensor) -> Tensor:
+        return self.head(features)
+
+
+class WithTeacher(nn.Module):
+    """A student beside the text tower that trains with it."""
+
+    def __init__(self, student: Student, teacher: nn.Module):
+        super().__init__()
+        self.student, self.teacher = student, teacher
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        return self.student(pixels)
+
+
+def fusion(classes: int, start: str = "mean") -> nn.Linear:
+    """Linear(2C, C) over both branches' logits; start "mean" lets it begin as their mean.
+
+    From a "random" start, the published code's, it has to find out anew what the text head learnt
+    in its own stage.
+    """
+    layer = nn.Linear(2 * classes, classes)
+    if start == "mean":
+        with torch.no_grad():
+            layer.weight.copy_(torch.eye(classes).repeat(1, 2) / 2)
+            layer.bias.zero_()
+    return layer
+
+
+def same_space(width: int, text_width: int) -> nn.Module:
+    """The identity, or where widths differ a fixed orthogonal map: it keeps angles, learns nothing."""
+    if width == text_width:
+        return nn.Identity()
+    layer = nn.Linear(width, text_width, bias=False)
+    nn.init.orthogonal_(layer.weight)
+    return layer.requires_grad_(False)
