@@ -1,17 +1,19 @@
 """Methods: what trains, what predicts, and that text is gone at inference."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
 
-from histopair import configuration, embed, loop, runs, tables
+from histopair import configuration, embed, loop, pairing, prompts, runs, tables
 from histopair.errors import InputError
-from histopair.methods import clip_it, cross_attention, fusion_partial, zero_shot
+from histopair.methods import clip_it, cross_attention, fusion_partial, unimodal, zero_shot
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -39,8 +41,6 @@ def world(tmp_path_factory):
             str(out),
             dict(about),
         )
-    from histopair import prompts
-
     for table, keys, column, out in (
         (str(labels), ["sample_id"], "caption", "caption_embeddings"),
         (
@@ -49,6 +49,7 @@ def world(tmp_path_factory):
             "prompt",
             "prompt_embeddings",
         ),
+        (str(reports), ["report_id", "chunk"], "text", "text_embeddings"),
     ):
         artifacts[out] = str(folder / f"{out}.parquet")
         embed.embed_texts(
@@ -81,8 +82,11 @@ def make(world, recipe, encoder="vit", **parameters) -> runs.Run:
     }
     method |= configuration.parameters(method) | parameters
     embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
+    artifacts = world["artifacts"] | embeddings
+    if not configuration.reads_text_embeddings(method):
+        del artifacts["text_embeddings"]
     return runs.Run(
-        artifacts=world["artifacts"] | embeddings,
+        artifacts=artifacts,
         root=str(world["folder"] / "data"),
         encoder_entry=world[encoder],
         retriever_entry=world["clip"],
@@ -104,6 +108,9 @@ METHODS = {
     "fusion_partial": {"encoder": "clip", "unfreeze": 1, "head_learning_rate": 0.02},
     "cross_attention": {"encoder": "clip", "unfreeze": 1, "attention_heads": 2},
     "zero_shot": {"encoder": "clip"},
+    "text_reports": {"text_lora": None},
+    "text_prompts": {"encoder": "clip", "k": 2},
+    "contrastive": {"encoder": "clip", "lora": LORA, "text_lora": LORA},
 }
 
 
@@ -184,8 +191,6 @@ def test_vision_lora_has_no_text_and_unimodal_a_linear_head_alone(world):
 
 
 def _stages(run):
-    from histopair.methods import unimodal
-
     return unimodal.build(run)
 
 
@@ -211,16 +216,10 @@ def test_fusion_without_captions_is_one_clear_line(world, tmp_path):
 
 
 def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
-    import pandas as pd
-
-    from histopair import pairing
-
     ids = pd.Series([f"i{i}" for i in range(4000)])
 
     def draw(seed, folder):
         return pairing.texts_of(ids, "random", 1, seed, folder, None)
-
-    import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         reports = str(tiny.reports(Path(folder)))
@@ -231,8 +230,6 @@ def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
 
 
 def test_a_rank_that_was_not_kept_is_one_clear_line(world):
-    from histopair import pairing
-
     ids = tables.read(world["artifacts"]["labels"])["image_id"]
     with pytest.raises(InputError, match=r"no report at rank 2.*retrieval.k"):
         pairing.texts_of(

@@ -59,9 +59,9 @@ EDITS = {
         runs("unimodal", studies=("clip-it", "frozen")),
     ),
     "a method with ablations": (
-        f"{PACKAGE}/methods/clip_it.py",
-        "self.to_text = nn.Linear(width, text_width)",
-        "self.to_text = nn.Linear(width, text_width, bias=False)",
+        f"{PACKAGE}/students.py",
+        "layer = nn.Linear(2 * classes, classes)",
+        "layer = nn.Linear(2 * classes, classes, dtype=torch.float32)",
         runs("clip-it*", studies=("clip-it", "locked")),
     ),
     "a method of the other study": (

@@ -177,7 +177,8 @@ def _run(config: dict, key: str, dataset: str, method: str, mistakes: list[str])
 def _check_type(key: str, value: object, default: object, mistakes: list[str]) -> None:
     """A parameter has the type of its default; floats may be written as whole numbers.
 
-    Whole numbers count something, and start at 1; others weigh something, and start at 0. A dict may be null: that part is left out.
+    Whole numbers count something, and start at 1; others weigh something, and start at 0. A dict
+    may be null: that part is left out.
     """
     if isinstance(default, dict) and value is None:
         return

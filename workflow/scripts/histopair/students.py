@@ -96,7 +96,7 @@ def fusion(classes: int, start: str = "mean") -> nn.Linear:
 
 
 def same_space(width: int, text_width: int) -> nn.Module:
-    """The identity, or where widths differ a fixed orthogonal map: it keeps angles, learns nothing."""
+    """The identity, or where widths differ a fixed orthogonal map: it learns nothing."""
     if width == text_width:
         return nn.Identity()
     layer = nn.Linear(width, text_width, bias=False)

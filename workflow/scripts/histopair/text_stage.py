@@ -51,7 +51,7 @@ class TextClassifier(nn.Module):
 
 
 def vectors(run) -> Texts:
-    """The paired texts as the frozen tower embeds them: from the cache where nothing changed them."""
+    """The paired texts as the frozen tower embeds them, from the cache where there is one."""
     rows, index = _paired(run)
     if "text_embeddings" in run.artifacts:
         found = tables.matrix(run.artifacts["text_embeddings"])[rows]

@@ -17,7 +17,8 @@ class Encoder:
 
     image: pixels (n, 3, h, w) -> (n, image_dim); preprocess: PIL RGB image -> pixels (3, h, w).
     text: tokens (n, length) -> (n, text_dim); tokenize: list of n strings -> tokens (n, length)
-    with the library's padding; scale: what a CLIP multiplies cosines by. Outputs are raw, not L2-normalised.
+    with the library's padding; scale: what a CLIP multiplies cosines by. Outputs are raw, not
+    L2-normalised.
     """
 
     name: str

@@ -6,6 +6,7 @@ from histopair.classifiers import Fusion, joined_width
 
 NEEDS = ("image_activations", "caption_activations")
 PARAMETERS = {"unfreeze": 2, "fusion": "concat", "layers": 4, "views": 1, "text_encoder": ""}
+CHOICES = {"fusion": ("concat", "sum")}
 
 
 def build(run):

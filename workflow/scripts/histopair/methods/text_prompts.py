@@ -23,6 +23,6 @@ def build(run):
 
 
 def best_prompts(images: Tensor, prompts: Tensor, k: int) -> Tensor:
-    """Unit vectors (n, d): the mean of the k of m unit prompts most similar to each image (n, d)."""
+    """Unit vectors (n, d): for each image the mean of its k most similar of m unit prompts."""
     best = (normalize(images, dim=1) @ prompts.T).topk(min(k, len(prompts)), dim=1).indices
     return normalize(prompts[best].mean(1), dim=1)

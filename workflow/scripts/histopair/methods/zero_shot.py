@@ -1,5 +1,6 @@
 """Zero-shot CLIP: the classes whose prompts are most similar to the image; nothing is trained."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -37,10 +38,9 @@ def build(run):
 def class_vectors(run) -> Tensor:
     """One vector per class (C, d), from its prompts' unit vectors."""
     path = run.artifacts["prompt_embeddings"]
-    unit = torch.from_numpy(tables.matrix(path, normalise=True))
-    labels = tables.read(path, ["label"])["label"]
-    own = torch.stack([unit[(labels == label).to_numpy()] for label in run.classes])
-    return ensemble(own, run.method["aggregation"]).to(run.device)
+    unit, labels = tables.matrix(path, normalise=True), tables.read(path, ["label"])["label"]
+    own = np.stack([unit[labels == label] for label in run.classes])
+    return ensemble(torch.from_numpy(own), run.method["aggregation"]).to(run.device)
 
 
 def ensemble(prompts: Tensor, aggregation: str) -> Tensor:
