@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from histopair import metrics, pairing_quality, studies, tables
+from histopair import leaks, metrics, pairing_quality, studies, tables
 from histopair.report import study_page
 
 CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
@@ -270,9 +270,12 @@ def _quilt(root: Path, random) -> dict[str, pd.DataFrame]:
 def _labels(root: Path, name: str, rows: list, task: str, classes: list, folder: Path):
     columns = ["sample_id", "image_id", "path", "sha256", "group", "split", "labels", "caption"]
     table = pd.DataFrame(rows, columns=columns)
+    table["phash"] = None
     names = {label: label.capitalize() for label in classes}
     made = about("labels", task=task, classes=classes, class_names=names, root=str(folder))
-    tables.write(root / f"results/labels/{name}.parquet", table, made)
+    path = root / f"results/labels/{name}.parquet"
+    tables.write(path, table, made)
+    leaks.write(path, path.with_suffix(".leaks.parquet"), about("check_leaks"))
     return table
 
 

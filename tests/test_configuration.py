@@ -51,6 +51,7 @@ def test_defaults_are_filled_in_at_every_depth():
         "test": 0.2,
         "val": 0.1,
         "seed": 0,
+        "duplicates": "keep",
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histopair import images
+from histopair import image_checks, images
 from histopair.errors import InputError
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
@@ -71,23 +71,24 @@ def test_truncated_jpeg_is_unreadable_and_says_why(tmp_path):
     (tmp_path / "t.jpg").write_bytes(stream.getvalue()[:1500])
     with pytest.raises(images.Unreadable, match=r"^t.jpg: unreadable \(image file is truncated"):
         images.load(tmp_path, "t.jpg")
-    sha, reason = images.check(tmp_path, "t.jpg")
+    sha, _, reason = image_checks.check(tmp_path, "t.jpg")
     assert sha is None
     assert reason.startswith("unreadable (image file is truncated")
 
 
 def test_reasons_hold_no_path_of_the_machine(tmp_path):
     (tmp_path / "text.png").write_text("not an image")
-    assert images.check(tmp_path, "text.png") == (
+    assert image_checks.check(tmp_path, "text.png") == (
+        None,
         None,
         "unreadable (not an image of a known format)",
     )
-    assert images.check(tmp_path, "gone.png") == (None, "there is no such file")
+    assert image_checks.check(tmp_path, "gone.png") == (None, None, "there is no such file")
 
 
 def test_a_folder_named_as_an_image_is_unreadable(tmp_path):
     (tmp_path / "folder.png").mkdir()
-    assert images.check(tmp_path, "folder.png") == (None, "unreadable (Is a directory)")
+    assert image_checks.check(tmp_path, "folder.png") == (None, None, "unreadable (Is a directory)")
 
 
 def test_image_bomb_is_refused_before_its_pixels_are_decoded(tmp_path):
@@ -107,7 +108,7 @@ def test_paths_outside_the_root_are_refused_also_through_links(tmp_path, path):
     _save(tmp_path, "out.png")
     (root / "link.png").symlink_to(tmp_path / "out.png")
     (root / "linked").symlink_to(tmp_path)
-    for use in (images.load, images.digest, images.check):
+    for use in (images.load, images.digest, image_checks.check):
         with pytest.raises(InputError, match="outside its dataset's root"):
             use(root, path)
 
@@ -116,14 +117,14 @@ def test_a_root_that_is_itself_a_link_is_fine(tmp_path):
     (tmp_path / "real").mkdir()
     _save(tmp_path / "real", "a.png")
     (tmp_path / "root").symlink_to(tmp_path / "real")
-    assert images.check(tmp_path / "root", "a.png")[1] is None
+    assert image_checks.check(tmp_path / "root", "a.png").reason is None
 
 
 def test_digest_is_of_the_bytes_of_the_file(tmp_path):
     _save(tmp_path, "a.png")
     expected = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
     assert images.digest(tmp_path, "a.png") == expected
-    assert images.check(tmp_path, "a.png") == (expected, None)
+    assert image_checks.check(tmp_path, "a.png").sha256 == expected
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_rows_of_arrays_are_images(arrays):
 
 
 def test_a_row_past_the_array_is_unreadable(arrays):
-    assert images.check(arrays[0], "a.h5#50") == (None, "unreadable (row 50 of 50)")
+    assert image_checks.check(arrays[0], "a.h5#50") == (None, None, "unreadable (row 50 of 50)")
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1), slice(None, None, 3)])
@@ -152,9 +153,34 @@ def test_checking_all_equals_checking_each(arrays, order):
     (root / "d.png").write_bytes(b"")
     paths = [f"a.h5#{i}" for i in range(60)] + ["b.png", "gone.png", "d.png", "c.png"]
     paths = paths[order]
-    assert list(images.check_all(root, paths)) == [images.check(root, path) for path in paths]
+    assert list(image_checks.check_all(root, paths)) == [
+        image_checks.check(root, path) for path in paths
+    ]
 
 
 def test_a_file_name_may_hold_a_hash(tmp_path):
     _save(tmp_path, "group#2.png")
-    assert images.check(tmp_path, "group#2.png")[1] is None
+    assert image_checks.check(tmp_path, "group#2.png").reason is None
+
+
+def test_images_that_did_not_change_are_not_decoded_again(tmp_path, monkeypatch):
+    root, shards = tmp_path / "root", tmp_path / "shards"
+    root.mkdir()
+    monkeypatch.setattr(image_checks, "SHARD", 2)
+    paths = [f"{i}.png" for i in range(5)]
+    for path in paths[:4]:
+        _save(root, path)
+    first = list(image_checks.check_all(root, paths, shards=shards))
+    decoded = []
+    load = images.load
+    monkeypatch.setattr(images, "load", lambda *a: decoded.append(a[1]) or load(*a))
+    assert list(image_checks.check_all(root, paths, shards=shards)) == first
+    assert decoded == []
+    (root / "2.png").write_bytes(b"no image")
+    again = list(image_checks.check_all(root, paths, shards=shards))
+    assert sorted(decoded) == ["2.png", "3.png"], "the shard of what changed, and no other"
+    assert again[2].reason == "unreadable (not an image of a known format)"
+    assert [*again[:2], *again[3:]] == [*first[:2], *first[3:]]
+    assert len(list(shards.iterdir())) == 3, "shards of no use are cleared away"
+    list(image_checks.check_all(root, paths, shards=shards, code="of another version"))
+    assert len(decoded) == 7

@@ -14,7 +14,16 @@ import pytest
 from PIL import Image
 
 from histopair import tables
-from histopair.report import figures, look, page, plots, templates, thumbnails, timings
+from histopair.report import (
+    figures,
+    label_figures,
+    look,
+    page,
+    plots,
+    templates,
+    thumbnails,
+    timings,
+)
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -218,7 +227,7 @@ def test_labels_with_dollar_signs_are_no_formulas():
     table = pd.DataFrame(
         {"label": ["cost $x_", "$"], "raw": 1, "cleaned": 1, "train": 1, "val": 0, "test": 0}
     )
-    assert "cost $x_" in plots.frequencies(table, "single")
+    assert "cost $x_" in label_figures.frequencies(table, "single", {})
 
 
 def test_thumbnails_keep_proportions_and_shrink_only():

@@ -89,6 +89,12 @@ EDITS = {
         STUDIES,
     ),
     "retrieval": (f"{PACKAGE}/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
+    "the leak check": (
+        f"{PACKAGE}/leaks.py",
+        "(VAL, TRAIN))",
+        "(VAL, TEST))",
+        (*result("labels/*.leaks.parquet"), *PAGE),
+    ),
     "the oracle": (
         f"{PACKAGE}/phantom/oracle.py",
         "import numpy as np",

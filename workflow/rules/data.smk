@@ -2,9 +2,11 @@
 #
 # reads   what the readers of config `datasets` and `corpora` name as their inputs
 # writes  results/labels/{dataset}.parquet, .audit.parquet, .quarantine.parquet, .frequencies.parquet
+#         results/labels/{dataset}.leaks.parquet
 #         results/reports/{corpus}.parquet, .audit.parquet
 #
-# A dataset with `of` is a view: the same samples, another split; its images are not checked again.
+# A dataset with `of` is a view: the same samples, another split; its images are not checked again. What is known
+# of images stays in results/.shards/, so that a change of labels decodes none of them again.
 
 
 rule clean_labels:
@@ -65,6 +67,26 @@ rule split_view:
         code=code("split_view.py"),
     script:
         "../scripts/split_view.py"
+
+
+rule check_leaks:
+    input:
+        "results/labels/{dataset}.parquet",
+    output:
+        "results/labels/{dataset}.leaks.parquet",
+    log:
+        "logs/leaks/{dataset}.txt",
+    benchmark:
+        "results/benchmarks/check_leaks/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        code=code("check_leaks.py"),
+    script:
+        "../scripts/check_leaks.py"
 
 
 rule clean_reports:

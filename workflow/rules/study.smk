@@ -95,7 +95,7 @@ rule report_page:
         labels=expand(
             "results/labels/{dataset}{table}.parquet",
             dataset=SHOWN["datasets"],
-            table=["", ".audit", ".quarantine", ".frequencies"],
+            table=["", ".audit", ".quarantine", ".frequencies", ".leaks"],
         ),
         reports=expand(
             "results/reports/{corpus}{table}.parquet",

@@ -5,4 +5,5 @@ from histopair.jobs import job  # first: it limits threads before numpy loads
 with job(snakemake) as about:
     from histopair.labels import clean
 
-    clean(snakemake.params.entry, snakemake.wildcards.dataset, *snakemake.output, about)
+    entry, name = snakemake.params.entry, snakemake.wildcards.dataset
+    clean(entry, name, *snakemake.output, about, f"results/.shards/{snakemake.output[0]}")

@@ -5,22 +5,15 @@ import os
 import struct
 import threading
 import zlib
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from histopair import jobs
 from histopair.errors import InputError
 
 MAX_PIXELS = 100_000_000
 ARRAY_KEY = "x"
-FILES_PER_TASK = 16
-ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows: read slabs of them
 Image.MAX_IMAGE_PIXELS = None  # open_rgb() has its own limit, checked before pixels are decoded
 
 # What Pillow raises for damaged files, by format.
@@ -47,7 +40,7 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     """
     file, index = locate(root, path)
     if index is not None:
-        return Image.fromarray(_pixels(file, path, index))
+        return Image.fromarray(pixels(file, path, index))
     try:
         with Image.open(file) as image:
             if image.width * image.height > max_pixels:
@@ -61,58 +54,16 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     except FileNotFoundError as error:
         raise Unreadable(path, "there is no such file", "Restore it or remove its row") from error
     except DAMAGE as error:
-        raise Unreadable(path, f"unreadable ({_said(error)})", "Replace the file") from error
+        raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
 
 
 def digest(root: str | Path, path: str) -> str:
     """SHA-256 of the file's bytes; of the pixels' bytes for a row of an array."""
     file, index = locate(root, path)
     if index is not None:
-        return hashlib.sha256(_pixels(file, path, index).tobytes()).hexdigest()
+        return hashlib.sha256(pixels(file, path, index).tobytes()).hexdigest()
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def check(
-    root: str | Path, path: str, max_pixels: int = MAX_PIXELS
-) -> tuple[str | None, str | None]:
-    """Decode one image fully: (sha256, None) or (None, why it cannot be used)."""
-    try:
-        load(root, path, max_pixels)
-        return digest(root, path), None
-    except Unreadable as error:
-        return None, error.reason
-    except OSError as error:
-        return None, f"unreadable ({_said(error)})"
-
-
-def check_all(
-    root: str | Path, paths: Sequence[str], max_pixels: int = MAX_PIXELS, label: str = "images"
-) -> Iterator[tuple[str | None, str | None]]:
-    """`check` for many paths in their order, on the job's threads, with progress.
-
-    Holds a few batches at a time, however many paths there are. Rows of an array that follow
-    each other are read as one slab.
-    """
-    size = ROWS_PER_TASK if len(paths) and "#" in paths[0] else FILES_PER_TASK
-    batches = (paths[start : start + size] for start in range(0, len(paths), size))
-    threads = jobs.threads()
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(
-            pool.submit(_check_batch, root, batch, max_pixels)
-            for batch in islice(batches, 2 * threads)
-        )
-
-        def results():
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(
-                    pool.submit(_check_batch, root, batch, max_pixels)
-                    for batch in islice(batches, 1)
-                )
-
-        for result in jobs.progress(results(), len(paths), "images", label):
-            yield from result
 
 
 def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
@@ -131,28 +82,7 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     return file, int(index) if array else None
 
 
-def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list:
-    results = []
-    for file, group in groupby(paths, lambda path: path.partition("#")[0] if "#" in path else None):
-        group = list(group)
-        results += _check_slab(root, group) if file else [check(root, p, max_pixels) for p in group]
-    return results
-
-
-def _check_slab(root, paths: list[str]) -> list:
-    """Check rows of one array with one read where they follow each other."""
-    places = [locate(root, path) for path in paths]
-    rows = [index for _, index in places]
-    if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
-        return [check(root, path) for path in paths]
-    try:
-        slab = _pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1))
-    except Unreadable as error:
-        return [check(root, path) for path in paths] if len(paths) > 1 else [(None, error.reason)]
-    return [(hashlib.sha256(pixels.tobytes()).hexdigest(), None) for pixels in slab]
-
-
-def _pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
+def pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
     """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice."""
     try:
         array = _array(file)
@@ -166,7 +96,7 @@ def _pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
     except FileNotFoundError as error:
         raise Unreadable(path, "there is no such file", "Restore it") from error
     except (*DAMAGE, RuntimeError) as error:
-        raise Unreadable(path, f"unreadable ({_said(error)})", "Replace the file") from error
+        raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
 
 
 def _array(file: Path):
@@ -205,7 +135,7 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """The error in a few words, without the absolute path that Pillow and the system add."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"

@@ -15,6 +15,7 @@ LABELS = pa.schema(
         ("image_id", pa.string()),
         ("path", pa.string()),
         ("sha256", pa.string()),
+        ("phash", pa.string()),
         ("group", pa.string()),
         ("split", pa.string()),
         ("labels", pa.list_(pa.string())),

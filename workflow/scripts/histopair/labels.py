@@ -14,8 +14,11 @@ def clean(
     quarantined: str,
     frequencies: str,
     about: dict,
+    shards: str | None = None,
 ) -> None:
     """Write the four tables of dataset `name` from its config `entry`.
+
+    In the folder `shards` stays what is known of images, so that they are decoded once.
 
     Raises InputError for bad input that would make the result wrong: see the entry's reader,
     `quarantine.check`, `standardise.apply` and `partition.split`.
@@ -31,7 +34,7 @@ def clean(
         )
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
     raw = label_tables.counted(frame.labels)
-    frame, bad, set_aside = quarantine.check(frame, entry, place)
+    frame, bad, set_aside = quarantine.check(frame, entry, place, shards, about.get("code"))
     frame, standardised = standardise.apply(frame, entry, place, info["classes"])
     _unique(frame, place)
     official = sorted(set(frame.split.dropna()))

@@ -2,22 +2,28 @@
 
 import pandas as pd
 
-from histopair import audit, images
+from histopair import audit, image_checks, images
 from histopair.errors import InputError
 
 MOST = 0.01
 
 
-def check(frame: pd.DataFrame, entry: dict, name: str):
-    """Decode every image: (frame of good samples with sha256, quarantined rows, audit rows).
+def check(
+    frame: pd.DataFrame, entry: dict, name: str, shards: str | None = None, code: str | None = None
+):
+    """Decode every image: (frame of good samples with sha256 and phash, quarantined rows, audit).
 
+    What is known of images stays in the folder `shards`: see `image_checks.check_all`.
     Raises InputError where more than `max_quarantined` of the images are bad, and for a path
     that leads outside the root.
     """
     distinct = frame.path.drop_duplicates()
     limit = entry.get("max_pixels", images.MAX_PIXELS)
-    results = images.check_all(entry["root"], distinct.tolist(), limit, f"{name}: images")
-    checked = pd.DataFrame(list(results), columns=["sha256", "reason"], index=distinct.to_numpy())
+    results = image_checks.check_all(
+        entry["root"], distinct.tolist(), limit, f"{name}: images", shards, code
+    )
+    columns = image_checks.Checked._fields
+    checked = pd.DataFrame(list(results), columns=columns, index=distinct.to_numpy(), dtype=object)
     bad = checked.reason.notna()
     most = entry.get("max_quarantined", MOST)
     if bad.sum() > most * len(distinct):
@@ -29,7 +35,7 @@ def check(frame: pd.DataFrame, entry: dict, name: str):
         )
     if bad.all():
         raise InputError(name, "no image is left", "Correct `root`")
-    frame = frame.assign(sha256=frame.path.map(checked.sha256))
+    frame = frame.assign(sha256=frame.path.map(checked.sha256), phash=frame.path.map(checked.phash))
     is_bad = frame.path.map(bad)
     away = frame.loc[is_bad, ["path", "row"]]
     away["reason"] = checked.reason.loc[away.path].to_numpy()

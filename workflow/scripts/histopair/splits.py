@@ -10,17 +10,25 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from histopair import phash
+
 TRAIN, VAL, TEST = "train", "val", "test"
 
 
 def assign(
-    frame: pd.DataFrame, by: str = "group", test: float = 0.2, val: float = 0.1, seed: int = 0
+    frame: pd.DataFrame,
+    by: str = "group",
+    test: float = 0.2,
+    val: float = 0.1,
+    seed: int = 0,
+    duplicates: str = "keep",
 ) -> pd.Series:
     """The split of each sample, independent of the order of rows.
 
     `frame` has sample_id, image_id, group (or null), sha256, labels and split (official, or null).
     by="group" keeps official splits; without an official val it is carved from train (`val` is then
     a share of train), without an official test both are shares of all samples.
+    duplicates="group" makes one group of groups that share images which look the same (`phash`).
     by="row" ignores groups and official splits: plain random rows, which leaks, as in the paper.
     """
     if by == "row":
@@ -32,12 +40,15 @@ def assign(
     free = split.isna() if split.isna().any() else split == TRAIN
     if shares and free.any():
         part = frame[free]
-        split[free] = _stratified(part, components(part), shares, seed)
+        split[free] = _stratified(part, components(part, near=duplicates == "group"), shares, seed)
     return split
 
 
-def components(frame: pd.DataFrame) -> np.ndarray:
-    """Number of the set of samples that must stay together: same group or same image bytes."""
+def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
+    """Number of the set of samples that must stay together: same group or same image bytes.
+
+    With `near` also images whose perceptual hashes are near each other.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -45,7 +56,15 @@ def components(frame: pd.DataFrame) -> np.ndarray:
     image = pd.factorize(frame.sha256.where(frame.sha256.notna(), frame.image_id))[0]
     groups, images = group.max() + 1, image.max() + 1
     nodes = groups + images
-    links = coo_array((np.ones(len(frame), bool), (group, groups + image)), shape=(nodes, nodes))
+    ends = np.stack([group, groups + image])
+    if near:
+        seen, hashes = pd.factorize(frame.phash)
+        hashed = seen >= 0
+        first = np.zeros(len(hashes), np.int64)
+        first[seen[hashed][::-1]] = group[hashed][::-1]
+        alike = np.stack([group[hashed], first[seen[hashed]]])
+        ends = np.hstack([ends, alike, first[phash.links(phash.numbers(hashes))]])
+    links = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(nodes, nodes))
     return connected_components(links, directed=False)[1][group]
 
 

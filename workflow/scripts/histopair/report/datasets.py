@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from histopair import tables
-from histopair.report import plots
+from histopair.report import label_figures, label_views, leak_views
 from histopair.report.thumbnails import thumbnail
 
 TILES = 45  # on the page for each dataset, shared by its classes
@@ -20,6 +20,7 @@ def view(name: str, entry: dict, base: dict, results: str) -> dict:
     made = tables.about(f"{path}.parquet")
     frequencies = tables.read(f"{path}.frequencies.parquet")
     view_of = entry.get("of")
+    several = made["task"] == "multi" and not view_of
     return {
         "name": name,
         "of": view_of,
@@ -35,10 +36,14 @@ def view(name: str, entry: dict, base: dict, results: str) -> dict:
         "images": labels["image_id"].nunique(),
         "samples": len(labels),
         "splits": splits(labels),
-        "shared": shared(labels),
+        "leaks": leak_views.view(f"{path}.leaks.parquet", labels, made["root"]),
         "frequencies": frequencies.to_dict("records"),
-        "plot": plots.frequencies(frequencies, made["task"]),
+        "plot": label_figures.frequencies(
+            frequencies, made["task"], became(f"{results}/labels/{view_of or name}.audit.parquet")
+        ),
         "tiles": [] if view_of else tiles(labels, made),
+        "examples": examples(labels, made) if several else [],
+        "together": label_views.co_occurrence(labels, made["classes"]) if several else None,
         "audit": audit(f"{path}.audit.parquet"),
         "quarantine": tables.read(f"{path}.quarantine.parquet").head(AUDIT_ROWS).to_dict("records"),
     }
@@ -58,10 +63,18 @@ def splits(labels: pd.DataFrame) -> list[dict]:
     ]
 
 
-def shared(labels: pd.DataFrame) -> int:
-    """Test groups that also have training or validation samples: 0 in an honest split."""
-    test = labels["split"] == "test"
-    return len(set(labels["group"][test]) & set(labels["group"][~test]))
+def became(audit_table: str) -> dict[str, str | None]:
+    """What the audit says of each label that cleaning did away with; None for dropped ones."""
+    table = tables.read(audit_table, ["step", "before", "after"])
+    table = table[(table["step"] == "standardise") & table["before"].notna()].astype(object)
+    after = table["after"].where(table["after"].notna(), None)
+    return dict(zip(table["before"], after, strict=True))
+
+
+def examples(labels: pd.DataFrame, made: dict) -> list[dict]:
+    """A few samples with caption and labels, of different groups."""
+    captioned = labels[labels["caption"].notna()]
+    return label_views.samples(made, spread(captioned, label_views.SAMPLES))
 
 
 def tiles(labels: pd.DataFrame, made: dict) -> list[dict]:

@@ -6,27 +6,6 @@ import pandas as pd
 from histopair.report import figures
 from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
 
-LABELS = 40  # bars in a frequency plot
-SPLIT_COLOURS = {"train": PALETTE[0], "val": PALETTE[5], "test": PALETTE[1]}
-
-
-def frequencies(table: pd.DataFrame, task: str) -> str:
-    """Samples per label: kept ones by split as bars, the raw count as a mark."""
-    table = table.sort_values("cleaned", kind="stable").tail(LABELS)
-    figure, ((axes,),) = figures.panels(1, 1, 6.4, 0.9 + 0.2 * len(table))
-    places, left = np.arange(len(table)), np.zeros(len(table))
-    for split, colour in SPLIT_COLOURS.items():
-        axes.barh(places, table[split], 0.66, left, color=colour, label=split)
-        left = left + table[split].to_numpy()
-    axes.plot(table["raw"], places, "|", color=INK, ms=9, mew=1.6, label="before cleaning")
-    axes.set_yticks(places, [short(label) for label in table["label"]])
-    axes.tick_params(axis="y", length=0, labelcolor=INK)
-    figures.only_grid(axes, "x")
-    axes.set_ylim(-0.6, len(table) - 0.4)
-    axes.set_xlabel("samples with the label" if task == "multi" else "samples")
-    figure.legend(loc="outside upper left", ncols=4, handlelength=1, columnspacing=1.2)
-    return figures.svg(figure)
-
 
 def chunk_lengths(words: np.ndarray) -> str:
     """Histogram of words per chunk."""
