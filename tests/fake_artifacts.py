@@ -22,6 +22,7 @@ METHODS = {
 }
 MULTI_METHODS = {"zero-shot": 0.4, "fusion-frozen": 2.5}
 SEEDS = (0, 1, 2)
+PUBLISHED = Path(__file__).parents[1] / "config/published/multilabel.csv"
 TINTS = {"adipose": 245, "lymphocytes": 120, "mucus": 215, "stroma": 190, "tumour": 150}
 PHRASES = {
     "adipose": "mature adipose tissue without atypia",
@@ -97,7 +98,7 @@ def finish(root: Path, config: dict) -> dict:
     for name, study in config["studies"].items():
         paths = study_files(results / "studies", name)
         labels = {d: results / f"labels/{d}.parquet" for d in study["datasets"]}
-        study = study | {"synthetic": study["datasets"]}
+        study = study | {"synthetic": study["datasets"], "splits": splits(config, study)}
         study_page.write_study(runs(root, study), labels, name, study, paths)
     keys = ("dataset", "encoder", "method", "seed")
     return {
@@ -112,6 +113,15 @@ def finish(root: Path, config: dict) -> dict:
             name: [{key: run[key] for key in keys} for run in runs(root, study)]
             for name, study in config["studies"].items()
         },
+    }
+
+
+def splits(config: dict, study: dict) -> dict:
+    """How each dataset of a study is split, as rules/inputs.smk says it."""
+    entries = {name: config["datasets"][name] for name in study["datasets"]}
+    return {
+        name: {"of": entry.get("of", name), "by": entry["split"]["by"]}
+        for name, entry in entries.items()
     }
 
 
@@ -209,6 +219,25 @@ def _config() -> dict:
                 "seeds": list(SEEDS),
                 "metric": "top3_f1_micro",
                 "reference": "zero-shot",
+                "published": str(PUBLISHED),
+                "claims": [
+                    {
+                        "claim": "Training gains",
+                        "paper": "by a <wide> margin",
+                        "better": "fusion-frozen",
+                        "worse": "zero-shot",
+                        "expect": "gain",
+                    },
+                    {
+                        "claim": "Zero-shot adds nothing to fusion",
+                        "paper": "",
+                        "better": "zero-shot",
+                        "worse": "fusion-frozen",
+                        "metric": "label_accuracy_3",
+                        "expect": "no gain",
+                        "margin": 0.01,
+                    },
+                ],
             },
         },
     }

@@ -43,6 +43,8 @@ def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
         here = (*path, key)
         found[".".join(here)] = (sub, key in schema.get("required", ()))
         found |= schema_keys(sub, here)
+        if "items" in sub:
+            found |= schema_keys(sub["items"], here)
     if path and path[-1] in NAMED and len(path) == 1:
         found |= schema_keys(schema["additionalProperties"], (*path, "NAME"))
     return found

@@ -78,6 +78,22 @@ MISTAKES = [
     (("studies", "main", "methods"), ["clipit"], "studies.main.methods: 'clipit' is not allowed"),
     (("studies", "main", "datasets"), ["tile"], "studies.main.datasets: 'tile' is not allowed"),
     (("studies", "main", "reference"), "lora", "studies.main.reference: 'lora' is not allowed"),
+    (
+        ("studies", "main", "claims"),
+        [{"claim": "c", "better": "lora", "worse": "unimodal"}],
+        "studies.main.claims.0.better: 'lora' is not allowed; allowed are ['clip-it'",
+    ),
+    (
+        ("studies", "main", "claims"),
+        [{"claim": "c", "better": "clip-it", "worse": "unimodal", "expect": "loss"}],
+        "studies.main.claims.0.expect: 'loss' is not allowed",
+    ),
+    (
+        ("studies", "main", "claims"),
+        [{"claim": "c", "better": "clip-it", "worse": "unimodal", "metric": "f2"}],
+        "studies.main.claims.0.metric: 'f2' is not allowed",
+    ),
+    (("studies", "main", "claims"), [{"claim": "c"}], "'better' is a required property"),
     (("datasets", "tiles", "corpus"), "none", "datasets.tiles.corpus: 'none' is not allowed"),
     (("datasets", "tiles", "reader"), "pcm", "datasets.tiles.reader: 'pcm' is not allowed"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),

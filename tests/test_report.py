@@ -247,6 +247,18 @@ def test_numbers_that_do_not_exist_are_dashes():
     assert templates.big(1234567) == "1\u202f234\u202f567"
 
 
+def test_small_probabilities_are_powers_of_ten_and_impossible_numbers_of_seeds_are_said():
+    shown = [templates.probability(p) for p in (0.25, 0.0009, 1.2e-9, None)]
+    assert shown == ["0.250", "9·10⁻⁴", "1·10⁻⁹", "–"]
+    assert [templates.seeds(n) for n in (17.0, float("inf"), None)] == [
+        "17",
+        "over 10\u202f000",
+        "–",
+    ]
+    assert templates.inside("Micro AUC") == "micro AUC"
+    assert templates.inside("Hamming loss") == "Hamming loss"
+
+
 def test_the_look_follows_templates_and_style():
     assert re.fullmatch("[0-9a-f]{16}", look()) and look() == look()
 

@@ -88,6 +88,24 @@ EDITS = {
         "REPLICATES = 2000",
         STUDIES,
     ),
+    "calibration": (
+        f"{PACKAGE}/calibration.py",
+        "BINS = 15",
+        "BINS = 10",
+        (*result("runs/*/metrics.json"), *STUDIES),
+    ),
+    "significance": (
+        f"{PACKAGE}/significance.py",
+        "PERMUTATIONS = 4999",
+        "PERMUTATIONS = 999",
+        STUDIES,
+    ),
+    "a paper's number": (
+        "config/published/multilabel.csv",
+        "zero-shot,micro_auc,0.6343",
+        "zero-shot,micro_auc,0.6344",
+        (*result("studies/multi-label.csv"), *PAGE),
+    ),
     "retrieval": (f"{PACKAGE}/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
     "the leak check": (
         f"{PACKAGE}/leaks.py",
@@ -142,6 +160,12 @@ EDITS = {
         "title: Breast, small",
         "title: Two tissues, small",
         (*result("studies/breast.csv"), *PAGE),
+    ),
+    "a claim": (
+        CONFIG,
+        "claim: Training gains",
+        "claim: Training helps",
+        (*result("studies/multi-label.csv"), *PAGE),
     ),
     "the size of one phantom": (
         CONFIG,

@@ -173,6 +173,30 @@ def test_a_study_whose_methods_all_have_encoders_of_their_own_has_one_cell(tmp_p
     assert set(rows["encoder"]) == {"any"} and rows.loc["n", "difference"] == 0
 
 
+def test_the_papers_numbers_stand_beside_ours_and_a_file_of_other_methods_is_refused(tmp_path):
+    runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1]) for name in ("m", "n")]
+    paper = tmp_path / "paper.csv"
+    paper.write_text("method,metric,value,note\nm,accuracy,0.9,Table 9\n")
+    rows = rows_of(tabulate(tmp_path, runs, published=str(paper))["table"])
+    assert (rows.loc["m", "paper"], rows.loc["m", "paper_note"]) == (0.9, "Table 9")
+    assert np.isnan(rows.loc["n", "paper"])
+    paper.write_text("method,metric,value,note\nother,accuracy,0.9,\n")
+    with pytest.raises(InputError, match="none of the study's"):
+        tabulate(tmp_path, runs, published=str(paper))
+
+
+def test_combined_tests_are_synthetic_only_if_every_dataset_is(tmp_path):
+    runs = [
+        write_run(tmp_path, name, 0, right, dataset=dataset)
+        for dataset in ("d", "d2")
+        for name, right in (("m", [1, 0, 1, 1]), ("n", [1, 1, 1, 0]))
+    ]
+    for synthetic in (["d"], ["d", "d2"]):
+        study = {"reference": "m", "datasets": ["d", "d2"], "synthetic": synthetic}
+        together = tabulate(tmp_path, runs, **study)["tests"].iloc[-1]
+        assert together["cells"] == 2 and together["synthetic"] == (len(synthetic) == 2)
+
+
 def test_class_tables_average_over_seeds_and_keep_the_support(tmp_path):
     runs = [
         write_run(tmp_path, "m", seed, right)
@@ -217,7 +241,8 @@ def world(tmp_path_factory):
 
 def write(world, name, folder):
     root, config = world
-    study = config["studies"][name] | {"synthetic": config["studies"][name]["datasets"]}
+    study = config["studies"][name]
+    study |= {"synthetic": study["datasets"], "splits": fake_artifacts.splits(config, study)}
     labels = {d: root / f"results/labels/{d}.parquet" for d in study["datasets"]}
     made = fake_artifacts.study_files(folder, name)
     study_page.write_study(fake_artifacts.runs(root, study), labels, name, study, made)
@@ -281,3 +306,19 @@ def test_the_page_of_a_study_shows_classes_and_calibration_folded(world, tmp_pat
     for words in ("Average precision per class", "Temperature", "Support"):
         assert words in page
     assert page.count("<details>") >= 3
+
+
+def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path):
+    made = write(world, "multi-label", tmp_path)
+    page = made.html.read_text()
+    for words in ("by a &lt;wide&gt; margin", "Inconsistent and no target", "Worth of the leak"):
+        assert words in page
+    assert "<wide>" not in page
+    verdicts = pd.read_csv(made.claims)["verdict"]
+    assert len(verdicts) == 2 * 2 and all(f'class="chip {v}"' in page for v in verdicts)
+    leak = pd.read_csv(made.leak)
+    assert set(leak["method"]) == {"zero-shot", "fusion-frozen"}
+    assert (leak["difference"] - (leak["by_row"] - leak["by_group"])).abs().max() < 1e-5
+    tests = pd.read_csv(made.tests)
+    assert list(tests["test"]) == ["permutation", "permutation", "Fisher"]
+    assert tests["synthetic"].all() and "Fisher, one-sided" in page

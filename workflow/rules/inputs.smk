@@ -114,12 +114,15 @@ def datasets_of(study):
 
 
 def study_params(w):
-    """What of a study's entry decides its files, and which of its datasets are synthetic."""
-    entry = config["studies"][w.study]
-    names = ("title", "description", "metric", "reference", "order")
+    """What of a study's entry decides its files; how its datasets are split, which are synthetic."""
+    entry, datasets = config["studies"][w.study], datasets_of(w.study)
+    names = ("title", "description", "metric", "reference", "order", "published", "claims")
     kept = {name: entry[name] for name in names if name in entry}
-    synthetic = [name for name in datasets_of(w.study) if dataset_entry(name)["synthetic"]]
-    return kept | {"synthetic": synthetic}
+    splits = {
+        name: {"of": base(name), "by": config["datasets"][name]["split"]["by"]} for name in datasets
+    }
+    synthetic = [name for name in datasets if dataset_entry(name)["synthetic"]]
+    return kept | {"datasets": datasets, "splits": splits, "synthetic": synthetic}
 
 
 def truths(w):

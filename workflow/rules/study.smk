@@ -6,6 +6,9 @@
 STUDY_TABLES = [
     ".csv",
     ".order.csv",
+    ".claims.csv",
+    ".tests.csv",
+    ".leak.csv",
     ".classes.csv",
     ".calibration.csv",
     ".reliability.csv",
@@ -59,9 +62,13 @@ rule study:
         predictions=lambda w: outputs_of_runs(w.study, "predictions.parquet"),
         metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
         labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
+        published=lambda w: config["studies"][w.study].get("published", []),
     output:
         table="results/studies/{study}.csv",
         order="results/studies/{study}.order.csv",
+        claims="results/studies/{study}.claims.csv",
+        tests="results/studies/{study}.tests.csv",
+        leak="results/studies/{study}.leak.csv",
         classes="results/studies/{study}.classes.csv",
         calibration="results/studies/{study}.calibration.csv",
         reliability="results/studies/{study}.reliability.csv",

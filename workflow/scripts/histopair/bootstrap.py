@@ -25,7 +25,8 @@ def resamples(groups: np.ndarray, replicates: int = REPLICATES, seed: int = SEED
     groups: group index 0..G-1 of each sample.
     """
     count = int(groups.max()) + 1
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
+    return drawn.astype(np.int32)
 
 
 def replicate(
@@ -38,9 +39,8 @@ def replicate(
     raises a sum of absolute deviations. Metrics of the order of scores take the first
     `ranked_resamples` draws only.
     """
-    totals = {
-        name: draws @ values for name, values in group_counts(truth, scores, groups, task).items()
-    }
+    weights, counts = draws.astype(float), group_counts(truth, scores, groups, task)
+    totals = {name: weights @ values for name, values in counts.items()}
     found = metrics.rates(totals, task) | {"ece": np.full(len(draws), np.nan)}
     some = draws[: ranked_resamples(truth.size)]
     ranks = [

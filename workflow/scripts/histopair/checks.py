@@ -150,6 +150,11 @@ def _studies(config: dict, mistakes: list[str]) -> None:
             _require(f"{key}.reference", study["reference"], study["methods"], mistakes)
         for method in study.get("order", []):
             _require(f"{key}.order", method, study["methods"], mistakes)
+        for number, claim in enumerate(study.get("claims", ())):
+            for part in ("better", "worse"):
+                _require(f"{key}.claims.{number}.{part}", claim[part], study["methods"], mistakes)
+            if claim.get("metric"):
+                _require(f"{key}.claims.{number}.metric", claim["metric"], metrics, mistakes)
         for dataset in study["datasets"] if good else ():
             for method in study["methods"]:
                 _run(config, key, dataset, method, mistakes)

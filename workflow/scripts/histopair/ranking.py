@@ -57,8 +57,8 @@ def _weighted(draws, groups, positive, sides) -> tuple[np.ndarray, np.ndarray]:
     wins = (passed[:, below] - hits[:, positives_below]) + (
         passed[:, upto] - hits[:, positives_upto]
     )
-    found, everything = hits[:, -1:], passed[:, -1:]
-    auc = ratio((weights * wins).sum(1) / 2, (found * (everything - found))[:, 0])
+    found, everything = hits[:, -1:].astype(float), passed[:, -1:].astype(float)
+    auc = ratio((weights * wins.astype(float)).sum(1) / 2, (found * (everything - found))[:, 0])
     precision = ratio(found - hits[:, positives_below], everything - passed[:, below])
     precision = np.where(weights > 0, weights * precision, 0).sum(1)
     return auc, ratio(precision, found[:, 0])
@@ -66,7 +66,7 @@ def _weighted(draws, groups, positive, sides) -> tuple[np.ndarray, np.ndarray]:
 
 def _running(weights: np.ndarray) -> np.ndarray:
     """Sums of the first 0, 1, 2 ... columns."""
-    sums = np.zeros((len(weights), weights.shape[1] + 1), np.int64)
+    sums = np.zeros((len(weights), weights.shape[1] + 1), weights.dtype)
     np.cumsum(weights, axis=1, out=sums[:, 1:])
     return sums
 

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import bootstrap, cells, class_tables, orders
+from histopair import (
+    bootstrap,
+    cells,
+    claims,
+    class_tables,
+    leak,
+    orders,
+    published,
+    significance,
+)
 
 TABLE = [
     "method",
@@ -28,6 +37,7 @@ TABLE = [
     "values",
     "n_test",
     "n_groups",
+    *published.COLUMNS,
 ]
 
 
@@ -38,8 +48,8 @@ def tabulate(
 
     runs: dicts of dataset, encoder, method, seed, maybe `column` (`cells.gather`), and the paths
     `predictions` and `metrics`. labels: labels parquet of each dataset, for the groups. study: its
-    entry in the config, and `synthetic` (names of synthetic datasets). Each table has the columns
-    study, dataset, encoder (the column), those listed here, and synthetic.
+    entry in the config, `synthetic` (names of synthetic datasets) and `splits` (`leak.rows`).
+    Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
     Raises InputError where methods of one cell predict different test samples.
     """
     found = cells.gather(runs, labels)
@@ -50,7 +60,9 @@ def tabulate(
 
 
 def _frame(name: str, rows: list[dict], columns: list[str], study: dict) -> pd.DataFrame:
-    synthetic = study.get("synthetic", ())
+    synthetic = {*study.get("synthetic", ())}
+    if synthetic >= {*study.get("datasets", "?")}:
+        synthetic.add(significance.EVERYTHING)
     rows = [{"study": name, "synthetic": row["dataset"] in synthetic} | row for row in rows]
     return pd.DataFrame(rows, columns=["study", "dataset", "encoder", *columns, "synthetic"])
 
@@ -60,13 +72,27 @@ def file(name: str, table: str) -> str:
     return f"{name}.csv" if table == "table" else f"{name}.{table}.csv"
 
 
-def rows(cell: dict, study: dict) -> list[dict]:
-    """One row per method and metric, in the columns TABLE."""
-    reference, found = study.get("reference"), []
+def rows(found: dict, study: dict) -> list[dict]:
+    """One row per cell, method and metric in the columns TABLE, with the paper's own number."""
+    paper = published.read(study["published"]) if study.get("published") else []
+    if paper:
+        methods = [method for cell in found.values() for method in cell["methods"]]
+        published.check(paper, study["published"], list(dict.fromkeys(methods)))
+    return [
+        row | published.find(paper, *key, row["method"], row["metric"])
+        for key, cell in found.items()
+        for row in _cell_rows(key, cell, study.get("reference"))
+    ]
+
+
+def _cell_rows(key: tuple[str, str], cell: dict, reference: str | None) -> list[dict]:
+    found = []
     for method, by_metric in cell["methods"].items():
         for metric, (values, replicates) in by_metric.items():
             low, high = bootstrap.interval(replicates, cell["n_groups"])
             row = {
+                "dataset": key[0],
+                "encoder": key[1],
                 "method": method,
                 "own_encoder": cell["own_encoder"][method],
                 "metric": metric,
@@ -102,8 +128,11 @@ def each(rows_of):
 
 # Name: columns, and a function of all cells and the study's entry that gives the rows.
 TABLES = {
-    "table": (TABLE, each(rows)),
+    "table": (TABLE, rows),
     "order": (orders.COLUMNS, each(orders.steps)),
+    "claims": (claims.COLUMNS, each(claims.rows)),
+    "tests": (significance.COLUMNS, significance.rows),
+    "leak": (leak.COLUMNS, leak.rows),
     "classes": (class_tables.CLASSES, each(class_tables.classes)),
     "calibration": (class_tables.CALIBRATION, each(class_tables.calibrations)),
     "reliability": (class_tables.BINS, each(class_tables.bins)),

@@ -6,6 +6,8 @@ import pandas as pd
 from histopair.report import figures
 from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
 
+PANELS = 4  # methods side by side
+
 
 def chunk_lengths(words: np.ndarray) -> str:
     """Histogram of words per chunk."""
@@ -109,35 +111,37 @@ def label_accuracies(table: pd.DataFrame, styles: dict[str, str]) -> str:
     table: rows of a study's table for the three metrics; styles: dataset -> its legend text.
     """
     methods = list(dict.fromkeys(table["method"]))
-    height = 2.5
-    figure, axes = figures.panels(1, len(methods), 2.2 + 2.4 * len(methods), height, sharey=True)
+    columns = min(PANELS, len(methods))
+    rows = -(-len(methods) // columns)
+    width, height = 2.2 + 2.4 * columns if rows == 1 else 9.6, 0.3 + 2.2 * rows
+    figure, axes = figures.panels(rows, columns, width, height, sharey=True)
+    flat = [panel for row in axes for panel in row]
     colour = figures.colours(list(styles))
-    for panel, method in zip(axes[0], methods, strict=True):
+    for panel, method in zip(flat, methods, strict=False):
         for shift, dataset in enumerate(styles):
-            rows = table[(table["method"] == method) & (table["dataset"] == dataset)]
-            rows = rows.sort_values("metric")
-            k = np.arange(1, len(rows) + 1) + 0.09 * (shift - (len(styles) - 1) / 2)
-            marker, line = ("o", "-") if shift == 0 else ("s", (0, (4, 2)))
-            panel.vlines(
-                k, _plain(rows["low"]), _plain(rows["high"]), color=colour[dataset], alpha=0.5, lw=2
-            )
-            panel.plot(
-                k,
-                _plain(rows["mean"]),
-                marker=marker,
-                ls=line,
-                color=colour[dataset],
-                ms=5,
-                label=styles[dataset],
+            found = table[(table["method"] == method) & (table["dataset"] == dataset)]
+            place = 0.09 * (shift - (len(styles) - 1) / 2)
+            line = ("o", "-") if shift == 0 else ("s", (0, (4, 2)))
+            _accuracies(
+                panel, found.sort_values("metric"), place, colour[dataset], line, styles[dataset]
             )
         panel.set_title(method)
         panel.set_xticks([1, 2, 3], ["≥ 1", "≥ 2", "3"])
-        panel.set_xlabel("true labels in the top 3")
-    axes[0][0].set_ylabel("share of test samples")
-    axes[0][0].set_ylim(0, 1.03)
-    handles = axes[0][0].get_legend_handles_labels()
+    for panel in flat[len(methods) :]:
+        panel.set_visible(False)
+    figure.supxlabel("true labels in the top 3", fontsize=9)
+    figure.supylabel("share of test samples", fontsize=9)
+    flat[0].set_ylim(0, 1.03)
+    handles = flat[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper left", ncols=3, handlelength=2)
     return figures.svg(figure)
+
+
+def _accuracies(panel, rows: pd.DataFrame, shift: float, colour: str, line, label: str) -> None:
+    k = np.arange(1, len(rows) + 1) + shift
+    panel.vlines(k, _plain(rows["low"]), _plain(rows["high"]), color=colour, alpha=0.5, lw=2)
+    marker, style = line
+    panel.plot(k, _plain(rows["mean"]), marker=marker, ls=style, color=colour, ms=5, label=label)
 
 
 def times(by_rule: pd.DataFrame) -> str:

@@ -71,8 +71,10 @@ def reliability_plot(bins: pd.DataFrame) -> str:
     bins: rows of `class_tables.bins`. A mark's area grows with the decisions in its bin.
     """
     methods = list(dict.fromkeys(bins["method"]))
-    rows = -(-len(methods) // DIAGRAMS)
-    figure, axes = figures.panels(rows, DIAGRAMS, 9.6, 0.35 + 2.1 * rows, sharex=True, sharey=True)
+    columns = min(DIAGRAMS, len(methods))
+    rows = -(-len(methods) // columns)
+    width, height = 0.35 + 1.85 * columns, 0.35 + 2.1 * rows
+    figure, axes = figures.panels(rows, columns, width, height, sharex=True, sharey=True)
     flat = [panel for row in axes for panel in row]
     for panel, method in zip(flat, methods, strict=False):
         own = bins[bins["method"] == method]

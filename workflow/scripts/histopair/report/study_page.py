@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import orders, studies, tables
+from histopair import orders, significance, studies, tables
 from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 
@@ -66,8 +66,37 @@ def view(name: str, study: dict, made: dict[str, pd.DataFrame], plot: str) -> di
         "order": list(study.get("order", ())),
         "synthetic": bool(len(table) and table["synthetic"].all()),
         "blocks": blocks,
+        "claims": _claims(made["claims"]),
+        "tests": made["tests"].to_dict("records"),
+        "everything": significance.EVERYTHING,
+        "leak": _leak(made["leak"]),
+        "notes": _notes(table),
         "plot": plot,
     }
+
+
+def _claims(rows: pd.DataFrame) -> list[dict]:
+    """A claim with its cells, in the order of the config."""
+    said = ["claim", "paper", "better", "worse", "metric", "expect"]
+    return [
+        dict(zip(said, key, strict=True)) | {"cells": part.to_dict("records")}
+        for key, part in rows.groupby(said, sort=False, dropna=False)
+    ]
+
+
+def _leak(rows: pd.DataFrame) -> list[dict]:
+    """A pair of splits in one column: its rows by metric."""
+    pairs = ["random", "dataset", "encoder"]
+    return [
+        dict(zip(pairs, key, strict=True))
+        | {"metrics": {m: p.to_dict("records") for m, p in part.groupby("metric", sort=False)}}
+        for key, part in rows.groupby(pairs, sort=False)
+    ]
+
+
+def _notes(rows: pd.DataFrame) -> list[str]:
+    """What is to be said of the paper's numbers, once each."""
+    return [note for note in dict.fromkeys(rows["paper_note"]) if note]
 
 
 def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
@@ -78,6 +107,7 @@ def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
         "n_groups": int(rows["n_groups"].iloc[0]),
         "rows": rows[rows["metric"] == study["metric"]].to_dict("records"),
         "metrics": list(dict.fromkeys(rows["metric"])),
+        "paper": bool(rows["paper"].notna().any()),
         "all": _by_method(rows),
         "steps": steps.to_dict("records"),
         "overall": orders.overall(list(steps["verdict"])) if len(steps) else None,

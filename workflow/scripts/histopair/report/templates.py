@@ -10,6 +10,7 @@ from histopair import metrics
 from histopair.report import figures
 
 HERE = Path(__file__).parent
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def render(template: str, **context) -> str:
@@ -21,7 +22,7 @@ def render(template: str, **context) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for words in (number, signed, percent, big, sentence):
+    for words in (number, signed, percent, big, sentence, inside, probability, seeds):
         environment.filters[words.__name__] = words
     environment.globals |= {
         "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -59,6 +60,28 @@ def percent(value: float | None, digits: int = 1) -> str:
 def big(value: int | None) -> str:
     """A count with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f") if exists(value) else "–"
+
+
+def inside(title: str) -> str:
+    """A metric's title as words inside a sentence: "micro F1 (top 3)", but "Hamming loss"."""
+    return title if title.startswith("Hamming") else title[:1].lower() + title[1:]
+
+
+def probability(value: float | None) -> str:
+    """A p-value: three digits, or a power of ten where it is smaller."""
+    if not exists(value):
+        return "–"
+    if value >= 0.001:
+        return f"{value:.3f}"
+    mantissa, power = f"{value:.0e}".split("e")
+    return f"{mantissa}·10{str(int(power)).translate(SUPERSCRIPTS)}"
+
+
+def seeds(value: float | None) -> str:
+    """A number of seeds, a dash where none is known, and words where no number of them will do."""
+    if not exists(value):
+        return "–"
+    return "over 10\u202f000" if math.isinf(value) else big(int(value))
 
 
 def sentence(text: str) -> str:

@@ -1,0 +1,86 @@
+"""The papers' own numbers: complete, consistent where the papers are, and bad files named."""
+
+from pathlib import Path
+
+import pytest
+
+from histopair import published
+from histopair.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "config" / "published"
+MULTILABEL = published.read(FOLDER / "multilabel.csv")
+CLIP_IT = published.read(FOLDER / "clip-it.csv")
+TABLES_1_AND_2 = ("zero-shot", "resnet50", "bert", "final")
+
+
+def value(method, metric):
+    return published.find(MULTILABEL, "any", "any", method, metric)["paper"]
+
+
+def write(tmp_path, text):
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    return path
+
+
+def test_tables_1_and_2_of_the_multi_label_paper_are_whole():
+    metrics = {row["metric"] for row in MULTILABEL if row["method"] == "final"}
+    assert len(metrics) == 7
+    for method in TABLES_1_AND_2:
+        assert {row["metric"] for row in MULTILABEL if row["method"] == method} == metrics
+    assert (value("final", "top3_f1_micro"), value("resnet50", "hamming")) == (0.8628, 0.0258)
+    frozen = [value(method, "label_accuracy_3") for method in ("fusion-frozen", "fusion-sum")]
+    assert frozen == [0.55, 0.47]
+
+
+@pytest.mark.parametrize("method", TABLES_1_AND_2)
+def test_rows_satisfy_the_identities_but_the_one_marked_inconsistent(method):
+    f1 = value(method, "top3_f1_micro")
+    mean = sum(value(method, f"label_accuracy_{k}") for k in (1, 2, 3)) / 3
+    consistent = abs(mean - f1) < 2e-4 and abs(6 * (1 - f1) / 60 - value(method, "hamming")) < 1e-4
+    notes = {row["note"] for row in MULTILABEL if row["method"] == method}
+    marked = all("Inconsistent" in note for note in notes)
+    assert consistent == (not marked) == (method != "zero-shot")
+
+
+def test_tables_1_and_2_of_clip_it_are_whole():
+    first = [row for row in CLIP_IT if row["note"].startswith("Table 1")]
+    assert len(first) == 6 * 3 * 2 and all(row["std"] for row in first)
+    assert len(CLIP_IT) - len(first) == 2 * 3 * 3
+    found = published.find(CLIP_IT, "bach", "uni", "bach-clip-it", "balanced_accuracy")
+    assert (found["paper"], found["paper_std"]) == (0.8179, 0.0198)
+    assert published.find(CLIP_IT, "phantom-crc", "uni", "clip-it", "balanced_accuracy") == {}
+
+
+def test_the_row_that_names_more_goes_before_the_general_one(tmp_path):
+    rows = published.read(
+        write(
+            tmp_path,
+            "method,metric,value,note,dataset,encoder\nm,accuracy,0.1,,,\nm,accuracy,0.2,,d,\n",
+        )
+    )
+    assert published.find(rows, "d", "e", "m", "accuracy")["paper"] == 0.2
+    assert published.find(rows, "other", "e", "m", "accuracy")["paper"] == 0.1
+    assert published.find(rows, "d", "e", "n", "accuracy") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method,metric,value\n", "column 'note' is missing"),
+        ("", "column 'method' is missing"),
+        ("method,metric,value,note,extra\n", "column 'extra' is unknown"),
+        ("method,metric,value,note\nm,f2,0.1,\n", "row 2.*no metric 'f2'"),
+        ("method,metric,value,note\nm,accuracy,high,\n", "row 2.*'high' is no number"),
+        ("method,metric,value,note\nm,accuracy,nan,\n", "'nan' is no number"),
+        ("method,metric,value,note\nm,accuracy,1,\nm,accuracy,1,\n", "row 3.*comes twice"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_row(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        published.read(write(tmp_path, text))
+
+
+def test_a_file_of_other_methods_is_refused():
+    with pytest.raises(InputError, match="none of the study's"):
+        published.check(MULTILABEL, "p.csv", ["unimodal"])

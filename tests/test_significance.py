@@ -1,0 +1,186 @@
+"""Tests and their combination: hand cases, power tables, and the figure recovered for CLIP-IT."""
+
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from histopair import bootstrap, metrics, published, significance
+
+PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv")
+BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))
+METHODS = {
+    "pcam": ("unimodal", "clip-it"),
+    "bach": ("bach-unimodal", "bach-clip-it"),
+    "crc": ("unimodal", "crc-clip-it"),
+}
+
+
+def paper_p(dataset):
+    """One-sided Welch p of each backbone in the paper's Table 1, three seeds each."""
+    found = []
+    for backbone in BACKBONES:
+        base, ours = (
+            published.find(PAPER, dataset, backbone, method, "balanced_accuracy")
+            for method in METHODS[dataset]
+        )
+        sides = [(row["paper"], row["paper_std"]) for row in (ours, base)]
+        found.append(significance.welch_of_summary(*sides, n=3))
+    return found
+
+
+def test_table_1_of_clip_it_comes_to_the_recovered_figure():
+    everything = [p for dataset in METHODS for p in paper_p(dataset)]
+    assert len(everything) == 18
+    assert 3e-10 < significance.fisher(everything) < 3e-9
+    assert significance.fisher(paper_p("bach")) == pytest.approx(0.13, abs=0.005)
+
+
+def test_welch_from_means_and_deviations_is_that_of_the_values():
+    ours, theirs = np.array([0.7, 0.72, 0.77]), np.array([0.6, 0.69, 0.7])
+    summary = [(values.mean(), values.std(ddof=1)) for values in (ours, theirs)]
+    expected = significance.welch(ours, theirs)[1]
+    assert significance.welch_of_summary(*summary, n=3) == pytest.approx(expected)
+
+
+def test_welch_by_hand():
+    two, greater = significance.welch(np.array([3.0, 4, 5]), np.array([1.0, 2, 3]))
+    t, freedom = 2 / math.sqrt(1 / 3 + 1 / 3), 4
+    assert two == pytest.approx(2 * stats.t.sf(t, freedom))
+    assert greater == pytest.approx(two / 2)
+
+
+def test_one_run_alone_is_what_the_seeds_of_the_other_are_held_against():
+    two, greater = significance.welch(np.array([3.0, 4, 5]), np.array([2.0]))
+    assert two == pytest.approx(stats.ttest_1samp([1.0, 2, 3], 0).pvalue)
+    assert greater == pytest.approx(two / 2)
+    assert significance.welch(np.array([2.0]), np.array([3.0, 4, 5]))[1] > 0.9
+
+
+@pytest.mark.parametrize("sides", [([0.5], [0.6]), ([0.5, 0.5], [0.6, 0.6])])
+def test_where_no_seed_varies_there_is_no_test_over_seeds(sides):
+    assert significance.welch(*map(np.array, sides)) == (None, None)
+
+
+def test_fisher_by_hand():
+    p = [0.1, 0.02]
+    statistic = -2 * (math.log(0.1) + math.log(0.02))
+    assert significance.fisher(p) == pytest.approx(stats.chi2.sf(statistic, 4))
+    assert significance.fisher([0.1, None]) is None and significance.fisher([]) is None
+
+
+def test_holm_by_hand():
+    # Holm 1979: 4 * 0.005, 3 * 0.01, then 2 * 0.03, and 0.04 no lower than the one before.
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([0.6, None, 0.5]) == [1.0, None, 1.0]
+    assert significance.holm([]) == []
+
+
+@pytest.mark.parametrize(("effect", "needed"), [(0.2, 394), (0.5, 64), (0.8, 26), (1.0, 17)])
+def test_seeds_needed_are_those_of_cohens_tables(effect, needed):
+    assert significance.seeds_needed(effect) == significance.seeds_needed(-effect) == needed
+
+
+def test_against_a_method_without_chance_fewer_seeds_do():
+    assert significance.seeds_needed(0.5, alone=True) == 34
+    assert significance.seeds_needed(0.8, alone=True) == 15
+
+
+def test_extreme_effects_need_two_seeds_or_more_than_anyone_has():
+    assert significance.seeds_needed(50.0) == significance.seeds_needed(1e9) == 2
+    assert significance.seeds_needed(1e-4) == math.inf
+    assert significance.seeds_needed(None) is significance.seeds_needed(0.0) is None
+
+
+def counts(right, groups):
+    """Counts per group of a two-class run whose sample i is right where right[i]."""
+    truth = np.eye(2, dtype=bool)[np.arange(len(right)) % 2]
+    scores = np.where(np.array(right, bool)[:, None], truth, ~truth).astype(float)
+    return bootstrap.group_counts(truth, scores, np.array(groups), "single")
+
+
+def test_permutations_agree_with_all_swaps_enumerated():
+    random = np.random.default_rng(1)
+    groups = np.repeat(np.arange(6), 5)
+    ours, theirs = ([counts(random.random(30) < p, groups)] for p in (0.8, 0.5))
+    observed, null = significance.permutation(ours, theirs, "balanced_accuracy", "single")
+    every = [
+        significance._differences(
+            [(ours[0], theirs[0])], np.array([swap]), "balanced_accuracy", "single"
+        )[0]
+        for swap in product((0, 1), repeat=6)
+    ]
+    assert observed == pytest.approx(every[0])
+    assert every[-1] == pytest.approx(-observed)  # all groups swapped
+    extreme = np.mean(np.abs(every) >= abs(observed) - 1e-12)
+    assert np.mean(np.abs(null) >= abs(observed) - 1e-12) == pytest.approx(extreme, abs=0.03)
+
+
+def test_permutations_are_the_same_however_many_fit_in_memory(monkeypatch):
+    ours, theirs = ([counts(right, [0, 0, 1, 1])] for right in ([1, 1, 1, 0], [0, 1, 0, 0]))
+    shapes = [len(significance.permutation(ours, theirs, "accuracy", "single")[1])]
+    monkeypatch.setattr(significance, "CELLS", 4 * 100)
+    shapes.append(len(significance.permutation(ours, theirs, "accuracy", "single")[1]))
+    assert shapes == [significance.PERMUTATIONS] * 2
+
+
+def cell(better, groups=40, seeds=2, metric="accuracy", draws=400):
+    """Two methods on one sample per group, "new" right on a further share `better` of them."""
+    random = np.random.default_rng(0)
+    index, truth = np.arange(groups), np.eye(2, dtype=bool)[np.arange(groups) % 2]
+    weights = bootstrap.resamples(index, draws)
+    base = random.random(groups) < 0.4
+    runs, methods = {}, {}
+    for name, share in (("old", 0.0), ("new", better)):
+        members, values, replicates = [], [], []
+        for seed in range(seeds):
+            flips = np.random.default_rng(seed).random(groups)
+            right = (base | (flips < share)) ^ (flips > 0.97)
+            scores = np.where(right[:, None], truth, ~truth) * 0.8 + 0.1
+            members.append({"counts": bootstrap.group_counts(truth, scores, index, "single")})
+            values.append(metrics.metrics(truth, scores, "single", ["a", "b"])[metric])
+            replicates.append(bootstrap.replicate(truth, scores, index, weights, "single")[metric])
+        runs[name] = members
+        methods[name] = {metric: (np.array(values), np.mean(replicates, 0))}
+    return {"methods": methods, "runs": runs, "task": "single", "n_groups": groups}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_auc"])
+def test_a_clear_gain_is_significant_and_none_is_not(metric):
+    clear = significance.compare(cell(0.6, metric=metric), "old", "new", metric)
+    assert clear["test"] == ("permutation" if metric == "accuracy" else "bootstrap")
+    assert clear["p"] < 0.01 and clear["p_better"] < 0.01 and clear["effect_groups"] > 0.3
+    none = significance.compare(cell(0.0, metric=metric), "old", "new", metric)
+    assert none["p"] == 1 and none["gain"] == 0 and none["effect_seeds"] in (0, None)
+
+
+def test_a_loss_has_a_small_two_sided_and_a_large_one_sided_p():
+    worse = significance.compare(cell(0.6), "new", "old", "accuracy")
+    assert worse["gain"] < 0 and worse["p"] < 0.01 and worse["p_better"] > 0.99
+
+
+def test_one_group_has_no_test():
+    alone = cell(0.6, groups=40) | {"n_groups": 1}
+    found = significance.compare(alone, "old", "new", "accuracy")
+    assert found["p"] is found["p_better"] is found["test"] is None
+
+
+def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
+    cells = {("d", "e"): cell(0.6), ("d2", "e"): cell(0.3)}
+    study = {"reference": "old", "metric": "accuracy"}
+    *single, together = significance.rows(cells, study)
+    assert [row["cells"] for row in single] == [1, 1] and together["cells"] == 2
+    assert together["dataset"] == significance.EVERYTHING
+    assert together["p_better"] == pytest.approx(
+        significance.fisher([row["p_better"] for row in single])
+    )
+    lowest, highest = sorted(single, key=lambda row: row["p"])
+    assert lowest["p_holm"] == pytest.approx(min(1, 2 * lowest["p"]))
+    assert highest["p_holm"] == pytest.approx(max(highest["p"], lowest["p_holm"]))
+
+
+def test_a_study_without_a_reference_has_no_tests():
+    assert significance.rows({("d", "e"): cell(0.5)}, {"metric": "accuracy"}) == []
