@@ -82,6 +82,30 @@ def test_two_processes_give_the_weights_and_predictions_of_one(tmp_path, name):
     assert len(one["history"]) == 3
 
 
+def compared(**settings):
+    """Its loss is no mean over samples, and what it drops out is the same in all processes."""
+    one = stage(nn.Dropout(0.3), whole=True, **settings)
+
+    def loss(model, batch):
+        features = model.embed(batch["x"])
+        same = batch["y"][:, None] == batch["y"]
+        value = nn.functional.binary_cross_entropy_with_logits(
+            model.head.bias[0] + features @ features.T, same.float()
+        )
+        return {"loss": value, "task": value + value.square()}
+
+    one.loss = loss
+    return one
+
+
+def test_a_loss_that_compares_samples_sees_whole_batches(tmp_path):
+    one = trained(tmp_path / "one", 1, compared)["0"]
+    two = trained(tmp_path / "two", 2, compared)
+    torch.testing.assert_close(two["1"], one, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match=r"main stage: its loss compares.*Set accumulate to 1"):
+        trained(tmp_path / "parts", 1, compared, accumulate=2)
+
+
 def test_more_processes_than_samples_of_a_batch_all_take_part(tmp_path):
     settings = {"batch_size": 2, "train": 7, "epochs": 1}
     one = trained(tmp_path / "one", 1, **settings)["0"]
