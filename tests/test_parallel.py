@@ -47,12 +47,13 @@ def stage(*between, train=29, val=9, **settings) -> loop.Stage:
 
 
 def trained(folder, processes, make=stage, **settings) -> dict:
-    """Weights, predictions and numbers of the history, of each process: {"0": ..., "1": ...}."""
+    """Weights, predictions, numbers of the history and random ones, of each process: {"0": ..., "1": ...}."""
 
     def work():
         one = make(**settings)
         loop.fit(one, 1, str(folder), CPU)
         made = {
+            "drawn next": torch.rand(3),
             "weights": one.model.state_dict(),
             "scores": loop.predict(one, torch.arange(50), CPU),
             "few": loop.predict(one, torch.tensor([4]), CPU),
@@ -120,6 +121,7 @@ def noisy(**settings):
 def test_killed_processes_resume_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     whole = trained(tmp_path / "whole", 2, noisy)
+    torch.testing.assert_close(whole["1"], whole["0"], rtol=0, atol=0)
 
     def dying(**settings):
         one, calls = noisy(**settings), []
