@@ -47,7 +47,7 @@ def stage(*between, train=29, val=9, **settings) -> loop.Stage:
 
 
 def trained(folder, processes, make=stage, **settings) -> dict:
-    """Weights, predictions, numbers of the history and random ones, of each process: {"0": ..., "1": ...}."""
+    """What each process has in the end: {"0": ..., "1": ...}."""
 
     def work():
         one = make(**settings)
