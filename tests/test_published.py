@@ -64,6 +64,13 @@ def test_the_row_that_names_more_goes_before_the_general_one(tmp_path):
     assert published.find(rows, "d", "e", "n", "accuracy") == {}
 
 
+def test_one_row_may_name_a_method_in_several_ways(tmp_path):
+    rows = published.read(write(tmp_path, "method,metric,value,note\none two,accuracy,0.1,x\n"))
+    for name in ("one", "two"):
+        assert published.find(rows, "d", "e", name, "accuracy")["paper_note"] == "x"
+    assert value("biobert", "hamming") == value("bert", "hamming") == 0.0316
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
