@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -56,6 +56,7 @@ def test_an_image_without_content_has_no_hash():
     assert phash.of(Image.fromarray(glass)) is None
 
 
+@settings(deadline=None, max_examples=40)
 @given(hashes, hashes, st.lists(st.integers(1, 63), max_size=8))
 def test_pairs_are_those_of_comparing_all_with_all(left, right, flipped):
     copies = [number ^ sum(1 << bit for bit in set(flipped)) for number in left]

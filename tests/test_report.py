@@ -126,6 +126,22 @@ def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
+def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path):
+    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
+    evil = "</td><script>alert(1)</script>"
+    row = f'"{evil}",3,"Renal",4,case,1.000,\n'
+    path = tmp_path / "results/labels/phantom-quilt.proposals.csv"
+    path.write_text("label,count,standard,count_standard,reason,similarity,accept\n" + row)
+    shown = fake_artifacts.finish(tmp_path, config) | {"proposals": ["phantom-quilt"]}
+    text = write((tmp_path, config, shown), tmp_path / "report.html")
+    assert evil not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "Proposed merges of labels (1)" in text
+    assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
+    assert "Most frequent pairs" in text
+    assert text.count("<strong>This split leaks.</strong>") == 2, "the random rows, and the tiles"
+    assert "No group and no image stands in two splits." in text
+
+
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
     assert write(world, tmp_path / "again.html") == html
 

@@ -2,7 +2,7 @@
 #
 # reads   what the readers of config `datasets` and `corpora` name as their inputs
 # writes  results/labels/{dataset}.parquet, .audit.parquet, .quarantine.parquet, .frequencies.parquet
-#         results/labels/{dataset}.leaks.parquet
+#         results/labels/{dataset}.leaks.parquet, .proposals.csv
 #         results/reports/{corpus}.parquet, .audit.parquet
 #
 # A dataset with `of` is a view: the same samples, another split; its images are not checked again. What is known
@@ -87,6 +87,33 @@ rule check_leaks:
         code=code("check_leaks.py"),
     script:
         "../scripts/check_leaks.py"
+
+
+rule propose_merges:
+    input:
+        unpack(label_embeddings),
+        published=lambda wildcards: published(config["datasets"][wildcards.dataset]),
+    output:
+        "results/labels/{dataset}.proposals.csv",
+    log:
+        "logs/proposals/{dataset}.txt",
+    benchmark:
+        "results/benchmarks/propose_merges/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=any_of(SOURCES),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        entry=lambda wildcards: proposing(wildcards.dataset),
+        code=lambda wildcards: code(
+            "propose_merges.py",
+            f"histopair.readers.{config['datasets'][wildcards.dataset]['reader']}",
+        ),
+    script:
+        "../scripts/propose_merges.py"
 
 
 rule clean_reports:

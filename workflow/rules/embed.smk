@@ -145,3 +145,34 @@ rule embed_texts:
         code=lambda w: code("embed_texts.py", encoder_code(w.encoder)),
     script:
         "../scripts/embed_texts.py"
+
+
+rule embed_labels:
+    input:
+        published=lambda w: published(reading(config["datasets"][w.dataset])),
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        "results/embeddings/{encoder}/{dataset}.labels.parquet",
+    log:
+        "logs/embeddings/{encoder}/{dataset}.labels.txt",
+    benchmark:
+        "results/benchmarks/embed_labels/{encoder}/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=any_of(SOURCES),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+    params:
+        entry=lambda w: reading(config["datasets"][w.dataset]),
+        encoder=lambda w: encoder_params(w.encoder),
+        embedding=config["embedding"],
+        code=lambda w: code(
+            "embed_labels.py",
+            encoder_code(w.encoder),
+            f"histopair.readers.{config['datasets'][w.dataset]['reader']}",
+        ),
+    script:
+        "../scripts/embed_labels.py"

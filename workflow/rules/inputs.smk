@@ -5,7 +5,16 @@ import os
 from histopair import readers
 from histopair.report import look
 
-NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic"}
+NOT_READING = {
+    "split",
+    "classes",
+    "class_names",
+    "min_count",
+    "max_quarantined",
+    "max_pixels",
+    "labels_map",
+}
+NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic", "proposals"}
 VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
 SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
 
@@ -20,6 +29,25 @@ def published(entry):
     files = readers.find(entry["reader"]).inputs(entry)
     mapping = [entry["labels_map"]] if entry.get("labels_map") else []
     return [os.path.normpath(path) for path in files + mapping]
+
+
+def reading(entry):
+    """What of a config entry decides the labels as published."""
+    return {key: value for key, value in cleaning(entry).items() if key not in NOT_READING}
+
+
+def proposing(dataset):
+    """What decides the proposed merges of a dataset's labels."""
+    entry = config["datasets"][dataset]
+    kept = {key: entry[key] for key in ("labels_map", "proposals") if key in entry}
+    return reading(entry) | kept
+
+
+def label_embeddings(w):
+    """Embeddings of a dataset's labels, where its proposals have an encoder."""
+    encoder = config["datasets"][w.dataset].get("proposals", {}).get("encoder")
+    found = f"results/embeddings/{encoder}/{w.dataset}.labels.parquet"
+    return {"embeddings": found} if encoder else {}
 
 
 def any_of(which):
@@ -153,8 +181,13 @@ def shown():
         for run in texts
     ]
     retrievers = [pair["encoder"] for pair in pairs_of() if pair["encoder"] != "oracle"]
+    datasets = list(dict.fromkeys(run["dataset"] for run in runs))
+    proposes = [
+        name for name in datasets if {"labels_map", "proposals"} & set(config["datasets"][name])
+    ]
     return {
-        "datasets": list(dict.fromkeys(run["dataset"] for run in runs)),
+        "datasets": datasets,
+        "proposals": proposes,
         "corpora": list(dict.fromkeys(corpora)),
         "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
         "embeddings": embedded(runs),

@@ -104,6 +104,7 @@ rule report_page:
             dataset=SHOWN["datasets"],
             table=["", ".audit", ".quarantine", ".frequencies", ".leaks"],
         ),
+        proposals=expand("results/labels/{dataset}.proposals.csv", dataset=SHOWN["proposals"]),
         reports=expand(
             "results/reports/{corpus}{table}.parquet",
             corpus=SHOWN["corpora"],

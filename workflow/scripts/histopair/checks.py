@@ -57,6 +57,8 @@ def _datasets(config: dict, mistakes: list[str]) -> None:
                 mistakes.append(f"{key}: 'root' is a required property")
         if "corpus" in entry:
             _require(f"{key}.corpus", entry["corpus"], list(config["corpora"]), mistakes)
+        if encoder := entry.get("proposals", {}).get("encoder"):
+            _require(f"{key}.proposals.encoder", encoder, list(config["encoders"]), mistakes)
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
             mistakes.append(f"{key}.split: test and val leave nothing to train on")
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 FIRST_ROW = 2  # as a spreadsheet numbers them: the heading is row 1
 
 
@@ -54,6 +55,18 @@ def heading(path: str | Path) -> list[str]:
     if not Path(path).is_file():
         raise InputError(path, "there is no such file", "Correct the path in the config")
     return [name.strip() for name in _heading(Path(path), _separator(Path(path)))]
+
+
+def guarded(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula: texts such as "=1+1" get an apostrophe."""
+    formula = isinstance(cell, str) and cell.startswith(FORMULAS)
+    return f"'{cell}" if formula else cell
+
+
+def unguarded(cell: object) -> object:
+    """What `guarded` was given."""
+    marked = isinstance(cell, str) and cell[:1] == "'" and cell[1:].startswith(FORMULAS)
+    return cell[1:] if marked else cell
 
 
 def listed_names(names) -> str:

@@ -17,14 +17,14 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     `min_count` samples are dropped, then samples without a label.
     Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
     """
-    mapping, reasons = _mapping(entry.get("labels_map"))
+    standards, reasons = mapping(entry.get("labels_map"))
     before = Counter(chain.from_iterable(frame.labels))
     rows = [
-        _mapped(label, mapping[label], reasons[label], before)
+        _mapped(label, standards[label], reasons[label], before)
         for label in sorted(before)
-        if mapping.get(label, label) != label
+        if standards.get(label, label) != label
     ]
-    frame = frame.assign(labels=_translated(frame.labels, mapping))
+    frame = frame.assign(labels=_translated(frame.labels, standards))
     rows += _alike(frame.labels)
     _known(frame, entry.get("classes") or fixed, name)
     rare = _rare(frame, entry.get("min_count", 0))
@@ -44,8 +44,11 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     return frame[~empty].reset_index(drop=True), rows
 
 
-def _mapping(path: str | None) -> tuple[dict, dict]:
-    """Label -> standard (None: dropped), and label -> reason."""
+def mapping(path: str | None) -> tuple[dict, dict]:
+    """Label -> standard (None: dropped), and label -> reason, of a `labels_map`.
+
+    Raises InputError for a label of several standards, and a standard that is mapped to another.
+    """
     if path is None:
         return {}, {}
     table = sheets.read(path, ["label", "standard"], ["reason"])
@@ -84,12 +87,12 @@ def _mapped(label: str, standard: str | None, reason: str | None, counts: Counte
     )
 
 
-def _translated(labels: pd.Series, mapping: dict) -> list[list[str]]:
+def _translated(labels: pd.Series, standards: dict) -> list[list[str]]:
     """Labels by the mapping, without repeats and dropped ones; equal lists are mapped once."""
 
     def translate(names: tuple) -> list[str]:
-        standard = (mapping.get(name, name) for name in names)
-        return list(dict.fromkeys(name for name in standard if name))
+        found = (standards.get(name, name) for name in names)
+        return list(dict.fromkeys(name for name in found if name))
 
     known = {names: translate(names) for names in set(map(tuple, labels))}
     return [known[tuple(names)] for names in labels]

@@ -13,8 +13,11 @@ SPLITS = ("train", "val", "test")
 AUDIT_ROWS = 40
 
 
-def view(name: str, entry: dict, base: dict, results: str) -> dict:
-    """One dataset: `entry` of the config, `base` the entry that it is a view of, or itself."""
+def view(name: str, entry: dict, base: dict, results: str, proposals: bool = False) -> dict:
+    """One dataset: `entry` of the config, `base` the entry that it is a view of, or itself.
+
+    With `proposals` the merges that were proposed for its labels.
+    """
     path = f"{results}/labels/{name}"
     labels = tables.read(f"{path}.parquet")
     made = tables.about(f"{path}.parquet")
@@ -45,6 +48,7 @@ def view(name: str, entry: dict, base: dict, results: str) -> dict:
         "examples": examples(labels, made) if several else [],
         "together": label_views.co_occurrence(labels, made["classes"]) if several else None,
         "audit": audit(f"{path}.audit.parquet"),
+        "proposals": proposed(f"{path}.proposals.csv") if proposals else None,
         "quarantine": tables.read(f"{path}.quarantine.parquet").head(AUDIT_ROWS).to_dict("records"),
     }
 
@@ -98,6 +102,15 @@ def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     shuffled = rows.drop_duplicates("image_id").sample(frac=1, random_state=0)
     turn = shuffled.groupby("group").cumcount()
     return shuffled.iloc[np.argsort(turn, kind="stable")[:count]]
+
+
+def proposed(path: str) -> dict:
+    """Proposed merges, and how many were left out."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return {
+        "rows": table.head(AUDIT_ROWS).to_dict("records"),
+        "left_out": max(0, len(table) - AUDIT_ROWS),
+    }
 
 
 def audit(path: str) -> dict:

@@ -21,9 +21,9 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
     """Write the report page from the artifacts under `results`.
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
-    `encoders`, `embeddings` (encoder, dataset), `pairs` (see `configuration.pairing_of`), and
-    `runs` (for each study a list of dataset, encoder, method, seed). Where the time went is read
-    from `results`/benchmarks.
+    `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset), `pairs` (see
+    `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
+    seed). Where the time went is read from `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
 
@@ -38,7 +38,10 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "studies": [study for study, _ in shown_studies],
         "multilabel": [block for _, block in shown_studies if block],
         "datasets": [
-            datasets.view(name, names[name], bases[name], results) for name in shown["datasets"]
+            datasets.view(
+                name, names[name], bases[name], results, name in shown.get("proposals", ())
+            )
+            for name in shown["datasets"]
         ],
         "corpora": [
             corpora.view(name, config["corpora"][name], results) for name in shown["corpora"]

@@ -1,0 +1,9 @@
+"""Propose which labels of one dataset are one."""
+
+from histopair.jobs import job  # first: it limits threads before numpy loads
+
+with job(snakemake):
+    from histopair import proposals
+
+    embeddings = snakemake.input.get("embeddings")
+    proposals.write(snakemake.params.entry, embeddings, snakemake.output[0])
