@@ -47,12 +47,13 @@ def stage(*between, train=29, val=9, **settings) -> loop.Stage:
 
 
 def trained(folder, processes, make=stage, **settings) -> dict:
-    """Weights, predictions and numbers of the history, of each process: {"0": ..., "1": ...}."""
+    """What each process has in the end: {"0": ..., "1": ...}."""
 
     def work():
         one = make(**settings)
         loop.fit(one, 1, str(folder), CPU)
         made = {
+            "drawn next": torch.rand(3),
             "weights": one.model.state_dict(),
             "scores": loop.predict(one, torch.arange(50), CPU),
             "few": loop.predict(one, torch.tensor([4]), CPU),
@@ -82,6 +83,30 @@ def test_two_processes_give_the_weights_and_predictions_of_one(tmp_path, name):
     assert len(one["history"]) == 3
 
 
+def compared(**settings):
+    """Its loss is no mean over samples, and what it drops out is the same in all processes."""
+    one = stage(nn.Dropout(0.3), whole=True, **settings)
+
+    def loss(model, batch):
+        features = model.embed(batch["x"])
+        same = batch["y"][:, None] == batch["y"]
+        value = nn.functional.binary_cross_entropy_with_logits(
+            model.head.bias[0] + features @ features.T, same.float()
+        )
+        return {"loss": value, "task": value + value.square()}
+
+    one.loss = loss
+    return one
+
+
+def test_a_loss_that_compares_samples_sees_whole_batches(tmp_path):
+    one = trained(tmp_path / "one", 1, compared)["0"]
+    two = trained(tmp_path / "two", 2, compared)
+    torch.testing.assert_close(two["1"], one, rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match=r"main stage: its loss compares.*Set accumulate to 1"):
+        trained(tmp_path / "parts", 1, compared, accumulate=2)
+
+
 def test_more_processes_than_samples_of_a_batch_all_take_part(tmp_path):
     settings = {"batch_size": 2, "train": 7, "epochs": 1}
     one = trained(tmp_path / "one", 1, **settings)["0"]
@@ -96,6 +121,7 @@ def noisy(**settings):
 def test_killed_processes_resume_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     whole = trained(tmp_path / "whole", 2, noisy)
+    torch.testing.assert_close(whole["1"], whole["0"], rtol=0, atol=0)
 
     def dying(**settings):
         one, calls = noisy(**settings), []

@@ -186,6 +186,22 @@ def _said(folder, entry: dict) -> str:
     return str(error.value)
 
 
+def test_the_published_cleaner_loses_every_i_and_1():
+    text = "Invasive carcinoma,  grade III, 11 mm"
+    assert report_text.clean_as_published(text) == "nvasve carcnoma, grade , mm"
+
+
+def test_published_reading_keeps_a_report_in_one_piece_and_strips_it(tmp_path):
+    text = "Gross description: A big polyp. Diagnosis: " + "invasive carcinoma of colon " * 30
+    (tmp_path / "r.csv").write_text(f"id,text\np1.x,{text}\n")
+    entry = {"table": str(tmp_path / "r.csv")}
+    pieces, _, _ = _clean(tmp_path, entry)
+    assert len(pieces) > 1 and not pieces.text.str.contains("polyp").any()
+    whole, _, _ = _clean(tmp_path, entry | {"whole": True, "cleaner": "published"})
+    assert len(whole) == 1 and whole.chunk[0] == 0
+    assert whole.text[0].startswith("Gross descrpton: A bg polyp.")
+
+
 TCGA = (
     "patient_filename,text\n"
     "TCGA-AA-0001.uuid1,Colon with an invasive adenocarcinoma of grade II.\n"

@@ -263,7 +263,7 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
     assert planned
 
 
-def test_comments_docstrings_layout_and_logging_rerun_nothing(folder, restored):
+def test_comments_docstrings_layout_logging_and_how_it_is_computed_rerun_nothing(folder, restored):
     package = folder / PACKAGE
     workflow.edit(package / "loop.py", "# seconds between", "# how many seconds between")
     workflow.edit(package / "loop.py", "The training loop of every", "The one loop of each")
@@ -271,6 +271,8 @@ def test_comments_docstrings_layout_and_logging_rerun_nothing(folder, restored):
     workflow.edit(package / "jobs.py", "every: float = 10.0", "every: float = 5.0")
     workflow.edit(folder / "workflow/rules/train.smk", "# Runs: one", "# Each run: one")
     workflow.edit(folder / CONFIG, "# The catalogue", "# A catalogue")
+    with open(folder / CONFIG, "a", encoding="utf-8") as config:
+        config.write("\ntraining: {processes: 2, tensorboard: true}\n")
     assert workflow.planned(folder) == {}
 
 

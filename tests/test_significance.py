@@ -182,5 +182,14 @@ def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
     assert highest["p_holm"] == pytest.approx(max(highest["p"], lowest["p_holm"]))
 
 
+def test_a_random_split_of_a_dataset_is_not_combined_with_its_split_by_group():
+    cells = {(name, "e"): cell(0.5) for name in ("d", "d-random", "other")}
+    splits = {"d": "group", "d-random": "row", "other": "row"}
+    study = {"reference": "old", "metric": "accuracy"}
+    study["splits"] = {name: {"of": name[:1], "by": by} for name, by in splits.items()}
+    together = significance.rows(cells, study)[-1]
+    assert together["cells"] == 2  # other has no split by group to stand for it
+
+
 def test_a_study_without_a_reference_has_no_tests():
     assert significance.rows({("d", "e"): cell(0.5)}, {"metric": "accuracy"}) == []

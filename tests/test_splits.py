@@ -49,7 +49,7 @@ def test_neither_group_nor_image_crosses_splits(frame, seed):
 
 @given(frames(), st.integers(0, 5), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
-@pytest.mark.parametrize("by", ["group", "row"])
+@pytest.mark.parametrize("by", ["group", "row", "val-row"])
 def test_the_order_of_rows_does_not_matter(by, frame, seed, random):
     order = list(range(len(frame)))
     random.shuffle(order)
@@ -121,6 +121,15 @@ def test_by_row_gives_exact_shares_and_ignores_groups_and_official_splits():
     frame = _frame(["A"] * 100, official=["train"] * 100)
     split = splits.assign(frame, by="row", test=0.2, val=0.1)
     assert split.value_counts().to_dict() == {"train": 70, "test": 20, "val": 10}
+
+
+def test_by_val_row_the_test_split_stays_and_groups_cross_into_validation():
+    frame = _frame([f"g{i // 8}" for i in range(80)])
+    by_group, by_row = (splits.assign(frame, by=by) for by in ("group", "val-row"))
+    assert ((by_group == "test") == (by_row == "test")).all()
+    assert by_row.value_counts().to_dict() == by_group.value_counts().to_dict()
+    assert splits.leaks(frame.assign(split=by_group))["group"] == 0
+    assert splits.leaks(frame.assign(split=by_row))["group"] > 0
 
 
 def test_three_groups_per_class_reach_every_split():

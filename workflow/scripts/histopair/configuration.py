@@ -49,7 +49,7 @@ def choices(method: dict) -> dict[str, tuple]:
     """The values that each of a recipe's parameters may have, for those that have few."""
     try:
         return constant(f"histopair.methods.{method['recipe']}", "CHOICES")
-    except KeyError:
+    except (KeyError, FileNotFoundError):
         return {}
 
 

@@ -9,6 +9,17 @@ from histopair import bootstrap
 COLUMNS = ["random", "method", "metric", "by_row", "by_group", "difference", "low", "high"]
 
 
+def pairs(study: dict) -> list[tuple[str, str]]:
+    """Datasets of the study that are views of one: (split by row, split by group)."""
+    splits = study.get("splits", {})
+    return [
+        (row, group)
+        for row, group in product(splits, splits)
+        if splits[row]["of"] == splits[group]["of"]
+        and (splits[row]["by"], splits[group]["by"]) == ("row", "group")
+    ]
+
+
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     """One row per method and metric for each pair of views, `dataset` by group, `random` by row.
 
@@ -16,16 +27,9 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     two test splits hold different samples, so their resamples are independent: the interval is
     that of the difference of two unpaired means.
     """
-    splits = study.get("splits", {})
-    pairs = [
-        (row, group)
-        for row, group in product(splits, splits)
-        if splits[row]["of"] == splits[group]["of"]
-        and (splits[row]["by"], splits[group]["by"]) == ("row", "group")
-    ]
     return [
         {"dataset": group, "encoder": column, "random": row, "method": method} | found
-        for row, group in pairs
+        for row, group in pairs(study)
         for dataset, column in cells
         if dataset == group and (row, column) in cells
         for method in cells[group, column]["methods"]

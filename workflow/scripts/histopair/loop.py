@@ -44,7 +44,8 @@ class Stage:
     rates: learning rates of submodules by name, such as {"head": 1e-4}; the longest name that fits
     counts, and all else learns with `learning_rate`. accumulate: a batch passes in that many parts,
     whose gradients add up to the whole batch's. patience: training ends after that many epochs
-    without a better one on `val`; 0 for never.
+    without a better one on `val`; 0 for never. whole: the loss compares a batch's samples with each
+    other, so that no batch is cut; several processes then do the same.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Stage:
     accumulate: int = 1
     patience: int = 0
     views: int = 1
+    whole: bool = False
     history: list[dict] = field(default_factory=list)
 
 
@@ -77,9 +79,13 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
 
     Randomness comes from (seed, stage, epoch) alone: a run resumed from the checkpoint in folder
     `resume`, made in mid-epoch or between two, ends with the same bits as one that was never
-    stopped (on a CPU). Raises InputError when a loss or a gradient is not finite, and for float16
-    without a GPU; ValueError when a name in `rates` fits no trainable parameter.
+    stopped (on a CPU). Raises InputError when a loss or a gradient is not finite, for float16
+    without a GPU, and for whole batches in parts; ValueError when a name in `rates` fits no
+    trainable parameter.
     """
+    if stage.whole and stage.accumulate > 1:
+        problem = "its loss compares the samples of a batch, which cannot pass in parts"
+        raise InputError(f"{stage.name} stage", problem, "Set accumulate to 1")
     file = Path(resume) / f"{stage.name}.pt"
     stage.model = parallel.prepared(stage.model)
     now = Progress(optimizers.of_stage(stage), optimizers.scaler(stage, device))
@@ -110,7 +116,7 @@ def evaluate(stage: Stage, rows: Tensor, device: torch.device) -> dict[str, floa
     stage.model.eval()
     sums: dict[str, float] = {}
     batches = _samples(stage, rows).split(stage.batch_size)
-    shares = [parallel.share(batch) for batch in batches]
+    shares = [parallel.share(batch, stage.whole) for batch in batches]
     stream = _fetched(stage, [own for own, _ in shares], device)
     with torch.inference_mode(), _autocast(stage, device):
         for whole, (_, weight), batch in zip(batches, shares, stream, strict=True):
@@ -135,7 +141,7 @@ def _train_epoch(
     """One epoch, or what is left of it; the mean of each named loss."""
     stage.model.train()
     batches = _drawn(stage, now, seed, device)
-    pieces = [_pieces(batch, stage.accumulate) for batch in batches]
+    pieces = [_pieces(stage, batch) for batch in batches]
     stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
@@ -167,7 +173,7 @@ def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list
     batches = _batches(_samples(stage, order, draw=True), stage.batch_size)
     if now.step:
         devices.set_random_state(resumed, device)
-    elif parallel.rank():
+    elif parallel.rank() and not stage.whole:
         torch.manual_seed(devices.seed_of(seed, parallel.rank()))
     return batches
 
@@ -206,10 +212,10 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
     return parts
 
 
-def _pieces(batch: Tensor, count: int) -> list[tuple[Tensor, float]]:
+def _pieces(stage: Stage, batch: Tensor) -> list[tuple[Tensor, float]]:
     """This process's parts of a batch, and the weight of each part's mean in the batch's mean."""
-    pieces = [piece for piece in batch.tensor_split(count) if len(piece)]
-    shares = [(*parallel.share(piece), len(piece) / len(batch)) for piece in pieces]
+    pieces = [piece for piece in batch.tensor_split(stage.accumulate) if len(piece)]
+    shares = [(*parallel.share(piece, stage.whole), len(piece) / len(batch)) for piece in pieces]
     return [(own, weight * of_batch) for own, weight, of_batch in shares]
 
 

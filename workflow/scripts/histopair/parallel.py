@@ -87,13 +87,13 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def share(rows: Tensor) -> tuple[Tensor, float]:
+def share(rows: Tensor, whole: bool = False) -> tuple[Tensor, float]:
     """This process's part of a batch, and the weight of the part's mean in the batch's mean.
 
-    A batch of fewer rows than processes goes to all of them whole: no process is ever idle, which
-    would leave the others waiting.
+    A batch goes to all processes as it is if it has to stay `whole`, or has fewer rows than there
+    are processes: none is ever idle, which would leave the others waiting.
     """
-    if len(rows) < count():
+    if whole or len(rows) < count():
         return rows, 1 / count()
     own = rows.tensor_split(count())[rank()]
     return own, len(own) / len(rows)

@@ -15,8 +15,10 @@ COLUMNS = ["paper", "paper_std", "paper_note"]
 def read(path: str | Path) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
-    An empty dataset or encoder stands for any. Raises InputError for columns that are missing or
-    unknown, a metric that does not exist, a value that is no number, and a row told twice.
+    An empty dataset or encoder stands for any. `method` may hold several names, separated by
+    spaces, where studies name the same method differently: each is a row of its own.
+    Raises InputError for columns that are missing or unknown, a metric that does not exist, a value
+    that is no number, and a row told twice.
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -27,16 +29,17 @@ def read(path: str | Path) -> list[dict]:
             problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
             remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
             raise InputError(path, problem, remedy)
-        rows = [_row(row, path, line) for line, row in enumerate(reader, 2)]
+        rows = [
+            (line, row) for line, told in enumerate(reader, 2) for row in _rows(told, path, line)
+        ]
     seen = set()
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         key = tuple(row[name] for name in ("dataset", "encoder", "method", "metric"))
         if key in seen:
-            raise InputError(
-                path, f"{row['method']}, {row['metric']} comes twice", "Keep one", line
-            )
+            problem = f"{row['method']}, {row['metric']} comes twice"
+            raise InputError(path, problem, "Keep one", line)
         seen.add(key)
-    return rows
+    return [row for _, row in rows]
 
 
 def find(rows: list[dict], dataset: str, encoder: str, method: str, metric: str) -> dict:
@@ -65,13 +68,15 @@ def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
         raise InputError(path, problem, f"Name the study's methods: {', '.join(methods)}")
 
 
-def _row(row: dict, path: str | Path, line: int) -> dict:
+def _rows(row: dict, path: str | Path, line: int) -> list[dict]:
+    """One row for each name of the method."""
     row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
     if row["metric"] not in metrics.TITLES:
         known = ", ".join(metrics.TITLES)
         raise InputError(path, f"no metric {row['metric']!r}", f"Choose one of {known}", line)
-    value = _number(row["value"], path, line)
-    return row | {"value": value, "std": _number(row["std"], path, line) if row["std"] else None}
+    row["value"] = _number(row["value"], path, line)
+    row["std"] = _number(row["std"], path, line) if row["std"] else None
+    return [row | {"method": name} for name in row["method"].split()]
 
 
 def _number(text: str, path: str | Path, line: int) -> float:

@@ -1,7 +1,7 @@
 """Cleaning of one report's text: what scanning and de-identification left, never its words.
 
-The published cleaner deleted every i, I and digit 1 to get rid of barcodes read as IIII1111; here
-only whole runs go.
+CLIP-IT's published cleaner deleted every i, I and digit 1 to get rid of barcodes read as IIII1111;
+here only whole runs go.
 """
 
 import re
@@ -33,6 +33,7 @@ STROKES = re.compile(r"\x00(?:\s+[I1l|]{1,4}(?=\s+\x00)|\s+\x00)*")
 # throughout: otherwise a long token takes exponential time.
 RUN = r"(?:[^\W\d_]++(?:\d{1,3}+[^\W\d_]?+)?+|\d++(?:[^\W\d_]{1,2}+(?!\d))?+)"
 PLAIN = re.compile(rf"[(\[\"'<>=~+-]*+{RUN}(?:[-/'.,:;&x+()]{RUN})*+[\"')\].,:;!?%+-]*+")
+STROKES_OF_BARCODES = str.maketrans("", "", "iI1")
 WORD = re.compile(r"[^\W\d_]{2}")
 
 
@@ -45,6 +46,11 @@ def clean(text: str) -> str:
     while (cleaned := _once(text)) != text:
         text = cleaned
     return text
+
+
+def clean_as_published(text: str) -> str:
+    """The text as CLIP-IT's published code leaves it: without any letter i, I or digit 1."""
+    return " ".join(text.translate(STROKES_OF_BARCODES).split())
 
 
 def garbage_share(text: str) -> float:

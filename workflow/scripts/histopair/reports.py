@@ -19,12 +19,14 @@ SCHEMA = pa.schema(
 CHUNK_WORDS = 48
 MIN_WORDS = 5
 MAX_GARBAGE = 0.5
+CLEANERS = {"careful": report_text.clean, "published": report_text.clean_as_published}
 
 
 def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -> None:
     """Write the chunks of corpus `name` and the audit.
 
-    `entry` may have organ (one or a list), chunk_words, min_words, max_garbage and skip_sections.
+    `entry` may have organ (one or a list), chunk_words, min_words, max_garbage, skip_sections,
+    cleaner and whole.
     Raises InputError where no report is left, with the organs found, and for what the reader
     raises.
     """
@@ -74,7 +76,7 @@ def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
 
 def _legible(frame: pd.DataFrame, entry: dict):
     """Clean the texts and drop what is empty, too short or mostly garbage."""
-    text = frame.text.fillna("").map(report_text.clean)
+    text = frame.text.fillna("").map(CLEANERS[entry.get("cleaner", "careful")])
     words = text.str.split().map(len)
     garbage = text.map(report_text.garbage_share)
     least, most = entry.get("min_words", MIN_WORDS), entry.get("max_garbage", MAX_GARBAGE)
@@ -99,7 +101,10 @@ def _distinct(frame: pd.DataFrame):
 
 
 def _chunked(frame: pd.DataFrame, entry: dict):
-    """One row per chunk of the kept sections, numbered within each report."""
+    """One row per chunk of the kept sections, numbered within each report, or per whole report."""
+    if entry.get("whole"):
+        columns = {"chunk": 0, "section": sections.OTHER}
+        return frame.assign(**columns)[SCHEMA.names], []
     skipped = set(entry.get("skip_sections", sections.SKIPPED))
     most = entry.get("chunk_words", CHUNK_WORDS)
     records, reason, left_out = [], pd.Series(None, index=frame.index, dtype=object), {}

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from histopair import bootstrap, metrics, orders
+from histopair import bootstrap, leak, metrics, orders
 
 PERMUTATIONS = 4999
 CELLS = 4_000_000  # swaps held at once: 32 MB
@@ -44,7 +44,8 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
 
     p: two-sided, paired over test groups; p_better: one-sided, that the method is better; p_seeds
     and p_seeds_better: Welch over seeds; p_holm: p over all comparisons of the study. Rows of
-    several cells (EVERYTHING) combine the one-sided p by Fisher's method.
+    several cells (EVERYTHING) combine the one-sided p by Fisher's method, without random splits of
+    datasets that are also split by group.
     """
     reference, metric = study.get("reference"), study["metric"]
     found = [
@@ -57,8 +58,10 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     ]
     for row, adjusted in zip(found, holm([row["p"] for row in found]), strict=True):
         row["p_holm"] = adjusted
-    methods = dict.fromkeys(row["method"] for row in found)
-    together = [[row for row in found if row["method"] == method] for method in methods]
+    leaky = {row for row, _ in leak.pairs(study)}
+    sound = [row for row in found if row["dataset"] not in leaky]
+    methods = dict.fromkeys(row["method"] for row in sound)
+    together = [[row for row in sound if row["method"] == method] for method in methods]
     return found + [_together(of_one) for of_one in together if len(of_one) > 1]
 
 

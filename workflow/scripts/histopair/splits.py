@@ -29,10 +29,19 @@ def assign(
     by="group" keeps official splits; without an official val it is carved from train (`val` is then
     a share of train), without an official test both are shares of all samples.
     duplicates="group" makes one group of groups that share images which look the same (`phash`).
+    by="val-row" is as "group", but draws val anew from all but test as random rows: a patient is
+    then in train and val, and the best epoch is chosen on images that are nearly known.
     by="row" ignores groups and official splits: plain random rows, which leaks, as in the paper.
     """
     if by == "row":
         return _random_rows(frame.sample_id, {TEST: test, VAL: val}, seed)
+    if by == "val-row":
+        split = assign(frame, "group", test, val, seed, duplicates)
+        kept = split != TEST
+        if kept.any():
+            shares = {VAL: (split[kept] == VAL).mean()}
+            split[kept] = _random_rows(frame.sample_id[kept], shares, seed)
+        return split
     split = frame.split.astype(object).copy()
     official = set(split.dropna())
     wanted = ((TEST, test), (VAL, val))

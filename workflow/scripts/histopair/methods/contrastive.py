@@ -97,7 +97,7 @@ def build(run):
     def scores(model, batch):
         return run.probabilities(model(batch["pixels"]))
 
-    yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores)
+    yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores, whole=True)
 
 
 def _tokens(run, clip) -> Tensor:
