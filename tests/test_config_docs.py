@@ -13,7 +13,7 @@ README = Path(__file__).parents[1] / "config" / "README.md"
 HEADING = re.compile(r"^#+ (?:`(?P<path>[^`]+)`|.+)$")
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| .+? \| (?P<default>.+?) \| (?P<meaning>.+) \|$")
 KEYS_TABLE = "| key | type | default | meaning |"
-NAMED = {"datasets", "corpora", "encoders", "methods", "studies"}
+NAMED = {"datasets", "cohorts", "corpora", "encoders", "methods", "studies", "survival"}
 RESOLVED_BEFORE_THE_SCHEMA = {"methods.NAME.like"}
 
 
@@ -45,8 +45,9 @@ def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
         found |= schema_keys(sub, here)
         if "items" in sub:
             found |= schema_keys(sub["items"], here)
-    if path and path[-1] in NAMED and len(path) == 1:
-        found |= schema_keys(schema["additionalProperties"], (*path, "NAME"))
+    entries = schema.get("additionalProperties")
+    if path and isinstance(entries, dict) and "properties" in entries:
+        found |= schema_keys(entries, (*path, "NAME"))
     return found
 
 

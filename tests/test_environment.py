@@ -23,6 +23,7 @@ MODULES = {
     "open_clip": "open-clip-torch",
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "sksurv": "scikit-survival",
     "yaml": "pyyaml",
 }
 
@@ -144,7 +145,8 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
         for path in (ROOT / "workflow" / "rules").glob("*.smk")
         for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
     }
-    assert rules - set(groups) == {"train_encoder", "embed_images", "cache_activations", "run"}
+    own = {"train_encoder", "embed_images", "cache_activations", "run", "survival_run"}
+    assert rules - set(groups) == own
     assert set(groups) <= rules
 
 

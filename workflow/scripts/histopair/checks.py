@@ -10,6 +10,7 @@ from histopair.configuration import (
     parameters,
 )
 from histopair.fingerprint import constant
+from histopair.survival import checks as survival
 
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
@@ -37,7 +38,7 @@ def references(config: dict, schema: dict) -> list[str]:
         check(config, mistakes)
     for name, method in config["methods"].items():
         _method(f"methods.{name}", method, settings, config, mistakes)
-    return mistakes
+    return mistakes + survival.mistakes(config)
 
 
 def _names(config: dict, mistakes: list[str]) -> None:

@@ -25,7 +25,7 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
     figure, axes = figures.panels(rows, columns, 9.6, height, sharey=True)
     flat = [panel for row in axes for panel in row]
     for panel, ((dataset, encoder), cell) in zip(flat, cells, strict=False):
-        _panel(panel, cell.set_index("method"), methods, figures.colours(methods))
+        dots(panel, cell.set_index("method"), methods, figures.colours(methods))
         panel.set_title(f"{dataset}{_badge(cell)}\n{encoder}")
     for panel in flat[len(cells) :]:
         panel.set_visible(False)
@@ -40,7 +40,8 @@ def _badge(cell: pd.DataFrame) -> str:
     return "  [synthetic]" if cell["synthetic"].any() else ""
 
 
-def _panel(panel, cell: pd.DataFrame, methods: list[str], colour: dict[str, str]) -> None:
+def dots(panel, cell: pd.DataFrame, methods: list[str], colour: dict[str, str]) -> None:
+    """A row per method of a table indexed by method: mean, low, high, values, reference."""
     figures.only_grid(panel, "x")
     for place, method in enumerate(methods):
         if method in cell.index:

@@ -1,0 +1,128 @@
+"""From clinical table and slides to patients in folds: nobody crosses, nobody vanishes unsaid."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_survival_readers import PATCHES, slide
+
+from histopair import tables
+from histopair.errors import InputError
+from histopair.survival import bags, cohort, folds
+
+PATIENTS = [f"P{i}" for i in range(12)]
+
+
+def entry(folder, patients=tuple(PATIENTS), extra="", slides=None, heading="patient,time,event"):
+    """A cohort on disk: a slide per patient, every second one with an event."""
+    rows = [f"{name},{i + 1},{i % 2}" for i, name in enumerate(patients)]
+    (folder / "clinical.csv").write_text("\n".join([heading, *rows, extra]).strip() + "\n")
+    for name in slides if slides is not None else [f"{name}-1" for name in patients]:
+        slide(folder / "features" / f"{name}.h5", PATCHES)
+    paths = {"clinical": str(folder / "clinical.csv"), "features": str(folder / "features")}
+    return paths | {"folds": 2, "seed": 0}
+
+
+def cleaned(folder, entry):
+    out = {"patients": folder / "p.parquet", "audit": folder / "a.parquet"}
+    cohort.clean(entry, out, {})
+    return tables.read(out["patients"]), tables.read(out["audit"])
+
+
+def test_slides_go_to_the_patient_whose_name_they_begin_with(tmp_path):
+    names = [f"{name}-DX1.uuid" for name in PATIENTS] + ["P1_b"]
+    found, audit = cleaned(tmp_path, entry(tmp_path, slides=names))
+    slides = found.set_index("patient")["slides"]
+    assert list(slides["P1"]) == ["P1-DX1.uuid", "P1_b"]
+    assert list(slides["P10"]) == ["P10-DX1.uuid"]
+    assert found.set_index("patient")["patches"]["P1"] == 2 * len(PATCHES)
+    assert audit.empty
+
+
+def test_the_table_may_name_the_slides(tmp_path):
+    heading = "case,days,dead,slide"
+    given = entry(tmp_path, slides=[f"s{i}" for i in range(12)], heading=heading)
+    text = (tmp_path / "clinical.csv").read_text().splitlines()
+    rows = [heading] + [f"{row},s{i}.svs" for i, row in enumerate(text[1:])]
+    (tmp_path / "clinical.csv").write_text("\n".join(rows))
+    given["columns"] = {"patient": "case", "time": "days", "event": "dead"}
+    found, _ = cleaned(tmp_path, given)
+    assert list(found.set_index("patient")["slides"]["P3"]) == ["s3"]
+
+
+def test_who_is_dropped_is_audited(tmp_path):
+    names = [f"{name}-1" for name in PATIENTS] + ["stranger-1"]
+    extra = "bare,5,1\nlost,,\n"
+    found, audit = cleaned(tmp_path, entry(tmp_path, extra=extra, slides=names))
+    assert list(found["patient"]) == sorted(PATIENTS)
+    reasons = " ".join(audit["reason"])
+    assert "no slide: bare" in reasons
+    assert "neither time nor event" in reasons
+    assert "slides: stranger-1" in reasons
+    assert list(audit["count"]) == [1, 1, 1]
+
+
+def test_slides_of_another_width_are_refused(tmp_path):
+    given = entry(tmp_path)
+    slide(tmp_path / "features" / "P5-1.h5", np.zeros((2, 7)))
+    with pytest.raises(InputError, match=r"P5-1.h5: its features have 7 dimensions, .* have 2"):
+        cleaned(tmp_path, given)
+
+
+def test_a_named_slide_without_features_is_refused(tmp_path):
+    given = entry(tmp_path, heading="patient,time,event,slide", slides=["s0"])
+    text = (tmp_path / "clinical.csv").read_text().splitlines()
+    rows = [text[0]] + [f"{row},s{i}" for i, row in enumerate(text[1:])]
+    (tmp_path / "clinical.csv").write_text("\n".join(rows))
+    with pytest.raises(InputError, match=r"row 3: .*no features of slide 's1'"):
+        cleaned(tmp_path, given)
+
+
+def test_too_few_events_for_the_folds_are_told(tmp_path):
+    with pytest.raises(InputError, match="too few for 5 folds"):
+        cleaned(tmp_path, entry(tmp_path) | {"folds": 5})
+
+
+def test_a_bag_is_the_mean_of_its_patches_unit_vectors(tmp_path):
+    given = entry(tmp_path)
+    slide(tmp_path / "features" / "P0-1.h5", [[3, 4], [0, 2]])
+    slide(tmp_path / "features" / "P0-2.h5", [[1, 0]])
+    cleaned(tmp_path, given)
+    bags.pool(tmp_path / "p.parquet", given["features"], tmp_path / "b.parquet", {})
+    np.testing.assert_allclose(tables.matrix(tmp_path / "b.parquet")[0], [1.6 / 3, 1.8 / 3])
+
+
+def test_the_other_features_must_be_of_the_same_slides(tmp_path):
+    given = entry(tmp_path)
+    found, _ = cleaned(tmp_path, given)
+    slide(tmp_path / "other" / "P0-1.h5", PATCHES)
+    with pytest.raises(InputError, match=r"other: there is no P1-1.h5"):
+        cohort.slide_paths(found, str(tmp_path / "other"))
+
+
+outcomes = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=12, max_size=60)
+
+
+@given(outcomes, st.integers(2, 6), st.integers(0, 3))
+def test_folds_share_patients_events_and_times_evenly(outcomes, count, seed):
+    time, event = (np.array(column) for column in zip(*outcomes, strict=True))
+    fold = folds.stratified(time, event, count, seed)
+    frame = pd.DataFrame({"fold": fold, "event": event, "late": time > np.median(time)})
+    sizes = np.bincount(fold, minlength=count)
+    assert sizes.max() - sizes.min() <= 1
+    events = np.bincount(fold[event], minlength=count)
+    assert events.max() - events.min() <= 1
+    late = np.bincount(fold[frame["late"] & event], minlength=count)
+    assert late.max() - late.min() <= 2
+
+
+@given(outcomes, st.integers(0, 3))
+def test_a_patient_is_tested_once_and_never_where_it_taught(outcomes, seed):
+    time, event = (np.array(column) for column in zip(*outcomes, strict=True))
+    fold = folds.stratified(time, event, 4, seed)
+    splits = [folds.splits(fold, time, event, test, 0.2, seed) for test in range(4)]
+    assert (np.stack(splits) == "test").sum(0).tolist() == [1] * len(time)
+    for test, split in enumerate(splits):
+        assert ((split == "test") == (fold == test)).all()
+        assert {"train", "val", "test"} == set(split)

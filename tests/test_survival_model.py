@@ -1,0 +1,178 @@
+"""Cox's loss, gated attention, and training on a cohort whose hazard is known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.util import Surv
+
+from histopair import tables
+from histopair.survival import cox, mil, training
+
+METHOD = {"pairing": "none", "rank": 1, "distillation_weight": 1.0, "ties": "efron"}
+METHOD |= {"width": 8, "attention": 4, "dropout": 0.0, "epochs": 60, "text_epochs": 20}
+METHOD |= {"learning_rate": 0.01, "optimizer": "adamw", "weight_decay": 0.01, "clip": 1.0}
+
+
+def loss(risk, time, event, ties="efron"):
+    tensors = torch.tensor(risk, dtype=torch.float64), torch.tensor(time), torch.tensor(event)
+    return cox.loss(*tensors, ties)
+
+
+def by_hand(risk, time, event, ties):
+    """The definition, death by death."""
+    terms = []
+    for moment in sorted({t for t, e in zip(time, event, strict=True) if e}):
+        at_risk = sum(math.exp(r) for r, t in zip(risk, time, strict=True) if t >= moment)
+        dying = [r for r, t, e in zip(risk, time, event, strict=True) if e and t == moment]
+        for place, r in enumerate(dying):
+            share = place / len(dying) if ties == "efron" else 0
+            terms.append(math.log(at_risk - share * sum(map(math.exp, dying))) - r)
+    return sum(terms) / len(terms)
+
+
+def test_three_patients_by_hand():
+    """Deaths at 1 (of three) and 3 (alone); the second is censored at 2."""
+    expected = (math.log(math.e + 1 + math.exp(2)) - 1 + 0) / 2
+    assert loss([1.0, 0.0, 2.0], [1, 2, 3], [True, False, True]).item() == pytest.approx(expected)
+
+
+def test_two_deaths_at_once_by_hand():
+    """All risks 0, three patients, two die together: Efron log 3 + log 2, Breslow 2 log 3."""
+    arguments = [0.0] * 3, [1, 1, 2], [True, True, False]
+    assert loss(*arguments).item() == pytest.approx((math.log(3) + math.log(2)) / 2)
+    assert loss(*arguments, "breslow").item() == pytest.approx(math.log(3))
+
+
+patients = st.lists(
+    st.tuples(st.floats(-3, 3), st.integers(0, 5), st.booleans()), min_size=1, max_size=12
+).filter(lambda rows: any(event for _, _, event in rows))
+
+
+@given(patients, st.sampled_from(["efron", "breslow"]))
+def test_the_loss_is_its_definition_with_any_ties(rows, ties):
+    risk, time, event = zip(*rows, strict=True)
+    assert loss(risk, time, event, ties).item() == pytest.approx(by_hand(risk, time, event, ties))
+
+
+def test_a_batch_without_events_teaches_nothing():
+    risk = torch.tensor([1.0, 2.0], requires_grad=True)
+    value = cox.loss(risk, torch.tensor([1, 2]), torch.tensor([False, False]))
+    value.backward()
+    assert value.item() == 0
+    assert risk.grad.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_minimising_it_gives_the_coefficients_of_scikit_survival(ties):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    time = np.ceil(rng.exponential(3 * np.exp(-x @ [0.8, -0.5])))  # many ties
+    event = rng.random(60) < 0.7
+    reference = CoxPHSurvivalAnalysis(ties=ties).fit(x, Surv.from_arrays(event, time)).coef_
+    weight = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight], max_iter=30)
+    data = torch.tensor(x), torch.tensor(time), torch.tensor(event)
+
+    def closure():
+        optimizer.zero_grad()
+        value = cox.loss(data[0] @ weight, data[1], data[2], ties)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    np.testing.assert_allclose(weight.detach(), reference, atol=1e-4)
+
+
+def test_gated_attention_is_equation_9_bag_by_bag():
+    torch.manual_seed(0)
+    layer, bags = mil.GatedAttention(5, 3), [torch.randn(n, 5) for n in (4, 1, 7)]
+    flat, number = torch.cat(bags), torch.arange(3).repeat_interleave(torch.tensor([4, 1, 7]))
+    expected = []
+    for bag in bags:
+        scores = []
+        for h in bag:
+            tanh = torch.tanh(layer.tanh.weight @ h + layer.tanh.bias)
+            gate = torch.sigmoid(layer.gate.weight @ h + layer.gate.bias)
+            scores.append(layer.score.weight[0] @ (tanh * gate) + layer.score.bias[0])
+        weights = torch.stack(scores).softmax(0)
+        expected.append(sum(w * h for w, h in zip(weights, bag, strict=True)))
+    torch.testing.assert_close(layer(flat, number, 3), torch.stack(expected))
+
+
+def test_a_bag_does_not_depend_on_its_neighbours_or_its_order():
+    torch.manual_seed(0)
+    layer, bag, other = mil.GatedAttention(5, 3), torch.randn(6, 5), 50 * torch.randn(9, 5)
+    alone = layer(bag, torch.zeros(6, dtype=torch.long), 1)[0]
+    number = torch.tensor([0] * 6 + [1] * 9)
+    together = layer(torch.cat([bag.flip(0), other]), number, 2)[0]
+    torch.testing.assert_close(alone, together)
+
+
+def cohort(pairing="none", patients=60):
+    """Patients whose log-hazard is twice the first feature of their patches."""
+    rng = np.random.default_rng(0)
+    hazard = rng.normal(size=patients)
+    bags = [rng.normal(size=(rng.integers(2, 6), 4)) for _ in hazard]
+    bags = [np.c_[bag, np.full(len(bag), 2 * h)] for bag, h in zip(bags, hazard, strict=True)]
+    time = rng.exponential(np.exp(-2 * hazard))
+    frame = pd.DataFrame({"patient": [f"p{i:02d}" for i in range(patients)], "time": time})
+    frame = frame.assign(event=rng.random(patients) < 0.7, fold=np.arange(patients) % 2)
+    texts = torch.tensor(np.c_[hazard, rng.normal(size=(patients, 2))], dtype=torch.float32)
+    texts = texts if pairing != "none" else None
+    bags = [torch.tensor(bag, dtype=torch.float32) for bag in bags]
+    entry = {"folds": 2, "val": 0.25, "seed": 0}
+    method = METHOD | {"pairing": pairing}
+    return training.Run(frame, bags, texts, method, entry, 0, torch.device("cpu")), hazard
+
+
+def outputs(folder):
+    return {name: folder / f"{name}.out" for name in ("weights", "history", "predictions")}
+
+
+@pytest.mark.parametrize("pairing", ["none", "retrieved"])
+def test_a_known_hazard_is_recovered_in_patients_not_trained_on(tmp_path, pairing):
+    run, hazard = cohort(pairing)
+    training.execute(run, str(tmp_path / "resume"), outputs(tmp_path), {})
+    found = tables.read(tmp_path / "predictions.out")
+    assert len(found) == 2 * len(hazard)
+    test = found[found["split"] == "test"].sort_values("patient")
+    for _, part in test.groupby("fold"):
+        assert spearmanr(part["risk"], hazard[part.index % len(hazard)]).statistic > 0.7
+
+
+def test_a_training_repeats_bit_for_bit(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run, _ = cohort("retrieved", 30)
+        run.method |= {"epochs": 3, "text_epochs": 2, "dropout": 0.25}
+        training.execute(run, str(tmp_path / "resume"), outputs(tmp_path / name), {})
+    for name in ("weights", "history", "predictions"):
+        assert (
+            outputs(tmp_path / "a")[name].read_bytes() == outputs(tmp_path / "b")[name].read_bytes()
+        )
+
+
+def test_inference_reads_no_text():
+    """Other texts after training change no risk: the fused risk is a function of the bag."""
+    run, _ = cohort("retrieved", 30)
+    *_, stage = training.stages(run, 0, run.split(0))
+    rows = torch.arange(5)
+    before = stage.scores(stage.model, stage.fetch(rows))
+    run.texts = torch.randn_like(run.texts)
+    torch.testing.assert_close(stage.scores(stage.model, stage.fetch(rows)), before)
+
+
+def test_bags_larger_than_the_cap_are_thinned_evenly(tmp_path):
+    from test_survival_readers import slide
+
+    slide(tmp_path / "a.h5", np.arange(10).reshape(10, 1))
+    table = pd.DataFrame({"patient": ["a"], "slides": [["a"]]})
+    (bag,) = training.read_bags(table, str(tmp_path), 4)
+    assert bag.flatten().tolist() == [0, 3, 6, 9]

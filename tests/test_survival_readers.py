@@ -1,0 +1,128 @@
+"""Slides' features and clinical tables as tools write them, and what is said of bad ones."""
+
+import h5py
+import numpy as np
+import pytest
+
+from histopair.errors import InputError
+from histopair.survival import clinical, features
+
+
+def slide(path, values, coords=None, **attributes):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file["features"] = np.asarray(values, np.float32)
+        if coords is not None:
+            file["coords"] = np.asarray(coords)
+            file["coords"].attrs.update(attributes)
+    return path
+
+
+def table(path, text):
+    path.write_text(text)
+    return str(path)
+
+
+PATCHES = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+def test_a_trident_file_is_read(tmp_path):
+    file = slide(tmp_path / "s.h5", PATCHES, np.zeros((3, 2), int), patch_size_level0=512)
+    assert features.size(file) == (3, 2)
+    np.testing.assert_array_equal(features.read(file), PATCHES)
+
+
+def test_a_leading_axis_of_one_is_the_slide(tmp_path):
+    file = slide(tmp_path / "s.h5", PATCHES[None], np.zeros((3, 2), int))
+    assert features.size(file) == (3, 2)
+    np.testing.assert_array_equal(features.read(file), PATCHES)
+
+
+def test_half_precision_becomes_float32(tmp_path):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["features"] = PATCHES.astype(np.float16)
+    assert features.read(tmp_path / "s.h5").dtype == np.float32
+
+
+def test_the_output_folder_of_clam_is_its_h5_files(tmp_path):
+    slide(tmp_path / "h5_files" / "a.h5", PATCHES)
+    (tmp_path / "pt_files").mkdir()
+    (tmp_path / "pt_files" / "a.pt").write_bytes(b"never opened")
+    assert list(features.files(tmp_path)) == ["a"]
+
+
+def test_pt_files_are_refused_and_not_opened(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"never opened")
+    with pytest.raises(InputError, match=r"pickles.*h5_files.*weights_only=True"):
+        features.files(tmp_path)
+    with pytest.raises(InputError, match="a pickle"):
+        features.read(tmp_path / "a.pt")
+
+
+BAD_SLIDES = {
+    "not finite": ([[1, 2], [np.nan, 0]], None, r"row 1: a feature is not finite"),
+    "of a slide": ([1, 2, 3], None, r"not \(patches, dimensions\).*not slide features"),
+    "no patches": (np.zeros((0, 4)), None, "it holds no patches"),
+    "other coords": (PATCHES, np.zeros((2, 2)), "3 features and 2 coords"),
+}
+
+
+@pytest.mark.parametrize("values, coords, said", BAD_SLIDES.values(), ids=BAD_SLIDES)
+def test_a_bad_slide_is_named(tmp_path, values, coords, said):
+    file = slide(tmp_path / "bad.h5", values, coords)
+    with pytest.raises(InputError, match=said) as error:
+        features.size(file)
+    assert str(file) in str(error.value)
+
+
+def test_coordinates_alone_and_other_files_are_told_apart(tmp_path):
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["coords"] = np.zeros((2, 2))
+    with pytest.raises(InputError, match=r"no dataset `features`.*\['coords'\]"):
+        features.size(tmp_path / "c.h5")
+    (tmp_path / "t.h5").write_text("text")
+    with pytest.raises(InputError, match="not a readable HDF5 file"):
+        features.size(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("folder, said", [("none", "no such folder"), ("", "no .h5 file")])
+def test_a_folder_without_slides_is_told(tmp_path, folder, said):
+    with pytest.raises(InputError, match=said):
+        features.files(tmp_path / folder)
+
+
+def test_a_table_of_cbioportal_is_read(tmp_path):
+    text = "PATIENT_ID\tOS_MONTHS\tOS_STATUS\nTCGA-1\t12.5\t1:DECEASED\nTCGA-2\t3\t0:LIVING\n"
+    text += "TCGA-3\t\t\n"
+    columns = {"patient": "PATIENT_ID", "time": "OS_MONTHS", "event": "OS_STATUS"}
+    found = clinical.read(table(tmp_path / "c.tsv", text), columns)
+    assert list(found["time"][:2]) == [12.5, 3.0]
+    assert list(found["event"][:2]) == [True, False]
+    assert found["time"].isna().tolist() == found["event"].isna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "false"), ("dead", "alive")]
+)
+def test_events_are_understood_as_people_write_them(tmp_path, yes, no):
+    found = clinical.read(table(tmp_path / "c.csv", f"patient,time,event\na,1,{yes}\nb,2,{no}\n"))
+    assert list(found["event"]) == [True, False]
+
+
+BAD_TABLES = {
+    "negative time": ("a,-1,1", r"row 2: the time '-1' is not a number of 0 or more"),
+    "time in words": ("a,long,1", r"row 2: the time 'long'"),
+    "infinite time": ("a,inf,1", r"row 2: the time 'inf'"),
+    "unknown event": ("a,1,1\nb,2,maybe", r"row 3: the event 'maybe' is unknown. Use 1 or 0"),
+    "half": ("a,1,", r"row 2: patient 'a' has a time but no event"),
+    "no patient": (",1,1", r"row 2: the patient is empty"),
+    "disagreement": ("a,1,1\na,2,1", r"row 3: patient 'a' has other times or events than in row 2"),
+}
+
+
+@pytest.mark.parametrize("rows, said", BAD_TABLES.values(), ids=BAD_TABLES)
+def test_a_bad_row_is_named(tmp_path, rows, said):
+    path = table(tmp_path / "c.csv", f"patient,time,event\n{rows}\n")
+    with pytest.raises(InputError, match=said) as error:
+        clinical.read(path)
+    assert path in str(error.value)

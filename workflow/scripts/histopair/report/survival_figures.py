@@ -1,0 +1,91 @@
+"""Figures of a survival study: scores with intervals, curves of risk groups, risk against truth."""
+
+import numpy as np
+import pandas as pd
+from sksurv.nonparametric import kaplan_meier_estimator
+
+from histopair.report import figures
+from histopair.report.study_figures import dots
+from histopair.report.templates import probability
+from histopair.survival.evaluation import METRICS, TITLES
+
+HIGH, LOW = figures.PALETTE[3], figures.PALETTE[0]
+COLUMNS = 3
+
+
+def scores(table: pd.DataFrame, title: str) -> str:
+    """SVG: a panel per metric, a dot and a 95% interval per method, the seeds as small marks."""
+    methods = list(dict.fromkeys(table["method"]))
+    height = 1.3 + 0.34 * len(methods)
+    figure, (panels,) = figures.panels(1, len(METRICS), 9.6, height, sharey=True)
+    for panel, metric in zip(panels, METRICS, strict=True):
+        cell = table[table["metric"] == metric].set_index("method")
+        dots(panel, cell, methods, figures.colours(methods))
+        panel.axvline(0.5, color=figures.FAINT, lw=1.2)
+        panel.set_title(TITLES[metric])
+    figure.supxlabel("mean over test folds (higher is better; 0.5 is chance)", fontsize=9)
+    heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    heading.set_gid("heading")
+    return figures.svg(figure)
+
+
+def curves(grouped: pd.DataFrame, p: dict[str, float], unit: str) -> str:
+    """SVG: Kaplan-Meier curves of patients of high and low risk, a panel per method.
+
+    grouped: method, time, event, high of one seed; p: of the log-rank test, per method.
+    """
+    methods = list(dict.fromkeys(grouped["method"]))
+    figure, flat = _grid(len(methods), 2.3)
+    for panel, method in zip(flat, methods, strict=False):
+        own = grouped[grouped["method"] == method]
+        for high, colour in ((False, LOW), (True, HIGH)):
+            _curve(panel, own[own["high"] == high], colour, "high risk" if high else "low risk")
+        panel.set_title(f"{method}, p = {probability(p[method])}")
+        panel.set_ylim(0, 1.03)
+        panel.set_xlim(left=0)
+        figures.only_grid(panel, "y")
+        panel.legend(loc="upper right", handlelength=1.2)
+    figure.supxlabel(unit, fontsize=9)
+    figure.supylabel("share alive", fontsize=9)
+    return figures.svg(figure)
+
+
+def against_truth(test: pd.DataFrame) -> str:
+    """SVG: predicted risk (standardised in its fold) against the true log-hazard, per method."""
+    methods = list(dict.fromkeys(test["method"]))
+    colours = figures.colours(methods)
+    figure, flat = _grid(len(methods), 2.2)
+    for panel, method in zip(flat, methods, strict=False):
+        own = test[test["method"] == method]
+        risk = own.groupby("fold")["risk"].transform(lambda r: (r - r.mean()) / (r.std() or 1))
+        panel.plot(own["log_hazard"], risk, "o", ms=3, alpha=0.6, mew=0, color=colours[method])
+        panel.set_title(method)
+    figure.supxlabel("true log-hazard", fontsize=9)
+    figure.supylabel("predicted risk", fontsize=9)
+    return figures.svg(figure)
+
+
+def _grid(count: int, height: float) -> tuple:
+    """A figure of `count` panels, and all its panels with those too many hidden."""
+    rows = -(-count // COLUMNS)
+    figure, axes = figures.panels(rows, COLUMNS, 9.6, 0.4 + height * rows, sharex=True, sharey=True)
+    flat = [panel for row in axes for panel in row]
+    for panel in flat[max(0, count - COLUMNS) : count]:  # the lowest of each column
+        panel.tick_params(labelbottom=True)
+    for panel in flat[count:]:
+        panel.set_visible(False)
+    return figure, flat
+
+
+def _curve(panel, patients: pd.DataFrame, colour: str, label: str) -> None:
+    """Survival as steps, with a mark at each censored patient."""
+    if patients.empty:
+        return
+    event, time = patients["event"].to_numpy(bool), patients["time"].to_numpy(float)
+    moments, share = kaplan_meier_estimator(event, time)
+    moments, share = np.r_[0.0, moments], np.r_[1.0, share]
+    label = f"{label} ({len(patients)})"
+    panel.step(moments, share, where="post", color=colour, label=label)
+    ended = np.unique(time[~event])
+    at = share[np.searchsorted(moments, ended, side="right") - 1]
+    panel.plot(ended, at, "|", color=colour, ms=5, mew=0.8)

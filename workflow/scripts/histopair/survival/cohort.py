@@ -1,0 +1,155 @@
+"""From a clinical csv and folders of patch features to one row per patient, with its fold."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histopair import audit, tables
+from histopair.errors import InputError
+from histopair.survival import clinical, features, folds
+
+BOUNDARIES = "-_. "
+
+
+def clean(entry: dict, out: dict[str, str], about: dict) -> None:
+    """Write out["patients"] and out["audit"] of one cohort of the config.
+
+    The table has one row per patient, sorted: patient, time, event, fold, slides (file names in
+    the folder of features), patches. Patients without follow-up or without a slide, and slides
+    without a patient, are dropped and audited. Raises InputError for what `clinical` and
+    `features` refuse, slides of different widths, a slide that the csv names and the folder lacks,
+    and too few patients or events for the folds.
+    """
+    rows = clinical.read(entry["clinical"], entry.get("columns"))
+    found = features.files(entry["features"])
+    patients, notes = _with_follow_up(rows, entry["clinical"])
+    slides = _slides_of(patients, rows, found, entry)
+    table, dropped = _with_slides(patients, slides, entry["clinical"])
+    notes += dropped + _unused(found, slides, entry["features"])
+    _measure(table, found)
+    _check(table, entry)
+    time, event = table["time"].to_numpy(), table["event"].to_numpy(bool)
+    table["fold"] = folds.stratified(time, event, entry["folds"], entry["seed"])
+    about |= {"folds": entry["folds"], "events": int(event.sum()), "width": table.attrs["width"]}
+    table.attrs = {}
+    tables.write(out["patients"], table, about)
+    tables.write(out["audit"], audit.table(notes), about)
+
+
+def slide_paths(patients: pd.DataFrame, folder: str) -> list[list[Path]]:
+    """The feature files of each patient of the table in another folder of the same slides.
+
+    Raises InputError for a slide that the folder lacks.
+    """
+    found = features.files(folder)
+    for name in patients["slides"].explode():
+        if name not in found:
+            raise InputError(
+                folder, f"there is no {name}.h5", "Extract the features of the same slides"
+            )
+    return [[found[name] for name in slides] for slides in patients["slides"]]
+
+
+def _with_follow_up(rows: pd.DataFrame, path: str) -> tuple[pd.DataFrame, list[dict]]:
+    patients = rows.drop_duplicates("patient").sort_values("patient", kind="stable")
+    unknown = patients["time"].isna()
+    notes = []
+    if unknown.any():
+        where = audit.at(Path(path).name, patients.loc[unknown, "row"].tolist())
+        reason = "the patient has neither time nor event"
+        notes = [audit.row("clean", "dropped", where, reason, count=unknown.sum())]
+    return patients[~unknown].drop(columns="slide").reset_index(drop=True), notes
+
+
+def _slides_of(
+    patients: pd.DataFrame, rows: pd.DataFrame, found: dict[str, Path], entry: dict
+) -> dict[str, list[str]]:
+    """Patient -> its slides: as the csv says, or else by the patient's name before the slide's."""
+    if rows["slide"].isna().all():
+        return _by_prefix(list(patients["patient"]), list(found))
+    slides: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    named = rows.dropna(subset=["slide"])
+    for patient, slide, row in named[["patient", "slide", "row"]].itertuples(index=False):
+        name = slide if slide in found else Path(slide).stem
+        if name not in found:
+            raise InputError(
+                entry["clinical"],
+                f"{entry['features']} has no features of slide {slide!r}",
+                "Extract them, or remove the row",
+                row,
+            )
+        if owner.setdefault(name, patient) != patient:
+            problem = f"slide {slide!r} belongs to {owner[name]!r} and to {patient!r}"
+            raise InputError(entry["clinical"], problem, "Keep one of them", row)
+        slides.setdefault(patient, []).append(name)
+    return {patient: sorted(set(names)) for patient, names in slides.items()}
+
+
+def _by_prefix(patients: list[str], names: list[str]) -> dict[str, list[str]]:
+    """A slide is of the patient with the longest name that it starts with, up to a boundary."""
+    known, slides = set(patients), {}
+    for name in names:
+        ends = [i for i, mark in enumerate(name) if mark in BOUNDARIES]
+        starts = [name, *(name[:end] for end in reversed(ends))]
+        owner = next((start for start in starts if start in known), None)
+        if owner is not None:
+            slides.setdefault(owner, []).append(name)
+    return slides
+
+
+def _with_slides(
+    patients: pd.DataFrame, slides: dict[str, list[str]], path: str
+) -> tuple[pd.DataFrame, list[dict]]:
+    bare = ~patients["patient"].isin(slides)
+    notes = []
+    if bare.any():
+        named = audit.listed(patients.loc[bare, "patient"].tolist())
+        reason = f"the patients have no slide: {named}"
+        where = audit.at(Path(path).name, patients.loc[bare, "row"].tolist())
+        notes = [audit.row("clean", "dropped", where, reason, count=bare.sum())]
+    table = patients[~bare].drop(columns="row").reset_index(drop=True)
+    table["event"] = table["event"].astype(bool)
+    table["slides"] = [slides[patient] for patient in table["patient"]]
+    return table, notes
+
+
+def _unused(found: dict[str, Path], slides: dict[str, list[str]], folder: str) -> list[dict]:
+    used = {name for names in slides.values() for name in names}
+    left = [name for name in found if name not in used]
+    if not left:
+        return []
+    reason = f"no patient of the clinical table has these slides: {audit.listed(left)}"
+    return [audit.row("clean", "dropped", folder, reason, count=len(left))]
+
+
+def _measure(table: pd.DataFrame, found: dict[str, Path]) -> None:
+    """Count patches and check that all slides have features of one width."""
+    counts, width, first = [], None, None
+    for names in table["slides"]:
+        sizes = [features.size(found[name]) for name in names]
+        for name, (_, d) in zip(names, sizes, strict=True):
+            if width is None:
+                width, first = d, found[name]
+            elif d != width:
+                raise InputError(
+                    found[name],
+                    f"its features have {d} dimensions, those of {first} have {width}",
+                    "Extract all slides with one encoder",
+                )
+        counts.append(sum(n for n, _ in sizes))
+    table["patches"] = np.array(counts, int)
+    table.attrs["width"] = width
+
+
+def _check(table: pd.DataFrame, entry: dict) -> None:
+    """Every fold needs events to learn from and to be tested on."""
+    events, count = int(table["event"].sum()), entry["folds"]
+    if min(events, len(table) - events) < 2 * count:
+        raise InputError(
+            entry["clinical"],
+            f"{len(table)} patients with slides, {events} with an event, are too few for "
+            f"{count} folds: each needs two patients with an event and two without",
+            "Set the cohort's `folds` lower, or check its event column and its slides",
+        )

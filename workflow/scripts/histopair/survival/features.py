@@ -1,0 +1,123 @@
+"""Patch features of a slide from h5 files as TRIDENT and CLAM write them.
+
+TRIDENT: datasets `features` (n, d) and `coords` (n, 2) with attributes such as patch_size_level0.
+CLAM: the same two datasets without attributes, in a folder h5_files beside pt_files. Some tools
+write `features` with a leading axis of length 1.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from histopair.errors import InputError
+
+BLOCK = 65536  # patches checked at a time
+
+
+def files(folder: str | Path) -> dict[str, Path]:
+    """The feature file of each slide of a folder, by the slide's name (the file's stem).
+
+    CLAM's output folder may be given instead of its h5_files. Raises InputError for a folder that
+    is missing or holds no h5 file; .pt files are never opened.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(folder, "there is no such folder", "Correct the path in the config")
+    inner = folder / "h5_files"
+    folder = inner if inner.is_dir() else folder
+    found = sorted(folder.glob("*.h5"))
+    if not found and any(folder.glob("*.pt")):
+        raise InputError(
+            folder,
+            "it holds .pt files, which are pickles and are not opened here",
+            "Give the folder of .h5 files; CLAM writes them to h5_files beside pt_files, TRIDENT "
+            "with --saveas h5. A .pt that is a plain tensor can be loaded by "
+            "torch.load(..., weights_only=True) and saved as an h5 dataset `features`",
+        )
+    if not found:
+        raise InputError(
+            folder, "it holds no .h5 file", "Give the folder with one h5 file of features per slide"
+        )
+    return {path.stem: path for path in found}
+
+
+def size(path: str | Path) -> tuple[int, int]:
+    """Patches and dimensions (n, d) of a slide, its features checked.
+
+    Raises InputError where the file is no h5, lacks `features`, is of a slide instead of its
+    patches, is empty, or holds values that are not finite or coords of another number of patches.
+    """
+    with _opened(path) as file:
+        dataset = _dataset(file, path)
+        n, d = dataset.shape[-2:]
+        if "coords" in file and len(file["coords"]) != n:
+            raise InputError(
+                path,
+                f"it has {n} features and {len(file['coords'])} coords",
+                "Extract this slide's features again",
+            )
+        for start, block in _blocks(dataset):
+            bad = ~np.isfinite(block).all(axis=1)
+            if bad.any():
+                raise InputError(
+                    path,
+                    "a feature is not finite",
+                    "Extract this slide's features again, in float32",
+                    start + int(bad.argmax()),
+                )
+    return int(n), int(d)
+
+
+def read(path: str | Path) -> np.ndarray:
+    """The features of one slide, (n, d) float32."""
+    with _opened(path) as file:
+        dataset = _dataset(file, path)
+        values = np.asarray(dataset, dtype=np.float32)
+    return values.reshape(values.shape[-2:])
+
+
+def _opened(path: str | Path):
+    import h5py
+
+    if Path(path).suffix == ".pt":
+        raise InputError(path, "a .pt file is a pickle and is not opened here", "Give its .h5 file")
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise InputError(path, "there is no such file", "Rerun clean_cohort") from error
+    except OSError as error:
+        raise InputError(
+            path, "it is not a readable HDF5 file", "Extract this slide's features again"
+        ) from error
+
+
+def _dataset(file, path: str | Path):
+    import h5py
+
+    dataset = file.get("features")
+    if not isinstance(dataset, h5py.Dataset):
+        raise InputError(
+            path,
+            f"it has no dataset `features`; it holds {sorted(file) or 'nothing'}",
+            "Give feature files, not coordinates: TRIDENT's folder features_ENCODER, or CLAM's "
+            "h5_files of extract_features",
+        )
+    shape = dataset.shape
+    if len(shape) == 3 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 2:
+        raise InputError(
+            path,
+            f"its features have the shape {dataset.shape}, not (patches, dimensions)",
+            "Give patch features, not slide features",
+        )
+    if 0 in shape:
+        raise InputError(path, "it holds no patches", "Remove the file, or extract it again")
+    return dataset
+
+
+def _blocks(dataset) -> Iterator[tuple[int, np.ndarray]]:
+    flat = dataset if dataset.ndim == 2 else dataset[0]
+    for start in range(0, len(flat), BLOCK):
+        yield start, np.asarray(flat[start : start + BLOCK], dtype=np.float32)
