@@ -94,7 +94,7 @@ rule embed_patients:
 
 rule pair_patients:
     input:
-        images="results/cohorts/{cohort}.bags.parquet",
+        bags="results/cohorts/{cohort}.bags.parquet",
         texts=lambda w: texts_of_cohort(w.cohort),
     output:
         "results/cohorts/{cohort}.pairs.parquet",
@@ -109,9 +109,9 @@ rule pair_patients:
     threads: 1
     params:
         retrieval=config["retrieval"],
-        code=code("pair.py"),
+        code=code("pair_patients.py"),
     script:
-        "../scripts/pair.py"
+        "../scripts/pair_patients.py"
 
 
 rule pair_patients_oracle:
