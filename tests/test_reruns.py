@@ -40,7 +40,8 @@ LOCKED = (
 )
 EMBEDDED = (
     *result("embeddings/*", "pairs/phantom-*", "runs/*/unimodal/*", "runs/*/clip-it/*"),
-    *result("runs/*/clip-it-locked/*", "runs/phantom-quilt*", "studies/clip-it.csv"),
+    *result("runs/*/clip-it-locked/*", "runs/*/zero-shot/*", "runs/*/fusion-frozen/*"),
+    *result("studies/clip-it.csv"),
     *result("studies/frozen.csv", "studies/locked.csv", "studies/multi-label.csv"),
     *PAGE,
 )
@@ -48,7 +49,12 @@ BACH = (
     *result("labels/phantom-bach.*", "embeddings/*/phantom-bach.*", "pairs/*/phantom-bach.*"),
     *runs(dataset="phantom-bach", studies=("breast", "locked")),
 )
-EVERYTHING_TRAINED = (*result("encoders/*", "embeddings/*", "pairs/phantom-*"), *runs())
+PARTLY_TRAINED = runs("fusion-partial", studies=["multi-label"])
+CACHED = (*result("activations/*"), *PARTLY_TRAINED)
+EVERYTHING_TRAINED = (
+    *result("encoders/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
+    *runs(),
+)
 
 EDITS = {
     # code
@@ -113,6 +119,12 @@ EDITS = {
         "(VAL, TEST))",
         (*result("labels/*.leaks.parquet"), *PAGE),
     ),
+    "how activations are kept": (
+        f"{PACKAGE}/activation_cache.py",
+        "SHARD_BYTES = 128 * 10**6",
+        "SHARD_BYTES = 64 * 10**6",
+        CACHED,
+    ),
     "the oracle": (
         f"{PACKAGE}/phantom/oracle.py",
         "import numpy as np",
@@ -173,6 +185,24 @@ EDITS = {
         "fusion_frozen, epochs: 2",
         "fusion_frozen, epochs: 3",
         runs("fusion-frozen", studies=["multi-label"]),
+    ),
+    "a parameter of last blocks": (
+        CONFIG,
+        "fusion_partial, unfreeze: 1, epochs: 2",
+        "fusion_partial, unfreeze: 1, epochs: 3",
+        PARTLY_TRAINED,
+    ),
+    "the number of last blocks": (
+        CONFIG,
+        "fusion_partial, unfreeze: 1, epochs: 2",
+        "fusion_partial, unfreeze: 2, epochs: 2",
+        (*result("activations/*.2"), *PARTLY_TRAINED),
+    ),
+    "activations.storage": (
+        CONFIG,
+        "activations: {budget_gb: 1}",
+        "activations: {budget_gb: 1, storage: bfloat16}",
+        CACHED,
     ),
     "an encoder's training": (
         CONFIG,

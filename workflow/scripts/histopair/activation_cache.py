@@ -203,7 +203,7 @@ def _rows(contents: list[str], shard: str) -> pd.DataFrame:
 
 def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Path, folder: Path, about) -> None:
     """Link the shards that are used, and say where each input lies; drop the other shards."""
-    partial = folder.with_name(f".{folder.name}")
+    partial = Path(f"{folder}.partial")
     for old in (partial, folder):
         shutil.rmtree(old, ignore_errors=True)
     partial.mkdir(parents=True)
