@@ -84,7 +84,8 @@ IMAGES = {
     "vit, registers and layer scale": lambda _: vit(
         reg_tokens=2, init_values=0.5, no_embed_class=True, dynamic_img_size=True
     ),
-    "vit, norms": lambda _: vit(qk_norm=True, scale_attn_norm=True, pre_norm=True, qkv_bias=False),
+    "vit, norms": lambda _: vit(scale_attn_norm=True, pre_norm=True, qkv_bias=False),
+    "vit, norm of keys": lambda _: vit(qk_norm=True),
     "resnet": lambda _: resnet(),
     "locked": lambda folder: locked(folder, "mean_pooler")[0],
 }
@@ -169,9 +170,9 @@ def test_one_token_alone_leaves_the_last_block_where_one_is_pooled(named):
     name, tower = named
     _, top = trunks.split(tower, 1)
     alone = getattr(top, "top", top).alone
-    assert (alone is None) == any(word in name for word in ("mean", "map", "pool", "resnet")) or (
-        name == "text: locked, pooler" and alone is not None
-    )
+    assert (alone is None) == any(
+        word in name for word in ("mean", "map", "pool", "resnet", "keys")
+    ) or (name == "text: locked, pooler" and alone is not None)
 
 
 @pytest.mark.parametrize("name", [name for name in TOWERS if name.startswith("text")])
