@@ -8,6 +8,7 @@ import yaml
 
 from histopair import configuration
 from histopair.errors import InputError
+from histopair.report import distinct
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
 CONFIGS += sorted(Path(__file__).parent.glob("real/*.yaml"))
@@ -194,7 +195,7 @@ def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_onc
     runs = configuration.runs(configuration.load(config), "main")
     own = [run for run in runs if run["method"] == "unimodal"]
     assert [(run["encoder"], run["column"]) for run in own] == [("clip", "vit"), ("clip", "clip")]
-    assert len(configuration.distinct(own)) == 1
+    assert len(distinct(own)) == 1
 
 
 def test_the_page_shows_the_studies_that_report_names():

@@ -32,10 +32,14 @@ def test_links_lead_to_files_of_the_repository(page):
 
 def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    known, of_known = configuration.known, configuration.parameters
+    known, constant, own = configuration.known, configuration.constant, method().__dict__
     for module in (configuration, checks):
         monkeypatch.setattr(module, "known", lambda kind: [*known(kind), "mlp"])
-        monkeypatch.setattr(module, "parameters", _parameters(of_known))
+        monkeypatch.setattr(
+            module,
+            "constant",
+            lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
+        )
     for block in blocks("yaml"):
         for key, entries in yaml.safe_load(block).items():
             config[key] |= entries
@@ -47,14 +51,16 @@ def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     }
 
 
-def _parameters(of_known):
-    return lambda method: {"layers": 2} if method["recipe"] == "mlp" else of_known(method)
-
-
-def test_the_method_of_the_readme_learns(tmp_path, monkeypatch):
+def method() -> types.ModuleType:
+    """The method of the README as a module."""
     source = next(block for block in blocks("python") if "def build" in block)
     module = types.ModuleType("histopair.methods.mlp")
     exec(source, module.__dict__)
+    return module
+
+
+def test_the_method_of_the_readme_learns(tmp_path, monkeypatch):
+    module = method()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     labels = tiny.dataset(tmp_path)
     samples = tables.read(labels)

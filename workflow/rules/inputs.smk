@@ -3,7 +3,7 @@
 import os
 
 from histopair import readers
-from histopair.report import look
+from histopair.report import distinct, look
 
 NOT_READING = {
     "split",
@@ -134,7 +134,7 @@ def outputs_of_runs(study, file):
 
 def outputs_shown(file):
     """A file of each run that the page shows."""
-    return [f"{RUN}/{file}".format(**run) for run in configuration.distinct(SHOWN_RUNS)]
+    return [f"{RUN}/{file}".format(**run) for run in distinct(SHOWN_RUNS)]
 
 
 def datasets_of(study):
@@ -174,7 +174,7 @@ def embedded(runs):
 
 def shown():
     """Names of everything that the report page shows."""
-    runs = configuration.distinct(SHOWN_RUNS)
+    runs = distinct(SHOWN_RUNS)
     texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
     corpora = [
         configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])

@@ -4,7 +4,6 @@ Every mistake is one line that names the key, the value and what is allowed.
 """
 
 import copy
-from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
@@ -91,13 +90,6 @@ def runs(config: dict, study: str) -> list[dict]:
         for method in entry["methods"]
         for seed in _seeds(methods[method], entry["seeds"])
     ]
-
-
-def distinct(runs: Iterable[dict]) -> list[dict]:
-    """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
-    names = ("dataset", "encoder", "method", "seed")
-    found = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
-    return [dict(zip(names, run, strict=True)) for run in found]
 
 
 def reported(config: dict) -> list[str]:

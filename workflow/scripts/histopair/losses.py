@@ -61,7 +61,8 @@ def _single(logits: Tensor, targets: Tensor, kind: str, shares: Tensor | None) -
         raise InputError(
             f"loss {kind!r}", problem, "Choose plain, positive-weight, logit-adjustment"
         )
-    return F.cross_entropy(logits, targets, weight=weight)
+    # The mean over samples: torch's own would divide by the batch's weights, and batches differ.
+    return F.cross_entropy(logits, targets, weight=weight, reduction="none").mean()
 
 
 def _known(shares: Tensor) -> Tensor:

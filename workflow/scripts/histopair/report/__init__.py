@@ -1,6 +1,7 @@
 """What people see: figures, the page of each study, and the one report page."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -11,3 +12,10 @@ def look() -> str:
     files = sorted([*HERE.glob("*.j2"), *HERE.glob("*.css")])
     content = b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in files)
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def distinct(runs: Iterable[dict]) -> list[dict]:
+    """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
+    names = ("dataset", "encoder", "method", "seed")
+    found = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
+    return [dict(zip(names, run, strict=True)) for run in found]

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from histopair import configuration, studies, tables
+from histopair import studies, tables
 from histopair.report import (
     corpora,
     datasets,
+    distinct,
     encoders,
     multilabel,
     pairing,
@@ -56,9 +57,7 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "provenance": provenance.view(config, shown, results, about),
     }
     found["synthetic"] = bool(found["datasets"]) and all(d["synthetic"] for d in found["datasets"])
-    found["runs"] = len(
-        configuration.distinct(run for runs in shown["runs"].values() for run in runs)
-    )
+    found["runs"] = len(distinct(run for runs in shown["runs"].values() for run in runs))
     return found
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 
 import histopair
-from histopair import configuration, tables
+from histopair import tables
+from histopair.report import distinct
 
 HASHED = 64 << 20  # larger files are named without a hash: hashing them would outlast the page
 
@@ -26,7 +27,7 @@ def view(config: dict, shown: dict, results: str, about: dict) -> dict:
 
 
 def _paths(shown: dict, results: str) -> list[Path]:
-    runs = configuration.distinct(run for group in shown["runs"].values() for run in group)
+    runs = distinct(run for group in shown["runs"].values() for run in group)
     pattern = "runs/{dataset}/{encoder}/{method}/{seed}/predictions.parquet"
     names = [f"labels/{name}.parquet" for name in shown["datasets"]]
     names += [f"reports/{name}.parquet" for name in shown["corpora"]]

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from histopair import configuration, tables
-from histopair.report import plots
+from histopair import tables
+from histopair.report import distinct, plots
 
 
 def view(runs: dict[str, list[dict]], results: str) -> list[dict]:
@@ -12,7 +12,7 @@ def view(runs: dict[str, list[dict]], results: str) -> list[dict]:
     runs: dataset, encoder, method and seed of the runs of each study; shared ones appear once.
     """
     cells: dict[tuple, list[dict]] = {}
-    for run in configuration.distinct(run for group in runs.values() for run in group):
+    for run in distinct(run for group in runs.values() for run in group):
         cells.setdefault((run["dataset"], run["encoder"]), []).append(run)
     return [_block(key, members, results) for key, members in cells.items()]
 
