@@ -16,16 +16,10 @@ COLUMNS = ["paper", "paper_std", "paper_note"]
 def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
-<<<<<<< HEAD
-    An empty dataset or encoder stands for any. `method` may hold several names, separated by
+    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may hold several names, separated by
     spaces, where studies name the same method differently: each is a row of its own.
     Raises InputError for columns that are missing or unknown, a metric that does not exist, a value
     that is no number, and a row told twice.
-=======
-    `known` are the metrics there are; an empty dataset or encoder stands for any. Raises InputError
-    for columns that are missing or unknown, a metric that does not exist, a value that is no
-    number, and a row told twice.
->>>>>>> 1867ad8 (Survival (CLIP-IT F.6): readers, folds, Cox loss, gated attention, distillation, scores, a page; a phantom cohort with known hazards)
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -36,13 +30,11 @@ def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict
             problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
             remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
             raise InputError(path, problem, remedy)
-<<<<<<< HEAD
         rows = [
-            (line, row) for line, told in enumerate(reader, 2) for row in _rows(told, path, line)
+            (line, row)
+            for line, told in enumerate(reader, 2)
+            for row in _rows(told, path, line, known)
         ]
-=======
-        rows = [_row(row, path, line, known) for line, row in enumerate(reader, 2)]
->>>>>>> 1867ad8 (Survival (CLIP-IT F.6): readers, folds, Cox loss, gated attention, distillation, scores, a page; a phantom cohort with known hazards)
     seen = set()
     for line, row in rows:
         key = tuple(row[name] for name in ("dataset", "encoder", "method", "metric"))
@@ -79,25 +71,15 @@ def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
         raise InputError(path, problem, f"Name the study's methods: {', '.join(methods)}")
 
 
-<<<<<<< HEAD
-def _rows(row: dict, path: str | Path, line: int) -> list[dict]:
+def _rows(row: dict, path: str | Path, line: int, known: Collection[str]) -> list[dict]:
     """One row for each name of the method."""
-    row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
-    if row["metric"] not in metrics.TITLES:
-        known = ", ".join(metrics.TITLES)
-        raise InputError(path, f"no metric {row['metric']!r}", f"Choose one of {known}", line)
-    row["value"] = _number(row["value"], path, line)
-    row["std"] = _number(row["std"], path, line) if row["std"] else None
-    return [row | {"method": name} for name in row["method"].split()]
-=======
-def _row(row: dict, path: str | Path, line: int, known: Collection[str]) -> dict:
     row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
     if row["metric"] not in known:
         problem = f"no metric {row['metric']!r}"
         raise InputError(path, problem, f"Choose one of {', '.join(known)}", line)
-    value = _number(row["value"], path, line)
-    return row | {"value": value, "std": _number(row["std"], path, line) if row["std"] else None}
->>>>>>> 1867ad8 (Survival (CLIP-IT F.6): readers, folds, Cox loss, gated attention, distillation, scores, a page; a phantom cohort with known hazards)
+    row["value"] = _number(row["value"], path, line)
+    row["std"] = _number(row["std"], path, line) if row["std"] else None
+    return [row | {"method": name} for name in row["method"].split()]
 
 
 def _number(text: str, path: str | Path, line: int) -> float:
