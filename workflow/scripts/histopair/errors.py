@@ -8,4 +8,4 @@ class InputError(Exception):
 
     def __init__(self, file: str | Path, problem: str, remedy: str, row: int | str | None = None):
         where = f"{file}, row {row}" if row is not None else str(file)
-        super().__init__(f"{where}: {problem}. {remedy}")
+        super().__init__(" ".join(f"{where}: {problem}. {remedy}".splitlines()))

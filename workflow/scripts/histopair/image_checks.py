@@ -83,10 +83,18 @@ def _hash(root, paths: Sequence[str], max_pixels: int, code: str | None) -> str:
     for path in paths:
         file, _ = images.locate(root, path)
         if file not in known:
-            status = file.stat() if file.is_file() else None
-            known[file] = status and [status.st_size, status.st_mtime_ns]
+            known[file] = _version(file)
     identity = [list(paths), list(known.values()), max_pixels, code]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+
+
+def _version(file: Path) -> list[int] | None:
+    """Size and time of change; None where there is no such file, or its name is impossible."""
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list[Checked]:

@@ -3,9 +3,13 @@
 import ast
 import hashlib
 import os
+import re
 
 LOOKUP = "quilt_1M_lookup.csv"
 IMAGES = "images"
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+FRAME = re.compile(r"\[[\s,]*(?:(?:None|null|nan|NaN)\b[\s,]*)*\]")  # a list, its texts taken out
+CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
 REQUIRED = ["caption", "image_path", "corrected_text", "pathology"]
 
 
@@ -30,6 +34,7 @@ def read(entry: dict):
     frame["path"] = _paths(frame, table)
     frame, unparsed = _labelled(frame)
     frame["caption"] = frame[entry.get("caption", "corrected_text")].str.strip()
+    frame, cleaned = _printable(frame)
     frame, merged = _merged(frame)
     frame["image_id"] = frame.path
     frame["sample_id"] = [
@@ -40,7 +45,7 @@ def read(entry: dict):
     frame["split"] = None
     frame = frame.drop(columns=["image_path", "corrected_text", "pathology"])
     frame.attrs = {"task": "multi", "classes": None, "class_names": {}}
-    return frame, rows + unparsed + merged
+    return frame, rows + unparsed + cleaned + merged
 
 
 def _complete(frame):
@@ -81,15 +86,36 @@ def _labelled(frame):
 
 
 def _parse(text: str) -> list[str] | None:
-    """The items of a stringified list, stripped, without 'Unknown' and repeats; None if no list."""
+    """The items of a list in Python's, JSON's or numpy's spelling; None if it is no list of texts.
+
+    Stripped, without 'Unknown', missing ones and repeats. numpy puts no commas between items, which
+    Python would read as one item: hence not `ast.literal_eval` of the whole.
+    """
+    if not FRAME.fullmatch(QUOTED.sub("", text.strip())):
+        return None
     try:
-        items = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        items = [ast.literal_eval(quoted) for quoted in QUOTED.findall(text)]
+        # JSON escapes rare characters as pairs of surrogates, which this joins.
+        items = [item.encode("utf-16", "surrogatepass").decode("utf-16") for item in items]
+    except (ValueError, SyntaxError):  # half an escape, half a pair
         return None
-    if not isinstance(items, list):
-        return None
-    stripped = [str(item).strip() for item in items if item is not None]
-    return list(dict.fromkeys(item for item in stripped if item and item.lower() != "unknown"))
+    items = [" ".join(CONTROL.sub("", item).split()) for item in items]
+    return list(dict.fromkeys(item for item in items if item and item.lower() != "unknown"))
+
+
+def _printable(frame):
+    """Captions without control characters, which neither tokenisers nor pages can do with."""
+    from histopair import audit
+
+    cleaned = frame.caption.str.replace(CONTROL, "", regex=True)
+    changed = cleaned != frame.caption
+    if not changed.any():
+        return frame, []
+    where = audit.at(LOOKUP, frame.row[changed].tolist())
+    reason = "control characters removed from the caption"
+    return frame.assign(caption=cleaned), [
+        audit.row("read", "kept", where, reason, count=changed.sum())
+    ]
 
 
 def _merged(frame):
