@@ -1,6 +1,6 @@
 """Exact pairing against the bare matrix product of the same shape, on one thread.
 
-    python benchmarks/pairing.py [IMAGES] [REPORTS]
+    python benchmarks/pairing.py [IMAGES] [REPORTS] [ROUNDS]
 
 The product is torch's; its kernel does not depend on faiss' OpenBLAS.
 """
@@ -19,33 +19,33 @@ from histopair import blas
 blas.choose_kernel()
 
 import numpy as np
-import pandas as pd
 import torch
 from timing import interleaved, show
 
-from histopair import retrieve, tables
+from histopair import retrieve, search, tables
 
 torch.set_num_threads(1)
 
 
-def main(images: int = 16384, reports: int = 5000, dimensions: int = 512, k: int = 10) -> None:
+def main(images: int = 16384, reports: int = 10_000, rounds: int = 5) -> None:
+    dimensions, k = 512, 10
     rng = np.random.default_rng(0)
-    queries = tables.unit(rng.normal(size=(images, dimensions)))
-    texts = tables.unit(rng.normal(size=(reports, dimensions)))
-    chunks = pd.DataFrame({"report_id": [f"r{i}" for i in range(reports)], "chunk": 0})
-    search = retrieve._searcher(texts)
+    queries = tables.unit(rng.standard_normal((images, dimensions), dtype=np.float32))
+    texts = tables.unit(rng.standard_normal((reports, dimensions), dtype=np.float32))
+    codes = np.arange(reports)
+    find = search.exact(texts)
     left, right = torch.from_numpy(queries), torch.from_numpy(texts)
 
     def ours() -> None:
         for start in range(0, images, retrieve.BLOCK):
-            retrieve.best_reports(search, queries[start : start + retrieve.BLOCK], chunks, k)
+            retrieve.best_reports(find, queries[start : start + retrieve.BLOCK], codes, k)
 
     def product() -> None:
         for start in range(0, images, retrieve.BLOCK):
             left[start : start + retrieve.BLOCK] @ right.T
 
     print(f"{images} images x {reports} reports x {dimensions} dimensions, k = {k}")
-    show(interleaved({"matrix product": product, "pairing": ours}), "matrix product")
+    show(interleaved({"matrix product": product, "pairing": ours}, rounds), "matrix product")
 
 
 if __name__ == "__main__":

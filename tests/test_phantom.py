@@ -9,7 +9,17 @@ import pytest
 from PIL import Image
 
 from histopair import tables
-from histopair.phantom import attributes, formats, grammar, phrases, quilt, stain, tcga, tiles
+from histopair.phantom import (
+    attributes,
+    formats,
+    grammar,
+    phrases,
+    quilt,
+    stain,
+    synthetic,
+    tcga,
+    tiles,
+)
 from histopair.phantom.entities import ATTRIBUTES, CATALOGUE, WORLDS
 
 PCAM = dict(train=20, val=4, test=6, pixels=96, microns_per_pixel=1.0, label_noise=0.1)
@@ -18,6 +28,7 @@ CRC = dict(train_per_class=2, test_per_class=1, pixels=64, microns_per_pixel=1.0
 QUILT = dict(rows=60, images=24, videos=8, pixels=48, microns_per_pixel=2.0, label_noise=0.05)
 CAPTIONS = dict(pairs=20, pixels=48)
 TCGA = dict(colon=27, breast=30, other=12, damage=0.02)
+SYNTHETIC = dict(colon=60, breast=20, errors=0.2)
 
 
 def make(root):
@@ -30,6 +41,8 @@ def make(root):
     quilt.quilt(root / "quilt-1m", root / "truth/quilt-1m.parquet", QUILT, 1, {})
     quilt.captions(root / "captions", root / "truth/captions.parquet", CAPTIONS, 1, {})
     tcga.tcga(root / "tcga", root / "truth/tcga.parquet", TCGA, 1, {})
+    reports = root / "synthetic/reports.csv"
+    synthetic.synthetic(reports, root / "truth/synthetic.parquet", SYNTHETIC, 1, {})
     return root
 
 
@@ -57,7 +70,7 @@ def test_the_same_seed_makes_the_same_bytes(world, tmp_path):
 
 
 def test_no_patient_is_in_two_datasets_or_in_two_splits(world):
-    names = ["pcam", "bach", "nct-crc", "quilt-1m", "captions", "tcga"]
+    names = ["pcam", "bach", "nct-crc", "quilt-1m", "captions", "tcga", "synthetic"]
     groups = [set(truth(world, name)["group"]) for name in names]
     assert sum(map(len, groups)) == len(set.union(*groups))
     for name in ("pcam", "nct-crc"):
@@ -65,7 +78,7 @@ def test_no_patient_is_in_two_datasets_or_in_two_splits(world):
 
 
 def test_every_truth_has_the_same_attributes_in_range(world):
-    for name in ("pcam", "bach", "nct-crc", "quilt-1m", "captions", "tcga"):
+    for name in ("pcam", "bach", "nct-crc", "quilt-1m", "captions", "tcga", "synthetic"):
         table = truth(world, name)
         assert set(ATTRIBUTES) <= set(table)
         assert table[["nuclear_grade", "mitoses"]].isin(range(4)).all(axis=None)
@@ -236,3 +249,14 @@ def test_nearest_finds_in_blocks_what_agreement_ranks_first():
     full = attributes.agreement(a, b)
     assert score[:, 0] == pytest.approx(full.max(axis=1))
     assert np.take_along_axis(full, index, 1) == pytest.approx(score)
+
+
+def test_synthetic_reports_are_short_and_some_name_another_tissue(world):
+    reports = pd.read_csv(world / "synthetic/reports.csv")
+    table = truth(world, "synthetic").set_index("report_id")
+    assert reports["text"].str.split().str.len().between(5, 30).all()
+    assert reports["organ"].value_counts().to_dict() == {"colon": 60, "breast": 20}
+    names = reports["id"].map(table["entity"]).map(lambda entity: phrases.DIAGNOSIS[entity][0])
+    right = [name in text for name, text in zip(names, reports["text"], strict=True)]
+    assert 0.6 < np.mean(right) < 0.95
+    assert set(table["entity"]) >= set(WORLDS["nct-crc"])

@@ -125,6 +125,12 @@ EDITS = {
         "SHARD_BYTES = 64 * 10**6",
         CACHED,
     ),
+    "a formula of correction": (
+        f"{PACKAGE}/correction.py",
+        "neighbours: int = 10",
+        "neighbours: int = 20",
+        RETRIEVED,
+    ),
     "the oracle": (
         f"{PACKAGE}/phantom/oracle.py",
         "import numpy as np",
@@ -178,6 +184,18 @@ EDITS = {
         "Kidney,Renal,organ for its subspecialty",
         "Kidney,,no class",
         (*result("labels/phantom-quilt*", "labels/phantom-captions.*"), *EVERYTHING_TRAINED),
+    ),
+    "one correction of retrieval": (
+        CONFIG,
+        "compare: [sinkhorn]",
+        "compare: [sinkhorn], sinkhorn: {temperature: 0.1}",
+        (*result("pairs/*.sinkhorn.*"), *PAGE),
+    ),
+    "a correction that is compared": (
+        CONFIG,
+        "compare: [sinkhorn]",
+        "compare: [sinkhorn, csls]",
+        (*result("pairs/*.csls.*"), *PAGE),
     ),
     "retrieval.k": (CONFIG, "k: 5", "k: 4", (*RETRIEVED, *ORACLE)),
     "a method's parameter": (

@@ -1,5 +1,6 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
-# Reads nothing but config `phantom`; writes results/phantom/{pcam,bach,nct-crc,quilt-1m,captions,tcga}/
+# Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
+# quilt-1m, captions, tcga and synthetic (a second, weaker grammar of reports),
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
 
@@ -139,3 +140,24 @@ rule phantom_tcga:
         code=code("phantom_tcga.py"),
     script:
         "../scripts/phantom_tcga.py"
+
+
+rule phantom_synthetic:
+    output:
+        reports="results/phantom/synthetic/reports.csv",
+        truth="results/phantom/truth/synthetic.parquet",
+    log:
+        "logs/phantom/synthetic.txt",
+    benchmark:
+        "results/benchmarks/phantom/synthetic.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        size=config["phantom"]["synthetic"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_synthetic.py"),
+    script:
+        "../scripts/phantom_synthetic.py"
