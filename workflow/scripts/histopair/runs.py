@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import activations, encoders, loop, losses, parallel, pixels, tables
+from histopair import activations, checkpoint, encoders, loop, losses, parallel, pixels, tables
 from histopair.errors import InputError
 
 
@@ -197,10 +197,8 @@ def _history(rows: list[dict]) -> pd.DataFrame:
 
 
 def _write_weights(model: nn.Module, path: str, about: dict) -> None:
-    """The trained tensors alone: adapters and heads, not the frozen encoder."""
-    trained = {
-        k: p.detach().cpu().contiguous() for k, p in model.named_parameters() if p.requires_grad
-    }
+    """The trained tensors alone: adapters, heads and batch statistics, not the frozen encoder."""
+    trained = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
     with tables.replacing(path) as temporary:
         temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
 
