@@ -77,13 +77,24 @@ def target_names(tower: nn.Module, targets: str) -> list[str]:
 
 
 def merge(tower: nn.Module) -> nn.Module:
-    """Fold the adapters into the weights they adapt, in place: inference costs what it did."""
+    """Fold the adapters into the weights they adapt, in place: no trace of them is left."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for module in tower.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.merge()
+    adapted = [name for name, m in tower.named_modules() if isinstance(m, BaseTunerLayer)]
+    for name in adapted:
+        if any(name.startswith(f"{other}.") for other in adapted):
+            continue  # inside an attention module, which is unloaded as a whole
+        parent, _, child = name.rpartition(".")
+        layer = tower.get_submodule(name)
+        setattr(tower.get_submodule(parent), child, _merged(layer))
     return tower
+
+
+def _merged(layer: nn.Module) -> nn.Module:
+    if hasattr(layer, "unload_and_optionally_merge_module"):
+        return layer.unload_and_optionally_merge_module(True, False, None)
+    layer.merge()
+    return layer.get_base_layer()
 
 
 def trainable(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Image and text towers of the field's libraries behind one shape.
 
-A library is one file here, `encoders/<library>.py`, with `load(entry) -> Encoder`; the config's
-`library:` names it. `entry` is an encoder's config entry with its `name`.
+A library is one file here, `encoders/<library>.py`, with `load(entry, weights) -> Encoder`; the
+config's `library:` names it. `entry` is an encoder's config entry with its `name`.
 """
 
 import importlib
@@ -30,16 +30,17 @@ class Encoder:
     pad_id: int = 0
     text_dim: int = 0
     scale: float = 1.0
+    tokenizer: object | None = None  # transformers' own, which can be saved
 
 
-def load(entry: dict) -> Encoder:
-    """Load an encoder in evaluation mode on the CPU, in float32.
+def load(entry: dict, weights: bool = True) -> Encoder:
+    """Load an encoder in evaluation mode on the CPU, in float32; its shape alone without `weights`.
 
     Raises InputError, naming the encoder, when its weights or configuration cannot be loaded.
     """
     library = importlib.import_module(f"histopair.encoders.{entry['library']}")
     try:
-        encoder = library.load(entry)
+        encoder = library.load(entry, weights)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise InputError(

@@ -9,18 +9,20 @@ from histopair.encoders import Encoder
 HERE = "local-dir:."
 
 
-def load(entry: dict) -> Encoder:
+def load(entry: dict, weights: bool = True) -> Encoder:
     """Both towers of an open_clip model; `local-dir:` folders need no network."""
     import open_clip
 
     name = entry["model"]
-    model, preprocess = open_clip.create_model_from_pretrained(
-        name,
-        pretrained=entry.get("pretrained"),
-        force_custom_text=True,
-        weights_only=True,
-        **_towers_in_folder(name),
-    )
+    towers = {"force_custom_text": True, **_towers_in_folder(name)}
+    if weights:
+        tag = entry.get("pretrained")
+        model, preprocess = open_clip.create_model_from_pretrained(
+            name, pretrained=tag, weights_only=True, **towers
+        )
+    else:
+        model = open_clip.create_model(name, load_weights=False, pretrained_text=False, **towers)
+        preprocess = None
     _allow_cut_tokens(model.text)
     dimension = _output_dimension(model)
     return Encoder(

@@ -3,7 +3,7 @@
 from histopair.encoders import Encoder
 
 
-def load(entry: dict) -> Encoder:
+def load(entry: dict, weights: bool = True) -> Encoder:
     """A pooled-feature backbone with its own input size, mean and standard deviation.
 
     `weights` (optional) is a local state dict, .safetensors or .pth; `kwargs` go to timm
@@ -12,13 +12,13 @@ def load(entry: dict) -> Encoder:
     import timm
 
     kwargs = dict(entry.get("kwargs", {}))
-    weights = entry.get("weights")
-    if weights:
+    file = entry.get("weights")
+    if file:
         # A whole checkpoint of the architecture, classifier included; features come after pooling.
-        model = timm.create_model(entry["model"], checkpoint_path=str(weights), **kwargs)
+        model = timm.create_model(entry["model"], checkpoint_path=str(file), **kwargs)
         model.reset_classifier(0)
     else:
-        model = timm.create_model(entry["model"], pretrained=True, num_classes=0, **kwargs)
+        model = timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
     data = timm.data.resolve_model_data_config(model)
     data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
     return Encoder(

@@ -1,5 +1,7 @@
 """Text encoders of transformers: by hub name or local folder."""
 
+from pathlib import Path
+
 import torch
 
 from histopair.encoders import Encoder
@@ -25,20 +27,21 @@ class PooledText(torch.nn.Module):
         return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-def load(entry: dict) -> Encoder:
+def load(entry: dict, weights: bool = True) -> Encoder:
     """A text tower; a `model` that is a local folder is never looked up on a hub."""
-    from pathlib import Path
-
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     name = entry["model"].removeprefix("local-dir:")
     local = Path(name).is_dir()
     if entry["model"].startswith("local-dir:") and not local:
         raise FileNotFoundError(f"no folder {name}")
     tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
-    transformer = AutoModel.from_pretrained(
-        name, local_files_only=local, use_safetensors=True if local else None
-    )
+    if weights:
+        transformer = AutoModel.from_pretrained(
+            name, local_files_only=local, use_safetensors=True if local else None
+        )
+    else:
+        transformer = AutoModel.from_config(AutoConfig.from_pretrained(name, local_files_only=True))
     length = min(entry.get("max_length", 512), transformer.config.max_position_embeddings)
 
     def tokenize(texts: list[str]) -> torch.Tensor:
@@ -52,4 +55,5 @@ def load(entry: dict) -> Encoder:
         tokenize=tokenize,
         pad_id=tokenizer.pad_token_id,
         text_dim=transformer.config.hidden_size,
+        tokenizer=tokenizer,
     )

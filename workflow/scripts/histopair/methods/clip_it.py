@@ -90,16 +90,21 @@ def _untaught(run):
 def _student(run, text_head: nn.Module, text_width: int):
     """The image side, and its pixels by row."""
     encoder = run.encoder()
+    model = student(run, encoder, text_head, text_width)
+    return model, run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
+
+
+def student(run, encoder, text_head: nn.Module, text_width: int) -> students.Student:
+    """The image side before training."""
     backbone, width = lora.adapt(encoder.image, run.method["lora"]), encoder.image_dim
     classes, start = len(run.classes), run.method["fusion_start"]
     match run.method["text_branch"]:
         case "late":
-            model = students.Distilled(backbone, width, text_head, text_width, classes, start)
+            return students.Distilled(backbone, width, text_head, text_width, classes, start)
         case "early":
-            model = students.EarlyFusion(backbone, width, text_width, classes)
+            return students.EarlyFusion(backbone, width, text_width, classes)
         case "none":
-            model = students.OneBranch(backbone, width, text_width, classes)
-    return model, run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
+            return students.OneBranch(backbone, width, text_width, classes)
 
 
 def _main_stage(

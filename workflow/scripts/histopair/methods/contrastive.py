@@ -78,13 +78,7 @@ def build(run):
         problem = "contrastive fine-tuning on prompts needs one class per image"
         raise InputError(run.artifacts["labels"], problem, "Choose a single-label dataset")
     clip = run.encoder()
-    model = PromptedClip(
-        lora.adapt(clip.image, run.method["lora"]),
-        lora.adapt(clip.text, run.method["text_lora"]),
-        _tokens(run, clip),
-        run.method["aggregation"],
-        clip.scale,
-    )
+    model = prompted(run, clip)
     pixels = run.pixels(clip.preprocess)
 
     def loss(model, batch):
@@ -98,6 +92,17 @@ def build(run):
         return run.probabilities(model(batch["pixels"]))
 
     yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores, whole=True)
+
+
+def prompted(run, clip) -> PromptedClip:
+    """The model before training."""
+    return PromptedClip(
+        lora.adapt(clip.image, run.method["lora"]),
+        lora.adapt(clip.text, run.method["text_lora"]),
+        _tokens(run, clip),
+        run.method["aggregation"],
+        clip.scale,
+    )
 
 
 def _tokens(run, clip) -> Tensor:

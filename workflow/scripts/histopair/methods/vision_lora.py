@@ -12,7 +12,11 @@ CHOICES = {"normalisation": ("own", "imagenet")}
 
 def build(run):
     encoder = run.encoder()
-    backbone = lora.adapt(encoder.image, run.method["lora"])
-    model = Classifier(Still(backbone), nn.Linear(encoder.image_dim, len(run.classes)))
     source = run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
-    yield run.classifier(model, lambda rows: (source(rows),))
+    yield run.classifier(adapted(run, encoder), lambda rows: (source(rows),))
+
+
+def adapted(run, encoder) -> Classifier:
+    """The model before training."""
+    backbone = lora.adapt(encoder.image, run.method["lora"])
+    return Classifier(Still(backbone), nn.Linear(encoder.image_dim, len(run.classes)))
