@@ -21,6 +21,7 @@ include: "workflow/rules/embed.smk"
 include: "workflow/rules/pair.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survival.smk"
 

@@ -331,3 +331,12 @@ def test_a_fresh_clone_and_touched_artifacts_rerun_nothing(folder, restored):
     for path in [*code_of(folder), *artifacts]:
         os.utime(path, (now, now))
     assert workflow.planned(folder) == {}
+
+
+def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored):
+    target = "results/exports/phantom-crc/phantom-vit/unimodal/0"
+    assert workflow.planned(folder, target) == {target: "export"}
+    predictor = folder / PACKAGE / "predictors/unimodal.py"
+    workflow.edit(predictor, "loaded(head, weights), image", "head, image")
+    assert workflow.planned(folder) == {}
+    assert workflow.planned(folder, target) == {target: "export"}

@@ -1,0 +1,323 @@
+"""Exported folders: the trained model's logits, no text tower, none of the training's libraries."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_methods import LORA, METHODS, make, world  # noqa: F401
+
+from histopair import (
+    checkpoint,
+    configuration,
+    heads,
+    images,
+    loop,
+    lora,
+    metrics,
+    runs,
+    students,
+    tables,
+)
+from histopair.errors import InputError
+from histopair.export import layers, lineage, preprocessing, read, write
+from histopair.export.licences import strictest
+from histopair.methods import clip_it
+from histopair.predictors import clip_it as clip_it_predictor
+
+SCRIPTS = Path(runs.__file__).parents[1]
+SOURCES = [
+    {"role": "training data", "name": "tiles", "licence": "CC0-1.0", "description": "a|b"},
+    {"role": "retriever", "name": "conch", "licence": "CC-BY-NC-ND-4.0", "description": ""},
+]
+# Which have a form for onnxruntime here: making one takes seconds.
+ONNX = ("clip_it", "zero_shot")
+RECIPES = {recipe: METHODS[recipe] for recipe in configuration.known("predictors")}
+
+
+@pytest.fixture(scope="module")
+def exported(world, tmp_path_factory):  # noqa: F811
+    """A folder per recipe, with the run it was made from: made once, when asked for."""
+    made = {}
+
+    def of(recipe: str):
+        if recipe not in made:
+            made[recipe] = _export(world, recipe, tmp_path_factory.mktemp(recipe))
+        return made[recipe]
+
+    return of
+
+
+def _export(world, recipe, folder):  # noqa: F811
+    run = make(world, recipe, **RECIPES[recipe])
+    out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
+    method = __import__(f"histopair.methods.{recipe}", fromlist=["build"])
+    for stage in method.build(run):
+        if stage.epochs:
+            loop.fit(stage, 0, str(folder / "resume"), run.device)
+    about = {"task": run.task, "classes": run.classes}
+    tables.write(out["predictions"], runs._predictions(run, stage), about)
+    runs._write_weights(stage.model, out["weights"], about)
+    metrics.score(out["predictions"], folder / "metrics.json", {})
+    files = out | {"metrics": str(folder / "metrics.json")}
+    write_export(run, files, folder / "export")
+    return folder / "export", run, stage, files
+
+
+def write_export(run, files, out):
+    recipe = run.method["recipe"]
+    names = {"dataset": "tiles", "encoder": "vit", "method": recipe, "seed": "0"}
+    described = {"run": names, "sources": SOURCES, "synthetic": False}
+    made = write.write_onnx
+    write.write_onnx = made if recipe in ONNX else lambda *_: None
+    try:
+        write.export(run, files, described, str(out), {"versions": {"torch": "2"}})
+    finally:
+        write.write_onnx = made
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
+    folder, run, _, files = exported(recipe)
+    model = read.load(folder)
+    predictions = tables.read(files["predictions"])
+    scores = tables.matrix(files["predictions"], "scores")
+    rows = run.samples.set_index("sample_id").loc[predictions["sample_id"]]
+    pixels = None
+    if "image" in model.reads:
+        pixels = np.stack([model.pixels(images.load(run.root, path)) for path in rows["path"]])
+    notes = list(rows["caption"]) if "text" in model.reads else None
+    temperature = model.config["temperature"]
+    for logits in filter(None, (read.onnx_logits(folder), read.torch_logits(folder, model.config))):
+        found = read.probabilities(logits(pixels, notes), run.task)
+        np.testing.assert_allclose(found, scores, atol=1e-4)
+    cooled = read.probabilities(model.logits(pixels, notes) / temperature, run.task)
+    np.testing.assert_allclose(model.probabilities(pixels, notes), cooled)
+
+
+@pytest.mark.parametrize("recipe", ["vision_lora", "clip_it"])
+def test_logits_are_those_of_the_model_that_was_trained(exported, recipe):
+    folder, _, stage, _ = exported(recipe)
+    pixels = torch.randn(5, 3, 32, 32)
+    stage.model.eval()
+    with torch.inference_mode():
+        logits = stage.model(pixels)
+    logits = logits[0] if isinstance(logits, tuple) else logits
+    config = read.load(folder).config
+    for form in filter(None, (read.onnx_logits(folder), read.torch_logits(folder, config))):
+        np.testing.assert_allclose(form(pixels.numpy(), None), logits.numpy(), atol=1e-4)
+
+
+def test_adapters_are_merged_and_leave_no_trace(exported):
+    folder, run, *_ = exported("clip_it")
+    names = set(load_file(folder / "model.safetensors"))
+    backbone = {f"image.{name}" for name in run.encoder().image.state_dict()}
+    assert names == backbone | {f"head.0.{n}" for n in HEAD}
+
+
+HEAD = ("project.weight", "project.bias", "shift", "out.weight")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["unimodal", "vision_lora", "clip_it", "zero_shot", "image_only", "contrastive"]
+)
+def test_models_of_images_hold_no_text_weight(exported, recipe):
+    folder, *_ = exported(recipe)
+    state = load_file(folder / "model.safetensors")
+    assert {name.split(".")[0] for name in state} == {"image", "head"}
+    assert not [name for name in state if "text" in name or "token_embedding" in name]
+    assert json.loads((folder / "config.json").read_text())["reads"] == ["image"]
+    assert not list((folder / "encoders").rglob("*token*"))
+
+
+def test_the_folded_branches_are_the_trained_ones():
+    torch.manual_seed(0)
+    model = students.Distilled(torch.nn.Identity(), 6, heads.text_head(5, 3), 5, 3)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    features = torch.randn(7, 6)
+    with torch.no_grad():
+        folded = clip_it_predictor.fold(model)
+        torch.testing.assert_close(folded(features), model(features)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_heads_are_rebuilt_from_what_is_written_down():
+    head = heads.mlp(6, 3, layers=3)
+    again = layers.build(json.loads(json.dumps(layers.describe(head))))
+    again.load_state_dict(head.state_dict())
+    features = torch.randn(4, 6)
+    torch.testing.assert_close(again(features), head(features))
+    with pytest.raises(ValueError, match="Softmax"):
+        layers.describe(torch.nn.Sequential(torch.nn.Softmax(1)))
+
+
+def _transforms():
+    import open_clip
+    import timm
+
+    for mode in ("center", "squash", "border"):
+        yield timm.data.create_transform((3, 32, 32), crop_pct=0.9, crop_mode=mode)
+    yield timm.data.create_transform((3, 32, 48), interpolation="bicubic")
+    for mode in ("shortest", "longest", "squash"):
+        for size in (32, (32, 40)):
+            yield open_clip.image_transform(size, is_train=False, resize_mode=mode)
+
+
+def test_preprocessing_without_torch_gives_the_libraries_pixels_to_the_last_bit():
+    rng = np.random.default_rng(0)
+    for transform in _transforms():
+        steps = json.loads(json.dumps(preprocessing.describe(transform)))
+        for size in ((40, 40), (37, 61), (90, 41), (20, 20)):
+            pixels = rng.integers(0, 255, (*size, 3)).astype(np.uint8)
+            image = images.Image.fromarray(pixels)
+            found = preprocessing.apply(steps, image)
+            np.testing.assert_array_equal(found, transform(image).numpy())
+
+
+BLOCK = """
+import sys
+sys.modules.update(dict.fromkeys({blocked!r}))
+sys.path.insert(0, {scripts!r})
+import numpy as np
+from histopair.export import read
+model = read.load({folder!r})
+print(model.probabilities(np.load({pixels!r}), None).tolist())
+"""
+
+
+@pytest.mark.parametrize(
+    "recipe, blocked",
+    [
+        ("clip_it", ["peft", "transformers", "open_clip", "torch", "timm", "torchvision"]),
+        ("zero_shot", ["peft", "transformers", "open_clip", "torch", "timm", "torchvision"]),
+        ("clip_it", ["peft", "transformers", "open_clip", "onnxruntime"]),
+    ],
+)
+def test_the_folder_needs_none_of_the_libraries_of_training(exported, tmp_path, recipe, blocked):
+    folder, *_ = exported(recipe)
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+    np.save(tmp_path / "pixels.npy", pixels)
+    code = BLOCK.format(
+        blocked=blocked,
+        scripts=str(SCRIPTS),
+        folder=str(folder),
+        pixels=str(tmp_path / "pixels.npy"),
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    expected = read.load(folder).probabilities(pixels, None)
+    np.testing.assert_allclose(json.loads(found.stdout), expected, atol=1e-4)
+
+
+def test_an_export_repeats_bit_for_bit_and_names_no_place(exported, tmp_path):
+    folder, run, _, files = exported("clip_it")
+    write_export(run, files, tmp_path / "again")
+    for path in sorted(folder.rglob("*.*")):
+        content = (tmp_path / "again" / path.relative_to(folder)).read_bytes()
+        assert content == path.read_bytes(), path.name
+        assert str(Path(run.root).parent).encode() not in content, path.name
+        assert b"site-packages" not in content, path.name
+
+
+def test_the_card_says_whose_terms_hold_and_what_it_is_not_for(exported):
+    folder, *_ = exported("clip_it")
+    text = (folder / "README.md").read_text()
+    assert "Research use only, not for diagnosis." in text
+    assert "Strictest terms: **CC-BY-NC-ND-4.0** (conch)" in text
+    assert "| training data | tiles | CC0-1.0 | a\\|b |" in text
+    assert "| Balanced accuracy |" in text and '"recipe": "clip_it"' in text
+
+
+def test_the_strictest_licence_is_named():
+    assert strictest(["MIT", "CC-BY-NC-4.0", "CC-BY-NC-ND-4.0"]) == "CC-BY-NC-ND-4.0"
+    assert strictest(["Apache-2.0", "CC-BY-SA-4.0"]) == "CC-BY-SA-4.0"
+    assert strictest(["non-commercial", "CC-BY-4.0", "GPL-3.0"]) == "non-commercial"
+    assert strictest(["CC-BY-NC-ND-4.0", "unknown"]) == "unknown"
+
+
+def test_the_lineage_reaches_the_data_of_the_encoders_and_the_reports():
+    config = configuration.load(_default())
+    run = {"dataset": "phantom-quilt-random", "encoder": "phantom-clip", "method": "fusion-frozen"}
+    found = {(source["role"], source["name"]) for source in lineage.sources(config, run)}
+    assert found == {
+        ("training data", "phantom-quilt-random"),
+        ("encoder", "phantom-clip"),
+        ("data of phantom-clip", "phantom-captions"),
+    }
+    run = {"dataset": "phantom-crc", "encoder": "phantom-vit", "method": "clip-it"}
+    roles = {source["role"] for source in lineage.sources(config, run)}
+    assert roles >= {"retriever", "reports", "data of phantom-vit", "data of phantom-clip"}
+
+
+def _default() -> dict:
+    import yaml
+
+    path = SCRIPTS.parents[1] / "config" / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_weights_of_another_method_are_one_clear_line(exported, tmp_path):
+    _, run, _, files = exported("clip_it")
+    other = exported("unimodal")[3]["weights"]
+    with pytest.raises(InputError, match=r"weights do not fit.*Run it again"):
+        write.export(run, files | {"weights": other}, {}, str(tmp_path / "x"), {})
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_that_is_no_export_is_one_clear_line(exported, tmp_path):
+    folder, *_ = exported("unimodal")
+    with pytest.raises(InputError, match=r"config.json: there is no such file.*results/exports"):
+        read.load(tmp_path)
+    for name in ("config.json", "labels.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "config.json").write_text('{"format": 99}')
+    with pytest.raises(InputError, match="format is 99"):
+        read.load(tmp_path)
+
+
+def test_batch_statistics_are_among_the_weights_of_a_run(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    model(torch.randn(8, 2))
+    runs._write_weights(model, str(tmp_path / "weights"), {})
+    state = load_file(tmp_path / "weights")
+    torch.testing.assert_close(state["1.running_mean"], model[1].running_mean)
+
+
+def test_merged_attention_is_plain_again():
+    torch.manual_seed(0)
+    tower = torch.nn.ModuleDict({"attn": torch.nn.MultiheadAttention(8, 2)})
+    names = set(tower.state_dict())
+    model = lora.adapt(tower, LORA)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    x = torch.randn(3, 2, 8)
+    with torch.no_grad():
+        before = model["attn"](x, x, x)[0]
+        merged = lora.merge(model)
+        assert set(merged.state_dict()) == names
+        torch.testing.assert_close(merged["attn"](x, x, x)[0], before, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("branch", ["early", "none"])
+def test_other_text_branches_keep_their_logits(world, branch):  # noqa: F811
+    run = make(world, "clip_it", **METHODS["clip_it"], text_branch=branch)
+    torch.manual_seed(0)
+    encoder = run.encoder()
+    model = clip_it.student(run, encoder, heads.text_head(16, 2), 16).eval()
+    found = clip_it_predictor.predictor(run, checkpoint.weights(model)).eval()
+    pixels = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(found(pixels), model(pixels)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_recipes_without_a_predictor_are_one_clear_line(world, tmp_path):  # noqa: F811
+    run = make(world, "text_reports", **METHODS["text_reports"])
+    with pytest.raises(InputError, match=r"'text_reports' cannot be exported"):
+        write.export(run, {"weights": "w"}, {}, str(tmp_path / "x"), {})

@@ -1,0 +1,139 @@
+"""The model card: what a model is and was made from, how good it is, what it may be used for."""
+
+import json
+
+import numpy as np
+
+import histopair
+from histopair import bootstrap, metrics, tables
+from histopair.export.licences import strictest
+
+TASKS = {"single": "one of", "multi": "any of"}
+USE = "Research use only, not for diagnosis."
+PHANTOM = (
+    "**Synthetic.** Trained and tested on histopair's phantom, drawn images and made-up texts: "
+    "this model knows nothing about tissue."
+)
+
+
+def write(run, config: dict, files: dict, described: dict, difference: float, about: dict) -> str:
+    """The text of README.md.
+
+    `files` and `described` as for `write.export`; `difference`, the largest between probabilities
+    of the folder and of the run.
+    """
+    made, sources = described["run"], described["sources"]
+    strict = strictest([source["licence"] for source in sources])
+    parts = [
+        _front(strict),
+        f"# {made['method']} on {made['dataset']}\n",
+        PHANTOM + "\n" if described["synthetic"] else "",
+        f"{USE} It is no medical device; nobody has tested it on patients.\n",
+        _what(config, made),
+        _use(config),
+        "## Results\n\n" + _results(files),
+        "## Probabilities\n\n" + _calibration(config),
+        "## Made from\n\n" + _sources(sources),
+        _licence(sources, strict),
+        "## Method\n\n" + _method(run, made, about),
+        "## Checked\n\n" + _checked(config, difference),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _front(licence: str) -> str:
+    lines = ["---", "license: other", f"license_name: {json.dumps(licence)}"]
+    return "\n".join([*lines, "library_name: histopair", "tags: [histopathology]", "---", ""])
+
+
+def _what(config: dict, made: dict) -> str:
+    reads = " and a note" if "text" in config["reads"] else ""
+    reads = f"an image{reads}" if "image" in config["reads"] else "a note"
+    count = len(config["classes"])
+    towers = ", ".join(dict.fromkeys(entry["name"] for entry in config["encoders"].values()))
+    return (
+        f"It reads {reads} and gives the probability of {TASKS[config['task']]} {count} findings "
+        f"(labels.json). Encoder: {towers}; seed {made['seed']}; histopair "
+        f"{histopair.__version__}.\n"
+    )
+
+
+def _use(config: dict) -> str:
+    note = ' --note "..."' if "text" in config["reads"] else ""
+    image = " --image tile.png" if "image" in config["reads"] else ""
+    entries = config["encoders"].values()
+    libraries = sorted({entry["library"] for entry in entries if "library" in entry})
+    onnx = "model.onnx needs onnxruntime alone; " if config["reads"] == ["image"] else ""
+    return (
+        f"## Use\n\n    python workflow/predict.py THIS_FOLDER{image}{note}\n\n"
+        f"{onnx}model.safetensors needs {', '.join(['torch', *libraries])}. config.json says how "
+        "images are prepared.\n"
+    )
+
+
+def _results(files: dict) -> str:
+    """Every metric of the test split with its bootstrap interval over groups."""
+    made = tables.about(files["predictions"])
+    table = tables.read(files["predictions"], ["sample_id", "group", "split", "labels"])
+    scores = tables.matrix(files["predictions"], "scores")
+    test = (table["split"] == "test").to_numpy()
+    table, scores = table[test], scores[test]
+    known = table["group"].fillna("\0" + table["sample_id"])
+    groups = np.unique(known, return_inverse=True)[1]
+    truth = metrics.truth_matrix(table["labels"], made["classes"], files["predictions"])
+    draws = bootstrap.resamples(groups)
+    replicates = bootstrap.replicate(truth, scores, groups, draws, made["task"])
+    values = tables.read_json(files["metrics"])["splits"]["test"]
+    rows = ["| metric | test | 95% interval |", "|---|---|---|"]
+    for name in metrics.names(made["task"]):
+        low, high = bootstrap.interval(replicates[name], int(groups.max()) + 1)
+        between = "–" if low is None else f"{low:.3f} to {high:.3f}"
+        value = "–" if values[name] is None else f"{values[name]:.3f}"
+        rows.append(f"| {metrics.TITLES[name]} | {value} | {between} |")
+    size = f"{len(table)} samples in {int(groups.max()) + 1} groups"
+    return "\n".join([*rows, "", f"{size}; this one run. Intervals resample groups.", ""])
+
+
+def _calibration(config: dict) -> str:
+    if not config["calibrated"]:
+        return "Not calibrated: logits are taken as they are (temperature 1).\n"
+    return f"Logits are divided by {config['temperature']:.3f}, fitted on the validation split.\n"
+
+
+def _sources(sources: list[dict]) -> str:
+    rows = ["| role | name | licence | what it is |", "|---|---|---|---|"]
+    keys = ("role", "name", "licence", "description")
+    rows += ["| " + " | ".join(_cell(source[key]) for key in keys) + " |" for source in sources]
+    return "\n".join([*rows, ""])
+
+
+def _licence(sources: list[dict], strict: str) -> str:
+    names = [source["name"] for source in sources if source["licence"] == strict]
+    text = (
+        f"Strictest terms: **{_cell(strict)}** ({', '.join(dict.fromkeys(names))}). Terms of "
+        "encoders and data can extend to models trained on them: CONCH's CC-BY-NC-ND names models "
+        "trained on its outputs. Unless you know better, this model is under all licences above.\n"
+    )
+    if strict == "unknown":
+        text += "\nA licence is unknown: find out before you pass this model on.\n"
+    return text
+
+
+def _method(run, made: dict, about: dict) -> str:
+    content = json.dumps(run.method, indent=1, sort_keys=True, ensure_ascii=False)
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return f"`{made['method']}`:\n\n```json\n{content}\n```\n\nExported with {versions}.\n"
+
+
+def _checked(config: dict, difference: float) -> str:
+    forms = "model.onnx and model.safetensors" if config["reads"] == ["image"] else "The folder"
+    return (
+        f"On test samples: {forms} gave the trained model's logits to 1e-4, and the run's own "
+        f"probabilities to {max(difference, 1e-4):.4f}.\n"
+    )
+
+
+def _cell(text: str) -> str:
+    """Text from the config in a table of Markdown: one line, no markup."""
+    line = " ".join(text.split())
+    return "".join(f"\\{mark}" if mark in r"\|<>[]*_`" else mark for mark in line)

@@ -1,0 +1,85 @@
+"""What a trained method does at inference: pixels, tokens or both to logits."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from histopair import encoders
+from histopair.encoders import Encoder
+from histopair.errors import InputError
+from histopair.export import architectures, layers
+
+
+class Predictor(nn.Module):
+    """Pixels (n, 3, h, w) and tokens (n, length) -> logits (n, C), whichever it reads.
+
+    The towers' features are joined, "concat" or "sum"; what follows them is the head. `encoders`
+    are the towers' own, "image" or "text" or both.
+    """
+
+    def __init__(
+        self,
+        head: nn.Module,
+        image: Encoder | None = None,
+        text: Encoder | None = None,
+        join: str = "concat",
+    ):
+        super().__init__()
+        self.encoders = {"image": image, "text": text}
+        self.encoders = {kind: encoder for kind, encoder in self.encoders.items() if encoder}
+        self.image = image.image if image else None
+        self.text = text.text if text else None
+        self.head = head if isinstance(head, nn.Sequential) else nn.Sequential(head)
+        self.join = join
+
+    def forward(self, pixels: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
+        inputs = [(self.image, pixels), (self.text, tokens)]
+        features = [tower(x) for tower, x in inputs if tower is not None]
+        return self.head(sum(features) if self.join == "sum" else torch.cat(features, dim=1))
+
+
+def loaded(model: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    """`model` with a run's weights, in place: all that it trains, and nothing else.
+
+    Raises ValueError where the weights are another model's.
+    """
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    found = model.load_state_dict(weights, strict=False)
+    wrong = [*found.unexpected_keys, *(trained & set(found.missing_keys))]
+    if wrong:
+        raise ValueError(f"unexpected or missing: {', '.join(sorted(wrong)[:3])}")
+    return model
+
+
+def text_encoder(run, image: Encoder) -> Encoder:
+    """The encoder of a run's notes: `image`, where that is the same one."""
+    entry = run.text_encoder_entry
+    return image if entry in (None, run.encoder_entry) else encoders.load(entry)
+
+
+def rebuild(folder: Path, config: dict) -> Predictor:
+    """The predictor of an exported folder, in evaluation mode on the CPU.
+
+    Raises InputError where its files do not belong together.
+    """
+    entries = config["encoders"]
+    made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
+    found = {kind: made[entry["name"]] for kind, entry in entries.items()}
+    model = Predictor(layers.build(config["head"]), **found, join=config["join"])
+    file = folder / "model.safetensors"
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise InputError(file, f"it does not fit config.json ({reason})", "Export again") from error
+    return model.eval().requires_grad_(False)
+
+
+def _encoder(entry: dict, folder: Path) -> Encoder:
+    """An encoder of a library, or a network of plain layers."""
+    if "layers" in entry:
+        return Encoder(entry["name"], image=layers.build(entry["layers"]))
+    return architectures.load(entry, folder / "encoders" / entry["name"])

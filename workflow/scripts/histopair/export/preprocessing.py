@@ -1,0 +1,87 @@
+"""Preprocessing of images as data: written down from a library's transform, run without torch."""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def describe(transform: Callable) -> list[dict]:
+    """The steps of a timm, torchvision or open_clip transform, in the words of `apply`.
+
+    Raises ValueError for a step that has no word.
+    """
+    return [step for part in transform.transforms for step in _step(part)]
+
+
+def _step(part: Callable) -> list[dict]:
+    kind = type(part).__name__
+    if kind == "Resize":
+        size = part.size if isinstance(part.size, int) else list(part.size)
+        return [{"step": "resize", "size": size, "filter": part.interpolation.value}]
+    if kind == "ResizeKeepRatio":
+        known = {"size": list(part.size), "longest": part.longest}
+        return [{"step": "resize_keep_ratio", **known, "filter": part.interpolation.value}]
+    if kind in ("CenterCrop", "CenterCropOrPad"):
+        fill = getattr(part, "fill", 0)
+        fill = [fill] * 3 if isinstance(fill, int) else list(fill)
+        return [{"step": "centre_crop", "size": list(part.size), "fill": fill}]
+    if kind == "Normalize":
+        mean, std = ([float(value) for value in values] for values in (part.mean, part.std))
+        return [{"step": "normalise", "mean": mean, "std": std}]
+    if (
+        kind in ("ToTensor", "MaybeToTensor", "MaybeConvertMode")
+        or part.__name__ == "_convert_to_rgb"
+    ):
+        return []  # apply() takes RGB and gives an array in any case
+    raise ValueError(f"preprocessing step {kind} cannot be written down")
+
+
+def apply(steps: list[dict], image: Image.Image) -> np.ndarray:
+    """Pixels (3, h, w), float32, of an RGB image."""
+    for step in steps:
+        if step["step"] == "resize":
+            image = image.resize(_size(image, step["size"]), FILTERS[step["filter"]])
+        elif step["step"] == "resize_keep_ratio":
+            image = image.resize(_kept_ratio(image, **_without(step)), FILTERS[step["filter"]])
+        elif step["step"] == "centre_crop":
+            image = _centre_crop(image, step["size"], step["fill"])
+    pixels = np.asarray(image, np.float32) / np.float32(255)
+    for step in steps:
+        if step["step"] == "normalise":
+            mean, std = (np.array(step[key], np.float32) for key in ("mean", "std"))
+            pixels = (pixels - mean) / std
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _without(step: dict) -> dict:
+    return {key: step[key] for key in ("size", "longest")}
+
+
+def _size(image: Image.Image, size: int | list[int]) -> tuple[int, int]:
+    """Width and height: a list (h, w) is both, a number the shorter side, the ratio kept."""
+    if isinstance(size, list):
+        return size[1], size[0]
+    short = min(image.size)
+    return tuple(size if side == short else int(size * side / short) for side in image.size)
+
+
+def _kept_ratio(image: Image.Image, size: list[int], longest: float) -> tuple[int, int]:
+    """Width and height at which the shortest (longest = 0) or longest (1) side fits `size`."""
+    ratios = image.height / size[0], image.width / size[1]
+    ratio = max(ratios) * longest + min(ratios) * (1 - longest)
+    return round(image.width / ratio), round(image.height / ratio)
+
+
+def _centre_crop(image: Image.Image, size: list[int], fill: list[int]) -> Image.Image:
+    """The middle (h, w) of an image; where it is smaller, in the middle of a canvas."""
+    height, width = size
+    if image.width < width or image.height < height:
+        canvas = Image.new("RGB", (max(width, image.width), max(height, image.height)), tuple(fill))
+        left, top = (canvas.width - image.width) // 2, (canvas.height - image.height) // 2
+        canvas.paste(image, (left, top))
+        image = canvas
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,117 @@
+"""Load an exported folder and predict with it: through onnxruntime, or through torch."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from histopair.errors import InputError
+from histopair.export import preprocessing
+
+FORMAT = 1  # of config.json; raised when an older reader would misread it
+REMEDY = "Give the folder that the workflow wrote to results/exports"
+
+
+@dataclass
+class Exported:
+    """An exported model: `probabilities(pixels, notes)` -> (n, C).
+
+    pixels: float32 (n, 3, h, w) or None; notes: n strings or None; `reads` says which it wants.
+    """
+
+    config: dict
+    labels: list[dict]
+    logits: Callable[[np.ndarray | None, list[str] | None], np.ndarray]
+
+    @property
+    def reads(self) -> list[str]:
+        return self.config["reads"]
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """Pixels (3, h, w) of an RGB image."""
+        return preprocessing.apply(self.config["preprocessing"], image)
+
+    def probabilities(self, pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
+        """Calibrated with the temperature that was fitted on validation, 1 where none was."""
+        return probabilities(
+            self.logits(pixels, notes) / self.config["temperature"], self.config["task"]
+        )
+
+
+def load(folder: str | Path) -> Exported:
+    """The model of an exported folder; nothing is looked up elsewhere and nothing unpickled.
+
+    Models of images alone run in onnxruntime where it is installed: it starts in a tenth of
+    torch's time and needs none of the encoder's library. Raises InputError for a folder that is
+    no export, or where neither is installed.
+    """
+    folder = Path(folder)
+    config, labels = _read(folder / "config.json"), _read(folder / "labels.json")
+    if config.get("format") != FORMAT:
+        problem = f"its format is {config.get('format')!r}, this histopair reads {FORMAT}"
+        raise InputError(folder / "config.json", problem, "Export the run again")
+    return Exported(config, labels, onnx_logits(folder) or torch_logits(folder, config))
+
+
+def probabilities(logits: np.ndarray, task: str) -> np.ndarray:
+    """Softmax over classes for "single", a sigmoid per class for "multi"; (n, C)."""
+    logits = logits.astype(np.float64)
+    if task == "multi":
+        return np.exp(-np.logaddexp(0, -logits))
+    raised = np.exp(logits - logits.max(1, keepdims=True))
+    return raised / raised.sum(1, keepdims=True)
+
+
+def onnx_logits(folder: Path) -> Callable | None:
+    """logits(pixels, notes) of model.onnx; None without the file or without onnxruntime."""
+    file = folder / "model.onnx"
+    if not file.is_file():
+        return None
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    from histopair import jobs
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = jobs.threads()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    return lambda pixels, notes: session.run(["logits"], {"pixels": pixels})[0]
+
+
+def torch_logits(folder: Path, config: dict) -> Callable:
+    """logits(pixels, notes) of model.safetensors."""
+    try:
+        import torch
+    except ImportError as error:
+        problem = "neither onnxruntime with a model.onnx nor torch is at hand"
+        raise InputError(folder, problem, "Install one of them") from error
+    from histopair import embed
+    from histopair.export.predictor import rebuild
+
+    model = rebuild(folder, config)
+    text = model.encoders.get("text")
+
+    @torch.inference_mode()
+    def logits(pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
+        tokens = None
+        if text is not None:
+            tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, notes)
+            tokens = tokens[:, : lengths.max()]
+        image = None if pixels is None else torch.from_numpy(pixels)
+        return model(image, tokens).numpy()
+
+    return logits
+
+
+def _read(file: Path) -> dict | list:
+    if not file.is_file():
+        raise InputError(file, "there is no such file", REMEDY)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(file, f"it is not JSON ({error})", REMEDY) from error

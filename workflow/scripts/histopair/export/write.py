@@ -1,0 +1,175 @@
+"""Write the folder of a finished run, and check it against the run before it gets its name."""
+
+import importlib
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import histopair
+from histopair import embed, images, pixels, tables
+from histopair.errors import InputError
+from histopair.export import architectures, card, layers, preprocessing, read
+from histopair.export.predictor import Predictor
+
+SAMPLES = 8  # of the test split, on which the folder is checked
+LOGITS = 1e-4  # of any two forms of the model
+# Of the run's own predictions: it may have read float16 embeddings or computed in bfloat16.
+PROBABILITIES = 0.05
+LARGEST = 1.8e9  # bytes of weights inside an ONNX file, which holds 2 GB at most
+
+
+def export(run, files: dict[str, str], described: dict, out: str, about: dict) -> None:
+    """Write folder `out` from a run's `files`: weights, predictions, metrics.
+
+    `described` is what the model card says beside: `run` (dataset, encoder, method, seed),
+    `sources` (`lineage.sources`), `synthetic`. Raises InputError where the recipe cannot be
+    exported, and where the folder would predict otherwise than the run.
+    """
+    model = _predictor(run, files["weights"])
+    folder = Path(f"{out}.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = _config(run, model, files["metrics"], described, folder)
+    tables.write_json(folder / "config.json", config)
+    tables.write_json(folder / "labels.json", _labels(run))
+    state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
+    with tables.replacing(folder / "model.safetensors") as temporary:
+        save_file(state, temporary, {"format": "pt"})
+    samples = _samples(run)
+    inputs = _inputs(run, model, samples)
+    if config["reads"] == ["image"]:
+        write_onnx(model, inputs[0], folder / "model.onnx")
+    difference = _check(run, model, folder, samples, inputs, files["predictions"])
+    text = card.write(run, config, files, described, difference, about)
+    tables.write_text(folder / "README.md", text)
+    shutil.rmtree(out, ignore_errors=True)
+    folder.rename(out)
+
+
+def _predictor(run, weights: str) -> Predictor:
+    recipe = run.method["recipe"]
+    try:
+        module = importlib.import_module(f"histopair.predictors.{recipe}")
+    except ModuleNotFoundError as error:
+        problem = f"runs of recipe {recipe!r} cannot be exported"
+        raise InputError(weights, problem, f"Write predictors/{recipe}.py") from error
+    try:
+        return module.predictor(run, load_file(weights)).eval().requires_grad_(False)
+    except (KeyError, ValueError) as error:
+        problem = f"the run's weights do not fit its method ({error})"
+        raise InputError(weights, problem, "Run it again") from error
+
+
+def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) -> dict:
+    calibration = tables.read_json(metrics).get("calibration")
+    entries = {"image": run.encoder_entry, "text": run.text_encoder_entry or run.encoder_entry}
+    config = {
+        "format": read.FORMAT,
+        "histopair": histopair.__version__,
+        "run": described["run"],
+        "task": run.task,
+        "classes": run.classes,
+        "synthetic": described["synthetic"],
+        "reads": list(model.encoders),
+        "encoders": {},
+        "join": model.join,
+        "head": layers.describe(model.head),
+        "temperature": calibration["temperature"] if calibration else 1.0,
+        "calibrated": bool(calibration),
+    }
+    for kind, encoder in model.encoders.items():
+        parts = {other for other in model.encoders if entries[other] == entries[kind]}
+        place = folder / "encoders" / encoder.name
+        if isinstance(getattr(model, kind), nn.Sequential):
+            layout = layers.describe(getattr(model, kind))
+            config["encoders"][kind] = {"name": encoder.name, "layers": layout}
+            continue
+        if not place.is_dir():
+            saved = architectures.save(encoder, entries[kind], place, parts)
+        config["encoders"][kind] = saved
+    if "image" in model.encoders:
+        config["preprocessing"] = preprocessing.describe(model.encoders["image"].preprocess)
+    return config
+
+
+def _labels(run) -> list[dict]:
+    names = run.about.get("class_names") or {}
+    train = run.samples[run.samples["split"] == "train"]["labels"].explode().value_counts()
+    return [
+        {"label": label, "name": names.get(label, label), "train_samples": int(train.get(label, 0))}
+        for label in run.classes
+    ]
+
+
+def _samples(run):
+    """A few test samples, spread over the split."""
+    test = run.samples[run.samples["split"] == "test"]
+    return test.iloc[np.unique(np.linspace(0, len(test) - 1, SAMPLES).astype(int))]
+
+
+def _inputs(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Pixels and tokens of the samples, as the run's own encoders make them."""
+    image, text = (model.encoders.get(kind) for kind in ("image", "text"))
+    found, tokens = None, None
+    if image:
+        found = torch.stack([pixels.read(run.root, p, image.preprocess) for p in samples["path"]])
+    if text:
+        tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, list(samples["caption"]))
+        tokens = tokens[:, : lengths.max()]
+    return found, tokens
+
+
+def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
+    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C)."""
+    size = sum(tensor.nbytes for tensor in model.state_dict().values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (batch[:1].repeat(2, 1, 1, 1),),  # one image would be taken for the only size
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces, with this machine's paths
+    program.save(str(path), external_data=size > LARGEST)
+
+
+def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float:
+    """Compare what the folder gives with the model and the run; the largest difference to the run.
+
+    The folder is read as its users read it: images, captions, its own preprocessing.
+    """
+    exported = read.load(folder)
+    loaded = [images.load(run.root, p, pixels.CHECKED) for p in samples["path"]]
+    batch = (
+        np.stack([exported.pixels(image) for image in loaded]) if inputs[0] is not None else None
+    )
+    notes = None if inputs[1] is None else list(samples["caption"])
+    with torch.inference_mode():
+        logits = model(*inputs).numpy()
+    forms = {"model.safetensors": exported.logits}
+    if (folder / "model.onnx").is_file():
+        forms = {"model.onnx": exported.logits}
+        forms["model.safetensors"] = read.torch_logits(folder, exported.config)
+    for name, form in forms.items():
+        found = np.abs(form(batch, notes) - logits).max()
+        if not found <= LOGITS:
+            problem = f"its logits differ from the trained model's by {found:.2g}"
+            raise InputError(folder / name, problem, "Report this: it is no fault of the data")
+    made = tables.read(predictions, ["sample_id"])["sample_id"]
+    rows = made.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
+    scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
+    difference = float(np.abs(read.probabilities(logits, run.task) - scores).max())
+    if not difference <= PROBABILITIES:
+        problem = f"the model's probabilities differ by {difference:.2g} from those of the run"
+        raise InputError(predictions, problem, "Run it again, and export it after that")
+    return difference

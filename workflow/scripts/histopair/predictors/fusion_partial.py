@@ -1,0 +1,15 @@
+from histopair import heads, trunks
+from histopair.classifiers import Fusion, joined_width
+from histopair.export.predictor import Predictor, loaded, text_encoder
+
+
+def predictor(run, weights) -> Predictor:
+    image = run.encoder()
+    text = text_encoder(run, image)
+    join, blocks = run.method["fusion"], run.method["unfreeze"]
+    width = joined_width(image.image_dim, text.text_dim, join)
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    # Tops share their towers' parameters.
+    tops = [trunks.split(tower, blocks)[1] for tower in (image.image, text.text)]
+    loaded(Fusion(*tops, join, head), weights)
+    return Predictor(head, image=image, text=text, join=join)
