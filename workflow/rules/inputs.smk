@@ -3,9 +3,8 @@
 import os
 
 from histopair import readers
-from histopair.report import distinct, look
 from histopair.export import lineage
-from histopair.report import look
+from histopair.report import distinct, look
 
 NOT_READING = {
     "split",

@@ -1,0 +1,163 @@
+"""The command `predict`: what it prints, and one clear line for everything that is wrong."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_export import exported  # noqa: F401
+from test_methods import world  # noqa: F401
+
+from histopair.export import predict, read
+
+
+@pytest.fixture
+def image_model(exported):  # noqa: F811
+    return str(exported("unimodal")[0])
+
+
+@pytest.fixture
+def note_model(exported):  # noqa: F811
+    return str(exported("fusion_frozen")[0])
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    folder = tmp_path / "tiles"
+    (folder / "sub").mkdir(parents=True)
+    for name, value in (("a.png", 30), ("b.jpg", 200), ("sub/c.tif", 120)):
+        Image.fromarray(np.full((40, 44, 3), value, np.uint8)).save(folder / name)
+    return folder
+
+
+def said(capsys) -> str:
+    """The one line on stderr."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_an_image_gets_ranked_findings(image_model, tiles, capsys):
+    assert predict.main([image_model, "--image", str(tiles / "a.png")]) == 0
+    out = capsys.readouterr().out
+    assert "not for diagnosis" in out and "a.png" in out
+    assert len([line for line in out.splitlines() if " %" in line]) == 2
+
+
+def test_json_holds_the_models_own_probabilities(image_model, tiles, capsys):
+    predict.main([image_model, "--image", str(tiles / "a.png"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    model = read.load(image_model)
+    values = model.probabilities(model.pixels(Image.open(tiles / "a.png"))[None], None)[0]
+    findings = found["results"][0]["findings"]
+    assert [one["probability"] for one in findings] == sorted(values.tolist(), reverse=True)
+    assert found["model"]["temperature"] == model.config["temperature"]
+    assert found["results"][0]["image"].endswith("a.png")
+
+
+def test_a_note_changes_what_a_model_of_both_says(note_model, tiles, capsys):
+    found = []
+    for note in ("tumour", "normal colon"):
+        arguments = [note_model, "--image", str(tiles / "a.png"), "--note", note, "--json"]
+        assert predict.main(arguments) == 0
+        found.append(json.loads(capsys.readouterr().out)["results"][0]["findings"])
+    assert found[0] != found[1]
+
+
+def test_a_folder_with_notes_and_a_csv_of_findings(note_model, tiles, tmp_path, capsys):
+    notes, out = tmp_path / "notes.csv", tmp_path / "out.csv"
+    notes.write_text("path,note\na.png,tumour\nb.jpg,normal\nsub/c.tif,colon\n")
+    arguments = ["--folder", str(tiles), "--notes", str(notes), "--csv", str(out), "--top", "1"]
+    assert predict.main([note_model, *arguments]) == 0
+    assert capsys.readouterr().out.count(" %") == 3
+    rows = list(csv.DictReader(out.open()))
+    assert [row["image"] for row in rows] == ["a.png"] * 2 + ["b.jpg"] * 2 + ["sub/c.tif"] * 2
+    assert float(rows[0]["probability"]) >= float(rows[1]["probability"])
+
+
+def test_a_bad_file_is_reported_and_the_others_are_predicted(image_model, tiles, capsys):
+    (tiles / "b.jpg").write_bytes((tiles / "b.jpg").read_bytes()[:200])
+    assert predict.main([image_model, "--folder", str(tiles)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0].startswith("predict: b.jpg: unreadable")
+    assert captured.err.splitlines()[1] == "predict: 1 of 3 images failed"
+    assert captured.out.count(" %") == 4
+
+
+def test_when_nothing_could_be_predicted_the_status_says_so(image_model, tiles, capsys):
+    for name in ("a.png", "b.jpg", "sub/c.tif"):
+        (tiles / name).write_text("no image")
+    assert predict.main([image_model, "--folder", str(tiles)]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--image", "{tiles}/no.png"], "no.png: there is no such file"),
+        (["--image", "{tiles}/x.txt"], "x.txt: unreadable (not an image"),
+        (["--image", "{tiles}/a.png", "--max-pixels", "9"], "above the limit of 9. Cut it into"),
+        (["--image", "{tiles}/a.png", "--note", "x"], "this model reads images alone"),
+        (["--folder", "{tiles}/no"], "there is no such folder"),
+        (["--folder", "{tiles}/empty"], "there is no image in it"),
+        ([], "there is nothing to predict"),
+        (["--image", "{tiles}/a.png", "--csv", "{tiles}/no/x.csv"], "it cannot be written"),
+    ],
+)
+def test_bad_input_is_one_clear_line(image_model, tiles, capsys, arguments, message):
+    (tiles / "x.txt").write_text("no image")
+    (tiles / "empty").mkdir()
+    status = predict.main([image_model, *(text.format(tiles=tiles) for text in arguments)])
+    assert status == 2
+    assert message in said(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--image", "{tiles}/a.png"], "reads an image and a note"),
+        (["--image", "{tiles}/a.png", "--note", "  "], "the note is empty"),
+        (
+            ["--folder", "{tiles}", "--notes", "{tiles}/unknown.csv"],
+            "row 2: 'z.png' is no image of",
+        ),
+        (["--folder", "{tiles}", "--notes", "{tiles}/outside.csv"], "lies outside"),
+        (["--folder", "{tiles}", "--notes", "{tiles}/twice.csv"], "row 3: 'a.png' is twice"),
+        (["--folder", "{tiles}", "--notes", "{tiles}/empty.csv"], "row 2: the note is empty"),
+        (["--folder", "{tiles}", "--notes", "{tiles}/columns.csv"], "there is no column 'note'"),
+        (["--folder", "{tiles}", "--notes", "{tiles}/no.csv"], "there is no such file"),
+    ],
+)
+def test_bad_notes_are_one_clear_line(note_model, tiles, capsys, arguments, message):
+    (tiles / "unknown.csv").write_text("path,note\nz.png,x\n")
+    (tiles / "outside.csv").write_text("path,note\n../a.png,x\n")
+    (tiles / "twice.csv").write_text("path,note\na.png,x\na.png,y\n")
+    (tiles / "empty.csv").write_text("path,note\na.png, \n")
+    (tiles / "columns.csv").write_text("path,text\na.png,x\n")
+    status = predict.main([note_model, *(text.format(tiles=tiles) for text in arguments)])
+    assert status == 2
+    assert message in said(capsys)
+
+
+def test_images_without_a_note_are_reported_and_the_others_are_predicted(note_model, tiles, capsys):
+    (tiles / "notes.csv").write_text("path,note\na.png,tumour\n")
+    status = predict.main([note_model, "--folder", str(tiles), "--notes", str(tiles / "notes.csv")])
+    captured = capsys.readouterr()
+    assert status == 1
+    assert "b.jpg: this model reads a note, and there is none" in captured.err
+    assert "a.png" in captured.out
+
+
+def test_a_broken_export_is_one_clear_line(image_model, tiles, tmp_path, capsys):
+    folder = tmp_path / "export"
+    shutil.copytree(image_model, folder)
+    (folder / "model.safetensors").write_bytes(b"broken")
+    assert predict.main([str(folder), "--image", str(tiles / "a.png")]) == 2
+    assert "model.safetensors: it does not fit config.json" in said(capsys)
+
+
+def test_names_cannot_steer_the_terminal(image_model, tiles, capsys):
+    (tiles / "a.png").rename(tiles / "a\x1b[31m.png")
+    predict.main([image_model, "--folder", str(tiles)])
+    assert "\x1b" not in capsys.readouterr().out

@@ -1,0 +1,193 @@
+"""The command `predict`: ranked findings of an image, or of a folder of images, on the terminal."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from histopair import images, paths
+from histopair.errors import InputError
+from histopair.export import read, terminal
+
+OK, SOME_FAILED, NOTHING = 0, 1, 2  # exit status
+NOTE = "Give a note with --note, or a csv of notes with --notes"
+
+
+def main(arguments: list[str]) -> int:
+    """Predict as the command line says; the exit status.
+
+    0: all predicted; 1: some images of the folder could not be, each named on stderr; 2: none.
+    """
+    options = _options(arguments)
+    try:
+        model = read.load(options.export)
+        cases = list(_cases(options, model))
+        results = []
+        for case in cases:
+            results.append(result := _predict(model, case, options))
+            if not options.json and "error" not in result:
+                print(terminal.block(result), end="")
+        _write(options, model, results)
+    except InputError as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return NOTHING
+    failed = [result for result in results if "error" in result]
+    if failed and options.folder:
+        print(f"predict: {len(failed)} of {len(results)} images failed", file=sys.stderr)
+    return OK if not failed else SOME_FAILED if len(failed) < len(results) else NOTHING
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="predict.py",
+        description="Ranked findings of a histology image, from a model of results/exports.",
+        epilog="Research use only, not for diagnosis.",
+    )
+    parser.add_argument("export", type=Path, help="a folder of results/exports")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--image", type=Path, help="one image")
+    what.add_argument("--folder", type=Path, help="all images of a folder and its subfolders")
+    parser.add_argument("--note", help="what was said of the image, for models that read it")
+    parser.add_argument("--notes", type=Path, help="csv of path and note, for a folder's images")
+    parser.add_argument("--top", type=int, default=5, help="findings shown per image (default 5)")
+    parser.add_argument("--csv", type=Path, help="write every finding of every image to this file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--max-pixels", type=int, default=images.MAX_PIXELS, help="largest image")
+    options = parser.parse_args(arguments)
+    if options.top < 1:
+        parser.error("--top starts at 1")
+    if options.notes and not options.folder:
+        parser.error("--notes goes with --folder; one image takes --note")
+    return options
+
+
+def _cases(options, model: read.Exported) -> Iterator[dict]:
+    """Name, root and path of each image, and its note."""
+    wants_note, wants_image = "text" in model.reads, "image" in model.reads
+    if (options.note is not None or options.notes) and not wants_note:
+        problem = "this model reads images alone, a note would change nothing"
+        raise InputError(
+            "--note" if options.notes is None else options.notes, problem, "Leave it out"
+        )
+    if options.note is not None and not options.note.strip():
+        raise InputError("--note", "the note is empty", "Write what is known of the image")
+    if not wants_image:
+        if options.image or options.folder or options.note is None:
+            raise InputError("--note", "this model reads a note alone", "Give --note and no image")
+        yield {"name": "note", "note": options.note}
+        return
+    if options.image is not None:
+        if wants_note and options.note is None:
+            raise InputError("--note", "this model reads an image and a note", NOTE)
+        place = {"root": options.image.parent.resolve(), "path": options.image.name}
+        yield {"name": str(options.image), "note": options.note, **place}
+    elif options.folder is not None:
+        found = _images(options.folder)
+        notes = _notes(options.notes, options.folder, found) if options.notes else {}
+        for path in found:
+            note = notes.get(path, options.note)
+            yield {"name": path, "note": note, "root": options.folder, "path": path}
+    else:
+        raise InputError("predict", "there is nothing to predict", "Give --image or --folder")
+
+
+def _images(folder: Path) -> list[str]:
+    """Images below a folder by their file names' endings, hidden ones left out, in one order."""
+    if not folder.is_dir():
+        raise InputError(folder, "there is no such folder", "Correct the path")
+    Image.init()
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    seen = (path for path in found if not any(part.startswith(".") for part in path.parts))
+    names = sorted(path.as_posix() for path in seen if path.suffix.lower() in Image.EXTENSION)
+    if not names:
+        raise InputError(folder, "there is no image in it", "Give a folder of .png, .jpg, .tif ...")
+    return names
+
+
+def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
+    """Notes by image. Raises InputError for rows of other files, twice-named files, empty notes."""
+    from histopair import sheets
+
+    table = sheets.read(file, ["path", "note"])
+    for column in ("path", "note"):
+        empty = table[column].isna() | (table[column].str.strip() == "")
+        if empty.any():
+            row = table["row"][empty.idxmax()]
+            raise InputError(file, f"the {column} is empty", "Fill it or remove the row", row)
+    table["path"] = paths.relative(table["path"], str(file), table["row"], root=str(folder))
+    unknown = ~table["path"].isin(names)
+    for wrong, problem in (
+        (unknown, "is no image of"),
+        (table["path"].duplicated(), "is twice in"),
+    ):
+        if wrong.any():
+            path, row = table["path"][wrong.idxmax()], table["row"][wrong.idxmax()]
+            place = folder if problem.endswith("of") else "this table"
+            raise InputError(file, f"{path!r} {problem} {place}", "Correct or remove the row", row)
+    return dict(zip(table["path"], table["note"], strict=True))
+
+
+def _predict(model: read.Exported, case: dict, options) -> dict:
+    """Ranked findings of a case; for one of a folder that cannot be read, why."""
+    try:
+        pixels = None
+        if "path" in case:
+            pixels = model.pixels(_load(case, options.max_pixels))[None]
+        if "text" in model.reads and not case["note"]:
+            raise InputError(case["name"], "this model reads a note, and there is none", NOTE)
+    except InputError as error:
+        if not options.folder:
+            raise
+        print(f"predict: {error}", file=sys.stderr)
+        return {"image": case["name"], "error": str(error)}
+    notes = [case["note"]] if "text" in model.reads else None
+    values = model.probabilities(pixels, notes)[0]
+    ranked = sorted(zip(values.tolist(), model.labels, strict=True), key=lambda pair: -pair[0])
+    findings = [
+        {"rank": rank, "label": label["label"], "name": label["name"], "probability": value}
+        for rank, (value, label) in enumerate(ranked, 1)
+    ]
+    shown = findings[: options.top]
+    return {"image": case["name"], "findings": findings if options.csv else shown, "shown": shown}
+
+
+def _load(case: dict, max_pixels: int) -> Image.Image:
+    try:
+        return images.load(case["root"], case["path"], max_pixels)
+    except images.Unreadable as error:
+        remedy = "Give a whole image file, such as .png, .jpg or .tif"
+        if "above the limit" in error.reason:
+            remedy = "Cut it into tiles, or raise --max-pixels"
+        raise InputError(case["name"], error.reason, remedy) from error
+
+
+def _write(options, model: read.Exported, results: list[dict]) -> None:
+    if options.csv:
+        _write_csv(options.csv, results)
+    for result in results:
+        result["findings"] = result.pop("shown", [])
+    if options.json:
+        about = {key: model.config[key] for key in ("run", "task", "temperature", "calibrated")}
+        print(json.dumps({"model": about, "results": results}, indent=1, ensure_ascii=False))
+    elif any(result["findings"] for result in results):
+        print(terminal.footer(model.config))
+
+
+def _write_csv(file: Path, results: list[dict]) -> None:
+    try:
+        with open(file, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["image", "rank", "label", "name", "probability"])
+            for result in results:
+                for found in result.get("findings", []):
+                    value = f"{found['probability']:.6f}"
+                    names = (found["rank"], found["label"], found["name"])
+                    writer.writerow([result["image"], *names, value])
+    except OSError as error:
+        raise InputError(
+            file, f"it cannot be written ({error.strerror})", "Choose another"
+        ) from error
