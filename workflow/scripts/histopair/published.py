@@ -16,8 +16,9 @@ COLUMNS = ["paper", "paper_std", "paper_note"]
 def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
-    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may hold several names, separated by
-    spaces, where studies name the same method differently: each is a row of its own.
+    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may
+    hold several names, separated by spaces, where studies name the same method differently: each
+    is a row of its own.
     Raises InputError for columns that are missing or unknown, a metric that does not exist, a value
     that is no number, and a row told twice.
     """
