@@ -21,6 +21,7 @@ def finished_run(tmp_path_factory) -> Path:
 
 
 SLOW = ("test_bad_runs", "test_end_to_end", "test_kill", "test_real", "test_reruns", "test_resume")
+SLOW += ("test_survival_chain",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
