@@ -5,7 +5,8 @@
 ViT-B/16 and its text tower with random weights, batches of 8, float32, one thread. All candidates
 take the same steps from the same weights: with the trunk under no_grad in each step, as is usual;
 from the cache (float16); and from the cache with the last block for the pooled token alone. Images
-are decoded and captions tokenised beforehand, for all of them. On paper follows a ViT-L/14 on the
+are decoded and captions tokenised beforehand, for all of them. Seconds are those of the CPU, which
+one thread spends whatever else the machine does. On paper follows a ViT-L/14 on the
 images of the multi-label paper.
 """
 
@@ -13,6 +14,7 @@ import copy
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,8 +59,10 @@ def main(rounds: int = 20) -> None:
         steps, losses = _candidates(
             _run(name, labels, encoder), _run(name, labels, encoder, **kept)
         )
-        medians = interleaved(steps, rounds)
-    print(f"\n{BLOCKS} of 12 blocks of both towers, batch {BATCH}, float32, one thread")
+        medians = interleaved(steps, rounds, time.process_time)
+    print(
+        f"\n{BLOCKS} of 12 blocks of both towers, batch {BATCH}, float32, one thread, CPU seconds"
+    )
     show(medians, TRUNK)
     print(f"loss of step 1 and {rounds + 1}: {losses[TRUNK][0]:.4f}, {losses[TRUNK][-1]:.4f}")
     for name in (CACHED, ALONE):
