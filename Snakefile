@@ -22,6 +22,7 @@ include: "workflow/rules/pair.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/search.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survival.smk"
 

@@ -13,7 +13,7 @@ README = Path(__file__).parents[1] / "config" / "README.md"
 HEADING = re.compile(r"^#+ (?:`(?P<path>[^`]+)`|.+)$")
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| .+? \| (?P<default>.+?) \| (?P<meaning>.+) \|$")
 KEYS_TABLE = "| key | type | default | meaning |"
-NAMED = {"datasets", "cohorts", "corpora", "encoders", "methods", "studies", "survival"}
+NAMED = {"datasets", "cohorts", "corpora", "encoders", "methods", "searches", "studies", "survival"}
 RESOLVED_BEFORE_THE_SCHEMA = {"methods.NAME.like"}
 
 

@@ -20,6 +20,7 @@ wildcard_constraints:
     corpus="|".join(config["corpora"]) or "none",
     encoder="|".join([*config["encoders"], "oracle"]),
     method="|".join(config["methods"]),
+    search="|".join(config["searches"]) or "(?!)",
     study="|".join(config["studies"]),
     correction="|".join(["", *(rf"\.{kind}" for kind in configuration.CORRECTIONS)]),
     seed=r"\d+",

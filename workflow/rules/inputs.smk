@@ -1,6 +1,7 @@
 # Who reads what: the functions of wildcards that give rules their inputs and params, stage by stage.
 
 import os
+from types import SimpleNamespace
 
 from histopair import readers
 from histopair.export import lineage
@@ -104,6 +105,31 @@ def activations(w, encoder, kind):
     blocks, views = method_of(w).get("unfreeze"), method_of(w).get("views", 1)
     seen = f"x{views}" if kind == "images" and views > 1 else ""
     return f"results/activations/{encoder}/{base(w.dataset)}.{kind}.{blocks}{seen}"
+
+
+def run_params(w):
+    """The root of a run's images, and its encoders where the method adapts or reads them."""
+    roles = {"retriever": "pairs", "text_encoder": "caption_activations"}
+    used = {role for role, artifact in roles.items() if artifact in needs(w)}
+    names = {"retriever": method_of(w).get("retriever"), "text_encoder": text_encoder(w)}
+    others = {role: encoder_params(names[role]) if role in used else None for role in roles}
+    return {
+        "root": dataset_entry(w.dataset)["root"],
+        "encoder": encoder_params(w.encoder),
+        **others,
+    }
+
+
+def run_modules(w):
+    """The modules that a run finds by name: its recipe and the loaders of its encoders."""
+    made = [entry for role, entry in run_params(w).items() if role != "root" and entry]
+    recipe = f"histopair.methods.{method_of(w)['recipe']}"
+    return [recipe, *(encoder_code(entry["name"]) for entry in made)]
+
+
+def searched(w):
+    """Dataset, encoder and method of a search, as wildcards of its runs."""
+    return SimpleNamespace(**config["searches"][w.search])
 
 
 def text_encoder(w):

@@ -24,21 +24,11 @@ rule run:
         mem_mb=4000 * config["training"]["processes"],
         runtime="12h",
     params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
-        retriever=lambda w: (
-            encoder_params(method_of(w)["retriever"]) if "pairs" in needs(w) else None
-        ),
-        text_encoder=lambda w: (
-            encoder_params(text_encoder(w)) if "caption_activations" in needs(w) else None
-        ),
+        root=lambda w: run_params(w)["root"],
+        encoder=lambda w: run_params(w)["encoder"],
+        retriever=lambda w: run_params(w)["retriever"],
+        text_encoder=lambda w: run_params(w)["text_encoder"],
         method=method_of,
-        code=lambda w: code(
-            "run.py",
-            f"histopair.methods.{method_of(w)['recipe']}",
-            encoder_code(w.encoder),
-            *([encoder_code(text_encoder(w))] if "caption_activations" in needs(w) else []),
-            *([encoder_code(method_of(w)["retriever"])] if "pairs" in needs(w) else []),
-        ),
+        code=lambda w: code("run.py", *run_modules(w)),
     script:
         "../scripts/run.py"

@@ -10,6 +10,7 @@ from histopair.configuration import (
     parameters,
 )
 from histopair.fingerprint import constant
+from histopair.search_space import changed
 from histopair.survival import checks as survival
 
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
@@ -34,7 +35,7 @@ def references(config: dict, schema: dict) -> list[str]:
     """Mistakes of a config that fits the schema, with defaults filled in."""
     settings = set(schema["properties"]["methods"]["additionalProperties"]["properties"])
     mistakes: list[str] = []
-    for check in (_names, _datasets, _corpora, _encoders, _studies, _report):
+    for check in (_names, _datasets, _corpora, _encoders, _studies, _searches, _report):
         check(config, mistakes)
     for name, method in config["methods"].items():
         _method(f"methods.{name}", method, settings, config, mistakes)
@@ -161,6 +162,43 @@ def _studies(config: dict, mistakes: list[str]) -> None:
         for dataset in study["datasets"] if good else ():
             for method in study["methods"]:
                 _run(config, key, dataset, method, mistakes)
+
+
+def _searches(config: dict, mistakes: list[str]) -> None:
+    for name, search in config["searches"].items():
+        key = f"searches.{name}"
+        metrics = [
+            *constant("histopair.metrics", "SINGLE"),
+            *constant("histopair.metrics", "MULTI"),
+        ]
+        good = _require(f"{key}.metric", search["metric"], metrics, mistakes)
+        for part in ("dataset", "encoder", "method"):
+            good &= _require(f"{key}.{part}", search[part], list(config[f"{part}s"]), mistakes)
+        if good:
+            _run(config, key, search["dataset"], search["method"], mistakes)
+            _space(f"{key}.space", search["space"], config["methods"][search["method"]], mistakes)
+
+
+def _space(key: str, space: dict, method: dict, mistakes: list[str]) -> None:
+    """Each parameter is one that the method has, with values that it may have."""
+    known: list[str] = []
+    for name, domain in space.items():
+        values = domain if isinstance(domain, list) else [domain.get("low")]
+        if isinstance(domain, dict) and "times" in domain:
+            _require(f"{key}.{name}.times", domain["times"], known, mistakes)
+            values = domain["of"]
+        known.append(name)
+        for value in values:
+            try:
+                trial = changed(method, {name: value})
+            except (KeyError, TypeError):
+                mistakes.append(f"{key}: method has no parameter {name!r}")
+                break
+            first, default = name.split(".")[0], parameters(method)
+            if first in default:
+                _check_type(f"{key}.{name}", trial[first], default[first], mistakes)
+            if first in choices(method):
+                _require(f"{key}.{name}", value, list(choices(method)[first]), mistakes)
 
 
 def _run(config: dict, key: str, dataset: str, method: str, mistakes: list[str]) -> None:

@@ -160,19 +160,11 @@ class Run:
 
 
 def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
-    """Train the method's stages in turn and write weights, history and predictions.
+    """Train the method and write weights, history and predictions; of several processes the first.
 
-    A method is a module with `build(run)`, a generator of stages: each is trained before the next
-    is asked for, and the last one predicts. Of several processes the first writes. `events` is a
-    folder for TensorBoard, or "" for none.
+    `events` is a folder for TensorBoard, or "" for none.
     """
-    method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
-    history: list[dict] = []
-    torch.manual_seed(run.seed)  # of weights that start at random
-    for stage in method.build(run):
-        if stage.epochs:
-            loop.fit(stage, run.seed, resume, run.device, events)
-        history += stage.history
+    stage, history = train(run, resume, events)
     predictions = _predictions(run, stage)
     if parallel.rank():
         return
@@ -181,6 +173,22 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
     tables.write(out["history"], _history(history), about)
     _write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)
+
+
+def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
+    """Train the method's stages in turn: the last one, which predicts, and the history of all.
+
+    A method is a module with `build(run)`, a generator of stages: each is trained before the next
+    is asked for.
+    """
+    method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
+    history: list[dict] = []
+    torch.manual_seed(run.seed)  # of weights that start at random
+    for stage in method.build(run):
+        if stage.epochs:
+            loop.fit(stage, run.seed, resume, run.device, events)
+        history += stage.history
+    return stage, history
 
 
 def _predictions(run: Run, stage: loop.Stage) -> pa.Table:

@@ -1,0 +1,168 @@
+"""Searches: judged on validation alone, resumed to the same trials, and their best as a method."""
+
+import shutil
+
+import numpy as np
+import optuna
+import pytest
+import test_configuration
+import test_methods
+import yaml
+from test_methods import LORA, make
+
+from histopair import configuration, parameter_search, search_space, tables
+from histopair.errors import InputError
+from histopair.report import searches
+
+world = test_methods.world
+SPACE = {
+    "distillation_weight": {"low": 0.1, "high": 5.0, "log": True},
+    "lora.rank": [1, 2],
+    "lora.alpha": {"times": "lora.rank", "of": [0.5, 1.0]},
+}
+ENTRY = {
+    "dataset": "tiles",
+    "method": "clip-it",
+    "space": SPACE,
+    "trials": 6,
+    "metric": "balanced_accuracy",
+    "seeds": [0],
+}
+METHOD = {"distillation_weight": 1.0, "lora": dict(LORA), "epochs": 3}
+
+
+def value_of(method: dict) -> float:
+    """Best at a weight of 1 and at rank 2."""
+    weight, lora = method["distillation_weight"], method["lora"]
+    return -abs(np.log(weight)) + lora["rank"] - lora["alpha"] / 100
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Runs that are their method, judged by `value_of`; the list of those that were judged."""
+    judged = []
+
+    def validate(method, metric, resume):
+        judged.append(method)
+        return value_of(method)
+
+    monkeypatch.setattr(parameter_search, "validate", validate)
+    return judged
+
+
+def search(folder, out, **changes):
+    folder.mkdir(exist_ok=True)
+    entry = ENTRY | changes
+    parameter_search.search(
+        lambda method, seed: method, entry, METHOD, str(folder), str(out), {"code": "x"}
+    )
+    return tables.read(out)
+
+
+def test_a_search_repeats_and_leaves_the_rest_of_the_method_as_it_was(quick, tmp_path):
+    first = search(tmp_path / "a", tmp_path / "a.parquet")
+    search(tmp_path / "b", tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert list(first["trial"]) == list(range(6))
+    assert {method["epochs"] for method in quick} == {3}
+    assert METHOD["lora"] == LORA
+
+
+def test_a_search_that_was_killed_ends_as_one_that_was_not(quick, tmp_path, monkeypatch):
+    whole = search(tmp_path / "a", tmp_path / "a.parquet")
+    whole_run, left = parameter_search.validate, [3]
+
+    def killed(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return whole_run(*arguments)
+
+    monkeypatch.setattr(parameter_search, "validate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "b", tmp_path / "b.parquet")
+    monkeypatch.setattr(parameter_search, "validate", whole_run)
+    judged = len(quick)
+    resumed = search(tmp_path / "b", tmp_path / "b.parquet")
+    assert resumed.equals(whole)
+    assert len(quick) - judged <= 3
+
+
+def test_a_larger_budget_goes_on_from_a_smaller_one(quick, tmp_path):
+    whole = search(tmp_path / "a", tmp_path / "a.parquet")
+    search(tmp_path / "b", tmp_path / "b.parquet", trials=2)
+    shutil.copy(tmp_path / "b.parquet", tmp_path / "two.parquet")
+    more = search(tmp_path / "b", tmp_path / "b.parquet")
+    assert more.equals(whole)
+    assert tables.read(tmp_path / "two.parquet").equals(whole.head(2))
+
+
+def test_equal_parameters_are_tried_once(quick, tmp_path):
+    space = {"lora.rank": [1, 2]}
+    history = search(tmp_path / "a", tmp_path / "a.parquet", space=space)
+    assert len(history) == 6 and len(quick) <= 2
+
+
+def test_alpha_is_a_multiple_of_the_rank_of_its_own_trial():
+    trial = optuna.trial.FixedTrial({"distillation_weight": 2.0, "lora.rank": 2, "lora.alpha": 0.5})
+    found = search_space.suggest(trial, SPACE)
+    assert found == {"distillation_weight": 2.0, "lora.rank": 2, "lora.alpha": 1.0}
+
+
+def test_a_run_is_judged_on_validation_and_reads_no_test_image(world, tmp_path):
+    run = make(world, "vision_lora", lora=LORA, epochs=1)
+    folder = tmp_path / "without test"
+    shutil.copytree(run.root, folder)
+    samples = tables.read(run.artifacts["labels"])
+    for path in samples["path"][samples["split"] == "test"]:
+        (folder / path).unlink()
+    run.root = str(folder)
+    value = parameter_search.validate(run, "balanced_accuracy", str(tmp_path / "resume"))
+    assert 0 <= value <= 1
+    assert set(run.samples["split"]) == {"train", "val"}
+
+
+def test_the_best_parameters_are_a_method_that_the_config_takes(quick, tmp_path):
+    history = search(tmp_path / "a", tmp_path / "a.parquet")
+    out = [str(tmp_path / name) for name in ("best.yaml", "plot.svg")]
+    searches.write(str(tmp_path / "a.parquet"), "mine", *out)
+    best = yaml.safe_load((tmp_path / "best.yaml").read_text())["mine-best"]
+    row = history.loc[history["value"].idxmax()]
+    assert best["like"] == "clip-it"
+    assert best["distillation_weight"] == row["distillation_weight"]
+    lora = {"rank": row["lora.rank"], "alpha": row["lora.alpha"], "targets": "all"}
+    assert best["lora"] == lora
+    assert (tmp_path / "plot.svg").read_text().count("best so far") == 1
+
+
+def with_search(**changes) -> dict:
+    entry = {
+        "dataset": "tiles",
+        "encoder": "vit",
+        "method": "clip-it",
+        "space": {"distillation_weight": [0.1, 1.0]},
+    }
+    return test_configuration.small() | {"searches": {"mine": entry | changes}}
+
+
+def test_a_search_in_the_config_takes_its_defaults():
+    entry = configuration.load(with_search())["searches"]["mine"]
+    assert (entry["trials"], entry["metric"], entry["seeds"]) == (20, "balanced_accuracy", [0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "clip"}, r"searches.mine.method: 'clip' is not allowed"),
+        ({"metric": "speed"}, r"searches.mine.metric"),
+        ({"space": {"lambda": [1.0]}}, r"searches.mine.space: method has no parameter 'lambda'"),
+        ({"space": {"lora.width": [1]}}, r"no parameter 'lora.width'"),
+        ({"space": {"lora.rank": [0]}}, r"space.lora.rank.rank: 0 is not allowed"),
+        ({"space": {"text_branch": ["late", "odd"]}}, r"space.text_branch: 'odd'"),
+        ({"space": {"lora.alpha": {"times": "lora.rank", "of": [1]}}}, r"lora.alpha.times"),
+        ({"space": {"distillation_weight": {"low": 1}}}, r"searches.mine.space"),
+    ],
+)
+def test_a_mistake_in_a_search_is_one_clear_line(changes, said):
+    with pytest.raises(InputError, match=said):
+        configuration.load(with_search(**changes))

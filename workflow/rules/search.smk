@@ -1,0 +1,53 @@
+# Searches for a method's parameters, by name; nothing else reads them.
+# Reads what the method's runs read; writes results/searches/{search}.parquet, .best.yaml and .svg.
+# Trials stay in results/.resume/, so that a larger budget goes on from a smaller one.
+
+
+rule search:
+    input:
+        unpack(lambda w: run_artifacts(searched(w))),
+        encoders=lambda w: run_encoders(searched(w)),
+    output:
+        "results/searches/{search}.parquet",
+    log:
+        "logs/searches/{search}.txt",
+    benchmark:
+        "results/benchmarks/search/{search}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="24h",
+    params:
+        search=lambda w: config["searches"][w.search],
+        root=lambda w: run_params(searched(w))["root"],
+        encoder=lambda w: run_params(searched(w))["encoder"],
+        retriever=lambda w: run_params(searched(w))["retriever"],
+        text_encoder=lambda w: run_params(searched(w))["text_encoder"],
+        method=lambda w: method_of(searched(w)),
+        code=lambda w: code("search.py", *run_modules(searched(w))),
+    script:
+        "../scripts/search.py"
+
+
+rule search_result:
+    input:
+        "results/searches/{search}.parquet",
+    output:
+        best="results/searches/{search}.best.yaml",
+        svg=report(
+            "results/searches/{search}.svg", caption="../report/search.rst", category="Searches"
+        ),
+    log:
+        "logs/searches/{search}.result.txt",
+    benchmark:
+        "results/benchmarks/search_result/{search}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("search_result.py"),
+    script:
+        "../scripts/search_result.py"

@@ -1,0 +1,62 @@
+"""What a search found: the best parameters as an entry of `methods`, and its course as a figure."""
+
+import pandas as pd
+import yaml
+
+from histopair import metrics, tables
+from histopair.report import figures
+from histopair.report.figures import MUTED, PALETTE
+
+
+def write(history: str, name: str, best: str, svg: str) -> None:
+    """Write the best entry and the figure of a search's history."""
+    table, about = tables.read(history), tables.about(history)
+    entry = about["entry"]
+    tables.write_text(best, best_entry(table, name, entry, about["method"]))
+    tables.write_text(svg, plot(table, entry))
+
+
+def best_row(table: pd.DataFrame, metric: str) -> pd.Series:
+    """The first trial with the best value."""
+    values = table["value"]
+    return table.loc[values.idxmin() if metric in metrics.LOWER_IS_BETTER else values.idxmax()]
+
+
+def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
+    """YAML to be put under `methods`: the searched method with the best parameters found."""
+    row = best_row(table, entry["metric"])
+    found: dict = {"like": entry["method"]}
+    for parameter in entry["space"]:
+        value = row[parameter]
+        value = value.item() if hasattr(value, "item") else value
+        outer, _, inner = parameter.partition(".")
+        if inner:  # `like` takes maps over as a whole
+            found[outer] = found.get(outer, dict(method[outer])) | {inner: value}
+        else:
+            found[outer] = value
+    said = (
+        f"# {name}: the best of {len(table)} trials on the validation split of {entry['dataset']}, "
+        f"{entry['metric']} {row['value']:.4f}.\n"
+    )
+    return said + yaml.safe_dump({f"{name}-best": found}, sort_keys=False)
+
+
+def plot(table: pd.DataFrame, entry: dict) -> str:
+    """The value of each trial with the best so far, and a panel of its values per parameter."""
+    names = list(entry["space"])
+    figure, (axes,) = figures.panels(1, 1 + len(names), 2.6 * (1 + len(names)), 2.5, sharey=True)
+    title = metrics.TITLES[entry["metric"]]
+    lower = entry["metric"] in metrics.LOWER_IS_BETTER
+    so_far = table["value"].cummin() if lower else table["value"].cummax()
+    axes[0].plot(table["trial"], table["value"], ".", color=MUTED)
+    axes[0].step(table["trial"], so_far, where="post", color=PALETTE[0], label="best so far")
+    axes[0].set_xlabel("trial")
+    axes[0].set_ylabel(f"{title}, validation")
+    axes[0].legend()
+    for panel, name in zip(axes[1:], names, strict=True):
+        values = table[name]
+        if not pd.api.types.is_numeric_dtype(values):
+            values = values.map(str)
+        panel.plot(values, table["value"], ".", color=PALETTE[0])
+        panel.set_xlabel(name)
+    return figures.svg(figure)
