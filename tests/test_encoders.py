@@ -1,5 +1,8 @@
 """Encoders load from folders alone and keep their own preprocessing."""
 
+import sys
+import types
+
 import pytest
 import tiny
 import torch
@@ -45,6 +48,50 @@ def test_cls_pooling_is_the_first_state(tmp_path):
     tokens = encoder.tokenize(["tumour colon"])
     states = encoder.text.transformer(tokens).last_hidden_state
     torch.testing.assert_close(encoder.text(tokens), states[:, 0])
+
+
+class FakeConch(torch.nn.Module):
+    """The package `conch` as far as it is used: towers that give (embedding, tokens)."""
+
+    embed_dim = 4
+
+    def __init__(self):
+        super().__init__()
+        self.logit_scale = torch.nn.Parameter(torch.tensor(56.0).log())
+        self.visual = FirstOf(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4)))
+        self.text = FirstOf(torch.nn.Embedding(9, 4))
+        self.seen = []
+        self.text.register_forward_pre_hook(lambda _, inputs: self.seen.append(inputs[0]))
+
+
+class FirstOf(torch.nn.Sequential):
+    def forward(self, inputs):
+        features = super().forward(inputs)
+        return features.flatten(1)[:, :4], features
+
+
+def test_conch_reads_127_tokens_with_the_class_token_in_its_place(monkeypatch):
+    model, tokenizer = FakeConch(), types.SimpleNamespace(pad_token_id=0)
+    package = types.ModuleType("conch.open_clip_custom")
+    package.create_model_from_pretrained = lambda name, path: (model, lambda image: image)
+    package.get_tokenizer = lambda: tokenizer
+    package.tokenize = lambda _, texts: torch.tensor([[1, 2] + [0] * 126 for _ in texts])
+    monkeypatch.setitem(sys.modules, "conch", types.ModuleType("conch"))
+    monkeypatch.setitem(sys.modules, "conch.open_clip_custom", package)
+    encoder = encoders.load({"name": "conch", "library": "conch", "model": "x"})
+    tokens = encoder.tokenize(["a", "b"])
+    assert tokens.shape == (2, 127)
+    whole, cut = encoder.text(tokens), encoder.text(tokens[:, :2])
+    torch.testing.assert_close(cut, whole)
+    assert [seen.shape[1] for seen in model.seen] == [127, 127]
+    assert encoder.image(torch.zeros(1, 3, 2, 2)).shape == (1, encoder.image_dim)
+    assert encoder.scale == pytest.approx(56)
+
+
+def test_conch_without_its_package_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "conch", None)
+    with pytest.raises(InputError, match="package `conch` is not installed"):
+        encoders.load({"name": "conch", "library": "conch", "model": "x"})
 
 
 @pytest.mark.parametrize("library", ["open_clip", "transformers"])
