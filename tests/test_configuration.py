@@ -215,3 +215,10 @@ def test_an_encoder_that_a_method_names_must_exist(key):
     config["methods"]["fusion"] = {"recipe": "fusion_frozen", key: "resnet"}
     with pytest.raises(InputError, match=rf"methods.fusion.{key}: 'resnet' is not allowed"):
         configuration.load(config)
+
+
+def test_a_tile_has_eight_views():
+    config = small()
+    config["methods"]["tops"] = {"recipe": "image_only", "views": 9}
+    with pytest.raises(InputError, match=r"methods.tops.views: 9 is not allowed; 1 to 8 are"):
+        configuration.load(config)

@@ -115,8 +115,8 @@ EDITS = {
     "retrieval": (f"{PACKAGE}/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
     "the leak check": (
         f"{PACKAGE}/leaks.py",
-        "(VAL, TRAIN))",
-        "(VAL, TEST))",
+        "    (VAL, TRAIN),",
+        "    (TRAIN, VAL),",
         (*result("labels/*.leaks.parquet"), *PAGE),
     ),
     "how activations are kept": (

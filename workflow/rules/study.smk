@@ -136,7 +136,8 @@ rule report_page:
     resources:
         mem_mb=4000,
     params:
-        config=config,
+        # How a training is computed changes no result, and so makes no page anew.
+        config={key: value for key, value in config.items() if key != "training"},
         shown=SHOWN,
         look=look(),
         code=code("report.py"),
