@@ -16,6 +16,7 @@ from histopair.survival import checks as survival
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
+VIEWS = 8  # the flips and quarter turns of a square tile
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 
@@ -120,6 +121,8 @@ def _method(key: str, method: dict, settings: set, config: dict, mistakes: list[
             _require(f"{key}.{role}", method[role], list(config["encoders"]), mistakes)
     for parameter, allowed in choices(method).items():
         _require(f"{key}.{parameter}", method[parameter], list(allowed), mistakes)
+    if not 1 <= method.get("views", 1) <= VIEWS:
+        mistakes.append(f"{key}.views: {method['views']} is not allowed; 1 to {VIEWS} are")
     if "pairing" in method:
         _pairing(key, method, config, mistakes)
 
