@@ -311,6 +311,28 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
     assert planned
 
 
+def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, restored):
+    history, best = "results/searches/small.parquet", "results/searches/small.best.yaml"
+    assert workflow.planned(folder, best) == {history: "search", best: "search_result"}
+    process = workflow.run(folder, best)
+    assert process.returncode == 0, process.stdout[-3000:]
+    assert workflow.planned(folder, best) == {}
+    edits = {
+        "report/searches.py": ('label="best so far"', 'label="best"', {best}),
+        "parameter_search.py": ("trials.log", "journal.log", {history, best}),
+        "methods/vision_lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
+        "methods/clip_it.py": ('"text_epochs": 5', '"text_epochs": 6', set()),
+    }
+    for file, (old, new, jobs) in edits.items():
+        path = folder / PACKAGE / file
+        before = path.read_bytes()
+        workflow.edit(path, old, new)
+        assert set(workflow.planned(folder, best)) == jobs, file
+        path.write_bytes(before)
+    workflow.edit(folder / CONFIG, "trials: 2", "trials: 3")
+    assert set(workflow.planned(folder, best)) == {history, best}
+
+
 def test_comments_docstrings_layout_logging_and_how_it_is_computed_rerun_nothing(folder, restored):
     package = folder / PACKAGE
     workflow.edit(package / "loop.py", "# seconds between", "# how many seconds between")
