@@ -25,6 +25,7 @@ include: "workflow/rules/export.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/study.smk"
 include: "workflow/rules/survival.smk"
+include: "workflow/rules/analyses.smk"
 
 
 rule all:

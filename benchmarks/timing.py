@@ -1,22 +1,8 @@
-"""Medians of interleaved runs, so that a drift of the machine hits all candidates alike."""
+"""What the benchmarks share: interleaved medians, and how they are printed."""
 
-import statistics
-import time
-from collections.abc import Callable
+from histopair.analyses.timing import interleaved
 
-
-def interleaved(
-    candidates: dict[str, Callable], rounds: int = 7, clock: Callable = time.perf_counter
-) -> dict[str, float]:
-    """Median seconds of each candidate over `rounds` rounds, after one round to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(rounds + 1):
-        for name, candidate in candidates.items():
-            start = clock()
-            candidate()
-            if number:
-                seconds[name].append(clock() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+__all__ = ["interleaved", "show"]
 
 
 def show(medians: dict[str, float], base: str) -> None:

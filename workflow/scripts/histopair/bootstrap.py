@@ -64,7 +64,7 @@ def group_counts(
 ) -> dict[str, np.ndarray]:
     """`metrics.count` of each group's samples, summed: arrays of G rows."""
     counts = metrics.count(truth, metrics.decide(scores, task))
-    return {name: _by_group(values, groups) for name, values in counts.items()}
+    return {name: by_group(values, groups) for name, values in counts.items()}
 
 
 def interval(values: np.ndarray, groups: int) -> tuple[float | None, float | None]:
@@ -80,7 +80,8 @@ def interval(values: np.ndarray, groups: int) -> tuple[float | None, float | Non
     return float(low), float(high)
 
 
-def _by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Rows (n, k) summed over each of G groups: (G, k)."""
     summed = np.zeros((int(groups.max()) + 1, values.shape[1]))
     np.add.at(summed, groups, values)
     return summed

@@ -35,10 +35,10 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     first, groups, draws = None, None, None
     found: dict[str, list[dict]] = {}
     for run in runs:
-        split = _test_split(run["predictions"])
+        split = test_split(run["predictions"])
         if first is None:
             first, seen = split, run["predictions"]
-            groups = _groups(labels, split["ids"])
+            groups = groups_of(labels, split["ids"])
             draws = bootstrap.resamples(groups)
         elif split["ids"] != first["ids"] or not np.array_equal(split["truth"], first["truth"]):
             problem = f"its test samples or labels differ from those of {seen}"
@@ -57,7 +57,8 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     }
 
 
-def _test_split(path: str | Path) -> dict:
+def test_split(path: str | Path) -> dict:
+    """The test samples of a run by sample_id: ids, truth and scores (n, C), task."""
     table = tables.read(path, columns=["sample_id", "split", "labels"])
     made = tables.about(path)
     test = np.flatnonzero(table["split"] == "test")
@@ -73,7 +74,7 @@ def _test_split(path: str | Path) -> dict:
     }
 
 
-def _groups(labels: str | Path, ids: list[str]) -> np.ndarray:
+def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
     """Group number 0..G-1 of each sample; as in splits, an image of no known group is its own."""
     samples = tables.read(labels, ["sample_id", "image_id", "group"]).set_index("sample_id")
     missing = sorted(set(ids) - set(samples.index))

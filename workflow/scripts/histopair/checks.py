@@ -157,6 +157,8 @@ def _studies(config: dict, mistakes: list[str]) -> None:
             _require(f"{key}.reference", study["reference"], study["methods"], mistakes)
         for method in study.get("order", []):
             _require(f"{key}.order", method, study["methods"], mistakes)
+        for role, method in study.get("complementarity", {}).items():
+            _require(f"{key}.complementarity.{role}", method, study["methods"], mistakes)
         for number, claim in enumerate(study.get("claims", ())):
             for part in ("better", "worse"):
                 _require(f"{key}.claims.{number}.{part}", claim[part], study["methods"], mistakes)

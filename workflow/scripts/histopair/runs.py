@@ -22,7 +22,9 @@ from histopair.errors import InputError
 class Run:
     """What a method may read to build what the loop trains.
 
-    `artifacts` holds the paths that the method's NEEDS asked for; `method` its parameters.
+    `artifacts` holds the paths that the method's NEEDS asked for; `method` its parameters. A method
+    that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
+    as they are after training; they are kept beside its predictions.
     """
 
     artifacts: dict[str, str]
@@ -34,6 +36,7 @@ class Run:
     device: torch.device
     image_cache_mb: int
     text_encoder_entry: dict | None = None
+    teacher: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -196,7 +199,11 @@ def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     scores = loop.predict(stage, rows, run.device).numpy()
     samples = run.samples.iloc[rows.numpy()][["sample_id", "group", "split", "labels"]]
     table = pa.Table.from_pandas(samples, preserve_index=False)
-    return table.append_column("scores", tables.vectors(scores))
+    table = table.append_column("scores", tables.vectors(scores))
+    if run.teacher is None:
+        return table
+    taught = run.teacher(rows).cpu().numpy().astype(np.float16)
+    return table.append_column("teacher", tables.vectors(taught))
 
 
 def _history(rows: list[dict]) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     with tables.replacing(folder / "model.safetensors") as temporary:
         save_file(state, temporary, {"format": "pt"})
     samples = _samples(run)
-    inputs = _inputs(run, model, samples)
+    inputs = inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
         write_onnx(model, inputs[0], folder / "model.onnx")
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
@@ -112,7 +112,7 @@ def _samples(run):
     return test.iloc[np.unique(np.linspace(0, len(test) - 1, SAMPLES).astype(int))]
 
 
-def _inputs(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+def inputs_of(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Pixels and tokens of the samples, as the run's own encoders make them."""
     image, text = (model.encoders.get(kind) for kind in ("image", "text"))
     found, tokens = None, None

@@ -53,10 +53,11 @@ def build(run):
 def _by_fixed_targets(run, text, texts):
     """Distillation from the text stage's best epoch."""
     targets = text_stage.embed_all(text, texts, run.device)
+    run.teacher = lambda rows: targets[texts.index[rows].to(run.device)]
     student, image = _student(run, text.head, targets.shape[1])
 
     def fetch(rows):
-        return {"pixels": image(rows), "text": targets[texts.index[rows].to(run.device)]}
+        return {"pixels": image(rows), "text": run.teacher(rows)}
 
     yield _main_stage(run, student, fetch, lambda batch: batch["text"])
 
@@ -77,6 +78,8 @@ def _jointly(run, text, texts):
 
     both = students.WithTeacher(student, text.tower)
     yield _main_stage(run, both, fetch, target, detached=False)
+    taught = text_stage.embed_all(text, texts, run.device)
+    run.teacher = lambda rows: taught[texts.index[rows].to(run.device)]
     yield _main_stage(run, student, fetch, target, epochs=0)  # predicts without the text tower
 
 

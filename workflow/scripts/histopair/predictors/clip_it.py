@@ -2,6 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from histopair import heads, lora, pixels, students
+from histopair.encoders import Encoder
 from histopair.export.layers import BesidePrediction, Branches
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import clip_it
@@ -9,13 +10,19 @@ from histopair.methods import clip_it
 
 def predictor(run, weights) -> Predictor:
     """Image alone: adapters merged, and the text branch folded as far as it is linear."""
+    model, encoder = trained(run, weights)
+    lora.merge(encoder.image)
+    return Predictor(head_of(model), image=encoder)
+
+
+def trained(run, weights) -> tuple[students.Student, Encoder]:
+    """The student as it was trained, adapters apart, and its encoder with the run's pixels."""
     encoder = run.encoder()
     text_width = len(weights.get("to_text.bias", range(encoder.image_dim)))
     text_head = heads.text_head(text_width, len(run.classes))
     model = loaded(clip_it.student(run, encoder, text_head, text_width), weights)
-    lora.merge(encoder.image)
     encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
-    return Predictor(head_of(model), image=encoder)
+    return model, encoder
 
 
 def head_of(model: students.Student) -> nn.Module:

@@ -1,11 +1,19 @@
 from histopair import lora, pixels
+from histopair.classifiers import Classifier
+from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import vision_lora
 
 
 def predictor(run, weights) -> Predictor:
+    model, encoder = trained(run, weights)
+    lora.merge(encoder.image)
+    return Predictor(model.head, image=encoder)
+
+
+def trained(run, weights) -> tuple[Classifier, Encoder]:
+    """The model as it was trained, adapters apart, and its encoder with the run's pixels."""
     encoder = run.encoder()
     model = loaded(vision_lora.adapted(run, encoder), weights)
-    lora.merge(encoder.image)
     encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
-    return Predictor(model.head, image=encoder)
+    return model, encoder

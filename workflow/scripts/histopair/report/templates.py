@@ -22,7 +22,7 @@ def render(template: str, **context) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for words in (number, signed, percent, big, sentence, inside, probability, seeds):
+    for words in (number, signed, percent, change, big, sentence, inside, probability, seeds):
         environment.filters[words.__name__] = words
     environment.globals |= {
         "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -55,6 +55,11 @@ def signed(value: float | None, digits: int = 3) -> str:
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
     return f"{100 * value:.{digits}f}%" if exists(value) else "–"
+
+
+def change(value: float | None) -> str:
+    """A relative change as a percentage with a sign."""
+    return f"{100 * value:+.1f}%".replace("-", "−") if exists(value) else "–"
 
 
 def big(value: int | None) -> str:

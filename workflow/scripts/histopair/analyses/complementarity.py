@@ -1,0 +1,110 @@
+"""What a text method gets right where a vision method is wrong (CLIP-IT, Section 4.4 and Fig. 4)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histopair import bootstrap, cells
+from histopair.errors import InputError
+
+# Which of both are right, in the order of `places`; the paper's complementarity is "text alone".
+CELLS = ("both", "vision alone", "text alone", "neither")
+COLUMNS = [
+    "dataset",
+    "encoder",
+    "vision",
+    "text",
+    "cell",
+    "count",
+    "share",
+    "std",
+    "low",
+    "high",
+    "independent",
+    "counts",
+    "n_seeds",
+    "n_test",
+    "n_groups",
+]
+
+
+def tabulate(runs: list[dict], labels: dict[str, str | Path], pair: dict[str, str]) -> pd.DataFrame:
+    """A row for each of CELLS in each dataset and encoder (the column), means over seeds.
+
+    runs: dicts of dataset, column, method, seed and the path `predictions`; labels: labels parquet
+    of each dataset, for the groups. pair: the methods, `vision` and `text`. share is of the test
+    samples, with its standard deviation over seeds and the 95% interval under resampling of groups;
+    independent: the share if both were right independently of each other. Raises InputError for
+    multi-label data, and where the two predict different samples.
+    """
+    found: dict[tuple[str, str], dict[str, list]] = {}
+    for run in sorted(runs, key=lambda run: run["seed"]):
+        members = found.setdefault((run["dataset"], run["column"]), {"vision": [], "text": []})
+        for role in members:
+            if run["method"] == pair[role]:
+                members[role].append(run["predictions"])
+    rows = []
+    for (dataset, column), members in found.items():
+        place = {"dataset": dataset, "encoder": column, **pair}
+        rows += [place | row for row in _cell(members, labels[dataset])]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def places(vision: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Floats (..., 4), one where a sample falls into that one of CELLS, from booleans (...)."""
+    return np.eye(len(CELLS))[2 * ~vision + ~text]
+
+
+def independent(vision: np.ndarray, text: np.ndarray) -> np.ndarray:
+    """Shares (4,) of CELLS if the rows (seeds, n) of both were right independently."""
+    v, t = vision.mean(1), text.mean(1)
+    return np.stack([v * t, v * (1 - t), (1 - v) * t, (1 - v) * (1 - t)], axis=1).mean(0)
+
+
+def _cell(members: dict[str, list], labels: str | Path) -> list[dict]:
+    first = cells.test_split(members["vision"][0])
+    right = {role: _right(paths, first) for role, paths in members.items()}
+    # A method without chance has one seed: it stands beside each of the other's.
+    vision, text = np.broadcast_arrays(right["vision"], right["text"])
+    groups = cells.groups_of(labels, first["ids"])
+    found = places(vision, text)
+    draws = bootstrap.resamples(groups)
+    by_group = bootstrap.by_group(found.mean(0), groups)
+    replicates = draws @ by_group / (draws @ np.bincount(groups))[:, None]
+    shares, counts, n_groups = found.mean(1), found.sum(1).astype(int), int(groups.max()) + 1
+    chance = independent(vision, text)
+    rows = []
+    for place, cell in enumerate(CELLS):
+        low, high = bootstrap.interval(replicates[:, place], n_groups)
+        rows.append(
+            {
+                "cell": cell,
+                "count": counts[:, place].mean(),
+                "share": shares[:, place].mean(),
+                "std": shares[:, place].std(ddof=1) if len(shares) > 1 else None,
+                "low": low,
+                "high": high,
+                "independent": chance[place],
+                "counts": ";".join(map(str, counts[:, place])),
+                "n_seeds": len(shares),
+                "n_test": len(first["ids"]),
+                "n_groups": n_groups,
+            }
+        )
+    return rows
+
+
+def _right(paths: list[str], first: dict) -> np.ndarray:
+    """Booleans (seeds, n): whether each run decides for the true class."""
+    found = []
+    for path in paths:
+        split = cells.test_split(path)
+        if split["task"] != "single":
+            problem = "complementarity is of single-label tasks"
+            raise InputError(path, problem, "Leave `complementarity` out of this study")
+        if split["ids"] != first["ids"] or not np.array_equal(split["truth"], first["truth"]):
+            problem = "its test samples or labels differ from those of the other method"
+            raise InputError(path, problem, "Delete the older run and rerun")
+        found.append(split["scores"].argmax(1) == split["truth"].argmax(1))
+    return np.array(found)

@@ -1,0 +1,219 @@
+"""What each method costs at inference (CLIP-IT, Section 4.6): parameters, FLOPs and time.
+
+Models are those that runs export, with adapters merged; what the published code pays stands beside
+them: adapters left in, and prompts encoded anew for each image. Times are of this machine, and no
+two runs of this stage are alike.
+"""
+
+import importlib
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from histopair import embed, prompts, runs, tables
+from histopair.analyses.timing import interleaved
+from histopair.export import write
+from histopair.export.predictor import Predictor
+
+EXPORTED, UNMERGED = "as exported", "adapters left in"
+PROMPTED = "prompts encoded for each image"
+BATCH = 32  # of the throughput; latency is of one image
+ROUNDS, SECONDS = 60, 60.0  # of the measurements of an encoder, at each batch size
+COLUMNS = [
+    "encoder",
+    "method",
+    "own_encoder",
+    "variant",
+    "parameters",
+    "trained_parameters",
+    "gflops",
+    "latency_ms",
+    "images_per_second",
+    "device",
+    "threads",
+]
+
+
+class Prompted(nn.Module):
+    """A zero-shot predictor that embeds the classes' prompts anew in each pass."""
+
+    def __init__(self, model: Predictor, text: nn.Module, tokens: Tensor):
+        super().__init__()
+        self.model, self.text = model, text
+        self.register_buffer("tokens", tokens)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        self.text(self.tokens)
+        return self.model(*inputs)
+
+
+def measure(entries: list[dict], device: torch.device) -> pd.DataFrame:
+    """A row for each run's method and variant, those of one column timed in turn.
+
+    entries: dicts of `run` (runs.Run on the CPU), `weights`, `column`, `encoder`, `method` and
+    `templates`, the prompts of the encoder. One image is counted and timed; FLOPs count a multiply
+    and an add as two.
+    """
+    rows = []
+    for column in dict.fromkeys(entry["column"] for entry in entries):
+        members = [entry for entry in entries if entry["column"] == column]
+        found = {key: made for entry in members for key, made in _variants(entry).items()}
+        rows += _rows(column, found, device)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def restored(entry: dict) -> dict:
+    """An entry of `measure` from the workflow's account of a run: names, files, parameters."""
+    files = entry["files"]
+    run = runs.Run(
+        artifacts=files,
+        root=entry["root"],
+        encoder_entry=entry["entry"],
+        retriever_entry=None,
+        method=entry["parameters"],
+        seed=entry["seed"],
+        device=torch.device("cpu"),
+        image_cache_mb=0,
+        text_encoder_entry=entry["text_entry"],
+    )
+    names = ("column", "encoder", "method", "templates")
+    return {"run": run, "weights": files["weights"], **{name: entry[name] for name in names}}
+
+
+def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.DataFrame:
+    """The costs once for each dataset, with the mean of a metric over the test split's seeds.
+
+    members: dicts of dataset, column, method and the path `metrics`. `overhead` is a latency's change
+    against the first row of its encoder.
+    """
+    first = costs.groupby("encoder")["latency_ms"].transform("first")
+    costs = costs.assign(overhead=costs["latency_ms"] / first - 1)
+    found = pd.DataFrame(
+        {
+            "dataset": run["dataset"],
+            "encoder": run["column"],
+            "method": run["method"],
+            "metric": metric,
+            "value": tables.read_json(run["metrics"])["splits"]["test"][metric],
+        }
+        for run in members
+    )
+    keys = ["dataset", "encoder", "method", "metric"]
+    means = found.groupby(keys, sort=False, as_index=False)["value"].mean()
+    parts = [
+        costs.merge(own, on=["encoder", "method"])
+        for _, own in means.groupby("dataset", sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def flops(model: nn.Module, inputs: tuple) -> int:
+    """Floating point operations of a forward pass, by torch's counter.
+
+    It does not see fused attention and the fast path of nn.MultiheadAttention: they are put aside.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
+            with FlopCounterMode(display=False) as counter:
+                model(*inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    return counter.get_total_flops()
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers the model's parameters are."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def machine(device: torch.device) -> str:
+    """The name of the processor or GPU that computes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _variants(entry: dict) -> dict[tuple[str, str], dict]:
+    """(method, variant): the model and what it takes, for one run."""
+    run, weights = entry["run"], load_file(entry["weights"])
+    recipe = importlib.import_module(f"histopair.predictors.{run.method['recipe']}")
+    model = recipe.predictor(run, weights)
+    inputs = write.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
+    found = {EXPORTED: (model, inputs)}
+    if hasattr(recipe, "trained") and run.method["lora"]:
+        found[UNMERGED] = (recipe.trained(run, weights)[0], inputs[:1])
+    if run.method["recipe"] == "zero_shot":
+        found[PROMPTED] = (_prompted(run, model, entry["templates"]), inputs)
+    with safe_open(entry["weights"], "pt") as file:
+        counts = json.loads(file.metadata()["histopair"])["parameters"]
+    common = {
+        "own_encoder": entry["encoder"] if entry["encoder"] != entry["column"] else "",
+        "trained_parameters": counts["trained"],
+    }
+    return {
+        (entry["method"], variant): common
+        | {"model": model.eval().requires_grad_(False), "inputs": inputs}
+        for variant, (model, inputs) in found.items()
+    }
+
+
+def _prompted(run, model: Predictor, templates: list[str]) -> Prompted:
+    clip = run.encoder()
+    words = list(prompts.of_classes(run.artifacts["labels"], templates)["prompt"])
+    tokens, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, words)
+    return Prompted(model, clip.text, tokens[:, : lengths.max()])
+
+
+def _rows(column: str, found: dict[tuple[str, str], dict], device: torch.device) -> list[dict]:
+    operations = {key: flops(made["model"], made["inputs"]) for key, made in found.items()}
+    one, many = (_times(found, size, device) for size in (1, BATCH))
+    return [
+        {
+            "encoder": column,
+            "method": key[0],
+            "own_encoder": made["own_encoder"],
+            "variant": key[1],
+            "parameters": parameters(made["model"]),
+            "trained_parameters": made["trained_parameters"],
+            "gflops": operations[key] / 1e9,
+            "latency_ms": 1000 * one[key],
+            "images_per_second": BATCH / many[key],
+            "device": machine(device),
+            "threads": torch.get_num_threads() if device.type == "cpu" else "",
+        }
+        for key, made in found.items()
+    ]
+
+
+def _times(found: dict, size: int, device: torch.device) -> dict[tuple[str, str], float]:
+    """Median seconds of a pass of `size` images."""
+    with torch.inference_mode():
+        passes = {key: _pass(made, size, device) for key, made in found.items()}
+        return interleaved(passes, ROUNDS, SECONDS)
+
+
+def _pass(made: dict, size: int, device: torch.device) -> Callable[[], None]:
+    model = made["model"].to(device)
+    inputs = [x if x is None else x.repeat_interleave(size, 0).to(device) for x in made["inputs"]]
+
+    def run() -> None:
+        model(*inputs)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return run

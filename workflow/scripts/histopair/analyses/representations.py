@@ -1,0 +1,69 @@
+"""What a distilled model makes of the test images, beside what its teacher made of their texts."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors.torch import load_file
+
+from histopair import jobs, pairing, tables
+from histopair.errors import InputError
+from histopair.predictors import clip_it
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def represent(run, weights: str, predictions: str, out: str, about: dict) -> None:
+    """Write the test samples of a `clip_it` run: sample_id, split, labels, and vectors of each.
+
+    features: of the adapted backbone; predicted: g(v), the text embedding that it predicts; text:
+    the row of the paired text in the corpus; frozen: that text as the retriever embeds it; trained:
+    as the teacher does after its training, if there was one. float16; raw, not of length 1.
+    Raises InputError for predictions of an older version, which do not hold the teacher's.
+    """
+    model, encoder = clip_it.trained(run, load_file(weights))
+    model.to(run.device).eval()
+    rows = run.rows("test")
+    pixels = run.pixels(encoder.preprocess)
+    parts = []
+    for part in jobs.progress(rows.split(BATCH), len(rows), "images", "representations"):
+        features = model.backbone(pixels(part))
+        parts.append((features.cpu(), model.to_text(features).cpu()))
+    features, predicted = (torch.cat(side).numpy() for side in zip(*parts, strict=True))
+    samples = run.samples.iloc[rows.numpy()][["sample_id", "split", "labels"]]
+    texts = paired_texts(run)[rows.numpy()]
+    vectors = {
+        "features": features,
+        "predicted": predicted,
+        "frozen": tables.matrix(run.artifacts["text_embeddings"])[texts],
+        "trained": _teachers(predictions, samples["sample_id"]),
+    }
+    table = pa.Table.from_pandas(samples, preserve_index=False)
+    table = table.append_column("text", pa.array(texts))
+    for name, array in vectors.items():
+        table = table.append_column(name, tables.vectors(array.astype(np.float16)))
+    tables.write(out, table, about | {"task": run.task, "classes": run.classes})
+
+
+def paired_texts(run) -> np.ndarray:
+    """The row in the corpus of each sample's paired text, (n,)."""
+    used, index = pairing.texts_of(
+        run.samples["image_id"],
+        run.method["pairing"],
+        run.method["rank"],
+        run.seed,
+        run.artifacts["reports"],
+        run.artifacts.get("pairs"),
+    )
+    return used[index]
+
+
+def _teachers(predictions: str, ids: pd.Series) -> np.ndarray:
+    try:
+        found = tables.matrix(predictions, "teacher")
+    except KeyError as error:
+        problem = "it does not hold the embeddings of its teacher"
+        raise InputError(predictions, problem, "Run it again") from error
+    position = pd.Index(tables.read(predictions, ["sample_id"])["sample_id"]).get_indexer(ids)
+    return found[position]

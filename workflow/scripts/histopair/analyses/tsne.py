@@ -1,0 +1,117 @@
+"""t-SNE pictures of joint and text embeddings, and how separable the classes are without them.
+
+CLIP-IT, Figs. 6 and 7. A picture shows neighbours and no distances, and shows clusters of noise;
+silhouette and nearest neighbours are therefore taken in the original space.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from histopair import tables
+from histopair.analyses import separability
+from histopair.errors import InputError
+
+POINTS = 1500  # at most, drawn at random
+SEED = 20250416
+PERPLEXITY = 30.0
+JOINT, FROZEN, TRAINED = "image and predicted text", "texts, frozen tower", "texts, as trained"
+COLUMNS = [
+    "dataset",
+    "encoder",
+    "method",
+    "lora",
+    "what",
+    "n",
+    "n_classes",
+    "silhouette",
+    "knn_accuracy",
+    "majority",
+]
+
+
+@dataclass
+class Cloud:
+    """Points (n, d) of unit length, their class numbers (n,), the classes, and what they are."""
+
+    place: dict
+    vectors: np.ndarray
+    numbers: np.ndarray
+    classes: list[str]
+
+
+def clouds(runs: list[dict]) -> list[Cloud]:
+    """The clouds of each run: joint embeddings of images, and their texts' frozen and as trained.
+
+    runs: dicts of dataset, column, method, `lora` (whether towers were adapted) and the path
+    `representations`. A joint embedding is the image's features beside the predicted text, each of
+    length 1. A text is one point, of the class that most of its images have. Raises InputError for
+    multi-label data.
+    """
+    found, seen = [], set()
+    for run in runs:
+        place = {"dataset": run["dataset"], "encoder": run["column"], "method": run["method"]}
+        for cloud in _clouds(run["representations"], place | {"lora": run["lora"]}):
+            # Methods with one pairing share the texts that no training has touched.
+            same = (cloud.vectors.tobytes(), cloud.numbers.tobytes())
+            if same not in seen:
+                found.append(cloud)
+            seen.add(same)
+    return found
+
+
+def tabulate(found: list[Cloud]) -> pd.DataFrame:
+    """How separable the classes of each cloud are, in its own space; majority: the largest's share."""
+    rows = [
+        cloud.place
+        | {
+            "n": len(cloud.numbers),
+            "n_classes": len(np.unique(cloud.numbers)),
+            "silhouette": separability.silhouette(cloud.vectors, cloud.numbers),
+            "knn_accuracy": separability.knn_accuracy(cloud.vectors, cloud.numbers),
+            "majority": np.bincount(cloud.numbers).max() / len(cloud.numbers),
+        }
+        for cloud in found
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def picture(vectors: np.ndarray) -> np.ndarray:
+    """The points (n, d) in two dimensions, (n, 2); as they fall for fewer than four."""
+    from sklearn.manifold import TSNE
+
+    if len(vectors) < 4:
+        return np.pad(vectors[:, :2], ((0, 0), (0, max(0, 2 - vectors.shape[1]))))
+    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
+    # A start of our own: that from principal components is undefined for points that are all alike.
+    start = np.random.default_rng(SEED).normal(scale=1e-4, size=(len(vectors), 2))
+    maker = TSNE(perplexity=perplexity, init=start.astype(np.float32), random_state=SEED)
+    return maker.fit_transform(vectors)
+
+
+def _clouds(path: str, place: dict) -> list[Cloud]:
+    about = tables.about(path)
+    if about["task"] != "single":
+        raise InputError(path, "t-SNE is coloured by a single label", "Choose another study")
+    classes = about["classes"]
+    table = tables.read(path, ["labels", "text"])
+    numbers = pd.Index(classes).get_indexer(table["labels"].str[0])
+    sides = [tables.matrix(path, name, normalise=True) for name in ("features", "predicted")]
+    drawn = _drawn(len(table))
+    joint = np.concatenate(sides, axis=1)[drawn]
+    found = [Cloud(place | {"what": JOINT}, joint, numbers[drawn], classes)]
+    texts = table["text"].to_numpy()
+    kept, first = np.unique(texts, return_index=True)
+    most = np.array([np.bincount(numbers[texts == text]).argmax() for text in kept])
+    drawn = _drawn(len(kept))
+    for name, what in (("frozen", FROZEN), ("trained", TRAINED)):
+        vectors = tables.matrix(path, name, normalise=True)[first][drawn]
+        found.append(Cloud(place | {"what": what}, vectors, most[drawn], classes))
+    return found
+
+
+def _drawn(n: int) -> np.ndarray:
+    """POINTS of n row numbers, in order."""
+    rng = np.random.default_rng(SEED)
+    return np.sort(rng.choice(n, POINTS, replace=False)) if n > POINTS else np.arange(n)

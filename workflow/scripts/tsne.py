@@ -1,0 +1,17 @@
+"""Picture the embeddings of each distilled method of a study, and say how separable they are."""
+
+from histopair.jobs import job  # first: it limits threads before numpy loads
+
+with job(snakemake):
+    from histopair.analyses import figures, page, tsne
+
+    params, paths = snakemake.params, snakemake.input
+    runs = [run | {"representations": path} for run, path in zip(params.runs, paths, strict=True)]
+    found = tsne.clouds(runs)
+    pictures = [tsne.picture(cloud.vectors) for cloud in found]
+
+    def draw(table):
+        return figures.clouds(found, pictures, table)
+
+    names = snakemake.wildcards.study, params.synthetic
+    page.write(tsne.tabulate(found), draw, *names, snakemake.output)
