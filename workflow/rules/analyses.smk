@@ -1,6 +1,7 @@
 # Analyses of a study, by name: where text helps, what was distilled, how embeddings lie, what it costs.
 # Reads the study's runs, labels and metrics; writes results/analyses/{study}.{analysis}.{csv,svg} and
-# results/analyses/{study}.html, and representations.parquet beside runs. Times in the cost table are this machine's: no rerun repeats them.
+# results/analyses/{study}.html, representations.parquet beside runs, and costs.parquet: times of this
+# machine, which no rerun repeats.
 
 
 rule complementarity:
@@ -108,20 +109,16 @@ rule tsne:
         "../scripts/tsne.py"
 
 
-rule cost:
+rule measure_cost:
     input:
-        models=lambda w: [
-            path for run in costed_runs(w.study) for path in run["files"].values()
-        ],
+        models=lambda w: [path for run in costed_runs(w.study) for path in run["files"].values()],
         encoders=costed_encoders,
-        metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
     output:
-        table="results/analyses/{study}.cost.csv",
-        svg="results/analyses/{study}.cost.svg",
+        "results/analyses/{study}.costs.parquet",
     log:
-        "logs/cost/{study}.txt",
+        "logs/measure_cost/{study}.txt",
     benchmark:
-        "results/benchmarks/cost/{study}.tsv"
+        "results/benchmarks/measure_cost/{study}.tsv"
     wildcard_constraints:
         study=any_of(s for s in config["studies"] if "cost" in analyses_of(s)),
     conda:
@@ -133,11 +130,33 @@ rule cost:
         mem_mb=8000,
         runtime="2h",
     params:
-        costed=lambda w: costed_runs(w.study),
+        runs=lambda w: costed_runs(w.study),
+        code=lambda w: code("measure_cost.py", *costed_code(w)),
+    script:
+        "../scripts/measure_cost.py"
+
+
+rule cost:
+    input:
+        costs="results/analyses/{study}.costs.parquet",
+        metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
+    output:
+        table="results/analyses/{study}.cost.csv",
+        svg="results/analyses/{study}.cost.svg",
+    log:
+        "logs/cost/{study}.txt",
+    benchmark:
+        "results/benchmarks/cost/{study}.tsv"
+    wildcard_constraints:
+        study=any_of(s for s in config["studies"] if "cost" in analyses_of(s)),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
         runs=lambda w: runs_of(w.study),
         metric=lambda w: config["studies"][w.study]["metric"],
         synthetic=lambda w: synthetic_of(w.study),
-        code=lambda w: code("cost.py", *costed_code(w)),
+        code=code("cost.py"),
     script:
         "../scripts/cost.py"
 

@@ -352,7 +352,9 @@ def compared_runs(study):
 def costed_methods(study):
     """The methods of which one knows how they predict."""
     known = configuration.known("predictors")
-    return [m for m in config["studies"][study]["methods"] if config["methods"][m]["recipe"] in known]
+    return [
+        m for m in config["studies"][study]["methods"] if config["methods"][m]["recipe"] in known
+    ]
 
 
 def costed_runs(study):
@@ -367,7 +369,10 @@ def costed_runs(study):
 def costed(w):
     """Files and parameters that rebuild a run's model."""
     return {
-        "files": {"weights": f"{RUN}/weights.safetensors".format(**vars(w)), **exported_artifacts(w)},
+        "files": {
+            "weights": f"{RUN}/weights.safetensors".format(**vars(w)),
+            **exported_artifacts(w),
+        },
         "root": dataset_entry(w.dataset)["root"],
         "entry": encoder_params(w.encoder),
         "text_entry": encoder_params(text_encoder(w)) if reads_notes(w) else None,

@@ -1,4 +1,4 @@
-"""What a text method gets right where a vision method is wrong (CLIP-IT, Section 4.4 and Fig. 4)."""
+"""What a text method gets right where a vision method is wrong (CLIP-IT, Section 4.4, Fig. 4)."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """What each method costs at inference (CLIP-IT, Section 4.6): parameters, FLOPs and time.
 
 Models are those that runs export, with adapters merged; what the published code pays stands beside
-them: adapters left in, and prompts encoded anew for each image. Times are of this machine, and no
+them: adapters left in, and prompts encoded anew in each pass. Times are of this machine, and no
 two runs of this stage are alike.
 """
 
@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from histopair import embed, prompts, runs, tables
+from histopair import embed, prompts, runs
 from histopair.analyses.timing import interleaved
+from histopair.analyses.tradeoff import EXPORTED
 from histopair.export import write
 from histopair.export.predictor import Predictor
 
-EXPORTED, UNMERGED = "as exported", "adapters left in"
-PROMPTED = "prompts encoded for each image"
+UNMERGED = "adapters left in"
+PROMPTED = "prompts in each pass"
 BATCH = 32  # of the throughput; latency is of one image
 ROUNDS, SECONDS = 60, 60.0  # of the measurements of an encoder, at each batch size
 COLUMNS = [
@@ -89,33 +90,6 @@ def restored(entry: dict) -> dict:
     return {"run": run, "weights": files["weights"], **{name: entry[name] for name in names}}
 
 
-def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.DataFrame:
-    """The costs once for each dataset, with the mean of a metric over the test split's seeds.
-
-    members: dicts of dataset, column, method and the path `metrics`. `overhead` is a latency's change
-    against the first row of its encoder.
-    """
-    first = costs.groupby("encoder")["latency_ms"].transform("first")
-    costs = costs.assign(overhead=costs["latency_ms"] / first - 1)
-    found = pd.DataFrame(
-        {
-            "dataset": run["dataset"],
-            "encoder": run["column"],
-            "method": run["method"],
-            "metric": metric,
-            "value": tables.read_json(run["metrics"])["splits"]["test"][metric],
-        }
-        for run in members
-    )
-    keys = ["dataset", "encoder", "method", "metric"]
-    means = found.groupby(keys, sort=False, as_index=False)["value"].mean()
-    parts = [
-        costs.merge(own, on=["encoder", "method"])
-        for _, own in means.groupby("dataset", sort=False)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
 def flops(model: nn.Module, inputs: tuple) -> int:
     """Floating point operations of a forward pass, by torch's counter.
 
@@ -124,9 +98,9 @@ def flops(model: nn.Module, inputs: tuple) -> int:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
-            with FlopCounterMode(display=False) as counter:
-                model(*inputs)
+        counter, plain = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+        with torch.inference_mode(), plain, counter:
+            model(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return counter.get_total_flops()

@@ -5,6 +5,7 @@ import pandas as pd
 
 from histopair import metrics
 from histopair.analyses.complementarity import CELLS
+from histopair.analyses.tradeoff import EXPORTED, front
 from histopair.report import figures
 from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
 
@@ -51,7 +52,7 @@ def pareto(table: pd.DataFrame) -> str:
     """A metric against each of COSTS, a row of panels per dataset.
 
     Filled marks are models as exported, and those on the line are beaten by none of them; hollow
-    ones pay for adapters left in, or for prompts. A mark's shape is its encoder.
+    ones pay for adapters left in, or for prompts in each pass. A mark's shape is its encoder.
     """
     datasets = list(table.groupby("dataset", sort=False))
     colour = figures.colours(list(dict.fromkeys(table["method"])))
@@ -68,20 +69,13 @@ def pareto(table: pd.DataFrame) -> str:
     return figures.svg(figure)
 
 
-def front(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Numbers of the points that none beats in both, cheapest first; higher values are better."""
-    order = np.lexsort((-values, costs))
-    best = np.maximum.accumulate(np.concatenate([[-np.inf], values[order]]))[:-1]
-    return order[values[order] > best]
-
-
 def _tradeoff(panel, rows: pd.DataFrame, cost: str, colour: dict, shapes: dict) -> None:
     for row in rows.itertuples():
-        exported = row.variant == "as exported"
+        exported = row.variant == EXPORTED
         style = {"color": colour[row.method], "marker": shapes[row.encoder], "ls": ""}
         face = colour[row.method] if exported else "white"
         panel.plot(getattr(row, cost), row.value, mfc=face, ms=6.5, mew=1.4, zorder=3, **style)
-    own = rows[rows["variant"] == "as exported"]
+    own = rows[rows["variant"] == EXPORTED]
     sign = -1 if rows["metric"].iloc[0] in metrics.LOWER_IS_BETTER else 1
     chosen = own.iloc[front(own[cost].to_numpy(float), sign * own["value"].to_numpy(float))]
     panel.plot(chosen[cost], chosen["value"], color=CHANCE, lw=1, ls=(0, (4, 3)))
@@ -107,24 +101,23 @@ def distillation(table: pd.DataFrame) -> str:
     """Cosine of the predicted and the paired text, and of a shuffled one, against both teachers."""
     cells = list(table.groupby(["dataset", "encoder"], sort=False))
     methods = list(dict.fromkeys(table["method"]))
-    height = 0.7 + len(cells) * (0.55 + 0.3 * len(methods))
+    height = 0.8 + len(cells) * (0.55 + 0.3 * len(methods))
     figure, axes = figures.panels(len(cells), 3, 9.6, height, sharey=True, sharex="col")
     for row, ((dataset, encoder), own) in zip(axes, cells, strict=True):
         for panel, teacher in zip(row, ("frozen", "trained"), strict=False):
             _against(panel, own[own["teacher"] == teacher], methods)
-            panel.set_title(f"{teacher} teacher")
         _ranks(row[2], own, methods)
-        row[0].set_ylabel(f"{dataset}{_badge(own)}\n{encoder}")
+        row[0].set_title(f"{dataset}{_badge(own)} · {encoder}")
         row[0].set_yticks(range(len(methods)), methods)
         row[0].set_ylim(len(methods) - 0.5, -0.5)
-    for panel in axes[-1][:2]:
-        panel.set_xlabel("cosine to own text (filled), to another (hollow)")
-    axes[-1][2].set_xlabel("effective rank of the texts")
+    axes[-1][0].set_xlabel("frozen teacher: cosine to own text\n(filled) and to another (hollow)")
+    axes[-1][1].set_xlabel("teacher as trained: the same")
+    axes[-1][2].set_xlabel("effective rank of its texts, frozen\n(hollow) and as trained (filled)")
     return figures.svg(figure)
 
 
 def clouds(found: list, pictures: list[np.ndarray], table: pd.DataFrame) -> str:
-    """A t-SNE picture of each cloud, points coloured by class; the figures are the original space's."""
+    """A t-SNE picture of each cloud, coloured by class; below it the figures of its own space."""
     columns = min(3, max(1, len(found)))
     rows = -(-max(1, len(found)) // columns)
     figure, axes = figures.panels(rows, columns, 9.6, 0.5 + 3.0 * rows)
@@ -162,10 +155,8 @@ def _ranks(panel, rows: pd.DataFrame, methods: list[str]) -> None:
     for row in rows.itertuples():
         face = "white" if row.teacher == "frozen" else PALETTE[3]
         place = methods.index(row.method)
-        label = row.teacher if place == 0 else None
         style = {"color": PALETTE[3], "mfc": face, "ms": 6, "mew": 1.4, "ls": ""}
-        panel.plot(row.rank, place, marker="D", label=label, **style)
-    panel.set_title("effective rank: frozen ◇, as trained ◆")
+        panel.plot(row.rank, place, marker="D", **style)
     panel.set_xlim(left=0)
     figures.only_grid(panel, "x")
     panel.tick_params(axis="y", length=0)

@@ -9,6 +9,7 @@ from histopair import tables
 from histopair.report.study_page import plain, title
 from histopair.report.templates import render
 
+
 def write(
     table: pd.DataFrame,
     draw: Callable[[pd.DataFrame], str],

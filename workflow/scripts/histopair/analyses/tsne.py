@@ -16,6 +16,7 @@ from histopair.errors import InputError
 POINTS = 1500  # at most, drawn at random
 SEED = 20250416
 PERPLEXITY = 30.0
+ROUNDING = 2e-3  # of float16
 JOINT, FROZEN, TRAINED = "image and predicted text", "texts, frozen tower", "texts, as trained"
 COLUMNS = [
     "dataset",
@@ -46,8 +47,8 @@ def clouds(runs: list[dict]) -> list[Cloud]:
 
     runs: dicts of dataset, column, method, `lora` (whether towers were adapted) and the path
     `representations`. A joint embedding is the image's features beside the predicted text, each of
-    length 1. A text is one point, of the class that most of its images have. Raises InputError for
-    multi-label data.
+    length 1. A text is one point, of the class that most of its images have. Texts that no training
+    has touched stand there once. Raises InputError for multi-label data.
     """
     found, seen = [], set()
     for run in runs:
@@ -58,11 +59,11 @@ def clouds(runs: list[dict]) -> list[Cloud]:
             if same not in seen:
                 found.append(cloud)
             seen.add(same)
-    return found
+    return sorted(found, key=lambda cloud: cloud.place["what"] != JOINT)
 
 
 def tabulate(found: list[Cloud]) -> pd.DataFrame:
-    """How separable the classes of each cloud are, in its own space; majority: the largest's share."""
+    """How separable the classes of each cloud are; majority: the share of the largest."""
     rows = [
         cloud.place
         | {
@@ -105,9 +106,12 @@ def _clouds(path: str, place: dict) -> list[Cloud]:
     kept, first = np.unique(texts, return_index=True)
     most = np.array([np.bincount(numbers[texts == text]).argmax() for text in kept])
     drawn = _drawn(len(kept))
-    for name, what in (("frozen", FROZEN), ("trained", TRAINED)):
-        vectors = tables.matrix(path, name, normalise=True)[first][drawn]
-        found.append(Cloud(place | {"what": what}, vectors, most[drawn], classes))
+    frozen, trained = (
+        tables.matrix(path, name, normalise=True)[first][drawn] for name in ("frozen", "trained")
+    )
+    found.append(Cloud(place | {"what": FROZEN}, frozen, most[drawn], classes))
+    if not np.allclose(frozen, trained, atol=ROUNDING):
+        found.append(Cloud(place | {"what": TRAINED}, trained, most[drawn], classes))
     return found
 
 
