@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 
 from histopair import metrics
 from histopair.analyses.complementarity import CELLS
@@ -80,8 +81,15 @@ def _tradeoff(panel, rows: pd.DataFrame, cost: str, colour: dict, shapes: dict) 
     chosen = own.iloc[front(own[cost].to_numpy(float), sign * own["value"].to_numpy(float))]
     panel.plot(chosen[cost], chosen["value"], color=CHANCE, lw=1, ls=(0, (4, 3)))
     panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}" if value < 1e5 else _big(value))
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.margins(0.12)
-    panel.tick_params(axis="x", which="both", labelsize=7.5)
+
+
+def _big(value: float) -> str:
+    """Millions with their unit."""
+    return f"{value / 1e6:g} M"
 
 
 def _keys(figure, panel, colour: dict[str, str], shapes: dict[str, str]) -> None:
