@@ -244,7 +244,9 @@ def test_the_front_is_what_nothing_beats():
 
 def test_interleaved_medians_take_turns_and_stop_in_time():
     seen = []
-    medians = interleaved({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 50, 0.0)
+    medians = interleaved(
+        {"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 50, seconds=0
+    )
     assert seen == ["a", "b"] * 4
     assert set(medians) == {"a", "b"}
 

@@ -178,7 +178,7 @@ def _times(found: dict, size: int, device: torch.device) -> dict[tuple[str, str]
     """Median seconds of a pass of `size` images."""
     with torch.inference_mode():
         passes = {key: _pass(made, size, device) for key, made in found.items()}
-        return interleaved(passes, ROUNDS, SECONDS)
+        return interleaved(passes, ROUNDS, seconds=SECONDS)
 
 
 def _pass(made: dict, size: int, device: torch.device) -> Callable[[], None]:

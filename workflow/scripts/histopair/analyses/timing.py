@@ -9,8 +9,8 @@ from collections.abc import Callable
 def interleaved(
     candidates: dict[str, Callable],
     rounds: int = 7,
-    seconds: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
+    seconds: float = math.inf,
 ) -> dict[str, float]:
     """Median seconds of each candidate over `rounds` rounds, after one round to warm up.
 
