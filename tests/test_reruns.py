@@ -362,3 +362,28 @@ def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored
     workflow.edit(predictor, "loaded(head, weights), image", "head, image")
     assert workflow.planned(folder) == {}
     assert workflow.planned(folder, target) == {target: "export"}
+
+
+def test_analyses_train_nothing_and_rerun_what_reads_an_edit(folder, restored):
+    page, errors = result("analyses/clip-it.html", "analyses/clip-it.complementarity.csv")
+    assert sorted(workflow.planned(folder, page).values()) == sorted(
+        ["analyses_page", "complementarity", "cost", "distillation", "measure_cost", "tsne"]
+        + 3 * ["represent"]  # once for each method that text has taught
+    )
+    process = workflow.run(folder, errors)
+    assert process.returncode == 0, process.stdout[-3000:]
+    assert workflow.planned(folder, errors) == {}
+    edits = {
+        "analyses/complementarity.py": ("ddof=1", "ddof=0", {errors}),
+        "bootstrap.py": ("REPLICATES = 1000", "REPLICATES = 2000", {errors}),
+        "analyses/tsne.py": ("POINTS = 1500", "POINTS = 1000", set()),
+        "analyses/cost.py": ("BATCH = 32", "BATCH = 16", set()),
+    }
+    for file, (old, new, jobs) in edits.items():
+        path = folder / PACKAGE / file
+        before = path.read_bytes()
+        workflow.edit(path, old, new)
+        assert set(workflow.planned(folder, errors)) == jobs, file
+        if file.startswith("analyses/"):
+            assert workflow.planned(folder) == {}, file
+        path.write_bytes(before)
