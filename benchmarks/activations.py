@@ -32,8 +32,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from timing import interleaved, show
 
-from histopair import activation_cache, devices, heads, runs, tables
-from histopair.classifiers import Fusion
+from histopair import devices, tables
+from histopair.activations import cache as activation_cache
+from histopair.training import heads, runs
+from histopair.training.classifiers import Fusion
 
 CLIP = {
     "embed_dim": 512,

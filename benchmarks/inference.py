@@ -18,11 +18,11 @@ import torch
 from timing import interleaved, show
 from torch import nn
 
-from histopair import heads, lora, students
 from histopair.encoders import Encoder
 from histopair.export import read, write
 from histopair.export.predictor import Predictor
 from histopair.predictors.clip_it import fold
+from histopair.training import heads, lora, students
 
 ROUNDS, CLASSES, TEXT_WIDTH = 60, 9, 512
 LORA = {"rank": 16, "alpha": 8.0, "targets": "all"}

@@ -14,7 +14,7 @@ from histopair.jobs import limit_threads
 
 limit_threads(1)
 
-from histopair import blas
+from histopair.retrieval import blas
 
 blas.choose_kernel()
 
@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from timing import interleaved, show
 
-from histopair import retrieve, search, tables
+from histopair import tables
+from histopair.retrieval import retrieve, search
 
 torch.set_num_threads(1)
 

@@ -23,8 +23,8 @@ import torch
 from timing import interleaved
 from torch import Tensor, nn
 
-from histopair import heads, lora, losses, students
-from histopair.classifiers import Classifier, Still
+from histopair.training import heads, lora, losses, students
+from histopair.training.classifiers import Classifier, Still
 
 BATCH, CLASSES, TEXT_WIDTH = 8, 9, 512
 LORA = {"rank": 16, "alpha": 8, "targets": "all"}

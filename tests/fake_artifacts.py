@@ -8,8 +8,11 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from histopair import leaks, metrics, pairing_quality, studies, tables
+from histopair import tables
+from histopair.datasets import leaks
+from histopair.evaluation import metrics, studies
 from histopair.report import study_page
+from histopair.retrieval import pairing_quality
 
 CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
 QUILT = ["breast", "cytology", "dermatology", "gastrointestinal", "renal", "soft tissue"]

@@ -13,9 +13,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from histopair import activation_cache, encoders, pixels, runs, tables, trunks
-from histopair.activations import turned
+from histopair import encoders, pixels, tables
+from histopair.activations import cache as activation_cache
+from histopair.activations import trunks
+from histopair.activations.source import turned
 from histopair.errors import InputError
+from histopair.training import runs
 
 CAPTIONS = ["tumour colon", "normal", "no tumour colon normal", "colon no"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histopair import bootstrap, metrics
+from histopair.evaluation import bootstrap, metrics
 
 
 def case(seed=0, n=60, classes=4, groups=8, task="single"):

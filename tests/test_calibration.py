@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
-from histopair import calibration
+from histopair.evaluation import calibration
 
 
 def single(seed=0, n=4000, classes=4, temperature=1.0):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from histopair import claims
 from histopair.errors import InputError
+from histopair.evaluation import claims
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import torch
 from test_methods import LORA, make
 from torch.nn.functional import normalize
 
-from histopair import configuration, loop, losses, pairing, pixels, students, text_stage
+from histopair import configuration, pixels
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
+from histopair.retrieval import pairing
+from histopair.training import loop, losses, students, text_stage
 
 world = test_methods.world
 TEXT = {"lora": LORA, "text_lora": LORA, "text_epochs": 1, "epochs": 1}

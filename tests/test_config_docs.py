@@ -113,7 +113,9 @@ def test_every_reader_library_kind_and_recipe_has_its_section_and_no_other_has(w
 @pytest.mark.parametrize("task", ["SINGLE", "MULTI"])
 def test_every_metric_is_named(task):
     text = README.read_text(encoding="utf-8")
-    assert [name for name in constant("histopair.metrics", task) if f"`{name}`" not in text] == []
+    assert [
+        name for name in constant("histopair.evaluation.metrics", task) if f"`{name}`" not in text
+    ] == []
 
 
 def test_examples_are_yaml_with_keys_that_exist():

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from histopair import correction, tables
+from histopair import tables
+from histopair.retrieval import correction
 
 
 def in_blocks(similarity, size=7):

@@ -11,25 +11,16 @@ import torch
 from safetensors.torch import load_file
 from test_methods import LORA, METHODS, make, world  # noqa: F401
 
-from histopair import (
-    checkpoint,
-    configuration,
-    heads,
-    images,
-    loop,
-    lora,
-    metrics,
-    runs,
-    students,
-    tables,
-)
+from histopair import configuration, images, tables
 from histopair.errors import InputError
+from histopair.evaluation import metrics
 from histopair.export import layers, lineage, preprocessing, read, write
 from histopair.export.licences import strictest
 from histopair.methods import clip_it
 from histopair.predictors import clip_it as clip_it_predictor
+from histopair.training import checkpoint, heads, loop, lora, runs, students
 
-SCRIPTS = Path(runs.__file__).parents[1]
+SCRIPTS = Path(runs.__file__).parents[2]
 SOURCES = [
     {"role": "training data", "name": "tiles", "licence": "CC0-1.0", "description": "a|b"},
     {"role": "retriever", "name": "conch", "licence": "CC-BY-NC-ND-4.0", "description": ""},

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from histopair import image_checks, images
+from histopair import images
+from histopair.datasets import image_checks
 from histopair.errors import InputError
 
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)

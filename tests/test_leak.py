@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from histopair import leak
+from histopair.evaluation import leak
 
 SPLITS = {
     "grouped": {"of": "grouped", "by": "group"},

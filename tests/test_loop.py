@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from histopair import checkpoint, loop, optimizers
 from histopair.errors import InputError
+from histopair.training import checkpoint, loop, optimizers
 
 CPU = torch.device("cpu")
 

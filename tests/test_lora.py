@@ -5,7 +5,7 @@ import timm
 import torch
 from torch import nn
 
-from histopair import lora
+from histopair.training import lora
 
 
 def settings(rank, alpha, targets="all") -> dict:

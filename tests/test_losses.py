@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from histopair import losses
 from histopair.errors import InputError
+from histopair.training import losses
 
 
 def test_single_label_loss_is_cross_entropy_by_hand():

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import merges, proposals, sheets, spelling, standardise, tables
+from histopair import sheets, tables
+from histopair.datasets import merges, proposals, spelling, standardise
 from histopair.errors import InputError
 
 COMMAND = Path(__file__).parents[1] / "workflow" / "accept_merges.py"

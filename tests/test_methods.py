@@ -11,9 +11,11 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from histopair import configuration, embed, loop, pairing, prompts, runs, tables
+from histopair import configuration, embed, prompts, tables
 from histopair.errors import InputError
 from histopair.methods import clip_it, cross_attention, fusion_partial, unimodal, zero_shot
+from histopair.retrieval import pairing
+from histopair.training import loop, runs
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from histopair import metrics, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.evaluation import metrics
 
 # Table 1 and 2 of the multi-label paper: F1 micro, Hamming, 1-, 2-, 3-label accuracy.
 PUBLISHED = {

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histopair import agreement, pairing_quality, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.retrieval import agreement, pairing_quality
 
 AUTHORS = Path(__file__).parents[2] / "shared/real/reports"
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from histopair import loop, parallel, runs
 from histopair.errors import InputError
+from histopair.training import loop, parallel, runs
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,10 @@ import test_methods
 import yaml
 from test_methods import LORA, make
 
-from histopair import configuration, parameter_search, search_space, tables
+from histopair import configuration, tables
 from histopair.errors import InputError
 from histopair.report import searches
+from histopair.training import parameter_search, search_space
 
 world = test_methods.world
 SPACE = {

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from histopair import published
 from histopair.errors import InputError
+from histopair.evaluation import published
 
 FOLDER = Path(__file__).parents[1] / "config" / "published"
 MULTILABEL = published.read(FOLDER / "multilabel.csv")

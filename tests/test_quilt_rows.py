@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair import image_checks, labels, readers, tables
+from histopair import readers, tables
+from histopair.datasets import image_checks, labels
 from histopair.errors import InputError
 
 HEADING = ["", "caption", "image_path", "pathology", "corrected_text"]

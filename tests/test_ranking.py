@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from histopair import ranking
+from histopair.evaluation import ranking
 
 
 def case(seed, n=50, groups=8, draws=12):

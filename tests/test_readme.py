@@ -12,7 +12,8 @@ import tiny
 import torch
 import yaml
 
-from histopair import checks, configuration, runs, tables
+from histopair import checks, configuration, tables
+from histopair.training import runs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

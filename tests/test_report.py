@@ -281,7 +281,11 @@ def test_the_look_follows_templates_and_style():
 
 def test_the_page_and_the_studies_are_made_without_torch():
     scripts = Path(page.__file__).parents[2]
-    names = ("histopair.report.page", "histopair.metrics", "histopair.pairing_quality")
+    names = (
+        "histopair.report.page",
+        "histopair.evaluation.metrics",
+        "histopair.retrieval.pairing_quality",
+    )
     source = f"import sys, json; sys.path.insert(0, {str(scripts)!r})\n"
     source += "\n".join(f"import {name}" for name in names)
     source += "\nprint(json.dumps([m for m in ('torch', 'snakemake') if m in sys.modules]))"

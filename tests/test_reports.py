@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import chunks, organs, report_text, reports, sections, tables
+from histopair import tables
+from histopair.corpora import chunks, organs, report_text, reports, sections
 from histopair.errors import InputError
 
 REAL = Path(__file__).parents[2] / "shared" / "real" / "reports"

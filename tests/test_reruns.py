@@ -65,7 +65,7 @@ EDITS = {
         runs("unimodal", studies=("clip-it", "frozen")),
     ),
     "a method with ablations": (
-        f"{PACKAGE}/students.py",
+        f"{PACKAGE}/training/students.py",
         "layer = nn.Linear(2 * classes, classes)",
         "layer = nn.Linear(2 * classes, classes, dtype=torch.float32)",
         runs("clip-it*", studies=("clip-it", "locked")),
@@ -77,31 +77,31 @@ EDITS = {
         runs("zero-shot", studies=["multi-label"]),
     ),
     "the training loop": (
-        f"{PACKAGE}/optimizers.py",
+        f"{PACKAGE}/training/optimizers.py",
         "warmup: float = 0.05",
         "warmup: float = 0.1",
         EVERYTHING_TRAINED,
     ),
     "metrics": (
-        f"{PACKAGE}/metrics.py",
+        f"{PACKAGE}/evaluation/metrics.py",
         "\nTOP = 3\n",
         "\nTOP = 2\n",
         (*result("runs/*/metrics.json"), *STUDIES),
     ),
     "intervals": (
-        f"{PACKAGE}/bootstrap.py",
+        f"{PACKAGE}/evaluation/bootstrap.py",
         "REPLICATES = 1000",
         "REPLICATES = 2000",
         STUDIES,
     ),
     "calibration": (
-        f"{PACKAGE}/calibration.py",
+        f"{PACKAGE}/evaluation/calibration.py",
         "BINS = 15",
         "BINS = 10",
         (*result("runs/*/metrics.json"), *STUDIES),
     ),
     "significance": (
-        f"{PACKAGE}/significance.py",
+        f"{PACKAGE}/evaluation/significance.py",
         "PERMUTATIONS = 4999",
         "PERMUTATIONS = 999",
         STUDIES,
@@ -112,21 +112,21 @@ EDITS = {
         "zero-shot,micro_auc,0.6344",
         (*result("studies/multi-label.csv"), *PAGE),
     ),
-    "retrieval": (f"{PACKAGE}/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
+    "retrieval": (f"{PACKAGE}/retrieval/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
     "the leak check": (
-        f"{PACKAGE}/leaks.py",
+        f"{PACKAGE}/datasets/leaks.py",
         "    (VAL, TRAIN),",
         "    (TRAIN, VAL),",
         (*result("labels/*.leaks.parquet"), *PAGE),
     ),
     "how activations are kept": (
-        f"{PACKAGE}/activation_cache.py",
+        f"{PACKAGE}/activations/cache.py",
         "SHARD_BYTES = 128 * 10**6",
         "SHARD_BYTES = 64 * 10**6",
         CACHED,
     ),
     "a formula of correction": (
-        f"{PACKAGE}/correction.py",
+        f"{PACKAGE}/retrieval/correction.py",
         "neighbours: int = 10",
         "neighbours: int = 20",
         RETRIEVED,
@@ -174,7 +174,7 @@ EDITS = {
         ),
     ),
     "the rules of spelling": (
-        f"{PACKAGE}/spelling.py",
+        f"{PACKAGE}/datasets/spelling.py",
         "ALIKE = 0.88",
         "ALIKE = 0.9",
         (*result("labels/phantom-quilt.proposals.csv"), *PAGE),
@@ -335,8 +335,10 @@ def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, 
 
 def test_comments_docstrings_layout_logging_and_how_it_is_computed_rerun_nothing(folder, restored):
     package = folder / PACKAGE
-    workflow.edit(package / "loop.py", "# seconds between", "# how many seconds between")
-    workflow.edit(package / "loop.py", "The training loop of every", "The one loop of each")
+    workflow.edit(package / "training/loop.py", "# seconds between", "# how many seconds between")
+    workflow.edit(
+        package / "training/loop.py", "The training loop of every", "The one loop of each"
+    )
     workflow.edit(package / "methods/unimodal.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
     workflow.edit(package / "jobs.py", "every: float = 10.0", "every: float = 5.0")
     workflow.edit(folder / "workflow/rules/train.smk", "# Runs: one", "# Each run: one")

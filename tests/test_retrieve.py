@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import correction, retrieve, search, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.retrieval import correction, retrieve, search
 
 
 def write_vectors(path, keys: dict, vectors):

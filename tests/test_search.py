@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import approximate, search, search_torch, tables
+from histopair import tables
+from histopair.retrieval import approximate, search, search_torch
 
 
 def brute(queries, bank, k):

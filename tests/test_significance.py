@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from histopair import bootstrap, metrics, published, significance
+from histopair.evaluation import bootstrap, metrics, published, significance
 
 PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv")
 BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import splits
+from histopair.datasets import splits
 
 
 def _frame(groups, labels=None, shas=None, official=None) -> pd.DataFrame:

@@ -6,8 +6,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from histopair import metrics, orders, studies, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.evaluation import metrics, orders, studies
 from histopair.report import study_page
 
 CLASSES = ["a", "b"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from histopair import trunks
+from histopair.activations import trunks
 from histopair.encoders.open_clip import _allow_cut_tokens
 from histopair.encoders.transformers import PooledText
 from histopair.errors import InputError

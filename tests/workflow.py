@@ -25,7 +25,7 @@ def copy_to(folder: Path) -> Path:
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "tests").mkdir()
     shutil.copy(ROOT / CONFIG, folder / CONFIG)
-    edit(folder / "workflow/scripts/histopair/loop.py", *CHECKPOINTS)
+    edit(folder / "workflow/scripts/histopair/training/loop.py", *CHECKPOINTS)
     return folder
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from histopair import merges
+from histopair.datasets import merges
 from histopair.errors import InputError
 
 

@@ -27,7 +27,7 @@ rule pair:
     params:
         retrieval=retrieval_of,
         gpu=bool(config["gpu"]),
-        code=code("pair.py", *(["histopair.search_torch"] if config["gpu"] else [])),
+        code=code("pair.py", *(["histopair.retrieval.search_torch"] if config["gpu"] else [])),
     script:
         "../scripts/pair.py"
 

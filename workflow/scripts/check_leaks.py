@@ -3,6 +3,6 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair import leaks
+    from histopair.datasets import leaks
 
     leaks.write(snakemake.input[0], snakemake.output[0], about)

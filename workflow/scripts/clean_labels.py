@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair.labels import clean
+    from histopair.datasets.labels import clean
 
     entry, name = snakemake.params.entry, snakemake.wildcards.dataset
     clean(entry, name, *snakemake.output, about, f"results/.shards/{snakemake.output[0]}")

@@ -3,6 +3,6 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair.reports import clean
+    from histopair.corpora.reports import clean
 
     clean(snakemake.params.entry, snakemake.wildcards.corpus, *snakemake.output, about)

@@ -5,7 +5,8 @@ from histopair.jobs import job  # first: it limits threads before torch loads
 with job(snakemake) as about:
     import pandas as pd
 
-    from histopair import embed, proposals
+    from histopair import embed
+    from histopair.datasets import proposals
 
     labels = sorted(proposals.counts(snakemake.params.entry))
     embed.embed_texts(

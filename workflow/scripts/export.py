@@ -3,8 +3,8 @@ from histopair.jobs import job
 with job(snakemake) as about:
     import torch
 
-    from histopair import runs
     from histopair.export import write
+    from histopair.training import runs
 
     files, params = dict(snakemake.input.items()), snakemake.params
     torch.set_num_threads(snakemake.threads)

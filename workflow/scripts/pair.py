@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import blas, retrieve
+    from histopair.retrieval import blas, retrieve
 
     blas.choose_kernel()
     retrieve.pair(

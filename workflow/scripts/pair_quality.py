@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.pairing_quality import write_quality
+    from histopair.retrieval.pairing_quality import write_quality
 
     write_quality(
         snakemake.input.pairs,

@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair import proposals
+    from histopair.datasets import proposals
 
     embeddings = snakemake.input.get("embeddings")
     proposals.write(snakemake.params.entry, embeddings, snakemake.output[0])

@@ -3,8 +3,9 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair import devices, runs
+    from histopair import devices
     from histopair.analyses.representations import represent
+    from histopair.training import runs
 
     given, params = dict(snakemake.input.items()), snakemake.params
     run = runs.Run(

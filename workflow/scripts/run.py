@@ -1,7 +1,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import checkpoint, devices, parallel, runs
+    from histopair import devices
+    from histopair.training import checkpoint, parallel, runs
 
     training, params = snakemake.config["training"], snakemake.params
     seed = int(snakemake.wildcards.seed)

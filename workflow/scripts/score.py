@@ -3,6 +3,6 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair.metrics import score
+    from histopair.evaluation.metrics import score
 
     score(snakemake.input.predictions, snakemake.output[0], about)

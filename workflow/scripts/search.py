@@ -3,7 +3,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import checkpoint, devices, parameter_search, runs
+    from histopair import devices
+    from histopair.training import checkpoint, parameter_search, runs
 
     params, entry = snakemake.params, snakemake.params.search
     kept = {key: entry[key] for key in sorted(entry) if key != "trials"}

@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair.views import resplit
+    from histopair.datasets.views import resplit
 
     entry, name = snakemake.params.entry, snakemake.wildcards.dataset
     resplit(*snakemake.input, entry, name, *snakemake.output, about)

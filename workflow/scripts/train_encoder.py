@@ -1,7 +1,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import checkpoint, devices, pretrain
+    from histopair import devices, pretrain
+    from histopair.training import checkpoint
 
     params = snakemake.params
     device = devices.start(params.train["seed"])

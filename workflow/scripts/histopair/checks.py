@@ -10,8 +10,8 @@ from histopair.configuration import (
     parameters,
 )
 from histopair.fingerprint import constant
-from histopair.search_space import changed
 from histopair.survival import checks as survival
+from histopair.training.search_space import changed
 
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
@@ -149,8 +149,8 @@ def _studies(config: dict, mistakes: list[str]) -> None:
             for value in study[part]:
                 good &= _require(f"{key}.{part}", value, list(config[part]), mistakes)
         metrics = [
-            *constant("histopair.metrics", "SINGLE"),
-            *constant("histopair.metrics", "MULTI"),
+            *constant("histopair.evaluation.metrics", "SINGLE"),
+            *constant("histopair.evaluation.metrics", "MULTI"),
         ]
         _require(f"{key}.metric", study["metric"], metrics, mistakes)
         if study.get("reference"):
@@ -173,8 +173,8 @@ def _searches(config: dict, mistakes: list[str]) -> None:
     for name, search in config["searches"].items():
         key = f"searches.{name}"
         metrics = [
-            *constant("histopair.metrics", "SINGLE"),
-            *constant("histopair.metrics", "MULTI"),
+            *constant("histopair.evaluation.metrics", "SINGLE"),
+            *constant("histopair.evaluation.metrics", "MULTI"),
         ]
         good = _require(f"{key}.metric", search["metric"], metrics, mistakes)
         for part in ("dataset", "encoder", "method"):

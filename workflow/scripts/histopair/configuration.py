@@ -22,7 +22,7 @@ def load(config: dict) -> dict:
 
     Raises InputError with one line per mistake.
     """
-    from histopair import checks  # which ask this module what a config says
+    from histopair import checks
 
     config = copy.deepcopy(config)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import bootstrap, cells
 from histopair.errors import InputError
+from histopair.evaluation import bootstrap, cells
 
 # Which of both are right, in the order of `places`; the paper's complementarity is "text alone".
 CELLS = ("both", "vision alone", "text alone", "neither")

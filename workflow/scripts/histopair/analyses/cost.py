@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from histopair import embed, prompts, runs
+from histopair import embed, prompts
 from histopair.analyses.timing import interleaved
 from histopair.analyses.tradeoff import EXPORTED
 from histopair.export import write
 from histopair.export.predictor import Predictor
+from histopair.training import runs
 
 UNMERGED = "adapters left in"
 PROMPTED = "prompts in each pass"

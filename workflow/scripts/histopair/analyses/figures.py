@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from histopair import metrics
 from histopair.analyses.complementarity import CELLS
 from histopair.analyses.tradeoff import EXPORTED, front
+from histopair.evaluation import metrics
 from histopair.report import figures
 from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
 

@@ -6,9 +6,10 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
-from histopair import jobs, pairing, tables
+from histopair import jobs, tables
 from histopair.errors import InputError
 from histopair.predictors import clip_it
+from histopair.retrieval import pairing
 
 BATCH = 64
 

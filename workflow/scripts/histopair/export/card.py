@@ -5,7 +5,8 @@ import json
 import numpy as np
 
 import histopair
-from histopair import bootstrap, metrics, tables
+from histopair import tables
+from histopair.evaluation import bootstrap, metrics
 from histopair.export.licences import strictest
 
 TASKS = {"single": "one of", "multi": "any of"}

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from histopair import heads, loop, lora, losses, pixels, students, text_stage
+from histopair import pixels
+from histopair.training import heads, loop, lora, losses, students, text_stage
 
 NEEDS = ("images", "pairs", "reports", "text_embeddings")
 PARAMETERS = {

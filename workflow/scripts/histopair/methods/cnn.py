@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from histopair import heads
-from histopair.classifiers import Classifier
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 NEEDS = ("images",)
 PARAMETERS = {"layers": 4}

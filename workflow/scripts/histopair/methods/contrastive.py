@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import embed, lora, losses, prompts, tables
+from histopair import embed, prompts, tables
 from histopair.errors import InputError
 from histopair.methods import zero_shot
+from histopair.training import lora, losses
 
 NEEDS = ("images", "prompt_embeddings")
 PARAMETERS = {

@@ -8,8 +8,8 @@ patches are the states that enter the first block that trains.
 import torch
 from torch import Tensor, nn
 
-from histopair import heads
 from histopair.errors import InputError
+from histopair.training import heads
 
 NEEDS = ("image_activations", "caption_activations")
 PARAMETERS = {"unfreeze": 2, "layers": 4, "attention_heads": 4, "views": 1, "text_encoder": ""}

@@ -4,8 +4,8 @@ With one CLIP for both it is the paper's frozen fusion, with `text_encoder` of a
 naive concatenation, with one layer a linear probe.
 """
 
-from histopair import heads
-from histopair.classifiers import joined, joined_width
+from histopair.training import heads
+from histopair.training.classifiers import joined, joined_width
 
 NEEDS = ("image_embeddings", "caption_embeddings")
 PARAMETERS = {"fusion": "concat", "layers": 4, "text_encoder": ""}

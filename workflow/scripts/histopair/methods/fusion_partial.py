@@ -1,8 +1,8 @@
 """Both towers' last blocks train with an MLP on their joined features: the multi-label paper's
 final model."""
 
-from histopair import heads
-from histopair.classifiers import Fusion, joined_width
+from histopair.training import heads
+from histopair.training.classifiers import Fusion, joined_width
 
 NEEDS = ("image_activations", "caption_activations")
 PARAMETERS = {"unfreeze": 2, "fusion": "concat", "layers": 4, "views": 1, "text_encoder": ""}

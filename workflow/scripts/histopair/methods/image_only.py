@@ -1,7 +1,7 @@
 """An image encoder whose last blocks train with an MLP head: the multi-label paper's ResNet-50."""
 
-from histopair import heads
-from histopair.classifiers import Classifier
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 NEEDS = ("image_activations",)
 PARAMETERS = {"unfreeze": 1, "layers": 4, "views": 1}

@@ -1,7 +1,7 @@
 """A text encoder whose last blocks train with an MLP head: the multi-label paper's BioBERT."""
 
-from histopair import heads
-from histopair.classifiers import Classifier
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 NEEDS = ("caption_activations",)
 PARAMETERS = {"unfreeze": 2, "layers": 3}

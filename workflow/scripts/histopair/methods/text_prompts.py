@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from histopair import heads, tables
+from histopair import tables
+from histopair.training import heads
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"k": 1}

@@ -3,7 +3,7 @@
 It reads its report at inference too; the image served only to retrieve it.
 """
 
-from histopair import text_stage
+from histopair.training import text_stage
 
 NEEDS = ("pairs", "reports", "text_embeddings")
 PARAMETERS = {

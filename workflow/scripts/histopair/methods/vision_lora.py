@@ -2,8 +2,9 @@
 
 from torch import nn
 
-from histopair import lora, pixels
-from histopair.classifiers import Classifier, Still
+from histopair import pixels
+from histopair.training import lora
+from histopair.training.classifiers import Classifier, Still
 
 NEEDS = ("images",)
 PARAMETERS = {"lora": {"rank": 16, "alpha": 8.0, "targets": "all"}, "normalisation": "own"}

@@ -1,11 +1,12 @@
 import torch
 from torch import Tensor, nn
 
-from histopair import heads, lora, pixels, students
+from histopair import pixels
 from histopair.encoders import Encoder
 from histopair.export.layers import BesidePrediction, Branches
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import clip_it
+from histopair.training import heads, lora, students
 
 
 def predictor(run, weights) -> Predictor:

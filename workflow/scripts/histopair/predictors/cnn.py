@@ -1,8 +1,8 @@
-from histopair import heads
-from histopair.classifiers import Classifier
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import cnn
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 
 def predictor(run, weights) -> Predictor:

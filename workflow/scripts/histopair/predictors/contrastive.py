@@ -1,10 +1,10 @@
 import torch
 from torch import nn
 
-from histopair import lora
 from histopair.export.layers import UnitLength
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import contrastive
+from histopair.training import lora
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
-from histopair import heads
-from histopair.classifiers import joined_width
 from histopair.export.predictor import Predictor, loaded, text_encoder
+from histopair.training import heads
+from histopair.training.classifiers import joined_width
 
 
 def predictor(run, weights) -> Predictor:

@@ -1,6 +1,7 @@
-from histopair import heads, trunks
-from histopair.classifiers import Fusion, joined_width
+from histopair.activations import trunks
 from histopair.export.predictor import Predictor, loaded, text_encoder
+from histopair.training import heads
+from histopair.training.classifiers import Fusion, joined_width
 
 
 def predictor(run, weights) -> Predictor:

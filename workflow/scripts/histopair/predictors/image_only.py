@@ -1,6 +1,7 @@
-from histopair import heads, trunks
-from histopair.classifiers import Classifier
+from histopair.activations import trunks
 from histopair.export.predictor import Predictor, loaded
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 
 def predictor(run, weights) -> Predictor:

@@ -1,8 +1,9 @@
-from histopair import lora, pixels
-from histopair.classifiers import Classifier
+from histopair import pixels
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor, loaded
 from histopair.methods import vision_lora
+from histopair.training import lora
+from histopair.training.classifiers import Classifier
 
 
 def predictor(run, weights) -> Predictor:

@@ -17,8 +17,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from histopair import loop, pixels, tables
+from histopair import pixels, tables
 from histopair.errors import InputError
+from histopair.training import loop
 
 
 @dataclass

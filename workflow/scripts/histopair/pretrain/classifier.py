@@ -5,8 +5,8 @@ from pathlib import Path
 import timm
 import torch
 
-from histopair import losses
 from histopair.pretrain import turned
+from histopair.training import losses
 
 REQUIRES = ("architecture", "model")
 

@@ -7,8 +7,9 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from histopair import losses, tables
+from histopair import tables
 from histopair.pretrain import turned
+from histopair.training import losses
 
 REQUIRES = ("model",)
 

@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from histopair import embed, encoders, jobs, losses, pixels, tables
+from histopair import embed, encoders, jobs, pixels, tables
 from histopair.encoders.open_clip import HERE
 from histopair.errors import InputError
+from histopair.training import losses
 
 REQUIRES = ("towers", "model")
 

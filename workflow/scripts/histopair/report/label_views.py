@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from histopair import metrics
+from histopair.evaluation import metrics
 from histopair.report import label_figures
 from histopair.report.thumbnails import thumbnail
 

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from histopair import leaks, tables
+from histopair import tables
+from histopair.datasets import leaks
 from histopair.report.thumbnails import thumbnail
 
 EXAMPLES = 4

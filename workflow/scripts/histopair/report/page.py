@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from histopair import studies, tables
+from histopair import tables
+from histopair.evaluation import studies
 from histopair.report import (
     corpora,
     datasets,

@@ -3,7 +3,8 @@
 import pandas as pd
 import yaml
 
-from histopair import metrics, tables
+from histopair import tables
+from histopair.evaluation import metrics
 from histopair.report import figures
 from histopair.report.figures import MUTED, PALETTE
 

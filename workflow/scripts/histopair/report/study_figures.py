@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import metrics
+from histopair.evaluation import metrics
 from histopair.report import figures
 
 COLUMNS = 3

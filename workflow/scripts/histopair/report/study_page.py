@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import orders, significance, studies, tables
+from histopair import tables
+from histopair.evaluation import orders, significance, studies
 from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 

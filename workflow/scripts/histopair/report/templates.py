@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from histopair import metrics
+from histopair.evaluation import metrics
 from histopair.report import figures
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import heads
+from histopair.training import heads
 
 
 class GatedAttention(nn.Module):

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from histopair import bootstrap, claims, published, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.evaluation import bootstrap, claims, published
 from histopair.survival import evaluation
 
 TRUTH = "true hazard"

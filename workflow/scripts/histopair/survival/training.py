@@ -15,8 +15,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import devices, loop, losses, pairing, tables
+from histopair import devices, tables
+from histopair.retrieval import pairing
 from histopair.survival import cohort, cox, features, folds, mil
+from histopair.training import loop, losses
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Frozen trunks, whose activations are computed once."""

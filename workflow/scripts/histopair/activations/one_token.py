@@ -1,0 +1,137 @@
+"""A transformer's last block, computed for the pooled token alone.
+
+Only that token's output is read, so only its query, output projection and MLP matter. Keys and
+values are linear in the normalised tokens x, so that they need not be computed either: with one
+query q, q . (W_k x) = (W_k' q) . x, and the sum of a W_v x is W_v times the sum of a x. Outputs and
+gradients are those of the whole block, up to rounding. In training, dropout draws for one token
+instead of all: the same distribution, not the same draws.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from histopair.activations.towers import class_name
+
+Linear = tuple[Tensor, Tensor | None]
+
+
+def of(block: nn.Module) -> Callable | None:
+    """f(block, states, token, mask=None) -> the token's next state (n, 1, d); None for unknown.
+
+    states (n, length, d) are all tokens, token (n, 1, d) the one that is read, mask (n, length)
+    False where nothing may be read.
+    """
+    compute, usual = BLOCKS.get(class_name(block), (None, None))
+    return compute if compute and usual(block) else None
+
+
+def read(
+    query: Tensor,
+    states: Tensor,
+    key: Linear,
+    value: Linear,
+    heads: int,
+    mask: Tensor | None,
+    dropout: float,
+) -> Tensor:
+    """Attention (n, 1, d) of one query (n, 1, d) to states (n, length, e), head by head.
+
+    key, value: weight (d, e) and bias (d,) or None; heads follow each other in d. dropout: of the
+    attention's weights.
+    """
+    query = query[:, 0].unflatten(-1, (heads, -1)).transpose(0, 1)  # (h, n, d / h)
+    key_weight, value_weight = (weight.unflatten(0, (heads, -1)) for weight, _ in (key, value))
+    scores = (query @ key_weight).transpose(0, 1) @ states.transpose(1, 2)  # (n, h, length)
+    if key[1] is not None:
+        bias = key[1].unflatten(0, (heads, -1)).unsqueeze(-1)
+        scores = scores + (query @ bias).transpose(0, 1)
+    if mask is not None:
+        scores = scores.masked_fill(~mask[:, None], float("-inf"))
+    weights = (scores * query.shape[-1] ** -0.5).softmax(-1)
+    weights = functional.dropout(weights, dropout)
+    mixed = (weights @ states).transpose(0, 1) @ value_weight.transpose(1, 2)  # (h, n, d / h)
+    mixed = mixed.transpose(0, 1)
+    if value[1] is not None:
+        mixed = mixed + weights.sum(-1, keepdim=True) * value[1].unflatten(0, (heads, -1))
+    return mixed.flatten(1).unsqueeze(1)
+
+
+def _open_clip(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+    attn = block.attn
+    (ask, of_query), key, value = _three(attn.in_proj_weight, attn.in_proj_bias)
+    query = functional.linear(block.ln_1(token), ask, of_query)
+    dropout = attn.dropout if attn.training else 0.0
+    seen = read(query, block.ln_1(states), key, value, attn.num_heads, mask, dropout)
+    token = token + block.ls_1(attn.out_proj(seen))
+    return token + block.ls_2(block.mlp(block.ln_2(token)))
+
+
+def _usual_open_clip(block) -> bool:
+    attn = block.attn
+    usual = type(attn) is nn.MultiheadAttention and attn.batch_first
+    return usual and attn.in_proj_weight is not None and attn.bias_k is None
+
+
+def _timm(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
+    attn, asking = block.attn, block.norm1(token)
+    (ask, of_query), key, value = _three(attn.qkv.weight, attn.qkv.bias)
+    query = functional.linear(asking, ask, of_query)
+    dropout = attn.attn_drop.p if attn.training else 0.0
+    seen = attn.norm(read(query, block.norm1(states), key, value, attn.num_heads, mask, dropout))
+    if attn.gate is not None:
+        seen = seen * attn.gate(asking).sigmoid()
+    token = token + block.drop_path1(block.ls1(attn.proj_drop(attn.proj(seen))))
+    return token + block.drop_path2(block.ls2(block.mlp(block.norm2(token))))
+
+
+def _usual_timm(block) -> bool:
+    """A normalisation of keys is not linear in them."""
+    attn = block.attn
+    usual = class_name(attn) == "timm.layers.attention.Attention" and type(attn.qkv) is nn.Linear
+    return usual and all(isinstance(norm, nn.Identity) for norm in (attn.q_norm, attn.k_norm))
+
+
+def _three(weight: Tensor, bias: Tensor | None) -> list[Linear]:
+    """Queries', keys' and values' parts of a projection to all three."""
+    biases = (None, None, None) if bias is None else bias.chunk(3)
+    return list(zip(weight.chunk(3), biases, strict=True))
+
+
+def _bert(block, states: Tensor, token: Tensor, mask: Tensor) -> Tensor:
+    attn = block.attention.self
+    key, value = ((part.weight, part.bias) for part in (attn.key, attn.value))
+    dropout = attn.dropout.p if attn.training else 0.0
+    heads = attn.num_attention_heads
+    seen = read(attn.query(token), states, key, value, heads, mask, dropout)
+    return block.feed_forward_chunk(block.attention.output(seen, token))
+
+
+def _usual_bert(block) -> bool:
+    attn = block.attention.self
+    return type(attn.key) is nn.Linear and type(attn.value) is nn.Linear
+
+
+def _distilbert(block, states: Tensor, token: Tensor, mask: Tensor) -> Tensor:
+    attn = block.attention
+    key, value = ((part.weight, part.bias) for part in (attn.k_lin, attn.v_lin))
+    dropout = attn.dropout.p if attn.training else 0.0
+    seen = read(attn.q_lin(token), states, key, value, attn.n_heads, mask, dropout)
+    token = block.sa_layer_norm(attn.out_lin(seen) + token)
+    return block.output_layer_norm(block.ffn(token) + token)
+
+
+def _usual_distilbert(block) -> bool:
+    return type(block.attention.k_lin) is nn.Linear and type(block.attention.v_lin) is nn.Linear
+
+
+BLOCKS = {
+    "open_clip.transformer.ResidualAttentionBlock": (_open_clip, _usual_open_clip),
+    "timm.models.vision_transformer.Block": (_timm, _usual_timm),
+    "transformers.models.bert.modeling_bert.BertLayer": (_bert, _usual_bert),
+    "transformers.models.distilbert.modeling_distilbert.TransformerBlock": (
+        _distilbert,
+        _usual_distilbert,
+    ),
+}

@@ -1,0 +1,163 @@
+"""What the last blocks of a tower train from: the activations of its frozen trunk, by row.
+
+A method asks for the top of a tower and for what that takes, and does not know whether the trunk's
+activations were computed once (activation_cache.py) or are computed in every step.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from histopair import embed, encoders, tables
+from histopair.activations import trunks
+from histopair.errors import InputError
+
+Fetch = Callable[..., tuple[Tensor, ...]]
+
+# What a folder of activations holds beside its shards, and a shard.
+ABOUT, INDEX = "about.json", "index.parquet"
+STATES, ENDS = "states", "ends"
+
+
+def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
+    """The top of a run's tower with its last `blocks` blocks, its width, and what it takes.
+
+    kind: "image", or "text" for the captions. fetch(rows, views=None) gives a tuple of tensors on
+    the device for n row numbers of run.samples; top(*tensors) is (n, width). views (n,) turns each
+    image (`turned`), below the method's `views`; without it images are as they are. Raises
+    InputError if the tower cannot be split there, or a sample has no caption.
+    """
+    entry = run.encoder_entry if kind == "image" else run.text_encoder_entry or run.encoder_entry
+    encoder = encoders.load(entry)
+    whole = encoder.image if kind == "image" else encoder.text
+    embed.require(whole, entry, kind)
+    trunk, top = trunks.split(whole, blocks)
+    width = encoder.image_dim if kind == "image" else encoder.text_dim
+    fetch = _kept(run, kind) or _computed(run, kind, encoder, trunk.to(run.device))
+    return top.to(run.device), width, fetch
+
+
+def turned(pixels: Tensor, view: int) -> Tensor:
+    """One of the eight ways a square tile (..., h, w) can lie: quarter turns, then mirrored ones.
+
+    View 0 is the tile as it is.
+    """
+    turn = torch.rot90(pixels, view % 4, (-2, -1))
+    return turn.flip(-1) if view >= 4 else turn
+
+
+def image_keys(samples: pd.DataFrame) -> pd.Series:
+    """What tells the images of samples apart: their bytes."""
+    return samples["sha256"]
+
+
+def text_keys(samples: pd.DataFrame) -> pd.Series:
+    """What tells the captions of samples apart."""
+    return samples["caption"].map(lambda text: hashlib.sha256(text.encode()).hexdigest())
+
+
+def _computed(run, kind: str, encoder: encoders.Encoder, trunk: nn.Module) -> Fetch:
+    """Decode or tokenise, then run the trunk, for each batch anew."""
+    source = _pixels(run, encoder) if kind == "image" else _tokens(run, encoder)
+
+    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor, ...]:
+        return trunk(source(rows, views))
+
+    return fetch
+
+
+def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
+    pixels = run.pixels(encoder.preprocess)
+
+    def source(rows: Tensor, views: Tensor | None) -> Tensor:
+        batch = pixels(rows)
+        if views is None:
+            return batch
+        pairs = zip(batch, views.tolist(), strict=True)
+        return torch.stack([turned(one, view) for one, view in pairs])
+
+    return source
+
+
+def _tokens(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
+    texts = list(_captioned(run)["caption"])
+    tokens, lengths = embed.tokenize_all(encoder.tokenize, encoder.pad_id, texts)
+
+    def source(rows: Tensor, views: Tensor | None) -> Tensor:
+        return tokens[rows, : lengths[rows].max()].to(run.device)
+
+    return source
+
+
+def _captioned(run) -> pd.DataFrame:
+    """The run's samples. Raises InputError if one has no caption."""
+    missing = run.samples["caption"].isna()
+    if missing.any():
+        raise InputError(
+            run.artifacts["labels"],
+            f"no caption of {run.samples['sample_id'][missing].iloc[0]!r}",
+            "A method that reads text needs a caption for every sample: choose another dataset",
+        )
+    return run.samples
+
+
+def _kept(run, kind: str) -> Fetch | None:
+    """Read activations from the run's folder of them; None where it has none."""
+    folder = run.artifacts.get("image_activations" if kind == "image" else "caption_activations")
+    if folder is None:
+        return None
+    about = tables.read_json(Path(folder) / ABOUT)
+    if not about["on"]:
+        print(f"{about['kind']}: the trunk runs in every step, because {about['reason']}")
+        return None
+    print(f"{about['kind']}: activations of the trunk are read from {folder}")
+    keys = image_keys(run.samples) if kind == "image" else text_keys(_captioned(run))
+    read = _reader(Path(folder), keys)
+    return _images(read, run.device) if kind == "image" else _texts(read, run.device)
+
+
+def _reader(folder: Path, keys: pd.Series) -> Callable[..., Tensor]:
+    """read(row, view=None) of one sample: all that its shard has of it, or one view, mapped."""
+    index = tables.read(folder / INDEX)
+    position = pd.Index(index["key"]).get_indexer(keys)
+    if (position < 0).any():
+        raise InputError(folder, "samples are missing in it", "Remove the folder and rerun")
+    names, places = (index[column].to_numpy()[position] for column in ("shard", "row"))
+
+    @cache
+    def shard(name: str):
+        file = safe_open(folder / name, "pt")
+        return file.get_slice(STATES), [0, *file.get_tensor(ENDS).tolist()]
+
+    def read(row: int, view: int | None = None) -> Tensor:
+        states, ends = shard(names[row])
+        start, end = ends[places[row]], ends[places[row] + 1]
+        return states[start:end] if view is None else states[start + view]
+
+    return read
+
+
+def _images(read: Callable[..., Tensor], device: torch.device) -> Fetch:
+    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor]:
+        views = torch.zeros_like(rows) if views is None else views
+        pairs = zip(rows.tolist(), views.tolist(), strict=True)
+        return (torch.stack([read(row, view) for row, view in pairs]).to(device).float(),)
+
+    return fetch
+
+
+def _texts(read: Callable[..., Tensor], device: torch.device) -> Fetch:
+    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        texts = [read(row) for row in rows.tolist()]
+        lengths = torch.tensor([len(text) for text in texts])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        return pad_sequence(texts, batch_first=True).to(device).float(), mask.to(device)
+
+    return fetch

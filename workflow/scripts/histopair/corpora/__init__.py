@@ -1,0 +1,1 @@
+"""Reports as published, to clean chunks of text."""

@@ -1,0 +1,139 @@
+"""From report tables to a clean corpus: filter by organ, clean, deduplicate, cut into chunks."""
+
+import pandas as pd
+import pyarrow as pa
+
+from histopair import audit, readers, tables
+from histopair.corpora import chunks, organs, report_text, sections
+from histopair.errors import InputError
+
+SCHEMA = pa.schema(
+    [
+        ("report_id", pa.string()),
+        ("group", pa.string()),
+        ("organ", pa.string()),
+        ("chunk", pa.int32()),
+        ("section", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+CHUNK_WORDS = 48
+MIN_WORDS = 5
+MAX_GARBAGE = 0.5
+CLEANERS = {"careful": report_text.clean, "published": report_text.clean_as_published}
+
+
+def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -> None:
+    """Write the chunks of corpus `name` and the audit.
+
+    `entry` may have organ (one or a list), chunk_words, min_words, max_garbage, skip_sections,
+    cleaner and whole.
+    Raises InputError where no report is left, with the organs found, and for what the reader
+    raises.
+    """
+    frame, rows = readers.find(entry.get("reader", "tcga")).read(entry)
+    print(f"{name}: {len(frame)} reports", flush=True)
+    frame, found = _of_organ(frame, entry, name)
+    rows += found
+    frame, found = _legible(frame, entry)
+    rows += found
+    frame, found = _distinct(frame)
+    rows += found
+    table, found = _chunked(frame, entry)
+    rows += found
+    if table.empty:
+        raise InputError(name, "no report is left after cleaning", "Read its audit: loosen limits")
+    kept = table.report_id.nunique()
+    print(f"{name}: {kept} reports kept, {len(table)} chunks", flush=True)
+    counts = table.drop_duplicates("report_id").organ.value_counts()
+    about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
+    tables.write(audit_table, audit.table(rows), about)
+    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
+
+
+def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
+    """Keep the reports of the wanted organs."""
+    frame = frame.assign(organ=organs.assign(frame, entry.get("cancer_types")))
+    wanted = entry.get("organ")
+    if wanted is None:
+        return frame, []
+    wanted = {organs.standard(organ) for organ in ([wanted] if isinstance(wanted, str) else wanted)}
+    found = frame.organ.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    keep = frame.organ.isin(wanted)
+    if not keep.any():
+        shown = audit.listed([f"{organ} ({count})" for organ, count in found.items()], 20)
+        raise InputError(
+            name,
+            f"no report is of {' or '.join(sorted(wanted))}; the organs found are {shown}",
+            "Correct `organ`",
+        )
+    rows = [
+        audit.row("clean", "dropped", organ, "another organ", count=count)
+        for organ, count in found.sort_index().items()
+        if organ not in wanted
+    ]
+    return frame[keep].reset_index(drop=True), rows
+
+
+def _legible(frame: pd.DataFrame, entry: dict):
+    """Clean the texts and drop what is empty, too short or mostly garbage."""
+    text = frame.text.fillna("").map(CLEANERS[entry.get("cleaner", "careful")])
+    words = text.str.split().map(len)
+    garbage = text.map(report_text.garbage_share)
+    least, most = entry.get("min_words", MIN_WORDS), entry.get("max_garbage", MAX_GARBAGE)
+    reason = pd.Series(None, index=frame.index, dtype=object)
+    reason[garbage > most] = f"more than {most:g} of its tokens are no words"
+    reason[words < least] = f"fewer than {least} words"
+    reason[words == 0] = "no text"
+    frame = frame.assign(text=text)
+    return frame[reason.isna()].reset_index(drop=True), _dropped(frame, reason)
+
+
+def _distinct(frame: pd.DataFrame):
+    """Keep the first of reports with equal texts, in the order of their ids."""
+    frame = frame.sort_values("report_id", kind="stable").reset_index(drop=True)
+    repeats = frame.duplicated("text")
+    if not repeats.any():
+        return frame, []
+    where = audit.listed(frame.report_id[repeats].tolist(), 3)
+    reason = "the same text as another report"
+    rows = [audit.row("deduplicate", "dropped", where, reason, count=repeats.sum())]
+    return frame[~repeats].reset_index(drop=True), rows
+
+
+def _chunked(frame: pd.DataFrame, entry: dict):
+    """One row per chunk of the kept sections, numbered within each report, or per whole report."""
+    if entry.get("whole"):
+        columns = {"chunk": 0, "section": sections.OTHER}
+        return frame.assign(**columns)[SCHEMA.names], []
+    skipped = set(entry.get("skip_sections", sections.SKIPPED))
+    most = entry.get("chunk_words", CHUNK_WORDS)
+    records, reason, left_out = [], pd.Series(None, index=frame.index, dtype=object), {}
+    for report in frame.itertuples():
+        number = 0
+        for section, text in sections.split(report.text):
+            if section in skipped:
+                left_out[section] = left_out.get(section, 0) + 1
+                continue
+            for chunk in filter(report_text.has_word, chunks.cut(text, most)):
+                records.append(
+                    (report.report_id, report.group, report.organ, number, section, chunk)
+                )
+                number += 1
+        if not number:
+            reason[report.Index] = "it has only sections that are skipped"
+    rows = [
+        audit.row("clean", "dropped", section, "section named in skip_sections", count=count)
+        for section, count in sorted(left_out.items())
+    ]
+    return pd.DataFrame(records, columns=SCHEMA.names), rows + _dropped(frame, reason)
+
+
+def _dropped(frame: pd.DataFrame, reason: pd.Series) -> list[dict]:
+    """One audit row per reason, with the first reports concerned."""
+    return [
+        audit.row(
+            "clean", "dropped", audit.listed(part.report_id.tolist(), 3), why, count=len(part)
+        )
+        for why, part in frame.groupby(reason, sort=True)
+    ]

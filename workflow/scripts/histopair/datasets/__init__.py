@@ -1,0 +1,1 @@
+"""Datasets as published, to clean labels and honest splits."""

@@ -1,0 +1,125 @@
+"""Each image of a dataset decoded once: its digest and perceptual hash, or why it is of no use."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from PIL import Image
+
+from histopair import images, jobs, tables
+from histopair.datasets import phash
+from histopair.images import MAX_PIXELS, Unreadable
+
+SHARD = 4096  # images whose results are kept together: what a killed job has to do again
+FILES_PER_TASK = 16
+ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows: read slabs of them
+
+
+class Checked(NamedTuple):
+    """What is known of an image: `reason` is None for a good one; `phash` is None for glass."""
+
+    sha256: str | None
+    phash: str | None
+    reason: str | None
+
+
+def check(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Checked:
+    """Decode one image fully."""
+    try:
+        image = images.load(root, path, max_pixels)
+        return Checked(images.digest(root, path), phash.of(image), None)
+    except Unreadable as error:
+        return Checked(None, None, error.reason)
+    except OSError as error:
+        return Checked(None, None, f"unreadable ({images.said(error)})")
+
+
+def check_all(
+    root: str | Path,
+    paths: Sequence[str],
+    max_pixels: int = MAX_PIXELS,
+    label: str = "images",
+    shards: str | Path | None = None,
+    code: str | None = None,
+) -> Iterator[Checked]:
+    """`check` for many paths in their order, on the job's threads, with progress.
+
+    In the folder `shards` the results stay, part by part: images of the same path, size and time of
+    change are not decoded again by the same `code`, whatever became of their labels.
+    """
+    parts = [paths[start : start + SHARD] for start in range(0, len(paths), SHARD)]
+    used = set()
+    with ThreadPoolExecutor(jobs.threads()) as pool:
+        for part in jobs.progress(parts, len(paths), "images", label):
+            if shards is None:
+                yield from _checked(pool, root, part, max_pixels)
+                continue
+            file = Path(shards) / f"{len(used):05d}-{_hash(root, part, max_pixels, code)}.parquet"
+            used.add(file)
+            if not file.is_file():
+                found = pd.DataFrame(_checked(pool, root, part, max_pixels), dtype="str")
+                tables.write(file, found, {})
+            known = tables.read(file).astype(object)
+            yield from map(Checked._make, known.where(known.notna(), None).to_numpy())
+    if shards is not None:
+        for stale in set(Path(shards).glob("*.parquet")) - used:
+            stale.unlink()
+
+
+def _checked(pool, root, paths: Sequence[str], max_pixels: int) -> Iterator[Checked]:
+    size = ROWS_PER_TASK if "#" in paths[0] else FILES_PER_TASK
+    batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+    for found in pool.map(lambda batch: _check_batch(root, batch, max_pixels), batches):
+        yield from found
+
+
+def _hash(root, paths: Sequence[str], max_pixels: int, code: str | None) -> str:
+    """All that decides the results: the files as they are now, the limit and the code."""
+    known: dict[Path, list | None] = {}
+    for path in paths:
+        file, _ = images.locate(root, path)
+        if file not in known:
+            known[file] = _version(file)
+    identity = [list(paths), list(known.values()), max_pixels, code]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+
+
+def _version(file: Path) -> list[int] | None:
+    """Size and time of change; None where there is no such file, or its name is impossible."""
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list[Checked]:
+    results = []
+    for file, group in groupby(paths, lambda path: path.partition("#")[0] if "#" in path else None):
+        group = list(group)
+        results += _check_slab(root, group) if file else [check(root, p, max_pixels) for p in group]
+    return results
+
+
+def _check_slab(root, paths: list[str]) -> list[Checked]:
+    """Check rows of one array with one read where they follow each other."""
+    places = [images.locate(root, path) for path in paths]
+    rows = [index for _, index in places]
+    if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
+        return [check(root, path) for path in paths]
+    try:
+        slab = images.pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1))
+    except Unreadable:
+        # One row at a time, so that the good ones among them are kept.
+        return [check(root, path) for path in paths]
+    return [
+        Checked(
+            hashlib.sha256(pixels.tobytes()).hexdigest(), phash.of(Image.fromarray(pixels)), None
+        )
+        for pixels in slab
+    ]

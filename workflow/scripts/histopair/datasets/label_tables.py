@@ -1,0 +1,68 @@
+"""The four tables of a dataset: labels, audit, quarantine and frequencies."""
+
+from collections import Counter
+from itertools import chain
+
+import pandas as pd
+import pyarrow as pa
+
+from histopair import audit, tables
+from histopair.datasets.splits import TEST, TRAIN, VAL
+
+LABELS = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("image_id", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("phash", pa.string()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("caption", pa.string()),
+    ]
+)
+QUARANTINE = pa.schema([("path", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
+
+
+def counted(labels: pd.Series) -> Counter:
+    """How many samples have each label."""
+    return Counter(chain.from_iterable(labels))
+
+
+def class_names(classes: list[str], own: dict | None, known: dict) -> dict[str, str]:
+    """The text of each class: from the config, else the format, else the label itself."""
+    own = own or {}
+    return {
+        label: own.get(label) or known.get(label) or label.replace("_", " ") for label in classes
+    }
+
+
+def write(
+    frame: pd.DataFrame,
+    rows: list[dict],
+    quarantined: pd.DataFrame | None,
+    raw: Counter,
+    outputs: tuple[str, str, str, str],
+    about: dict,
+) -> None:
+    """Write labels, audit rows, quarantine and, from `raw` counts and `frame`, frequencies."""
+    labels, audit_table, quarantine, frequencies = outputs
+    tables.write(audit_table, audit.table(rows), about)
+    if quarantined is None:
+        empty = QUARANTINE.empty_table()
+        tables.write(quarantine, empty, about)
+    else:
+        tables.write(quarantine, pa.Table.from_pandas(quarantined, QUARANTINE, False), about)
+    tables.write(frequencies, _frequencies(frame, raw), about)
+    tables.write(labels, pa.Table.from_pandas(frame[LABELS.names], LABELS, False), about)
+
+
+def _frequencies(frame: pd.DataFrame, raw: Counter) -> pd.DataFrame:
+    """One row per label, raw or clean: samples before and after cleaning, and in each split."""
+    parts = {part: counted(frame.labels[frame.split == part]) for part in (TRAIN, VAL, TEST)}
+    total = sum(parts.values(), Counter())
+    names = sorted({*raw, *total})
+    counts = {"raw": raw, "cleaned": total, **parts}
+    columns = {name: [count[label] for label in names] for name, count in counts.items()}
+    return pd.DataFrame({"label": pd.Series(names, dtype=object), **columns})

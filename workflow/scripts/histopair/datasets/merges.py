@@ -1,0 +1,99 @@
+"""Accepted merges become rows of a label mapping; refused ones too, as labels that stay."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from histopair import sheets, tables
+from histopair.datasets import standardise
+from histopair.errors import InputError
+
+YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
+COLUMNS = ["label", "standard", "reason"]
+
+
+def accept(proposals: str, mapping: str) -> str:
+    """Add the answered rows of the csv `proposals` to the csv `mapping`; say what was done.
+
+    A row whose `accept` says yes maps its label to its standard, which may have been edited; an
+    empty standard drops the label. One that says no maps its label to itself, so that it is not
+    proposed again. The mapping is kept sorted by standard and label; the same answers twice change
+    nothing. Raises InputError, and leaves the mapping as it was, for an answer that is neither, for
+    a label with two standards and for a standard that is itself mapped to another.
+    """
+    rows = _answered(proposals)
+    table = _table(mapping)
+    decided = dict(zip(table.label, table.standard, strict=True))
+    added = []
+    for row in rows[rows.accept != ""].itertuples():
+        refused = row.accept in NO
+        standard = row.label if refused else row.standard
+        if decided.get(row.label, standard) != standard:
+            problem = f"'{row.label}' is already mapped to {_named(decided[row.label])}"
+            raise InputError(proposals, problem, f"Keep one of both, here or in {mapping}", row.row)
+        if row.label not in decided:
+            decided[row.label] = standard
+            reason = f"not {row.standard or 'dropped'}" if refused else row.reason
+            added.append({"label": row.label, "standard": standard, "reason": reason})
+    for row in rows[rows.accept.isin(YES)].itertuples():
+        _unchained(row, decided, proposals)
+    if added:
+        _write(pd.concat([table, pd.DataFrame(added)], ignore_index=True), mapping)
+    kept = sum(row["label"] == row["standard"] for row in added)
+    return (
+        f"{mapping}: {len(added) - kept} labels merged, {kept} kept apart; "
+        f"{(rows.accept == '').sum()} of {len(rows)} proposals are undecided"
+    )
+
+
+def _answered(path: str) -> pd.DataFrame:
+    """The proposals: label, standard, reason, accept (lower case), row."""
+    frame = sheets.read(path, ["label", "standard", "accept"], ["reason"])
+    names = ["label", "standard", "accept", "reason"]
+    frame[names] = frame[names].fillna("").map(lambda cell: sheets.unguarded(cell.strip()))
+    frame["accept"] = frame.accept.str.lower()
+    for row in frame.itertuples():
+        if row.accept not in ("", *YES, *NO):
+            problem = f"the answer '{row.accept}' is neither yes nor no"
+            raise InputError(path, problem, "Write yes or no, or leave it empty", row.row)
+        if row.accept and not row.label:
+            raise InputError(
+                path, "the cell 'label' is empty", "Fill it or remove the row", row.row
+            )
+    return frame
+
+
+def _table(path: str) -> pd.DataFrame:
+    """The mapping as it is, with all its columns; without rows where there is none yet."""
+    if not Path(path).exists():
+        return pd.DataFrame(columns=COLUMNS, dtype=object)
+    standardise.mapping(path)  # a mapping that is wrong already gets no more rows
+    others = [name for name in sheets.heading(path) if name.casefold() not in COLUMNS]
+    frame = sheets.read(path, ["label", "standard"], ["reason", *others])
+    frame = frame[[*COLUMNS, *others]].dropna(subset="label").astype(object)
+    frame[COLUMNS] = frame[COLUMNS].fillna("").map(str.strip)
+    return frame.drop_duplicates(["label", "standard"])
+
+
+def _unchained(row, decided: dict[str, str], proposals: str) -> None:
+    """Refuse a row whose standard becomes another label, or whose label others become."""
+    further = decided.get(row.standard, row.standard)
+    if row.standard and further != row.standard:
+        problem = f"the standard '{row.standard}' is itself mapped to {_named(further)}"
+        raise InputError(proposals, problem, "Write that one as the standard", row.row)
+    others = [label for label, standard in decided.items() if standard == row.label != label]
+    if others and row.standard != row.label:
+        problem = f"'{row.label}' is the standard of '{others[0]}'"
+        raise InputError(proposals, problem, f"Map '{others[0]}' to another first", row.row)
+
+
+def _write(table: pd.DataFrame, path: str) -> None:
+    key = table.standard.str.casefold() + "\0" + table.label.str.casefold() + "\0" + table.label
+    text = io.StringIO()
+    table.iloc[key.argsort(kind="stable")].to_csv(text, index=False)
+    tables.write_text(path, text.getvalue())
+
+
+def _named(standard: str) -> str:
+    return f"'{standard}'" if standard else "nothing (dropped)"

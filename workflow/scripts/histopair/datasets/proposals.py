@@ -1,0 +1,91 @@
+"""Proposed merges of labels: a table to accept or refuse. Nothing is merged by it."""
+
+import io
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from histopair import readers, sheets, tables
+from histopair.datasets import label_tables, spelling, standardise
+
+COLUMNS = ["label", "count", "standard", "count_standard", "reason", "similarity", "accept"]
+MOST = 5000  # undecided labels that are compared, the commonest
+REASONS = ("case", "spacing", "plural", "spelling", "synonym")  # the surest first
+
+
+def counts(entry: dict) -> Counter:
+    """Samples of each label as published, from the config `entry` of a dataset."""
+    frame, _ = readers.find(entry["reader"]).read(entry)
+    return label_tables.counted(frame.labels)
+
+
+def write(entry: dict, embeddings: str | None, output: str) -> None:
+    """Write the proposals for the labels of a dataset as a csv.
+
+    `embeddings` is a table of label and embedding, for synonyms at or above the similarity that
+    `proposals` of the entry asks for. Labels that `labels_map` has decided are not proposed.
+    """
+    mapping, _ = standardise.mapping(entry.get("labels_map"))
+    least = (entry.get("proposals") or {}).get("similarity", 1.0)
+    similar = _similar(embeddings, least) if embeddings else {}
+    rows = propose(counts(entry), mapping, similar)
+    text = io.StringIO()
+    pd.DataFrame(rows, columns=COLUMNS).map(sheets.guarded).to_csv(text, index=False)
+    tables.write_text(output, text.getvalue())
+
+
+def propose(
+    found: Counter, mapping: dict[str, str | None], similar: dict[tuple[str, str], float]
+) -> list[dict]:
+    """Rows of COLUMNS: each label is proposed for one standard at most, which is proposed for none.
+
+    found: samples of each raw label. mapping: labels already decided and their standards.
+    similar: cosine of pairs of labels, both ways round, that are alike in meaning.
+    The commoner label is the standard; one already decided goes before all others.
+    """
+    standards = set(filter(None, mapping.values()))
+    heads: dict[str, list[str]] = {}  # by the first letter, without which no spelling is alike
+    for label in sorted(standards | set(mapping), key=lambda name: (name not in standards, name)):
+        heads.setdefault(spelling.initial(label), []).append(label)
+    undecided = sorted(set(found) - standards - set(mapping), key=lambda name: (-found[name], name))
+    rows = []
+    for label in undecided[:MOST]:
+        own = heads.setdefault(spelling.initial(label), [])
+        meant = [head for other in heads.values() for head in other if (label, head) in similar]
+        reasons = [(_reason(label, head, similar), head) for head in [*own, *meant]]
+        reasons = [(REASONS.index(why[0]), -why[1], head) for why, head in reasons if why]
+        if not reasons:
+            own.append(label)
+            continue
+        why, alike, head = min(reasons, key=lambda reason: reason[:2])
+        standard = mapping.get(head, head) or ""
+        rows.append(
+            {
+                "label": label,
+                "count": found[label],
+                "standard": standard,
+                "count_standard": found[standard] if standard else "",
+                "reason": REASONS[why],
+                "similarity": f"{-alike:.3f}",
+                "accept": "",
+            }
+        )
+    return sorted(rows, key=lambda row: (REASONS.index(row["reason"]), -row["count"], row["label"]))
+
+
+def _reason(
+    label: str, head: str, similar: dict[tuple[str, str], float]
+) -> tuple[str, float] | None:
+    meaning = similar.get((label, head))
+    return spelling.reason(label, head) or (("synonym", meaning) if meaning else None)
+
+
+def _similar(path: str, least: float) -> dict[tuple[str, str], float]:
+    """Cosine of each pair of labels that is at least `least`."""
+    names = tables.read(path, ["label"]).label.tolist()
+    vectors = tables.matrix(path, normalise=True)
+    cosine = vectors @ vectors.T
+    return {
+        (names[i], names[j]): float(cosine[i, j]) for i, j in np.argwhere(cosine >= least) if i != j
+    }

@@ -1,0 +1,58 @@
+"""Images that cannot be used are set aside with a reason; too many of them stop the run."""
+
+import pandas as pd
+
+from histopair import audit, images
+from histopair.datasets import image_checks
+from histopair.errors import InputError
+
+MOST = 0.01
+
+
+def check(
+    frame: pd.DataFrame, entry: dict, name: str, shards: str | None = None, code: str | None = None
+):
+    """Decode every image: (frame of good samples with sha256 and phash, quarantined rows, audit).
+
+    What is known of images stays in the folder `shards`: see `image_checks.check_all`.
+    Raises InputError where more than `max_quarantined` of the images are bad, and for a path
+    that leads outside the root.
+    """
+    distinct = frame.path.drop_duplicates()
+    limit = entry.get("max_pixels", images.MAX_PIXELS)
+    results = image_checks.check_all(
+        entry["root"], distinct.tolist(), limit, f"{name}: images", shards, code
+    )
+    columns = image_checks.Checked._fields
+    checked = pd.DataFrame(list(results), columns=columns, index=distinct.to_numpy(), dtype=object)
+    bad = checked.reason.notna()
+    most = entry.get("max_quarantined", MOST)
+    if bad.sum() > most * len(distinct):
+        raise InputError(
+            name,
+            f"{bad.sum()} of {len(distinct)} images cannot be used, more than the allowed share "
+            f"of {most:g}: {_examples(checked[bad])}",
+            "Restore them, or raise `max_quarantined`",
+        )
+    if bad.all():
+        raise InputError(name, "no image is left", "Correct `root`")
+    frame = frame.assign(sha256=frame.path.map(checked.sha256), phash=frame.path.map(checked.phash))
+    is_bad = frame.path.map(bad)
+    away = frame.loc[is_bad, ["path", "row"]]
+    away["reason"] = checked.reason.loc[away.path].to_numpy()
+    rows = [
+        audit.row(
+            "quarantine",
+            "quarantined",
+            audit.listed(part.path.unique().tolist(), 3),
+            reason,
+            count=len(part),
+        )
+        for reason, part in away.groupby("reason", sort=True)
+    ]
+    return frame[~is_bad].reset_index(drop=True), away, rows
+
+
+def _examples(bad: pd.DataFrame) -> str:
+    shown = [f"{path} ({reason})" for path, reason in bad.reason.iloc[:3].items()]
+    return audit.listed(shown, 3)

@@ -1,0 +1,1 @@
+"""What runs are worth: metrics, studies and how sure they are."""

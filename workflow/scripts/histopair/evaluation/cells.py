@@ -1,0 +1,111 @@
+"""A cell of a study: all methods on one dataset, in one column, judged on the same test samples."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histopair import tables
+from histopair.errors import InputError
+from histopair.evaluation import bootstrap, metrics
+
+
+def gather(runs: list[dict], labels: dict[str, str | Path]) -> dict[tuple[str, str], dict]:
+    """The cells of a study by (dataset, column), each as `evaluate` makes it.
+
+    A run's `column` is the study's encoder in whose column it stands, its own `encoder` where that
+    is not said.
+    """
+    found: dict[tuple[str, str], list[dict]] = {}
+    for run in runs:
+        found.setdefault((run["dataset"], run.get("column", run["encoder"])), []).append(run)
+    return {key: evaluate(members, labels[key[0]]) for key, members in found.items()}
+
+
+def evaluate(runs: list[dict], labels: str | Path) -> dict:
+    """What one cell's runs come to.
+
+    runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`.
+    labels: labels parquet of their dataset, for the groups. Returns
+        methods: {method: {metric: (values of the seeds, replicates of their mean)}};
+        runs: {method: [metrics (those of metrics.json), counts (`bootstrap.group_counts`)]};
+        own_encoder: {method: its encoder where that is not the column's, else ""};
+        task, n_test, n_groups.
+    Seeds that predict alike count once. Raises InputError where methods predict different samples.
+    """
+    first, groups, draws = None, None, None
+    found: dict[str, list[dict]] = {}
+    for run in runs:
+        split = test_split(run["predictions"])
+        if first is None:
+            first, seen = split, run["predictions"]
+            groups = groups_of(labels, split["ids"])
+            draws = bootstrap.resamples(groups)
+        elif split["ids"] != first["ids"] or not np.array_equal(split["truth"], first["truth"]):
+            problem = f"its test samples or labels differ from those of {seen}"
+            raise InputError(run["predictions"], problem, "Delete the older run and rerun")
+        members = found.setdefault(run["method"], [])
+        if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
+            members.append(_member(run, split, groups, draws))
+    task = first["task"]
+    return {
+        "methods": {method: _over_seeds(members, task) for method, members in found.items()},
+        "runs": found,
+        "own_encoder": {run["method"]: _own_encoder(run) for run in runs},
+        "task": task,
+        "n_test": len(first["ids"]),
+        "n_groups": int(groups.max()) + 1,
+    }
+
+
+def test_split(path: str | Path) -> dict:
+    """The test samples of a run by sample_id: ids, truth and scores (n, C), task."""
+    table = tables.read(path, columns=["sample_id", "split", "labels"])
+    made = tables.about(path)
+    test = np.flatnonzero(table["split"] == "test")
+    if not len(test):
+        raise InputError(path, "no test samples", "Give the dataset's split a test share")
+    test = test[np.argsort(table["sample_id"].to_numpy()[test], kind="stable")]
+    table = table.iloc[test]
+    return {
+        "ids": list(table["sample_id"]),
+        "truth": metrics.truth_matrix(table["labels"], made["classes"], path),
+        "scores": tables.matrix(path, "scores")[test],
+        "task": made["task"],
+    }
+
+
+def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
+    """Group number 0..G-1 of each sample; as in splits, an image of no known group is its own."""
+    samples = tables.read(labels, ["sample_id", "image_id", "group"]).set_index("sample_id")
+    missing = sorted(set(ids) - set(samples.index))
+    if missing:
+        problem = f"{len(missing)} predicted samples are not in it, such as {missing[0]}"
+        raise InputError(labels, problem, "Rerun the runs of this dataset")
+    group = samples["group"].fillna("\0" + samples["image_id"])
+    return pd.factorize(group.loc[ids], sort=True)[0]
+
+
+def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
+    part = split["truth"], split["scores"], groups
+    return {
+        "scores": split["scores"],
+        "metrics": tables.read_json(run["metrics"]),
+        "counts": bootstrap.group_counts(*part, split["task"]),
+        "replicates": bootstrap.replicate(*part, draws, split["task"]),
+    }
+
+
+def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    values = [member["metrics"]["splits"]["test"] for member in members]
+    return {
+        metric: (
+            np.array([found[metric] for found in values], float),
+            np.mean([member["replicates"][metric] for member in members], axis=0),
+        )
+        for metric in metrics.names(task)
+    }
+
+
+def _own_encoder(run: dict) -> str:
+    return run["encoder"] if run.get("column", run["encoder"]) != run["encoder"] else ""

@@ -1,0 +1,94 @@
+"""What the seeds of a cell's methods come to on average: per class, and per bin of confidence."""
+
+import numpy as np
+
+from histopair.evaluation import calibration
+
+CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
+CALIBRATION = [
+    "method",
+    "temperature",
+    "ece",
+    "ece_scaled",
+    "nll",
+    "nll_scaled",
+    "n_seeds",
+]
+BINS = ["method", "scaled", "lower", "upper", "count", "confidence", "observed"]
+VALUES = CLASSES[3:]
+
+
+def classes(cell: dict, study: dict) -> list[dict]:
+    """One row per method and class: support in the test split, and means over the seeds."""
+    return [
+        {"method": method, "class": label, "support": seen[0]["support"]}
+        | {name: _mean([row[name] for row in seen]) for name in VALUES}
+        for method, seeds in _test_metrics(cell).items()
+        for label in seeds[0]["per_class"]
+        for seen in [[seed["per_class"][label] for seed in seeds]]
+    ]
+
+
+def calibrations(cell: dict, study: dict) -> list[dict]:
+    """One row per method: its temperature, and the test split's calibration before and after."""
+    return [
+        {
+            "method": method,
+            "temperature": _mean([found["temperature"] for found in seeds]),
+            "n_seeds": len(seeds),
+        }
+        | {
+            name + end: _mean([found["splits"]["test"][when][name] for found in seeds])
+            for when, end in (("before", ""), ("after", "_scaled"))
+            for name in ("ece", "nll")
+        }
+        for method, seeds in _calibrated(cell).items()
+    ]
+
+
+def bins(cell: dict, study: dict) -> list[dict]:
+    """One row per method, before and after scaling, and bin that holds a decision of any seed."""
+    edges = np.linspace(0, 1, calibration.BINS + 1)
+    rows = []
+    for method, seeds in _calibrated(cell).items():
+        for scaled, when in ((False, "before"), (True, "after")):
+            found = [seed["splits"]["test"][when]["bins"] for seed in seeds]
+            for b in range(calibration.BINS):
+                row = _pooled([{name: one[name][b] for name in one} for one in found])
+                if row:
+                    place = {"lower": edges[b], "upper": edges[b + 1]}
+                    rows.append({"method": method, "scaled": scaled} | place | row)
+    return rows
+
+
+def _test_metrics(cell: dict) -> dict[str, list[dict]]:
+    return {
+        method: [run["metrics"]["splits"]["test"] for run in runs]
+        for method, runs in cell["runs"].items()
+    }
+
+
+def _calibrated(cell: dict) -> dict[str, list[dict]]:
+    """The calibrations of each method's seeds; methods that have none are left out."""
+    found = {
+        method: [run["metrics"]["calibration"] for run in runs if run["metrics"]["calibration"]]
+        for method, runs in cell["runs"].items()
+    }
+    return {method: seeds for method, seeds in found.items() if seeds}
+
+
+def _pooled(seeds: list[dict]) -> dict | None:
+    full = [seed for seed in seeds if seed["count"]]
+    count = sum(seed["count"] for seed in full)
+    if not full:
+        return None
+    shares = [seed["count"] / count for seed in full]
+    return {"count": count} | {
+        name: sum(share * seed[name] for share, seed in zip(shares, full, strict=True))
+        for name in ("confidence", "observed")
+    }
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

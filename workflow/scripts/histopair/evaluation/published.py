@@ -1,0 +1,93 @@
+"""A paper's own numbers, to be shown beside ours."""
+
+import csv
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from histopair.errors import InputError
+from histopair.evaluation import metrics
+
+REQUIRED = ("method", "metric", "value", "note")
+OPTIONAL = ("dataset", "encoder", "std")
+COLUMNS = ["paper", "paper_std", "paper_note"]
+
+
+def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict]:
+    """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
+
+    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may
+    hold several names, separated by spaces, where studies name the same method differently: each
+    is a row of its own.
+    Raises InputError for columns that are missing or unknown, a metric that does not exist, a value
+    that is no number, and a row told twice.
+    """
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [
+            name for name in REQUIRED if name not in columns
+        ]:
+            problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
+            remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
+            raise InputError(path, problem, remedy)
+        rows = [
+            (line, row)
+            for line, told in enumerate(reader, 2)
+            for row in _rows(told, path, line, known)
+        ]
+    seen = set()
+    for line, row in rows:
+        key = tuple(row[name] for name in ("dataset", "encoder", "method", "metric"))
+        if key in seen:
+            problem = f"{row['method']}, {row['metric']} comes twice"
+            raise InputError(path, problem, "Keep one", line)
+        seen.add(key)
+    return [row for _, row in rows]
+
+
+def find(rows: list[dict], dataset: str, encoder: str, method: str, metric: str) -> dict:
+    """What the paper says of this, in COLUMNS; nothing where it says nothing.
+
+    Of rows that fit, the one that names most of dataset and encoder.
+    """
+    fitting = [
+        row
+        for row in rows
+        if (row["method"], row["metric"]) == (method, metric)
+        and row["dataset"] in ("", dataset)
+        and row["encoder"] in ("", encoder)
+    ]
+    if not fitting:
+        return {}
+    row = max(fitting, key=lambda row: bool(row["dataset"]) + bool(row["encoder"]))
+    return dict(zip(COLUMNS, (row["value"], row["std"], row["note"]), strict=True))
+
+
+def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
+    """Raise InputError if no row is of any of these methods: a name must be wrong then."""
+    known = sorted({row["method"] for row in rows})
+    if not set(known) & set(methods):
+        problem = f"its methods ({', '.join(known)}) are none of the study's"
+        raise InputError(path, problem, f"Name the study's methods: {', '.join(methods)}")
+
+
+def _rows(row: dict, path: str | Path, line: int, known: Collection[str]) -> list[dict]:
+    """One row for each name of the method."""
+    row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
+    if row["metric"] not in known:
+        problem = f"no metric {row['metric']!r}"
+        raise InputError(path, problem, f"Choose one of {', '.join(known)}", line)
+    row["value"] = _number(row["value"], path, line)
+    row["std"] = _number(row["std"], path, line) if row["std"] else None
+    return [row | {"method": name} for name in row["method"].split()]
+
+
+def _number(text: str, path: str | Path, line: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(path, f"{text!r} is no number", "Write fractions, 0.742 for 74.2%", line)
+    return value

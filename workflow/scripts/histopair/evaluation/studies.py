@@ -1,0 +1,139 @@
+"""The tables of a study: every method on every dataset and encoder, with how sure the numbers are.
+
+Three spreads are kept apart: the standard deviation over seeds (n - 1 in the denominator; null for
+one seed or a method whose seeds predict alike), the 95% interval of the mean over seeds under
+resampling of the test groups (`bootstrap`), and the interval of the paired difference to the
+study's reference method on the same resamples.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from histopair.evaluation import (
+    bootstrap,
+    cells,
+    claims,
+    class_tables,
+    leak,
+    orders,
+    published,
+    significance,
+)
+
+TABLE = [
+    "method",
+    "own_encoder",
+    "metric",
+    "mean",
+    "std",
+    "n_seeds",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "reference",
+    "values",
+    "n_test",
+    "n_groups",
+    *published.COLUMNS,
+]
+
+
+def tabulate(
+    runs: list[dict], labels: dict[str, str | Path], name: str, study: dict
+) -> dict[str, pd.DataFrame]:
+    """The tables of a study, by their names in TABLES.
+
+    runs: dicts of dataset, encoder, method, seed, maybe `column` (`cells.gather`), and the paths
+    `predictions` and `metrics`. labels: labels parquet of each dataset, for the groups. study: its
+    entry in the config, `synthetic` (names of synthetic datasets) and `splits` (`leak.rows`).
+    Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
+    Raises InputError where methods of one cell predict different test samples.
+    """
+    found = cells.gather(runs, labels)
+    return {
+        table: _frame(name, make(found, study), columns, study)
+        for table, (columns, make) in TABLES.items()
+    }
+
+
+def _frame(name: str, rows: list[dict], columns: list[str], study: dict) -> pd.DataFrame:
+    synthetic = {*study.get("synthetic", ())}
+    if synthetic >= {*study.get("datasets", "?")}:
+        synthetic.add(significance.EVERYTHING)
+    rows = [{"study": name, "synthetic": row["dataset"] in synthetic} | row for row in rows]
+    return pd.DataFrame(rows, columns=["study", "dataset", "encoder", *columns, "synthetic"])
+
+
+def file(name: str, table: str) -> str:
+    """The file name of a study's table: the main one has the study's name alone."""
+    return f"{name}.csv" if table == "table" else f"{name}.{table}.csv"
+
+
+def rows(found: dict, study: dict) -> list[dict]:
+    """One row per cell, method and metric in the columns TABLE, with the paper's own number."""
+    paper = published.read(study["published"]) if study.get("published") else []
+    if paper:
+        methods = [method for cell in found.values() for method in cell["methods"]]
+        published.check(paper, study["published"], list(dict.fromkeys(methods)))
+    return [
+        row | published.find(paper, *key, row["method"], row["metric"])
+        for key, cell in found.items()
+        for row in _cell_rows(key, cell, study.get("reference"))
+    ]
+
+
+def _cell_rows(key: tuple[str, str], cell: dict, reference: str | None) -> list[dict]:
+    found = []
+    for method, by_metric in cell["methods"].items():
+        for metric, (values, replicates) in by_metric.items():
+            low, high = bootstrap.interval(replicates, cell["n_groups"])
+            row = {
+                "dataset": key[0],
+                "encoder": key[1],
+                "method": method,
+                "own_encoder": cell["own_encoder"][method],
+                "metric": metric,
+                "mean": values.mean(),
+                "std": values.std(ddof=1) if len(values) > 1 else None,
+                "n_seeds": len(values),
+                "low": low,
+                "high": high,
+                "reference": reference,
+                "values": ";".join(f"{value:.6f}" for value in values),
+                "n_test": cell["n_test"],
+                "n_groups": cell["n_groups"],
+            }
+            if reference in cell["methods"] and method != reference:
+                names = ("difference", "difference_low", "difference_high")
+                row |= zip(names, orders.difference(cell, reference, method, metric), strict=True)
+            found.append(row)
+    return found
+
+
+def each(rows_of):
+    """Rows of all cells from a function that makes those of one."""
+
+    def rows_of_all(found: dict, study: dict) -> list[dict]:
+        return [
+            {"dataset": dataset, "encoder": column} | row
+            for (dataset, column), cell in found.items()
+            for row in rows_of(cell, study)
+        ]
+
+    return rows_of_all
+
+
+# Name: columns, and a function of all cells and the study's entry that gives the rows.
+TABLES = {
+    "table": (TABLE, rows),
+    "order": (orders.COLUMNS, each(orders.steps)),
+    "claims": (claims.COLUMNS, each(claims.rows)),
+    "tests": (significance.COLUMNS, significance.rows),
+    "leak": (leak.COLUMNS, leak.rows),
+    "classes": (class_tables.CLASSES, each(class_tables.classes)),
+    "calibration": (class_tables.CALIBRATION, each(class_tables.calibrations)),
+    "reliability": (class_tables.BINS, each(class_tables.bins)),
+}

@@ -1,0 +1,1 @@
+"""Images paired with reports, and how good a pairing is."""

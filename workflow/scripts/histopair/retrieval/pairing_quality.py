@@ -1,0 +1,187 @@
+"""How good a pairing is: hubness, similarity, and agreement with what is known."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy import stats
+
+from histopair import tables
+from histopair.errors import InputError
+from histopair.retrieval import agreement
+
+EDGES = np.round(np.arange(-1, 1.0001, 0.01), 2)  # of the similarity histogram
+CURVE = 200  # points kept of the usage curve
+DRAWS = 20  # random pairings behind the figures expected by chance
+
+
+def write_quality(
+    pairs: str | Path,
+    labels: str | Path,
+    reports: str | Path,
+    output: str | Path,
+    match: dict[str, str] | None = None,
+    image_truth: str | Path | None = None,
+    report_truth: str | Path | None = None,
+) -> None:
+    """Write quality.json for one pairing.
+
+    match: for each class a regular expression (case is ignored) that a report of that class
+    contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
+    How the pairs were searched and corrected is taken over from them. Memory grows with the
+    images' ids, not with k.
+    """
+    first, occurrences = read_pairs(pairs)
+    corpus = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().tolist()
+    unknown = sorted(set(first["report_id"]) - set(corpus))
+    if unknown:
+        problem = f"{len(unknown)} paired reports are not in {reports}, such as {unknown[0]}"
+        raise InputError(pairs, problem, "Delete the pairs and rerun")
+    images = labelled_images(labels).merge(first, on="image_id")
+    truths = _truth(image_truth), _truth(report_truth)
+    found = hubness(first["report_id"].value_counts().to_numpy(), len(corpus))
+    found["skewness"] = skewness(list(occurrences.values()), len(corpus))
+    found["similarity"] = similarity(first["similarity"].to_numpy())
+    made = tables.about(pairs)
+    found |= {key: made.get(key) for key in ("search", "correction")}
+    found["margin"] = spread(first["margin"].to_numpy())
+    found |= agreements(images, corpus, reports, match, *truths)
+    tables.write_json(output, found)
+
+
+def agreements(
+    images: pd.DataFrame,
+    corpus: list[str],
+    reports: str | Path,
+    match: dict[str, str] | None,
+    image_truth: pd.DataFrame | None,
+    report_truth: pd.DataFrame | None,
+) -> dict:
+    """class_agreement of the whole report, text_agreement of the chunk that was retrieved (it is
+    what methods read), and attribute_agreement; each None where nothing is known of it.
+    """
+    of_report = images["report_id"].map({report: i for i, report in enumerate(corpus)})
+    found = {"class_agreement": None, "text_agreement": None, "attribute_agreement": None}
+    if match:
+        chunks = tables.read(reports, ["report_id", "chunk", "text"])
+        whole = chunks.groupby("report_id", sort=False)["text"].agg("\n".join).reindex(corpus)
+        rows = pd.MultiIndex.from_frame(chunks[["report_id", "chunk"]])
+        of_chunk = rows.get_indexer(pd.MultiIndex.from_frame(images[["report_id", "chunk"]]))
+        fits = agreement.by_pattern(match, chunks["text"])
+        found["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
+        fits = agreement.by_pattern(match, whole)
+        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+    classified = agreement.classified(report_truth, image_truth)
+    if classified is not None:
+        fits = agreement.by_truth(corpus, classified)
+        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+    if image_truth is not None and report_truth is not None:
+        found["attribute_agreement"] = agreement.attribute_agreement(
+            images, corpus, image_truth, report_truth
+        )
+    return found
+
+
+def read_pairs(path: str | Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Rank 1 of each image (and its margin), and N_k of each report.
+
+    margin: what ranks them (score, or else similarity) at rank 1 minus rank 2, NaN where there is
+    no rank 2. N_k: in how many images' top-k lists a report is.
+    """
+    first, second, occurrences = [], [], {}
+    file = pq.ParquetFile(path)
+    ranked_by = "score" if "score" in file.schema_arrow.names else "similarity"
+    columns = ["image_id", "rank", "report_id", "chunk", *{"similarity": 0, ranked_by: 0}]
+    for batch in file.iter_batches(columns=columns):
+        table = batch.to_pandas()
+        for report, uses in table["report_id"].value_counts().items():
+            occurrences[report] = occurrences.get(report, 0) + int(uses)
+        first.append(table[table["rank"] == 1].drop(columns="rank"))
+        second.append(table.loc[table["rank"] == 2, ["image_id", ranked_by]])
+    ranked = pd.concat(first, ignore_index=True)
+    runner_up = pd.concat(second).set_index("image_id")[ranked_by]
+    ranked["margin"] = ranked[ranked_by] - ranked["image_id"].map(runner_up)
+    return ranked, occurrences
+
+
+def labelled_images(labels: str | Path) -> pd.DataFrame:
+    """One row per image: image_id, path, and the labels of all its samples."""
+    samples = tables.read(labels, ["image_id", "path", "labels"])
+    if samples["image_id"].is_unique:
+        return samples
+    by_image = samples.groupby("image_id", sort=False)
+    joined = by_image["labels"].agg(lambda lists: sorted(set(chain.from_iterable(lists))))
+    return by_image["path"].first().to_frame().assign(labels=joined).reset_index()
+
+
+def hubness(uses: np.ndarray, reports: int) -> dict:
+    """How unevenly the reports are used at rank 1.
+
+    uses: how many images each used report is paired with. top10_share: share of the images on
+    the ten most used reports; coverage: share of the reports used at all; gini: 0 where all
+    reports are used alike, near 1 where one takes all images; usage_curve: share of the images on
+    the r most used reports; expected: the same figures for random pairings.
+    """
+    uses = np.sort(uses)[::-1]
+    images = int(uses.sum())
+    random = np.random.default_rng(0).multinomial(images, np.full(reports, 1 / reports), DRAWS)
+    shares = np.cumsum(uses) / images
+    ranks = np.unique(np.geomspace(1, len(uses), CURVE).astype(int))
+    return {
+        "images": images,
+        "reports": reports,
+        "used": len(uses),
+        "coverage": len(uses) / reports,
+        "top10_share": float(uses[:10].sum() / images),
+        "gini": gini(uses, reports),
+        "usage_curve": {"reports": ranks.tolist(), "images": shares[ranks - 1].tolist()},
+        "expected": {
+            "coverage": float((random > 0).mean()),
+            "top10_share": float(np.sort(random)[:, ::-1][:, :10].sum(1).mean() / images),
+            "gini": float(np.mean([gini(uses, reports) for uses in random])),
+        },
+    }
+
+
+def gini(uses: np.ndarray, reports: int) -> float:
+    """Gini coefficient of the uses of `reports` reports; those not in `uses` have none.
+
+    The mean absolute difference of two reports' uses over twice their mean (Gini 1912).
+    """
+    ranked = np.zeros(reports)
+    ranked[reports - len(uses) :] = np.sort(uses)
+    places = np.arange(1, reports + 1)
+    return float((2 * places - reports - 1) @ ranked / (reports * ranked.sum()))
+
+
+def skewness(occurrences: list[int], reports: int) -> float | None:
+    """Skewness of N_k over all reports, unused ones as 0 (Radovanovic et al., JMLR 11, 2010).
+
+    0 for even use, large where a few hubs are in most images' lists; None where all are equal.
+    """
+    counts = np.zeros(reports)
+    counts[: len(occurrences)] = occurrences
+    return float(stats.skew(counts)) if counts.std() > 0 else None
+
+
+def similarity(values: np.ndarray) -> dict:
+    """Mean, std and histogram of the similarities at rank 1, without empty outer bins."""
+    counts, _ = np.histogram(np.clip(values, -1, 1), EDGES)
+    filled = np.flatnonzero(counts)
+    low, high = filled[0], filled[-1] + 1
+    histogram = {"edges": EDGES[low : high + 1].tolist(), "counts": counts[low:high].tolist()}
+    return spread(values) | {"histogram": histogram}
+
+
+def spread(values: np.ndarray) -> dict:
+    """Mean and standard deviation of the values that exist."""
+    values = values[np.isfinite(values)].astype(float)
+    if not len(values):
+        return {"mean": None, "std": None}
+    return {"mean": float(values.mean()), "std": float(values.std())}
+
+
+def _truth(path: str | Path | None) -> pd.DataFrame | None:
+    return tables.read(path) if path else None

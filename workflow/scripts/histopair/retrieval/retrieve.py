@@ -1,0 +1,189 @@
+"""Pairing: for each image the k most similar reports, by inner product of unit vectors.
+
+CLIP-IT Eq. 1: j*(i) = argmax_j cos(v_i, t_j), v and t from the same retrieval CLIP.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from histopair import jobs, tables
+from histopair.errors import InputError
+from histopair.retrieval import approximate, correction, search
+from histopair.retrieval import bank as banks
+from histopair.retrieval.bank import Bank
+
+BLOCK = 8192  # images searched at a time: memory stays bounded whatever the dataset's size
+SIMILARITIES = 2**24  # of images and chunks, held at a time where a correction needs them all
+
+
+def pair(
+    images: str,
+    texts: str,
+    retrieval: dict,
+    out: str,
+    about: dict,
+    corrected: str = "",
+    labels: str | None = None,
+    gpu: bool = False,
+) -> None:
+    """Write the best reports of every image: image_id, rank, report_id, chunk, similarity, score.
+
+    retrieval: the config's k, pool (see `bank.read`), approximate and settings of the corrections.
+    corrected: one of correction.BIASES, made of the images that `labels` has in the train split
+    alone, or "". similarity is the cosine, or with pool "mean" its mean over chunks; score, by
+    which reports are ranked, is that plus the report's bias. Ties go to the earlier report; where
+    there are fewer reports than k, an image gets them all; a vector of zeros is similar to
+    everything by 0. Raises InputError for vectors that are no numbers, towers of two models, and a
+    correction without train images.
+    """
+    bank = banks.read(texts, retrieval["pool"])
+    total = _check(images, texts, bank)
+    bias = np.zeros(bank.codes.max() + 1, np.float32)
+    if corrected:
+        reference = _reference(images, labels, bank)
+        settings = retrieval.get(corrected.replace("-", "_"), {})
+        bias, how = correction.biases(corrected, reference, settings)
+        about = about | {"correction": how}
+        bank = banks.with_bias(bank, bias)
+    k = min(retrieval["k"], len(bias))
+    find, how = _search(images, bank, total, k, retrieval.get("approximate"), gpu)
+    blocks = jobs.progress(_blocks(images, bank), total, "images", "pairing", size=_count)
+    rows = (
+        _table(ids, bank, bias, *best_reports(find, queries, bank.codes, k))
+        for ids, queries in blocks
+    )
+    tables.write_stream(out, rows, about | {"search": how})
+
+
+def best_reports(
+    find: search.Search, queries: np.ndarray, codes: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best row of each of the k best distinct reports of n queries: scores and rows, (n, k).
+
+    codes: the report of each row of the bank. Exact if `find` is: reports come in the order of
+    their best chunks, so a list of best chunks that names k reports names the right ones. Queries
+    whose list is too short for that are asked again, for four times as many.
+    """
+    scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    left, depth = np.arange(len(queries)), k if codes.max() + 1 == len(codes) else 4 * k
+    while len(left):
+        score, row = find(queries[left], min(depth, len(codes)))
+        first = _first_of_each(codes[row])
+        rank = np.cumsum(first, axis=1)
+        enough = rank[:, -1] >= k
+        keep = (first & (rank <= k))[enough]
+        scores[left[enough]] = score[enough][keep].reshape(-1, k)
+        rows[left[enough]] = row[enough][keep].reshape(-1, k)
+        left, depth = left[~enough], 4 * depth
+    return scores, rows
+
+
+def _search(
+    images: str, bank: Bank, total: int, k: int, settings: dict | None, gpu: bool
+) -> tuple[search.Search, dict]:
+    """Exact search, or where the bank is above the config's size an index of measured recall."""
+    exact = search.exact(bank.vectors, gpu)
+    if gpu or not settings or len(bank.vectors) <= settings["above"]:
+        return exact, {"index": "exact"}
+    find = approximate.searcher(bank.vectors, settings["index"], settings["effort"], exact)
+    size = min(settings["sample"], total)
+    drawn = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
+    queries = _rows(_blocks(images, bank), drawn)
+    of_report = [bank.codes[best_reports(f, queries, bank.codes, k)[1]] for f in (find, exact)]
+    recall = approximate.recall(*of_report)
+    how = {"index": settings["index"], "effort": settings["effort"], "recall": recall}
+    print(f"approximate search: recall of the {k} best {recall:.4f}, {size} images", flush=True)
+    return find, how | {"sample": size}
+
+
+def _reference(images: str, labels: str | None, bank: Bank) -> Callable[[], Iterator[np.ndarray]]:
+    """Similarities of the train images to every report, block by block: (n, reports)."""
+    samples = tables.read(labels, ["image_id", "split"])
+    train = set(samples["image_id"]) - set(samples.loc[samples["split"] != "train", "image_id"])
+    if not train:
+        problem = "no image is in the train split alone, and a correction looks at no other"
+        raise InputError(labels, problem, "Use `pairing: retrieved`, or another split")
+    similarities = banks.report_similarities(bank)
+    size = max(1, min(BLOCK, SIMILARITIES // len(bank.vectors)))
+
+    def blocks() -> Iterator[np.ndarray]:
+        for ids, queries in _blocks(images, bank, size):
+            mine = np.fromiter((name in train for name in ids.to_pylist()), bool, len(ids))
+            if mine.any():
+                yield similarities(queries[mine])
+
+    return blocks
+
+
+def _blocks(images: str, bank: Bank, size: int | None = None) -> Iterator[tuple]:
+    """Ids and unit vectors (n, d) of some images at a time; with a 1 behind where a bias is."""
+    columns = ["image_id", "embedding"]
+    for batch in pq.ParquetFile(images).iter_batches(size or BLOCK, columns=columns):
+        ids, column = batch.column("image_id"), batch.column("embedding")
+        queries = column.flatten().to_numpy(zero_copy_only=False)
+        queries = tables.unit(queries.reshape(len(batch), -1))
+        banks.check_finite(images, ids.to_numpy(zero_copy_only=False), queries)
+        if bank.vectors.shape[1] > queries.shape[1]:
+            queries = np.column_stack([queries, np.ones(len(queries), np.float32)])
+        yield ids, queries
+
+
+def _rows(blocks: Iterable[tuple], wanted: np.ndarray) -> np.ndarray:
+    """The vectors of some images, by their sorted places in the whole."""
+    found, start = [], 0
+    for ids, queries in blocks:
+        here = wanted[(wanted >= start) & (wanted < start + len(ids))]
+        found.append(queries[here - start])
+        start += len(ids)
+    return np.concatenate(found)
+
+
+def _first_of_each(codes: np.ndarray) -> np.ndarray:
+    """True where a row (n, m) of codes shows a code for the first time in that row."""
+    order = np.argsort(codes, axis=1, kind="stable")
+    ordered = np.take_along_axis(codes, order, axis=1)
+    new = np.ones_like(ordered, dtype=bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    first = np.empty_like(new)
+    np.put_along_axis(first, order, new, axis=1)
+    return first
+
+
+def _table(
+    ids: pa.Array, bank: Bank, bias: np.ndarray, scores: np.ndarray, rows: np.ndarray
+) -> pa.Table:
+    n, k = scores.shape
+    flat, score = rows.reshape(-1), scores.reshape(-1)
+    found = bank.chunks.iloc[flat]
+    return pa.table(
+        {
+            "image_id": pa.array(np.repeat(ids.to_numpy(zero_copy_only=False), k), pa.string()),
+            "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), n)),
+            "report_id": pa.array(found["report_id"], pa.string()),
+            "chunk": pa.array(found["chunk"].to_numpy(np.int32)),
+            "similarity": pa.array(score - bias[bank.codes[flat]]),
+            "score": pa.array(score),
+        }
+    )
+
+
+def _count(block: tuple) -> int:
+    return len(block[0])
+
+
+def _check(images: str, texts: str, bank: Bank) -> int:
+    """How many images there are; InputError for none, and for another number of dimensions."""
+    table = pq.ParquetFile(images)
+    dimension = table.schema_arrow.field("embedding").type.list_size
+    if dimension != bank.vectors.shape[1]:
+        raise InputError(
+            texts,
+            f"texts have {bank.vectors.shape[1]} dimensions, images of {images} have {dimension}",
+            "The retriever must be one CLIP model with both towers",
+        )
+    if not table.metadata.num_rows:
+        raise InputError(images, "it holds no image", "Rerun the dataset: read its audit")
+    return table.metadata.num_rows

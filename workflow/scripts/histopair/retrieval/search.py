@@ -1,0 +1,133 @@
+"""Exact top-k by inner product, at any size: blocks of queries against parts of a bank of vectors.
+
+A search is a function of queries (n, d) and k that gives similarities (n, k), best first, and the
+bank's rows (n, k). Ties go to the earlier row, and equal rows always tie: a report that a bank
+holds a thousand times is the same report a thousand times, whatever rounding a kernel does at the
+edges of its blocks.
+"""
+
+import hashlib
+from collections.abc import Callable
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+
+from histopair import jobs
+
+PART = 131_072  # rows of the bank searched at a time
+SETTLED = 2**24  # products held at once where ties are settled
+
+Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+def exact(bank: np.ndarray, gpu: bool = False) -> Search:
+    """Exact search of a float32 bank (m, d). gpu: by FAISS where it finds a GPU, else by torch."""
+    inverse, unique = distinct(bank)
+    parts = [unique[start : start + PART] for start in range(0, len(unique), PART)]
+    raw = _merged([_backend(gpu)(part) for part in parts], PART)
+    search = _settling(raw, unique)
+    return search if len(unique) == len(bank) else _expanding(search, inverse)
+
+
+def ordered(similarity: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of candidates (n, c): the larger similarity, or else the earlier row, first."""
+    order = np.lexsort((rows, -similarity), axis=1)[:, :k]
+    return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def _backend(gpu: bool) -> Callable[[np.ndarray], Search]:
+    """FAISS on the processor or on a GPU; torch on a GPU where FAISS is not there or has no GPU."""
+    if not gpu:
+        return _faiss
+    try:
+        import faiss
+    except ImportError:
+        faiss = None
+    if faiss is not None and getattr(faiss, "get_num_gpus", int)() > 0:
+        return _faiss_gpu
+    return import_module("histopair.retrieval.search_torch").searcher
+
+
+def _faiss(bank: np.ndarray) -> Search:
+    import faiss
+
+    faiss.omp_set_num_threads(jobs.threads())
+    return lambda queries, k: faiss.knn(queries, bank, k, metric=faiss.METRIC_INNER_PRODUCT)
+
+
+def _faiss_gpu(bank: np.ndarray) -> Search:
+    import faiss
+
+    resources = faiss.StandardGpuResources()
+    metric = faiss.METRIC_INNER_PRODUCT
+    return lambda queries, k: faiss.knn_gpu(resources, queries, bank, k, metric=metric)
+
+
+def _merged(searches: list[Search], size: int) -> Search:
+    """One search of a bank of which each of `searches` knows `size` rows; the last, what is left.
+
+    Parts may hold fewer rows than k; a part is asked for no more than it has.
+    """
+    if len(searches) == 1:
+        return searches[0]
+
+    def search(queries: np.ndarray, k: int):
+        found = None
+        for number, part in enumerate(searches):
+            similarity, rows = part(queries, k)
+            rows = np.where(rows >= 0, rows + number * size, rows)
+            if found is not None:
+                similarity = np.hstack([found[0], similarity])
+                rows = np.hstack([found[1], rows])
+            similarity = np.where(rows >= 0, similarity, -np.inf)
+            found = ordered(similarity, rows, k)
+        return found
+
+    return search
+
+
+def _settling(search: Search, bank: np.ndarray) -> Search:
+    """Ties by row, also where the k-th and the next are one: a heap keeps either."""
+
+    def settled(queries: np.ndarray, k: int):
+        similarity, rows = ordered(*search(queries, min(k + 1, len(bank))), len(bank))
+        if k < len(bank):
+            tied = np.flatnonzero(similarity[:, k - 1] == similarity[:, k])
+            similarity, rows = similarity[:, :k].copy(), rows[:, :k].copy()
+            for some in np.array_split(tied, -(-len(tied) * len(bank) // SETTLED) or 1):
+                products = queries[some] @ bank.T
+                best = np.argsort(-products, axis=1, kind="stable")[:, :k]
+                similarity[some] = np.take_along_axis(products, best, 1)
+                rows[some] = best
+        return similarity, rows
+
+    return settled
+
+
+def distinct(bank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the number of its vector, and the distinct vectors in order of appearance."""
+    bank = np.ascontiguousarray(bank, np.float32) + np.float32(0)  # -0 is 0
+    keys = [hashlib.blake2b(row, digest_size=16).digest() for row in bank]
+    inverse, _ = pd.factorize(np.array(keys, dtype=object))
+    first = np.unique(inverse, return_index=True)[1]
+    return inverse, bank if len(first) == len(bank) else bank[first]
+
+
+def _expanding(search: Search, inverse: np.ndarray) -> Search:
+    """Rows of a bank whose distinct vectors `search` knows; inverse: each row's vector, (m,)."""
+    order = np.argsort(inverse, kind="stable")
+    counts = np.bincount(inverse)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+
+    def expanded(queries: np.ndarray, k: int):
+        similarity, vectors = search(queries, min(k, len(counts)))
+        width = int(min(k, counts[vectors].max()))
+        place = np.arange(width)
+        there = place < counts[vectors][..., None]
+        at = np.where(there, starts[vectors][..., None] + place, 0)
+        shape = (len(queries), -1)
+        scores = np.where(there, similarity[..., None], -np.inf).reshape(shape)
+        return ordered(scores, order[at].reshape(shape), k)
+
+    return expanded

@@ -1,0 +1,93 @@
+"""How far a training has come, kept on disk: a killed run goes on from there to the same bits."""
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from histopair import devices, tables
+from histopair.training import parallel
+
+
+def _none_yet() -> dict:
+    return {"loss": math.inf, "epoch": -1, "weights": {}}
+
+
+@dataclass
+class Progress:
+    """What training changes beside the weights: `step` and `sums` of losses are of this epoch."""
+
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    best: dict = field(default_factory=_none_yet)
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    saved: float = field(default_factory=time.monotonic)
+
+
+def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
+    """A folder for checkpoints of a job with these settings, code, versions and input files.
+
+    Checkpoints of another such job are removed: from them training would go on to neither result.
+    """
+    mark, identity = Path(path, "job"), _identity(about, inputs)
+    if mark.parent.exists() and not (mark.exists() and mark.read_text() == identity):
+        print(f"{path}: checkpoints of other settings, code or inputs are removed", flush=True)
+        shutil.rmtree(path)
+    tables.write_text(mark, identity)
+    return path
+
+
+def _identity(about: dict, inputs: Iterable[str]) -> str:
+    files = [file for path in map(Path, inputs) for file in [path, *sorted(path.rglob("*"))]]
+    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    known = json.dumps([about, seen], sort_keys=True, default=str)
+    return hashlib.sha256(known.encode()).hexdigest()
+
+
+def save(file: Path, stage, now: Progress, device: torch.device) -> None:
+    """Write the whole state of a training, or leave the checkpoint that was there."""
+    random = parallel.gathered(devices.random_state(device))
+    if parallel.rank():
+        return
+    state = {
+        "weights": weights(stage.model),
+        "optimizer": now.optimizer.state_dict(),
+        "scaler": now.scaler.state_dict(),
+        "history": stage.history,
+        "best": now.best,
+        "step": now.step,
+        "sums": now.sums,
+        "random": random,
+    }
+    with tables.replacing(file) as temporary:
+        torch.save(state, temporary)
+
+
+def load(file: Path, stage, now: Progress, device: torch.device) -> None:
+    """Bring stage, progress and random numbers to where the checkpoint, if any, has them."""
+    if not file.is_file():
+        return
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    stage.model.load_state_dict(state["weights"], strict=False)
+    now.optimizer.load_state_dict(state["optimizer"])
+    now.scaler.load_state_dict(state["scaler"])
+    stage.history[:] = state["history"]
+    now.best, now.step, now.sums = state["best"], state["step"], state["sums"]
+    devices.set_random_state(state["random"][parallel.rank()], device)
+    inside = f", step {now.step} of the next" if now.step else ""
+    print(f"{stage.name} stage: resumed after epoch {len(stage.history)}{inside}", flush=True)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """What training changes: trainable parameters and all buffers (batch statistics)."""
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    trained |= {name for name, _ in model.named_buffers()}
+    return {k: v.detach().clone() for k, v in model.state_dict().items() if k in trained}

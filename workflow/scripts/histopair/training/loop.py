@@ -1,0 +1,249 @@
+"""The training loop of every method of both papers: fit a stage, predict with it."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from histopair import devices, jobs
+from histopair.errors import InputError
+from histopair.prefetch import ahead
+from histopair.training import checkpoint, optimizers, parallel, tensorboard
+from histopair.training.checkpoint import Progress
+
+# What a method's or an encoder's config may say about its training.
+SETTINGS = (
+    "epochs",
+    "batch_size",
+    "accumulate",
+    "learning_rate",
+    "optimizer",
+    "weight_decay",
+    "clip",
+    "schedule",
+    "precision",
+    "patience",
+)
+CHECKPOINT_EVERY = 60.0  # seconds between checkpoints: short runs write none
+REMEDY = "Lower the method's learning_rate or set precision to float32"
+
+
+@dataclass
+class Stage:
+    """What the loop trains: a model, its samples and its loss.
+
+    fetch(rows) gives a batch on the device for row numbers; with `views` > 1, augmented versions of
+    each sample, it is fetch(rows, views) with the number of each row's view: drawn in training, 0
+    in evaluation and prediction. loss(model, batch) gives named scalars, means over the batch, of
+    which "loss" is minimised and "task" chooses the best epoch on `val`; scores(model, batch) gives
+    class probabilities (n, C) from what is known at inference.
+
+    rates: learning rates of submodules by name, such as {"head": 1e-4}; the longest name that fits
+    counts, and all else learns with `learning_rate`. accumulate: a batch passes in that many parts,
+    whose gradients add up to the whole batch's. patience: training ends after that many epochs
+    without a better one on `val`; 0 for never. whole: the loss compares a batch's samples with each
+    other, so that no batch is cut; several processes then do the same.
+    """
+
+    name: str
+    model: nn.Module
+    train: Tensor
+    val: Tensor
+    fetch: Callable[..., dict]
+    loss: Callable[[nn.Module, dict], dict[str, Tensor]]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    scores: Callable[[nn.Module, dict], Tensor] | None = None
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    clip: float = math.inf
+    schedule: str = "constant"
+    precision: str = "float32"
+    rates: dict[str, float] = field(default_factory=dict)
+    accumulate: int = 1
+    patience: int = 0
+    views: int = 1
+    whole: bool = False
+    history: list[dict] = field(default_factory=list)
+
+
+def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str = "") -> None:
+    """Train to the last epoch and leave the model with the weights of its best on validation.
+
+    Several processes (parallel.py) share every batch, in training, evaluation and prediction.
+    `events` is a folder for TensorBoard, or "" for none.
+
+    Randomness comes from (seed, stage, epoch) alone: a run resumed from the checkpoint in folder
+    `resume`, made in mid-epoch or between two, ends with the same bits as one that was never
+    stopped (on a CPU). Raises InputError when a loss or a gradient is not finite, for float16
+    without a GPU, and for whole batches in parts; ValueError when a name in `rates` fits no
+    trainable parameter.
+    """
+    if stage.whole and stage.accumulate > 1:
+        problem = "its loss compares the samples of a batch, which cannot pass in parts"
+        raise InputError(f"{stage.name} stage", problem, "Set accumulate to 1")
+    file = Path(resume) / f"{stage.name}.pt"
+    stage.model = parallel.prepared(stage.model)
+    now = Progress(optimizers.of_stage(stage), optimizers.scaler(stage, device))
+    checkpoint.load(file, stage, now, device)
+    show = tensorboard.writer(events, stage.name, stage.history)
+    epochs = range(len(stage.history), stage.epochs)
+    for epoch in jobs.progress(epochs, len(epochs), "epochs", f"{stage.name} stage"):
+        if stage.patience and epoch - now.best["epoch"] > stage.patience:
+            print(f"{stage.name} stage: no better epoch in {stage.patience}, stopped", flush=True)
+            break
+        train = _train_epoch(stage, now, devices.seed_of(seed, stage.name, epoch), file, device)
+        parallel.share_buffers(stage.model)
+        val = evaluate(stage, stage.val, device)
+        _require_finite(val["task"], "the loss", stage, "validation")
+        stage.history.append(_row(stage, epoch, now, train, val))
+        show(stage.history[-1])
+        if val["task"] < now.best["loss"]:
+            weights = checkpoint.weights(stage.model)
+            now.best = {"loss": val["task"], "epoch": epoch, "weights": weights}
+        _save_if_due(file, stage, now, device)
+    # What is built next draws the same numbers in every process.
+    devices.set_random_state(parallel.gathered(devices.random_state(device))[0], device)
+    stage.model.load_state_dict(now.best["weights"], strict=False)
+
+
+def evaluate(stage: Stage, rows: Tensor, device: torch.device) -> dict[str, float]:
+    """Mean of each named loss over `rows`, in evaluation mode."""
+    stage.model.eval()
+    sums: dict[str, float] = {}
+    batches = _samples(stage, rows).split(stage.batch_size)
+    shares = [parallel.share(batch, stage.whole) for batch in batches]
+    stream = _fetched(stage, [own for own, _ in shares], device)
+    with torch.inference_mode(), _autocast(stage, device):
+        for whole, (_, weight), batch in zip(batches, shares, stream, strict=True):
+            for name, value in stage.loss(stage.model, batch).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * weight * len(whole)
+    return {name: value / len(rows) for name, value in parallel.totals(sums).items()}
+
+
+def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
+    """The stage's scores for `rows`, in their order: (n, C) float32 on the CPU."""
+    stage.model.eval()
+    places = [parallel.share(part)[0] for part in torch.arange(len(rows)).split(stage.batch_size)]
+    stream = _fetched(stage, [_samples(stage, rows[own]) for own in places], device)
+    with torch.inference_mode(), _autocast(stage, device):
+        scores = [stage.scores(stage.model, batch).float().cpu() for batch in stream]
+    return parallel.in_order(torch.cat(scores), torch.cat(places), len(rows))
+
+
+def _train_epoch(
+    stage: Stage, now: Progress, seed: int, file: Path, device: torch.device
+) -> dict[str, float]:
+    """One epoch, or what is left of it; the mean of each named loss."""
+    stage.model.train()
+    batches = _drawn(stage, now, seed, device)
+    pieces = [_pieces(stage, batch) for batch in batches]
+    stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
+    while now.step < len(batches):
+        done = (len(stage.history) + now.step / len(batches)) / stage.epochs
+        optimizers.set_learning_rates(now.optimizer, stage.schedule, done)
+        losses: dict[str, float] = {}
+        for _, weight in pieces[now.step]:
+            with _autocast(stage, device):
+                values = stage.loss(stage.model, next(stream))
+            now.scaler.scale(values["loss"] * weight).backward()
+            for name, value in values.items():
+                losses[name] = losses.get(name, 0.0) + value.item() * weight
+        losses = parallel.totals(losses)
+        _require_finite(losses["loss"], "the loss", stage, f"step {now.step}")
+        _step(stage, now)
+        for name, value in losses.items():
+            now.sums[name] = now.sums.get(name, 0.0) + value * len(batches[now.step])
+        now.step += 1
+        _save_if_due(file, stage, now, device)
+    means = {name: value / len(stage.train) for name, value in now.sums.items()}
+    now.step, now.sums = 0, {}
+    return means
+
+
+def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list[Tensor]:
+    """The epoch's batches, and random numbers as they are before the step to come."""
+    resumed = devices.random_state(device)
+    torch.manual_seed(seed)
+    order = stage.train[torch.randperm(len(stage.train))]
+    batches = _batches(_samples(stage, order, draw=True), stage.batch_size)
+    if now.step:
+        devices.set_random_state(resumed, device)
+    elif parallel.rank() and not stage.whole:
+        torch.manual_seed(devices.seed_of(seed, parallel.rank()))
+    return batches
+
+
+def _step(stage: Stage, now: Progress) -> None:
+    """Move the weights along the gradients that have been added up, and clear these."""
+    parameters = _parameters(stage.model)
+    parallel.add_gradients(parameters)
+    now.scaler.unscale_(now.optimizer)
+    norm = nn.utils.clip_grad_norm_(parameters, stage.clip).item()
+    # A scaler finds its scale by overflows: their steps are left out, until none is left to lower.
+    if not now.scaler.is_enabled() or now.scaler.get_scale() < 1:
+        _require_finite(norm, "the gradient's norm", stage, f"step {now.step}")
+    now.scaler.step(now.optimizer)
+    now.scaler.update()
+    now.optimizer.zero_grad()
+
+
+def _samples(stage: Stage, rows: Tensor, draw: bool = False) -> Tensor:
+    """What fetch is asked for, a column each: rows (n,) and, if there are several, their views."""
+    if stage.views == 1:
+        return rows[:, None]
+    views = torch.randint(stage.views, rows.shape) if draw else torch.zeros_like(rows)
+    return torch.stack([rows, views], dim=1)
+
+
+def _fetched(stage: Stage, parts, device: torch.device):
+    return ahead(lambda part: stage.fetch(*part.unbind(1)), parts, device)
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Batches of `size`; a last single sample joins the batch before it (batch normalisation)."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def _pieces(stage: Stage, batch: Tensor) -> list[tuple[Tensor, float]]:
+    """This process's parts of a batch, and the weight of each part's mean in the batch's mean."""
+    pieces = [piece for piece in batch.tensor_split(stage.accumulate) if len(piece)]
+    shares = [(*parallel.share(piece, stage.whole), len(piece) / len(batch)) for piece in pieces]
+    return [(own, weight * of_batch) for own, weight, of_batch in shares]
+
+
+def _parameters(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def _row(stage: Stage, epoch: int, now: Progress, train: dict, val: dict) -> dict:
+    rate = now.optimizer.param_groups[0]["lr"]
+    row = {"stage": stage.name, "epoch": epoch, "learning_rate": rate}
+    for split, losses in (("train", train), ("val", val)):
+        row |= {f"{split}_{name}": value for name, value in losses.items()}
+    return row
+
+
+def _require_finite(value: float, what: str, stage: Stage, where: str) -> None:
+    if not math.isfinite(value):
+        place = f"{stage.name} stage, epoch {len(stage.history)}, {where}"
+        raise InputError(place, f"{what} is {value}", REMEDY)
+
+
+def _autocast(stage: Stage, device: torch.device):
+    dtype = devices.DTYPES[stage.precision]
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not torch.float32)
+
+
+def _save_if_due(file: Path, stage: Stage, now: Progress, device: torch.device) -> None:
+    if parallel.first_says(time.monotonic() - now.saved > CHECKPOINT_EVERY):
+        checkpoint.save(file, stage, now, device)
+        now.saved = time.monotonic()

@@ -1,0 +1,87 @@
+"""Search for a method's best parameters, judged on validation alone: the test split is never read.
+
+Each trial's parameters come from the finished trials and a seed of its own, and each run is
+deterministic: a search that was killed ends as one that was not, and more trials go on from fewer.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from histopair import devices, jobs, tables
+from histopair.evaluation import metrics
+from histopair.training import loop, runs
+from histopair.training.search_space import changed, suggest
+
+JOURNAL = "trials.log"
+
+
+def search(
+    make: Callable[[dict, int], runs.Run], entry: dict, method: dict, folder: str, out: str, about
+) -> None:
+    """Write the history of a search: trial, value, one value per seed, and each parameter.
+
+    make(method, seed) gives a run of `method` with the trial's parameters in it. `entry` has space,
+    trials, seeds and metric; `folder` keeps what a search that was killed goes on from.
+    """
+    study = _study(folder, entry["metric"])
+    for trial in jobs.progress(range(entry["trials"]), entry["trials"], "trials", "search"):
+        if trial < len(_finished(study)):
+            continue
+        study.sampler = optuna.samplers.TPESampler(seed=devices.seed_of("trial", trial) % 2**32)
+        asked = study.ask()
+        parameters = suggest(asked, entry["space"])
+        known = {str(t.user_attrs["parameters"]): t.user_attrs["values"] for t in _finished(study)}
+        values = known.get(str(parameters)) or [
+            validate(make(changed(method, parameters), seed), entry["metric"], f"{folder}/{trial}")
+            for seed in entry["seeds"]
+        ]
+        asked.set_user_attr("parameters", parameters)
+        asked.set_user_attr("values", values)
+        study.tell(asked, float(np.mean(values)))
+    history = _history(_finished(study)[: entry["trials"]], entry["seeds"])
+    tables.write(out, history, about | {"entry": entry, "method": method})
+
+
+def validate(run: runs.Run, metric: str, resume: str) -> float:
+    """The metric of a run on its validation split; samples of the test split are dropped unread."""
+    kept = run.samples["split"] != "test"
+    run.samples = run.samples[kept].reset_index(drop=True)
+    stage, _ = runs.train(run, f"{resume}/{run.seed}")
+    rows = run.rows("val")
+    scores = loop.predict(stage, rows, run.device).numpy()
+    truth = metrics.truth_matrix(run.samples["labels"].iloc[rows.numpy()], run.classes)
+    return metrics.metrics(truth, scores, run.task, run.classes)[metric]
+
+
+def _study(folder: str, metric: str) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(Path(folder) / JOURNAL))),
+        study_name="search",
+        direction="minimize" if metric in metrics.LOWER_IS_BETTER else "maximize",
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)  # what a kill left
+    return study
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _history(trials: list, seeds: list[int]) -> pd.DataFrame:
+    rows = [
+        {"trial": number, "value": trial.value}
+        | {f"seed {s}": v for s, v in zip(seeds, trial.user_attrs["values"], strict=True)}
+        | trial.user_attrs["parameters"]
+        for number, trial in enumerate(trials)
+    ]
+    return pd.DataFrame(rows)

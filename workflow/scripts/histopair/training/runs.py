@@ -1,0 +1,240 @@
+"""One training run: a dataset, an encoder, a method and a seed, from artifacts to predictions."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from histopair import encoders, pixels, tables
+from histopair.activations import source as activations
+from histopair.errors import InputError
+from histopair.training import checkpoint, loop, losses, parallel
+
+
+@dataclass
+class Run:
+    """What a method may read to build what the loop trains.
+
+    `artifacts` holds the paths that the method's NEEDS asked for; `method` its parameters. A method
+    that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
+    as they are after training; they are kept beside its predictions.
+    """
+
+    artifacts: dict[str, str]
+    root: str
+    encoder_entry: dict
+    retriever_entry: dict | None
+    method: dict
+    seed: int
+    device: torch.device
+    image_cache_mb: int
+    text_encoder_entry: dict | None = None
+    teacher: Callable[[Tensor], Tensor] | None = None
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        return tables.read(self.artifacts["labels"])
+
+    @cached_property
+    def about(self) -> dict:
+        return tables.about(self.artifacts["labels"])
+
+    @property
+    def task(self) -> str:
+        return self.about["task"]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["classes"]
+
+    @cached_property
+    def class_shares(self) -> Tensor:
+        """The share of the train split's samples that have each class, (C,)."""
+        matrix = _indicator(self.samples["labels"], self.classes)[self.rows("train")]
+        return matrix.float().mean(0).to(self.device)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Class numbers (n,) for a single-label task, an indicator matrix (n, C) for a multi."""
+        matrix = _indicator(self.samples["labels"], self.classes)
+        return (matrix.int().argmax(1) if self.task == "single" else matrix.float()).to(self.device)
+
+    def rows(self, split: str) -> Tensor:
+        return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
+
+    def encoder(self) -> encoders.Encoder:
+        """A fresh copy of the run's encoder, on the device."""
+        return _on_device(encoders.load(self.encoder_entry), self.device)
+
+    def retriever(self) -> encoders.Encoder:
+        """A fresh copy of the CLIP that paired images with reports."""
+        return _on_device(encoders.load(self.retriever_entry), self.device)
+
+    def embeddings(self, kind: str) -> Tensor:
+        """The cached vectors (n, d) of each sample's image or caption, raw, float32.
+
+        kind: "image_embeddings" or "caption_embeddings". Raises InputError if a sample has none.
+        """
+        key = "image_id" if kind == "image_embeddings" else "sample_id"
+        path = self.artifacts[kind]
+        position = pd.Index(tables.read(path, [key])[key]).get_indexer(self.samples[key])
+        if (position < 0).any():
+            missing = self.samples[key].iloc[int(np.argmax(position < 0))]
+            raise InputError(
+                path,
+                f"no embedding of {missing!r}",
+                "A method that reads text needs "
+                "a caption for every sample: choose another dataset for it",
+            )
+        vectors = tables.matrix(path)[position].astype(np.float32)
+        return torch.from_numpy(vectors).to(self.device)
+
+    def pixels(self, preprocess: Callable) -> Callable[[Tensor], Tensor]:
+        """Pixels (n, 3, h, w) on the device for row numbers, kept in memory if they all fit."""
+        return pixels.Source(
+            self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
+        )
+
+    def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
+        """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
+        return activations.tower(self, kind, blocks)
+
+    def stage(
+        self,
+        name: str,
+        model: nn.Module,
+        fetch: Callable[..., dict],
+        loss: Callable[[nn.Module, dict], dict],
+        scores: Callable[[nn.Module, dict], Tensor] | None = None,
+        **overrides,
+    ) -> loop.Stage:
+        """A stage with the method's own optimiser settings, on this run's train and val rows."""
+        settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
+        if "head_learning_rate" in self.method:
+            settings["rates"] = {"head": self.method["head_learning_rate"]}
+        settings["views"] = self.method.get("views", 1)
+        return loop.Stage(
+            name,
+            model.to(self.device),
+            self.rows("train"),
+            self.rows("val"),
+            lambda rows, *views: {
+                "rows": rows,
+                "targets": self.targets[rows],
+                **fetch(rows, *views),
+            },
+            loss,
+            scores=scores,
+            **(settings | overrides),
+        )
+
+    def classifier(
+        self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
+    ) -> loop.Stage:
+        """The main stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
+
+        def loss(model, batch):
+            value = self.task_loss(model(*batch["inputs"]), batch)
+            return {"loss": value, "task": value}
+
+        return self.stage(
+            "main",
+            model,
+            fetch=lambda rows, *views: {"inputs": fetch(rows, *views)},
+            loss=loss,
+            scores=lambda model, batch: self.probabilities(model(*batch["inputs"])),
+            **overrides,
+        )
+
+    def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
+        """The method's `loss` of logits (n, C) against the batch's targets."""
+        kind = self.method.get("loss", "plain")
+        return losses.task_loss(logits, batch["targets"], self.task, kind, self.class_shares)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return losses.probabilities(logits, self.task)
+
+
+def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
+    """Train the method and write weights, history and predictions; of several processes the first.
+
+    `events` is a folder for TensorBoard, or "" for none.
+    """
+    stage, history = train(run, resume, events)
+    predictions = _predictions(run, stage)
+    if parallel.rank():
+        return
+    about |= {"task": run.task, "classes": run.classes, "parameters": _count(stage.model)}
+    tables.write(out["predictions"], predictions, about)
+    tables.write(out["history"], _history(history), about)
+    _write_weights(stage.model, out["weights"], about)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
+def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
+    """Train the method's stages in turn: the last one, which predicts, and the history of all.
+
+    A method is a module with `build(run)`, a generator of stages: each is trained before the next
+    is asked for.
+    """
+    method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
+    history: list[dict] = []
+    torch.manual_seed(run.seed)  # of weights that start at random
+    for stage in method.build(run):
+        if stage.epochs:
+            loop.fit(stage, run.seed, resume, run.device, events)
+        history += stage.history
+    return stage, history
+
+
+def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
+    rows = torch.cat([run.rows("val"), run.rows("test")])
+    scores = loop.predict(stage, rows, run.device).numpy()
+    samples = run.samples.iloc[rows.numpy()][["sample_id", "group", "split", "labels"]]
+    table = pa.Table.from_pandas(samples, preserve_index=False)
+    table = table.append_column("scores", tables.vectors(scores))
+    if run.teacher is None:
+        return table
+    taught = run.teacher(rows).cpu().numpy().astype(np.float16)
+    return table.append_column("teacher", tables.vectors(taught))
+
+
+def _history(rows: list[dict]) -> pd.DataFrame:
+    empty = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}
+    return pd.DataFrame(rows if rows else empty)
+
+
+def _write_weights(model: nn.Module, path: str, about: dict) -> None:
+    """The trained tensors alone: adapters, heads and batch statistics, not the frozen encoder."""
+    trained = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
+    with tables.replacing(path) as temporary:
+        temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
+
+
+def _count(model: nn.Module) -> dict[str, int]:
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trained": sum(n for n, grad in sizes if grad)}
+
+
+def _on_device(encoder: encoders.Encoder, device: torch.device) -> encoders.Encoder:
+    for tower in (encoder.image, encoder.text):
+        if tower is not None:
+            tower.to(device).requires_grad_(False)
+    return encoder
+
+
+def _indicator(labels: pd.Series, classes: list[str]) -> Tensor:
+    """(n, C) True where a sample has a label."""
+    matrix = torch.zeros(len(labels), len(classes), dtype=torch.bool)
+    found = pd.Index(classes).get_indexer(labels.explode())
+    matrix[np.repeat(np.arange(len(labels)), labels.str.len()), found] = True
+    return matrix

@@ -1,0 +1,129 @@
+"""CLIP-IT's text stage: a classifier of the paired reports, the teacher of the image branch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair import devices, embed, tables
+from histopair.retrieval import pairing
+from histopair.training import heads, loop, lora
+
+
+@dataclass
+class Texts:
+    """The m distinct texts of a run: `tokens` (m, longest) or, of a frozen tower, vectors (m, d).
+
+    index (n,): the number of each sample's text.
+    """
+
+    index: Tensor
+    tokens: Tensor | None = None
+    lengths: Tensor | None = None
+    vectors: Tensor | None = None
+
+    def inputs(self, numbers: Tensor, device: torch.device) -> Tensor:
+        """What the text classifier takes for some texts."""
+        if self.tokens is None:
+            return self.vectors[numbers].to(device)
+        return self.tokens[numbers, : self.lengths[numbers].max()].to(device)
+
+    def of(self, rows: Tensor, device: torch.device) -> dict[str, Tensor]:
+        """Samples share texts: each distinct one of a batch is in `texts` once."""
+        used, inverse = self.index[rows].unique(return_inverse=True)
+        return {"texts": self.inputs(used, device), "inverse": inverse.to(device)}
+
+
+class TextClassifier(nn.Module):
+    """Texts -> logits (n, C); without a tower they are given as its vectors."""
+
+    def __init__(self, tower: nn.Module | None, width: int, classes: int):
+        super().__init__()
+        self.tower = nn.Identity() if tower is None else tower
+        self.head = heads.text_head(width, classes)
+
+    def embed(self, texts: Tensor) -> Tensor:
+        """Unit vectors (n, d)."""
+        return normalize(self.tower(texts), dim=1)
+
+    def forward(self, texts: Tensor) -> Tensor:
+        return self.head(self.embed(texts))
+
+
+def vectors(run) -> Texts:
+    """The paired texts as the frozen tower embeds them, from the cache where there is one."""
+    rows, index = _paired(run)
+    if "text_embeddings" in run.artifacts:
+        found = tables.matrix(run.artifacts["text_embeddings"])[rows]
+    else:
+        clip = run.retriever()
+        words, size = _words(run, rows), embed.CPU_BATCH
+        found = embed.text_features(clip.text, clip.tokenize, clip.pad_id, words, size, run.device)
+    return Texts(index, vectors=torch.from_numpy(found.astype(np.float32)))
+
+
+def tokens(run, clip) -> Texts:
+    """The paired texts as tokens of the CLIP whose text tower is trained."""
+    rows, index = _paired(run)
+    found, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, _words(run, rows))
+    return Texts(index, tokens=found, lengths=torch.from_numpy(lengths))
+
+
+def classifier(run, frozen: bool) -> tuple[TextClassifier, Texts]:
+    """A text classifier, with adapters in its tower unless that is frozen, and what it reads."""
+    if frozen:
+        texts = vectors(run)
+        return TextClassifier(None, texts.vectors.shape[1], len(run.classes)), texts
+    clip = run.retriever()
+    tower = lora.adapt(clip.text, run.method["text_lora"])
+    return TextClassifier(tower, clip.text_dim, len(run.classes)), tokens(run, clip)
+
+
+def stage(run, name: str, model: TextClassifier, texts: Texts, **overrides) -> loop.Stage:
+    """Cross-entropy of the text classifier on the paired texts (CLIP-IT Eq. 2)."""
+
+    def logits(model, batch):
+        return model(batch["texts"])[batch["inverse"]]
+
+    def loss(model, batch):
+        value = run.task_loss(logits(model, batch), batch)
+        return {"loss": value, "task": value}
+
+    def scores(model, batch):
+        return run.probabilities(logits(model, batch))
+
+    return run.stage(
+        name, model, lambda rows: texts.of(rows, run.device), loss, scores, **overrides
+    )
+
+
+@torch.inference_mode()
+def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> Tensor:
+    """Unit embeddings (m, d) of all texts, as the model is now."""
+    model.eval()
+    numbers = torch.arange(len(texts.vectors if texts.tokens is None else texts.tokens))
+    embedded = [model.embed(texts.inputs(part, device)) for part in numbers.split(size)]
+    return torch.cat(embedded).clone()
+
+
+def _paired(run) -> tuple[np.ndarray, Tensor]:
+    rows, index = pairing.texts_of(
+        run.samples["image_id"],
+        run.method["pairing"],
+        run.method["rank"],
+        run.seed,
+        run.artifacts["reports"],
+        run.artifacts.get("pairs"),
+    )
+    return rows, torch.from_numpy(index)
+
+
+def _words(run, rows: np.ndarray) -> list[str]:
+    """The texts themselves, each without its share of words."""
+    words = tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows]
+    if not run.method["word_dropout"]:
+        return list(words)
+    draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
+    return [pairing.without_words(text, run.method["word_dropout"], draw) for text in words]
