@@ -25,5 +25,11 @@ SLOW += ("test_survival_chain",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run whole workflows come last: a broken function is told in seconds."""
+    """Tests that run whole workflows come last: a broken function is told in seconds.
+
+    Side by side, the tests of one file stay in one process, and so do all that share the whole run.
+    """
     items.sort(key=lambda item: SLOW.index(name) if (name := item.path.stem) in SLOW else -1)
+    for item in items:
+        shares = "finished_run" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("finished_run" if shares else item.path.stem))

@@ -319,7 +319,7 @@ def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, 
     assert workflow.planned(folder, best) == {}
     edits = {
         "report/searches.py": ('label="best so far"', 'label="best"', {best}),
-        "parameter_search.py": ("trials.log", "journal.log", {history, best}),
+        "training/parameter_search.py": ("trials.log", "journal.log", {history, best}),
         "methods/vision_lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
         "methods/clip_it.py": ('"text_epochs": 5', '"text_epochs": 6', set()),
     }
