@@ -120,7 +120,7 @@ def finish(root: Path, config: dict) -> dict:
 
 
 def splits(config: dict, study: dict) -> dict:
-    """How each dataset of a study is split, as rules/inputs.smk says it."""
+    """How each dataset of a study is split, as rules/inputs/studies.smk says it."""
     entries = {name: config["datasets"][name] for name in study["datasets"]}
     return {
         name: {"of": entry.get("of", name), "by": entry["split"]["by"]}

@@ -1,0 +1,54 @@
+# Who reads what, by wildcards: functions for the rules in data.smk and embed.smk.
+
+import os
+
+from histopair import readers
+
+NOT_READING = {
+    "split",
+    "classes",
+    "class_names",
+    "min_count",
+    "max_quarantined",
+    "max_pixels",
+    "labels_map",
+}
+NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic", "proposals"}
+VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
+SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
+
+
+def cleaning(entry):
+    """What of a config entry matters to cleaning, in one order."""
+    return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
+
+
+def published(entry):
+    """The files and folders that cleaning an entry reads."""
+    files = readers.find(entry["reader"]).inputs(entry)
+    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
+    return [os.path.normpath(path) for path in files + mapping]
+
+
+def reading(entry):
+    """What of a config entry decides the labels as published."""
+    return {key: value for key, value in cleaning(entry).items() if key not in NOT_READING}
+
+
+def proposing(dataset):
+    """What decides the proposed merges of a dataset's labels."""
+    entry = config["datasets"][dataset]
+    kept = {key: entry[key] for key in ("labels_map", "proposals") if key in entry}
+    return reading(entry) | kept
+
+
+def label_embeddings(w):
+    """Embeddings of a dataset's labels, where its proposals have an encoder."""
+    encoder = config["datasets"][w.dataset].get("proposals", {}).get("encoder")
+    found = f"results/embeddings/{encoder}/{w.dataset}.labels.parquet"
+    return {"embeddings": found} if encoder else {}
+
+
+def any_of(which):
+    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
+    return "|".join(which) or "(?!)"
