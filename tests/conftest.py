@@ -24,6 +24,7 @@ SLOW = ("test_bad_runs", "test_end_to_end", "test_kill", "test_real", "test_reru
 SLOW += ("test_survival_chain",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that run whole workflows come last: a broken function is told in seconds.
 
