@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from histopair.errors import InputError
 from histopair.evaluation import published
@@ -52,6 +53,25 @@ def test_tables_1_and_2_of_clip_it_are_whole():
     found = published.find(CLIP_IT, "bach", "uni", "bach-clip-it", "balanced_accuracy")
     assert (found["paper"], found["paper_std"]) == (0.8179, 0.0198)
     assert published.find(CLIP_IT, "phantom-crc", "uni", "clip-it", "balanced_accuracy") == {}
+
+
+@pytest.mark.parametrize("name", ["clip-it", "multilabel"])
+def test_every_published_number_stands_in_a_study_of_its_config(name):
+    text = (FOLDER.parent / f"{name}.yaml").read_text(encoding="utf-8")
+    studies = yaml.safe_load(text)["studies"].values()
+    shown = {
+        (dataset, encoder, method)
+        for study in studies
+        if study.get("published", "").endswith(f"{name}.csv")
+        for dataset in ("", *study["datasets"])
+        for encoder in ("", *study["encoders"])
+        for method in study["methods"]
+    }
+    told: dict[tuple, list] = {}
+    for row in published.read(FOLDER / f"{name}.csv"):
+        place = (row["dataset"], row["metric"], row["value"], row["note"])
+        told.setdefault(place, []).append((row["dataset"], row["encoder"], row["method"]))
+    assert [place for place, names in told.items() if not shown & set(names)] == []
 
 
 def test_the_row_that_names_more_goes_before_the_general_one(tmp_path):
