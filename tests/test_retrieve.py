@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.retrieval import correction, retrieve, search
+from histopair.retrieval import bank, correction, retrieve, search
 
 
 def write_vectors(path, keys: dict, vectors):
@@ -183,6 +183,16 @@ def test_a_report_of_many_good_chunks_does_not_hide_the_others(tmp_path):
     vectors = np.column_stack([np.cos(angles), np.sin(angles)])
     pairs = paired(tmp_path / "i.parquet", write_texts(tmp_path, ids, vectors), 3)
     assert pairs["report_id"].tolist() == ["long", "y", "x"]
+
+
+def test_a_chunk_that_its_report_repeats_is_searched_once(tmp_path):
+    write_vectors(tmp_path / "i.parquet", {"image_id": ["a"]}, np.array([[1.0, 0.0]]))
+    ids = ["x", *["long"] * 1000, "y", "z"]
+    vectors = np.array([[0.9, 0.1], *[[1.0, 0.0]] * 1000, [1.0, 0.0], [0.8, 0.2]])
+    texts = write_texts(tmp_path, ids, vectors)
+    assert bank.read(str(texts), "max").codes.tolist() == [0, 1, 2, 3]
+    pairs = paired(tmp_path / "i.parquet", texts, 4)
+    assert pairs["report_id"].tolist() == ["long", "y", "x", "z"]
 
 
 @pytest.mark.parametrize("pool", ["max", "mean", "embedding"])

@@ -64,6 +64,17 @@ def test_one_vector_a_thousand_times_gives_its_first_rows():
     assert (similarity == similarity[:, :1]).all()
 
 
+def test_candidates_of_doubled_rows_may_pass_in_parts(monkeypatch):
+    random = np.random.default_rng(0)
+    bank = np.repeat(tables.unit(random.normal(size=(6, 5))), 40, axis=0)
+    queries = tables.unit(random.normal(size=(9, 5)))
+    whole = search.exact(bank)(queries, 50)
+    np.testing.assert_array_equal(whole[1][:, :40] % 40, np.tile(np.arange(40), (9, 1)))
+    monkeypatch.setattr(search, "SETTLED", 100)
+    for once, parted in zip(whole, search.exact(bank)(queries, 50), strict=True):
+        np.testing.assert_array_equal(once, parted)
+
+
 def test_without_a_gpu_in_faiss_torch_searches(monkeypatch):
     monkeypatch.setattr("faiss.get_num_gpus", lambda: 0, raising=False)
     assert search._backend(gpu=True) is search_torch.searcher

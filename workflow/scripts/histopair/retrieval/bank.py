@@ -34,7 +34,7 @@ def read(texts: str, pool: str) -> Bank:
     check_finite(texts, chunks["report_id"].to_numpy(), vectors)
     codes = pd.factorize(chunks["report_id"])[0]
     if pool == "max":
-        return Bank(chunks, codes, vectors)
+        return _without_doubles(Bank(chunks, codes, vectors))
     counts = np.bincount(codes)
     means = np.zeros((len(counts), vectors.shape[1]), np.float32)
     np.add.at(means, codes, vectors)
@@ -42,6 +42,13 @@ def read(texts: str, pool: str) -> Bank:
     first = chunks.drop_duplicates("report_id")
     means = tables.unit(means) if pool == "embedding" else means
     return Bank(first, np.arange(len(counts)), means)
+
+
+def _without_doubles(bank: Bank) -> Bank:
+    """Equal rows of one report are one, the first: thousands of them would fill every list."""
+    rows = pd.DataFrame({"report": bank.codes, "vector": search.distinct(bank.vectors)[0]})
+    kept = ~rows.duplicated().to_numpy()
+    return bank if kept.all() else Bank(bank.chunks[kept], bank.codes[kept], bank.vectors[kept])
 
 
 def with_bias(bank: Bank, bias: np.ndarray) -> Bank:

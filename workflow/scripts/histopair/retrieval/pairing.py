@@ -38,7 +38,7 @@ def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs:
         raise InputError(
             pairs,
             f"image {image_ids[missing].iloc[0]!r} has no report at rank {rank}",
-            "Set retrieval.k to at least the rank that the method uses",
+            f"Set retrieval.k to {rank} or more; the corpus needs as many reports",
         )
     wanted = table.loc[image_ids, ["report_id", "chunk"]]
     rows = pd.MultiIndex.from_frame(corpus)

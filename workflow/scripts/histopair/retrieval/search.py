@@ -16,7 +16,7 @@ import pandas as pd
 from histopair import jobs
 
 PART = 131_072  # rows of the bank searched at a time
-SETTLED = 2**24  # products held at once where ties are settled
+SETTLED = 2**24  # products held at once where ties are settled, and candidates of doubled rows
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
@@ -120,14 +120,20 @@ def _expanding(search: Search, inverse: np.ndarray) -> Search:
     counts = np.bincount(inverse)
     starts = np.concatenate([[0], np.cumsum(counts)])
 
-    def expanded(queries: np.ndarray, k: int):
-        similarity, vectors = search(queries, min(k, len(counts)))
-        width = int(min(k, counts[vectors].max()))
+    def candidates(similarity: np.ndarray, vectors: np.ndarray, k: int, width: int):
         place = np.arange(width)
         there = place < counts[vectors][..., None]
         at = np.where(there, starts[vectors][..., None] + place, 0)
-        shape = (len(queries), -1)
+        shape = (len(vectors), vectors.shape[1] * width)
         scores = np.where(there, similarity[..., None], -np.inf).reshape(shape)
         return ordered(scores, order[at].reshape(shape), k)
+
+    def expanded(queries: np.ndarray, k: int):
+        similarity, vectors = search(queries, min(k, len(counts)))
+        width = int(min(k, counts[vectors].max()))
+        parts = -(-vectors.size * width // SETTLED)
+        sides = zip(np.array_split(similarity, parts), np.array_split(vectors, parts), strict=True)
+        found = [candidates(*side, k, width) for side in sides]
+        return tuple(np.concatenate(side) for side in zip(*found, strict=True))
 
     return expanded
