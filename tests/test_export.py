@@ -244,6 +244,9 @@ def test_the_lineage_reaches_the_data_of_the_encoders_and_the_reports():
     run = {"dataset": "phantom-crc", "encoder": "phantom-vit", "method": "clip-it"}
     roles = {source["role"] for source in lineage.sources(config, run)}
     assert roles >= {"retriever", "reports", "data of phantom-vit", "data of phantom-clip"}
+    for method, role in (("clip-it-csls", "retriever"), ("clip-it-random", "text tower")):
+        roles = {source["role"] for source in lineage.sources(config, run | {"method": method})}
+        assert any(name.startswith(role) for name in roles)
 
 
 def _default() -> dict:
@@ -310,5 +313,5 @@ def test_other_text_branches_keep_their_logits(world, branch):  # noqa: F811
 
 def test_recipes_without_a_predictor_are_one_clear_line(world, tmp_path):  # noqa: F811
     run = make(world, "text_reports", **METHODS["text_reports"])
-    with pytest.raises(InputError, match=r"'text_reports' cannot be exported"):
+    with pytest.raises(InputError, match=r"'text_reports' cannot be exported.*clip_it"):
         write.export(run, {"weights": "w"}, {}, str(tmp_path / "x"), {})

@@ -14,10 +14,9 @@ def sources(config: dict, run: dict) -> list[dict]:
     if method.get("text_encoder"):
         found += _encoder(config, "text encoder", method["text_encoder"])
     if "pairing" in method:
-        if method["pairing"] == "retrieved":
-            found += _encoder(config, "retriever", method["retriever"])
-        else:
-            found += _encoder(config, "text tower while training", method["retriever"])
+        retrieved = configuration.pairing_source(method) == method["retriever"]
+        role = "retriever" if retrieved else "text tower while training"
+        found += _encoder(config, role, method["retriever"])
         corpus = configuration.corpus_of(config, run["dataset"], method)
         found.append(_source(config, "corpora", "reports", corpus))
     return list({(source["role"], source["name"]): source for source in found}.values())

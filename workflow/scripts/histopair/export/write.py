@@ -1,6 +1,7 @@
 """Write the folder of a finished run, and check it against the run before it gets its name."""
 
 import importlib
+import pkgutil
 import shutil
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import histopair
-from histopair import embed, images, pixels, tables
+from histopair import embed, images, pixels, predictors, tables
 from histopair.errors import InputError
 from histopair.export import architectures, card, layers, preprocessing, read
 from histopair.export.predictor import Predictor
@@ -53,11 +54,11 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
 
 def _predictor(run, weights: str) -> Predictor:
     recipe = run.method["recipe"]
-    try:
-        module = importlib.import_module(f"histopair.predictors.{recipe}")
-    except ModuleNotFoundError as error:
+    known = sorted(module.name for module in pkgutil.iter_modules(predictors.__path__))
+    if recipe not in known:
         problem = f"runs of recipe {recipe!r} cannot be exported"
-        raise InputError(weights, problem, f"Write predictors/{recipe}.py") from error
+        raise InputError(weights, problem, f"Export a method of another: {', '.join(known)}")
+    module = importlib.import_module(f"histopair.predictors.{recipe}")
     try:
         return module.predictor(run, load_file(weights)).eval().requires_grad_(False)
     except (KeyError, ValueError) as error:
