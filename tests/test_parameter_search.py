@@ -121,6 +121,8 @@ def test_a_run_is_judged_on_validation_and_reads_no_test_image(world, tmp_path):
     value = parameter_search.validate(run, "balanced_accuracy", str(tmp_path / "resume"))
     assert 0 <= value <= 1
     assert set(run.samples["split"]) == {"train", "val"}
+    with pytest.raises(InputError, match="hamming"):
+        parameter_search.validate(run, "hamming", str(tmp_path / "resume"))
 
 
 def test_the_best_parameters_are_a_method_that_the_config_takes(quick, tmp_path):

@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from histopair import devices, jobs, tables
-from histopair.evaluation import metrics
+from histopair.errors import InputError
+from histopair.evaluation import metrics, orders
 from histopair.training import loop, runs
 from histopair.training.search_space import changed, suggest
 
@@ -50,14 +51,22 @@ def search(
 
 
 def validate(run: runs.Run, metric: str, resume: str) -> float:
-    """The metric of a run on its validation split; samples of the test split are dropped unread."""
+    """The metric of a run on its validation split; samples of the test split are dropped unread.
+
+    Raises InputError for a metric of another task, and where it does not exist there.
+    """
+    orders.check(metric, run.task)
     kept = run.samples["split"] != "test"
     run.samples = run.samples[kept].reset_index(drop=True)
     stage, _ = runs.train(run, f"{resume}/{run.seed}")
     rows = run.rows("val")
     scores = loop.predict(stage, rows, run.device).numpy()
     truth = metrics.truth_matrix(run.samples["labels"].iloc[rows.numpy()], run.classes)
-    return metrics.metrics(truth, scores, run.task, run.classes)[metric]
+    value = metrics.metrics(truth, scores, run.task, run.classes)[metric]
+    if value is None:
+        problem = f"{metric} does not exist on its validation split"
+        raise InputError(run.artifacts["labels"], problem, "Search by another metric")
+    return value
 
 
 def _study(folder: str, metric: str) -> optuna.Study:
