@@ -69,8 +69,11 @@ def costed_code(w):
 
 
 def is_distilled(method):
+    """Whether a method predicts texts; one without a branch for them bends the image's features."""
     entry = config["methods"][method]
-    return entry["recipe"] == "clip_it" and entry["teacher"] != "none"
+    if entry["recipe"] != "clip_it":
+        return False
+    return entry["teacher"] != "none" and entry["text_branch"] != "none"
 
 
 def distilled_runs(study):

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from histopair import jobs, tables
 from histopair.errors import InputError
 from histopair.predictors import clip_it
-from histopair.retrieval import pairing
+from histopair.training import text_stage
 
 BATCH = 64
 
@@ -49,15 +49,8 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
 
 def paired_texts(run) -> np.ndarray:
     """The row in the corpus of each sample's paired text, (n,)."""
-    used, index = pairing.texts_of(
-        run.samples["image_id"],
-        run.method["pairing"],
-        run.method["rank"],
-        run.seed,
-        run.artifacts["reports"],
-        run.artifacts.get("pairs"),
-    )
-    return used[index]
+    used, index = text_stage.paired(run)
+    return used[index.numpy()]
 
 
 def _teachers(predictions: str, ids: pd.Series) -> np.ndarray:

@@ -54,7 +54,7 @@ class TextClassifier(nn.Module):
 
 def vectors(run) -> Texts:
     """The paired texts as the frozen tower embeds them, from the cache where there is one."""
-    rows, index = _paired(run)
+    rows, index = paired(run)
     if "text_embeddings" in run.artifacts:
         found = tables.matrix(run.artifacts["text_embeddings"])[rows]
     else:
@@ -66,7 +66,7 @@ def vectors(run) -> Texts:
 
 def tokens(run, clip) -> Texts:
     """The paired texts as tokens of the CLIP whose text tower is trained."""
-    rows, index = _paired(run)
+    rows, index = paired(run)
     found, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, _words(run, rows))
     return Texts(index, tokens=found, lengths=torch.from_numpy(lengths))
 
@@ -108,7 +108,8 @@ def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> T
     return torch.cat(embedded).clone()
 
 
-def _paired(run) -> tuple[np.ndarray, Tensor]:
+def paired(run) -> tuple[np.ndarray, Tensor]:
+    """The rows of the corpus in use, and for each of n samples which of them is its own, (n,)."""
     rows, index = pairing.texts_of(
         run.samples["image_id"],
         run.method["pairing"],
