@@ -172,6 +172,16 @@ def test_only_distinct_images_and_texts_are_stored(world, tmp_path):
         assert shard.get_tensor("ends").diff().tolist() == lengths[1:]
 
 
+def test_samples_of_no_split_are_kept_too_since_runs_and_views_know_them(world, tmp_path):
+    table = tables.read(world["labels"])
+    table.loc[5, "split"] = None
+    labels = str(tmp_path / "labels.parquet")
+    tables.write(labels, table, tables.about(world["labels"]))
+    out, _ = cached(world, tmp_path, labels=labels)
+    run = make(world, labels=labels, image_activations=out)
+    assert len(run.tower("image", 2)[2](torch.tensor([5]))[0]) == 1
+
+
 def test_finished_shards_are_found_again_and_a_rerun_writes_the_same(world, tmp_path, monkeypatch):
     monkeypatch.setattr(activation_cache, "SHARD_BYTES", 1500)
     out, before = cached(world, tmp_path)

@@ -82,7 +82,7 @@ def make(
     tower = loaded.image if kind == "images" else loaded.text
     embed.require(tower, encoder, "image" if kind == "images" else "text")
     trunk = trunks.split(tower, blocks)[0].to(device)
-    samples = tables.read(labels).dropna(subset=["split"])
+    samples = tables.read(labels)
     if kind == "images":
         inputs = _images(samples, root, loaded.preprocess, trunk, views, device)
     else:

@@ -1,7 +1,7 @@
 """What the last blocks of a tower train from: the activations of its frozen trunk, by row.
 
 A method asks for the top of a tower and for what that takes, and does not know whether the trunk's
-activations were computed once (activation_cache.py) or are computed in every step.
+activations were computed once (cache.py) or are computed in every step.
 """
 
 import hashlib
