@@ -8,9 +8,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from histopair import encoders
+from histopair.activations import trunks
 from histopair.encoders import Encoder
 from histopair.errors import InputError
 from histopair.export import architectures, layers
+from histopair.methods import cross_attention
 
 
 class Predictor(nn.Module):
@@ -41,6 +43,26 @@ class Predictor(nn.Module):
         return self.head(sum(features) if self.join == "sum" else torch.cat(features, dim=1))
 
 
+class CrossPredictor(Predictor):
+    """As Predictor, where each modality asks the other's tokens before the features are joined.
+
+    join: `unfreeze`, the blocks of each tower behind its tokens, and `asks`, the arguments of
+    `cross_attention.questions`.
+    """
+
+    def __init__(self, head: nn.Module, image: Encoder, text: Encoder, join: dict):
+        super().__init__(head, image, text, join)
+        self.asks = cross_attention.questions(**join["asks"])
+        halves = [trunks.split(tower, join["unfreeze"]) for tower in (self.image, self.text)]
+        # In a tuple, which registers nothing: the halves share the towers' parameters.
+        self.trunks, tops = zip(*halves, strict=True)
+        self.crossed = (cross_attention.CrossAttention(*tops, self.asks, self.head),)
+
+    def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
+        image, text = self.trunks
+        return self.crossed[0](image(pixels), text(tokens))
+
+
 def loaded(model: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     """`model` with a run's weights, in place: all that it trains, and nothing else.
 
@@ -68,7 +90,8 @@ def rebuild(folder: Path, config: dict) -> Predictor:
     entries = config["encoders"]
     made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
     found = {kind: made[entry["name"]] for kind, entry in entries.items()}
-    model = Predictor(layers.build(config["head"]), **found, join=config["join"])
+    kind = CrossPredictor if isinstance(config["join"], dict) else Predictor
+    model = kind(layers.build(config["head"]), **found, join=config["join"])
     file = folder / "model.safetensors"
     try:
         model.load_state_dict(load_file(file))

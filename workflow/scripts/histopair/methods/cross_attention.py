@@ -47,6 +47,24 @@ class CrossAttention(nn.Module):
         return self.head(torch.cat([seen, read], dim=1))
 
 
+def questions(
+    image: int, text: int, patches: int, words: int, attention_heads: int
+) -> nn.ModuleDict:
+    """What each modality asks the other, from the widths of both vectors and of their tokens.
+
+    Raises InputError where a vector cannot be shared out among the heads.
+    """
+    for width in (image, text):
+        if width % attention_heads:
+            problem = f"{attention_heads} heads cannot share features {width} wide"
+            raise InputError("attention_heads", problem, "Choose a divisor of both towers' widths")
+    asks = {
+        "image": Question(image, words, attention_heads),
+        "text": Question(text, patches, attention_heads),
+    }
+    return nn.ModuleDict(asks)
+
+
 def build(run):
     image, image_width, image_fetch = run.tower("image", run.method["unfreeze"])
     text, text_width, text_fetch = run.tower("text", run.method["unfreeze"])
@@ -58,13 +76,12 @@ def build(run):
             "a convolutional network has no tokens to attend to",
             "Take an encoder whose image tower is a transformer, or recipe: fusion_partial",
         )
-    count = run.method["attention_heads"]
-    asks = nn.ModuleDict(
-        {
-            "image": Question(image_width, words.shape[-1], count),
-            "text": Question(text_width, patches.shape[-1], count),
-        }
-    )
+    widths = image_width, text_width, patches.shape[-1], words.shape[-1]
+    asks = questions(*widths, run.method["attention_heads"])
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
     model = CrossAttention(image, text, asks, head)
-    yield run.classifier(model, lambda rows, *views: (image_fetch(rows, *views), text_fetch(rows)))
+
+    def fetch(rows, *views):
+        return image_fetch(rows, *views), text_fetch(rows)
+
+    yield run.classifier(model, fetch, rates=run.rates("head", "asks"))

@@ -119,8 +119,7 @@ class Run:
     ) -> loop.Stage:
         """A stage with the method's own optimiser settings, on this run's train and val rows."""
         settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
-        if "head_learning_rate" in self.method:
-            settings["rates"] = {"head": self.method["head_learning_rate"]}
+        settings["rates"] = self.rates("head")
         settings["views"] = self.method.get("views", 1)
         return loop.Stage(
             name,
@@ -136,6 +135,11 @@ class Run:
             scores=scores,
             **(settings | overrides),
         )
+
+    def rates(self, *fresh: str) -> dict[str, float]:
+        """The head's own learning rate, if it has one, for submodules that start at random."""
+        rate = self.method.get("head_learning_rate")
+        return {} if rate is None else dict.fromkeys(fresh, rate)
 
     def classifier(
         self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
