@@ -15,7 +15,7 @@ from histopair import configuration, embed, prompts, tables
 from histopair.errors import InputError
 from histopair.methods import clip_it, cross_attention, fusion_partial, unimodal, zero_shot
 from histopair.retrieval import pairing
-from histopair.training import loop, runs
+from histopair.training import loop, optimizers, runs
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -257,6 +257,26 @@ def test_attention_leaves_padding_out(world):
     padding = torch.tensor([[False] * 4 + [True]] * 3)
     without = ask(vector, tokens[:, :4])
     torch.testing.assert_close(ask(vector, tokens, padding), without)
+
+
+def test_heads_that_cannot_share_the_features_are_one_clear_line(world):
+    run = make(world, "cross_attention", "clip", unfreeze=1, attention_heads=7)
+    with pytest.raises(InputError, match=r"attention_heads: 7 heads cannot share .*divisor"):
+        next(cross_attention.build(run))
+
+
+def test_attention_that_starts_at_random_learns_at_the_heads_rate(world):
+    run = make(world, "cross_attention", **METHODS["cross_attention"], head_learning_rate=0.02)
+    groups = optimizers.of_stage(next(cross_attention.build(run))).param_groups
+    assert [group["lr"] for group in groups] == [0.01, 0.02, 0.02]
+
+
+def test_probabilities_of_half_precision_logits_do_not_tie(world):
+    run = make(world, "unimodal")
+    for task in ("single", "multi"):
+        run.about["task"] = task
+        found = run.probabilities(torch.tensor([[7.0, 8.0, 9.0]], dtype=torch.bfloat16))
+        assert found.dtype == torch.float32 and len(found.unique()) == 3
 
 
 def test_the_last_blocks_and_the_head_train_and_nothing_else(world):

@@ -162,10 +162,12 @@ class Run:
     def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
         """The method's `loss` of logits (n, C) against the batch's targets."""
         kind = self.method.get("loss", "plain")
-        return losses.task_loss(logits, batch["targets"], self.task, kind, self.class_shares)
+        shares = self.class_shares
+        return losses.task_loss(logits.float(), batch["targets"], self.task, kind, shares)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        return losses.probabilities(logits, self.task)
+        """In float32: bfloat16 knows no number between 0.996 and 1, and sure classes would tie."""
+        return losses.probabilities(logits.float(), self.task)
 
 
 def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
