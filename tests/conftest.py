@@ -24,13 +24,6 @@ SLOW = ("test_bad_runs", "test_end_to_end", "test_kill", "test_real", "test_reru
 SLOW += ("test_survival_chain",)
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that run whole workflows come last: a broken function is told in seconds.
-
-    Side by side, the tests of one file stay in one process, and so do all that share the whole run.
-    """
+    """Tests that run whole workflows come last: a broken function is told in seconds."""
     items.sort(key=lambda item: SLOW.index(name) if (name := item.path.stem) in SLOW else -1)
-    for item in items:
-        shares = "finished_run" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("finished_run" if shares else item.path.stem))
