@@ -377,7 +377,7 @@ def test_analyses_train_nothing_and_rerun_what_reads_an_edit(folder, restored):
     assert workflow.planned(folder, errors) == {}
     edits = {
         "analyses/complementarity.py": ("ddof=1", "ddof=0", {errors}),
-        "bootstrap.py": ("REPLICATES = 1000", "REPLICATES = 2000", {errors}),
+        "evaluation/bootstrap.py": ("REPLICATES = 1000", "REPLICATES = 2000", {errors}),
         "analyses/tsne.py": ("POINTS = 1500", "POINTS = 1000", set()),
         "analyses/cost.py": ("BATCH = 32", "BATCH = 16", set()),
     }

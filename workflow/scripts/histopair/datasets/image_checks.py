@@ -49,17 +49,22 @@ def check_all(
 ) -> Iterator[Checked]:
     """`check` for many paths in their order, on the job's threads, with progress.
 
-    In the folder `shards` the results stay, part by part: images of the same path, size and time of
-    change are not decoded again by the same `code`, whatever became of their labels.
+    In the folder `shards` the results stay, part by part: images of the same path and bytes are not
+    decoded again by the same `code`, whatever became of their labels.
     """
     parts = [paths[start : start + SHARD] for start in range(0, len(paths), SHARD)]
-    used = set()
+    used: set[Path] = set()
+    digests: dict[Path, str | None] = {}
     with ThreadPoolExecutor(jobs.threads()) as pool:
         for part in jobs.progress(parts, len(paths), "images", label):
             if shards is None:
                 yield from _checked(pool, root, part, max_pixels)
                 continue
-            file = Path(shards) / f"{len(used):05d}-{_hash(root, part, max_pixels, code)}.parquet"
+            files = list(dict.fromkeys(images.locate(root, path)[0] for path in part))
+            new = [file for file in files if file not in digests]  # an array is in many parts
+            digests.update(zip(new, pool.map(_digest, new), strict=True))
+            identity = [list(part), [digests[file] for file in files], max_pixels, code]
+            file = Path(shards) / f"{len(used):05d}-{_hash(identity)}.parquet"
             used.add(file)
             if not file.is_file():
                 found = pd.DataFrame(_checked(pool, root, part, max_pixels), dtype="str")
@@ -78,24 +83,19 @@ def _checked(pool, root, paths: Sequence[str], max_pixels: int) -> Iterator[Chec
         yield from found
 
 
-def _hash(root, paths: Sequence[str], max_pixels: int, code: str | None) -> str:
-    """All that decides the results: the files as they are now, the limit and the code."""
-    known: dict[Path, list | None] = {}
-    for path in paths:
-        file, _ = images.locate(root, path)
-        if file not in known:
-            known[file] = _version(file)
-    identity = [list(paths), list(known.values()), max_pixels, code]
+def _hash(identity: list) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
 
-def _version(file: Path) -> list[int] | None:
-    """Size and time of change; None where there is no such file, or its name is impossible."""
+def _digest(file: Path) -> str | None:
+    """sha256 of a file's bytes; None where there is no such file, or its name is impossible."""
     try:
-        status = file.stat()
+        if not file.is_file():  # a pipe would never end
+            return None
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, ValueError):
         return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list[Checked]:
