@@ -131,7 +131,8 @@ def test_what_was_wrong_can_be_mended_and_finished_work_stays(folder, bad_run):
 MISTAKES = {
     "an unknown key": (
         ("retrieval", {"top_k": 3}),
-        "retrieval: unknown key 'top_k'; allowed are ['k', 'pool']",
+        "retrieval: unknown key 'top_k'; allowed are "
+        "['approximate', 'compare', 'csls', 'inverted_softmax', 'k', 'pool', 'sinkhorn']",
     ),
     "a typing error in a study": (
         ("studies", {"main": {"datasets": ["mien"], "encoders": ["vit"], "methods": ["unimodal"]}}),
