@@ -16,7 +16,7 @@ from histopair.training.search_space import changed
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 LORA_TARGETS = ["all", "no-linear"]
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
-VIEWS = 8  # the flips and quarter turns of a square tile
+VIEWS = constant("histopair.activations.cache", "VIEWS")  # whose module needs torch
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 

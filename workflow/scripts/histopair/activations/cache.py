@@ -33,7 +33,7 @@ from histopair.errors import InputError
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6
 CPU_BATCH, GPU_BATCH = 32, 128
-VIEWS = 8
+VIEWS = 8  # the flips and quarter turns of a square tile
 
 
 @dataclass

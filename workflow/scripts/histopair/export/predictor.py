@@ -13,6 +13,8 @@ from histopair.encoders import Encoder
 from histopair.errors import InputError
 from histopair.export import architectures, layers
 from histopair.methods import cross_attention
+from histopair.training import heads
+from histopair.training.classifiers import Classifier
 
 
 class Predictor(nn.Module):
@@ -41,6 +43,16 @@ class Predictor(nn.Module):
         inputs = [(self.image, pixels), (self.text, tokens)]
         features = [tower(x) for tower, x in inputs if tower is not None]
         return self.head(sum(features) if self.join == "sum" else torch.cat(features, dim=1))
+
+
+def of_one_tower(run, weights, kind: str) -> Predictor:
+    """The predictor of a method that trains the last blocks of one tower, "image" or "text"."""
+    encoder = run.encoder()
+    tower, width = getattr(encoder, kind), getattr(encoder, f"{kind}_dim")
+    _, top = trunks.split(tower, run.method["unfreeze"])  # shares the tower's parameters
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    loaded(Classifier(top, head), weights)
+    return Predictor(head, **{kind: encoder})
 
 
 class CrossPredictor(Predictor):
