@@ -1,4 +1,4 @@
-"""Exact pairing against the bare matrix product of the same shape, on one thread.
+"""Exact pairing against the bare matrix product of the same shape, on one thread or on a GPU.
 
     python benchmarks/pairing.py [IMAGES] [REPORTS] [ROUNDS]
 
@@ -20,12 +20,13 @@ blas.choose_kernel()
 
 import numpy as np
 import torch
-from timing import interleaved, show
+from timing import clock, interleaved, show
 
-from histopair import tables
+from histopair import devices, tables
+from histopair.analyses import cost
 from histopair.retrieval import retrieve, search
 
-torch.set_num_threads(1)
+DEVICE = devices.start()
 
 
 def main(images: int = 16384, reports: int = 10_000, rounds: int = 5) -> None:
@@ -34,8 +35,8 @@ def main(images: int = 16384, reports: int = 10_000, rounds: int = 5) -> None:
     queries = tables.unit(rng.standard_normal((images, dimensions), dtype=np.float32))
     texts = tables.unit(rng.standard_normal((reports, dimensions), dtype=np.float32))
     codes = np.arange(reports)
-    find = search.exact(texts)
-    left, right = torch.from_numpy(queries), torch.from_numpy(texts)
+    find = search.exact(texts, gpu=DEVICE.type == "cuda")
+    left, right = torch.from_numpy(queries).to(DEVICE), torch.from_numpy(texts).to(DEVICE)
 
     def ours() -> None:
         for start in range(0, images, retrieve.BLOCK):
@@ -45,8 +46,10 @@ def main(images: int = 16384, reports: int = 10_000, rounds: int = 5) -> None:
         for start in range(0, images, retrieve.BLOCK):
             left[start : start + retrieve.BLOCK] @ right.T
 
-    print(f"{images} images x {reports} reports x {dimensions} dimensions, k = {k}")
-    show(interleaved({"matrix product": product, "pairing": ours}, rounds), "matrix product")
+    size = f"{images} images x {reports} reports x {dimensions} dimensions, k = {k}"
+    print(f"{size}, on {cost.machine(DEVICE)}")
+    candidates = {"matrix product": product, "pairing": ours}
+    show(interleaved(candidates, rounds, clock(DEVICE)), "matrix product")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,28 @@
-"""What the benchmarks share: interleaved medians, and how they are printed."""
+"""What the benchmarks share: interleaved medians, whose clock, and how they are printed."""
+
+import time
+from collections.abc import Callable
+
+import torch
 
 from histopair.analyses.timing import interleaved
 
-__all__ = ["interleaved", "show"]
+__all__ = ["clock", "interleaved", "show"]
+
+
+def clock(device: torch.device) -> Callable[[], float]:
+    """Seconds of the CPU, which one thread spends whatever else the machine does.
+
+    On a GPU those of the wall, after what has been asked of it is done.
+    """
+    if device.type == "cpu":
+        return time.process_time
+
+    def seconds() -> float:
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+
+    return seconds
 
 
 def show(medians: dict[str, float], base: str) -> None:

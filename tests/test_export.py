@@ -43,8 +43,8 @@ def exported(world, tmp_path_factory):  # noqa: F811
     return of
 
 
-def _export(world, recipe, folder):  # noqa: F811
-    run = make(world, recipe, **RECIPES[recipe])
+def _export(world, recipe, folder, device="cpu"):  # noqa: F811
+    run = make(world, recipe, device=device, **RECIPES[recipe])
     out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
     method = __import__(f"histopair.methods.{recipe}", fromlist=["build"])
     for stage in method.build(run):

@@ -70,7 +70,7 @@ def world(tmp_path_factory):
     return {"folder": folder, "clip": clip, "vit": vit, "bert": bert, "artifacts": artifacts}
 
 
-def make(world, recipe, encoder="vit", **parameters) -> runs.Run:
+def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
     method = {
         "recipe": recipe,
         "epochs": 2,
@@ -94,7 +94,7 @@ def make(world, recipe, encoder="vit", **parameters) -> runs.Run:
         retriever_entry=world["clip"],
         method=method,
         seed=0,
-        device=torch.device("cpu"),
+        device=torch.device(device),
         image_cache_mb=100,
     )
 

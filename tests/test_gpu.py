@@ -1,0 +1,152 @@
+"""A GPU gives what the processor gives: run where there is one, skipped by name elsewhere."""
+
+import numpy as np
+import pytest
+import test_export
+import test_methods
+import torch
+from safetensors.torch import load_file
+from test_methods import METHODS, SETTINGS, execute
+
+from histopair import configuration, devices, embed, tables
+from histopair.activations import cache as activation_cache
+from histopair.export import read
+from histopair.retrieval import search, search_torch
+from histopair.training import loop
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+world = test_methods.world
+
+
+def history(out) -> np.ndarray:
+    """The train loss of every epoch of every stage."""
+    return tables.read(out["history"])["train_loss"].to_numpy()
+
+
+@pytest.mark.parametrize("recipe", METHODS)
+def test_a_run_gives_the_losses_and_scores_of_the_processor(world, tmp_path, recipe):
+    made = {
+        device: execute(world, tmp_path / device, recipe, device=device, **settings(recipe))
+        for device in ("cpu", "cuda")
+    }
+    np.testing.assert_allclose(history(made["cuda"]), history(made["cpu"]), rtol=2e-3)
+    scores = [tables.matrix(out["predictions"], "scores") for out in made.values()]
+    np.testing.assert_allclose(*scores, atol=5e-3)
+
+
+def settings(recipe) -> dict:
+    """Of the method, but without dropout, which a GPU draws from numbers of its own."""
+    known = configuration.parameters({"recipe": recipe})
+    return METHODS[recipe] | ({"dropout": 0.0} if "dropout" in known else {})
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("recipe", sorted(set(METHODS) - {"zero_shot"}))
+def test_half_precision_trains_to_nearly_the_same(world, tmp_path, recipe, precision):
+    half, single = (
+        execute(world, tmp_path / kind, recipe, device="cuda", **settings(recipe) | more)
+        for kind, more in ((precision, {"precision": precision}), ("float32", {}))
+    )
+    np.testing.assert_allclose(history(half), history(single), rtol=0.1)
+    weights = load_file(half["weights"])
+    assert all(t.dtype in (torch.float32, torch.int64) for t in weights.values())
+    assert all(t.isfinite().all() for t in weights.values())
+
+
+@pytest.mark.parametrize("recipe", ["clip_it", "fusion_partial"])
+def test_a_run_stopped_at_any_step_ends_alike(world, tmp_path, recipe, monkeypatch):
+    whole = execute(world, tmp_path / "whole", recipe, device="cuda", **METHODS[recipe])
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)
+    step, taken = loop._step, []
+
+    def stopping(*arguments):
+        if len(taken) == 3:
+            taken.append(0)
+            raise KeyboardInterrupt
+        step(*arguments)
+        taken.append(1)
+
+    monkeypatch.setattr(loop, "_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        execute(world, tmp_path / "stopped", recipe, device="cuda", **METHODS[recipe])
+    resumed = execute(world, tmp_path / "stopped", recipe, device="cuda", **METHODS[recipe])
+    np.testing.assert_allclose(history(resumed), history(whole), rtol=1e-4)
+
+
+@pytest.mark.parametrize("backend", [search_torch.searcher, search._backend(gpu=True)])
+def test_pairing_is_exact(backend):
+    rng = np.random.default_rng(0)
+    bank = tables.unit(rng.standard_normal((5000, 64), dtype=np.float32))
+    queries = tables.unit(rng.standard_normal((9000, 64), dtype=np.float32))
+    similarity, rows = backend(bank)(queries, 10)
+    products = queries.astype(np.float64) @ bank.T.astype(np.float64)
+    best = np.sort(products, axis=1)[:, ::-1][:, :10]
+    np.testing.assert_allclose(similarity, best, atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(products, rows, 1), best, atol=1e-6)
+
+
+def test_repeated_reports_keep_their_order():
+    rng = np.random.default_rng(0)
+    bank = np.repeat(tables.unit(rng.standard_normal((7, 16), dtype=np.float32)), 50, axis=0)
+    queries = tables.unit(rng.standard_normal((100, 16), dtype=np.float32))
+    found, expected = (search.exact(bank, gpu=gpu)(queries, 60) for gpu in (True, False))
+    for gpu, cpu in zip(found, expected, strict=True):
+        np.testing.assert_allclose(gpu, cpu, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision,atol", [("float32", 1e-5), ("auto", 0.03)])
+def test_embeddings_are_those_of_the_processor(world, tmp_path, monkeypatch, precision, atol):
+    def made(name):
+        out = tmp_path / f"{name}.parquet"
+        more = SETTINGS | {"precision": precision if name == "gpu" else "float32"}
+        labels, root = world["artifacts"]["labels"], str(world["folder"] / "data")
+        shards = str(tmp_path / name)
+        embed.embed_images(labels, root, world["clip"], more, shards, str(out), {"code": "x"})
+        return tables.matrix(out, normalise=True)
+
+    gpu = made("gpu")
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+    np.testing.assert_allclose(gpu, made("cpu"), atol=atol)
+
+
+def test_a_batch_too_large_for_the_memory_is_halved(monkeypatch):
+    sizes = []
+
+    def tower(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return batch * 2
+
+    found = embed._forward(tower, torch.arange(7, device="cuda")[:, None])
+    assert found[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12] and max(sizes) == 7
+
+
+def test_activations_are_those_of_the_processor(world, tmp_path, monkeypatch):
+    labels, root = world["artifacts"]["labels"], str(world["folder"] / "data")
+    kept = {"cache": True, "budget_gb": 1, "storage": "float16"}
+
+    def made(name):
+        out = str(tmp_path / name)
+        activation_cache.make(
+            "images", labels, root, world["clip"], 1, 1, kept, f"{out}.shards", out, {"code": ""}
+        )
+        artifacts = world["artifacts"] | {"image_activations": out}
+        run = test_methods.make(world, "fusion_partial", "clip", unfreeze=1)
+        run.artifacts = artifacts
+        top, _, fetch = run.tower("image", 1)
+        return top.eval()(*fetch(torch.arange(6))).detach()
+
+    gpu = made("gpu")
+    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
+    torch.testing.assert_close(gpu, made("cpu"), atol=2e-3, rtol=2e-3)
+
+
+def test_what_a_gpu_trained_is_exported_for_any_machine(world, tmp_path):
+    folder, _, stage, _ = test_export._export(world, "clip_it", tmp_path, device="cuda")
+    pixels = torch.randn(5, 3, 32, 32)
+    with torch.inference_mode():
+        logits = stage.model.eval()(pixels.cuda())[0].cpu()
+    config = read.load(folder).config
+    for form in filter(None, (read.onnx_logits(folder), read.torch_logits(folder, config))):
+        np.testing.assert_allclose(form(pixels.numpy(), None), logits, atol=1e-4)
