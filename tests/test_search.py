@@ -88,7 +88,7 @@ def test_an_index_at_full_effort_is_exact(index):
     random = np.random.default_rng(1)
     queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
     exact = search.exact(bank)
-    found = approximate.searcher(bank, index, 400, exact)(queries, 5)[1]
+    found = approximate.searcher(bank, index, 400)(queries, 5)[1]
     assert approximate.recall(found, exact(queries, 5)[1]) > 0.99
 
 
@@ -96,7 +96,7 @@ def test_an_index_at_full_effort_is_exact(index):
 def test_an_index_is_the_same_each_time(index):
     random = np.random.default_rng(1)
     queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
-    one, two = (approximate.searcher(bank, index, 2, None)(queries, 2) for _ in range(2))
+    one, two = (approximate.searcher(bank, index, 2)(queries, 2) for _ in range(2))
     np.testing.assert_array_equal(one[1], two[1])
     np.testing.assert_array_equal(one[0], two[0])
 
@@ -105,9 +105,21 @@ def test_what_an_index_leaves_open_is_searched_exactly():
     random = np.random.default_rng(2)
     queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
     exact = search.exact(bank)
-    similarity, rows = approximate.searcher(bank, "ivf", 1, exact)(queries, 300)
+    similarity, rows = approximate.searcher(bank, "ivf", 1)(queries, 300)
     np.testing.assert_array_equal(rows, exact(queries, 300)[1])
     assert np.isfinite(similarity).all()
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+def test_doubles_in_an_index_come_in_the_order_of_the_bank(index):
+    random = np.random.default_rng(4)
+    queries, few = (tables.unit(random.normal(size=(size, 8))) for size in (30, 12))
+    bank = few[random.integers(0, 12, 900)]
+    exact = search.exact(bank)(queries, 100)
+    found = approximate.searcher(bank, index, 400)(queries, 100)
+    np.testing.assert_array_equal(found[1], exact[1])
+    assert approximate.recall(found[1], exact[1]) == 1
+    np.testing.assert_allclose(found[0], exact[0], atol=1e-6)
 
 
 def test_recall_by_hand():

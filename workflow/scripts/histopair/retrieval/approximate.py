@@ -6,27 +6,33 @@ Both indexes build bit for bit the same each time: IVF from a fixed seed, HNSW b
 import numpy as np
 
 from histopair import jobs
-from histopair.retrieval.search import Search
+from histopair.retrieval import search
 
 LINKS = 32  # of a node of HNSW
 
 
-def searcher(bank: np.ndarray, index: str, effort: int, exact: Search) -> Search:
+def searcher(bank: np.ndarray, index: str, effort: int) -> search.Search:
     """A search of a float32 bank (m, d) by FAISS' IVF or HNSW; see `search` for what a search is.
 
-    effort: cells visited (ivf, of 4 sqrt(m)) or candidates kept (hnsw). A query for which the
-    index finds fewer than k rows is searched by `exact`.
+    The index holds each distinct vector once: doubles would fill its lists, and its visits. effort:
+    cells visited (ivf, of 4 sqrt(vectors)) or candidates kept (hnsw). A query for which the index
+    finds too few is searched exactly.
     """
-    built = {"ivf": _ivf, "hnsw": _hnsw}[index](bank, effort)
+    return search.of_distinct(bank, lambda unique: _searcher(unique, index, effort))
 
-    def search(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        similarity, rows = built.search(queries, k)
+
+def _searcher(unique: np.ndarray, index: str, effort: int) -> search.Search:
+    built = {"ivf": _ivf, "hnsw": _hnsw}[index](unique, effort)
+    exact = search.exact_among(unique)
+
+    def find(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        similarity, rows = search.ordered(*built.search(queries, k), k)
         short = np.flatnonzero((rows < 0).any(axis=1))
         if len(short):
             similarity[short], rows[short] = exact(queries[short], k)
         return similarity, rows
 
-    return search
+    return find
 
 
 def recall(found: np.ndarray, truth: np.ndarray) -> float:

@@ -88,7 +88,7 @@ def _search(
     exact = search.exact(bank.vectors, gpu)
     if gpu or not settings or len(bank.vectors) <= settings["above"]:
         return exact, {"index": "exact"}
-    find = approximate.searcher(bank.vectors, settings["index"], settings["effort"], exact)
+    find = approximate.searcher(bank.vectors, settings["index"], settings["effort"])
     size = min(settings["sample"], total)
     drawn = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
     queries = _rows(_blocks(images, bank), drawn)

@@ -23,10 +23,13 @@ Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 def exact(bank: np.ndarray, gpu: bool = False) -> Search:
     """Exact search of a float32 bank (m, d). gpu: by FAISS where it finds a GPU, else by torch."""
+    return of_distinct(bank, lambda unique: exact_among(unique, gpu))
+
+
+def of_distinct(bank: np.ndarray, searcher: Callable[[np.ndarray], Search]) -> Search:
+    """A search of all rows of a bank, by what `searcher` makes of its distinct vectors (u, d)."""
     inverse, unique = distinct(bank)
-    parts = [unique[start : start + PART] for start in range(0, len(unique), PART)]
-    raw = _merged([_backend(gpu)(part) for part in parts], PART)
-    search = _settling(raw, unique)
+    search = searcher(unique)
     return search if len(unique) == len(bank) else _expanding(search, inverse)
 
 
@@ -34,6 +37,12 @@ def ordered(similarity: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarra
     """The k best of candidates (n, c): the larger similarity, or else the earlier row, first."""
     order = np.lexsort((rows, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def exact_among(unique: np.ndarray, gpu: bool = False) -> Search:
+    """`exact` for a bank (u, d) whose rows are known to be distinct."""
+    parts = [unique[start : start + PART] for start in range(0, len(unique), PART)]
+    return _settling(_merged([_backend(gpu)(part) for part in parts], PART), unique)
 
 
 def _backend(gpu: bool) -> Callable[[np.ndarray], Search]:
