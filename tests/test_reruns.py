@@ -101,7 +101,7 @@ EDITS = {
         (*result("runs/*/metrics.json"), *STUDIES),
     ),
     "significance": (
-        f"{PACKAGE}/evaluation/significance.py",
+        f"{PACKAGE}/evaluation/p_values.py",
         "PERMUTATIONS = 4999",
         "PERMUTATIONS = 999",
         STUDIES,

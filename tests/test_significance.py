@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from histopair.evaluation import bootstrap, metrics, published, significance
+from histopair.evaluation import bootstrap, metrics, p_values, power, published, significance
 
 PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv")
 BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))
@@ -28,71 +28,71 @@ def paper_p(dataset):
             for method in METHODS[dataset]
         )
         sides = [(row["paper"], row["paper_std"]) for row in (ours, base)]
-        found.append(significance.welch_of_summary(*sides, n=3))
+        found.append(p_values.welch_of_summary(*sides, n=3))
     return found
 
 
 def test_table_1_of_clip_it_comes_to_the_recovered_figure():
     everything = [p for dataset in METHODS for p in paper_p(dataset)]
     assert len(everything) == 18
-    assert 3e-10 < significance.fisher(everything) < 3e-9
-    assert significance.fisher(paper_p("bach")) == pytest.approx(0.13, abs=0.005)
+    assert 3e-10 < p_values.fisher(everything) < 3e-9
+    assert p_values.fisher(paper_p("bach")) == pytest.approx(0.13, abs=0.005)
 
 
 def test_welch_from_means_and_deviations_is_that_of_the_values():
     ours, theirs = np.array([0.7, 0.72, 0.77]), np.array([0.6, 0.69, 0.7])
     summary = [(values.mean(), values.std(ddof=1)) for values in (ours, theirs)]
-    expected = significance.welch(ours, theirs)[1]
-    assert significance.welch_of_summary(*summary, n=3) == pytest.approx(expected)
+    expected = p_values.welch(ours, theirs)[1]
+    assert p_values.welch_of_summary(*summary, n=3) == pytest.approx(expected)
 
 
 def test_welch_by_hand():
-    two, greater = significance.welch(np.array([3.0, 4, 5]), np.array([1.0, 2, 3]))
+    two, greater = p_values.welch(np.array([3.0, 4, 5]), np.array([1.0, 2, 3]))
     t, freedom = 2 / math.sqrt(1 / 3 + 1 / 3), 4
     assert two == pytest.approx(2 * stats.t.sf(t, freedom))
     assert greater == pytest.approx(two / 2)
 
 
 def test_one_run_alone_is_what_the_seeds_of_the_other_are_held_against():
-    two, greater = significance.welch(np.array([3.0, 4, 5]), np.array([2.0]))
+    two, greater = p_values.welch(np.array([3.0, 4, 5]), np.array([2.0]))
     assert two == pytest.approx(stats.ttest_1samp([1.0, 2, 3], 0).pvalue)
     assert greater == pytest.approx(two / 2)
-    assert significance.welch(np.array([2.0]), np.array([3.0, 4, 5]))[1] > 0.9
+    assert p_values.welch(np.array([2.0]), np.array([3.0, 4, 5]))[1] > 0.9
 
 
 @pytest.mark.parametrize("sides", [([0.5], [0.6]), ([0.5, 0.5], [0.6, 0.6])])
 def test_where_no_seed_varies_there_is_no_test_over_seeds(sides):
-    assert significance.welch(*map(np.array, sides)) == (None, None)
+    assert p_values.welch(*map(np.array, sides)) == (None, None)
 
 
 def test_fisher_by_hand():
     p = [0.1, 0.02]
     statistic = -2 * (math.log(0.1) + math.log(0.02))
-    assert significance.fisher(p) == pytest.approx(stats.chi2.sf(statistic, 4))
-    assert significance.fisher([0.1, None]) is None and significance.fisher([]) is None
+    assert p_values.fisher(p) == pytest.approx(stats.chi2.sf(statistic, 4))
+    assert p_values.fisher([0.1, None]) is None and p_values.fisher([]) is None
 
 
 def test_holm_by_hand():
     # Holm 1979: 4 * 0.005, 3 * 0.01, then 2 * 0.03, and 0.04 no lower than the one before.
-    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert significance.holm([0.6, None, 0.5]) == [1.0, None, 1.0]
-    assert significance.holm([]) == []
+    assert p_values.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert p_values.holm([0.6, None, 0.5]) == [1.0, None, 1.0]
+    assert p_values.holm([]) == []
 
 
 @pytest.mark.parametrize(("effect", "needed"), [(0.2, 394), (0.5, 64), (0.8, 26), (1.0, 17)])
 def test_seeds_needed_are_those_of_cohens_tables(effect, needed):
-    assert significance.seeds_needed(effect) == significance.seeds_needed(-effect) == needed
+    assert power.seeds_needed(effect) == power.seeds_needed(-effect) == needed
 
 
 def test_against_a_method_without_chance_fewer_seeds_do():
-    assert significance.seeds_needed(0.5, alone=True) == 34
-    assert significance.seeds_needed(0.8, alone=True) == 15
+    assert power.seeds_needed(0.5, alone=True) == 34
+    assert power.seeds_needed(0.8, alone=True) == 15
 
 
 def test_extreme_effects_need_two_seeds_or_more_than_anyone_has():
-    assert significance.seeds_needed(50.0) == significance.seeds_needed(1e9) == 2
-    assert significance.seeds_needed(1e-4) == math.inf
-    assert significance.seeds_needed(None) is significance.seeds_needed(0.0) is None
+    assert power.seeds_needed(50.0) == power.seeds_needed(1e9) == 2
+    assert power.seeds_needed(1e-4) == math.inf
+    assert power.seeds_needed(None) is power.seeds_needed(0.0) is None
 
 
 def counts(right, groups):
@@ -106,9 +106,9 @@ def test_permutations_agree_with_all_swaps_enumerated():
     random = np.random.default_rng(1)
     groups = np.repeat(np.arange(6), 5)
     ours, theirs = ([counts(random.random(30) < p, groups)] for p in (0.8, 0.5))
-    observed, null = significance.permutation(ours, theirs, "balanced_accuracy", "single")
+    observed, null = p_values.permutation(ours, theirs, "balanced_accuracy", "single")
     every = [
-        significance._differences(
+        p_values._differences(
             [(ours[0], theirs[0])], np.array([swap]), "balanced_accuracy", "single"
         )[0]
         for swap in product((0, 1), repeat=6)
@@ -121,10 +121,10 @@ def test_permutations_agree_with_all_swaps_enumerated():
 
 def test_permutations_are_the_same_however_many_fit_in_memory(monkeypatch):
     ours, theirs = ([counts(right, [0, 0, 1, 1])] for right in ([1, 1, 1, 0], [0, 1, 0, 0]))
-    shapes = [len(significance.permutation(ours, theirs, "accuracy", "single")[1])]
-    monkeypatch.setattr(significance, "CELLS", 4 * 100)
-    shapes.append(len(significance.permutation(ours, theirs, "accuracy", "single")[1]))
-    assert shapes == [significance.PERMUTATIONS] * 2
+    shapes = [len(p_values.permutation(ours, theirs, "accuracy", "single")[1])]
+    monkeypatch.setattr(p_values, "CELLS", 4 * 100)
+    shapes.append(len(p_values.permutation(ours, theirs, "accuracy", "single")[1]))
+    assert shapes == [p_values.PERMUTATIONS] * 2
 
 
 def cell(better, groups=40, seeds=2, metric="accuracy", draws=400):
@@ -175,7 +175,7 @@ def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
     assert [row["cells"] for row in single] == [1, 1] and together["cells"] == 2
     assert together["dataset"] == significance.EVERYTHING
     assert together["p_better"] == pytest.approx(
-        significance.fisher([row["p_better"] for row in single])
+        p_values.fisher([row["p_better"] for row in single])
     )
     lowest, highest = sorted(single, key=lambda row: row["p"])
     assert lowest["p_holm"] == pytest.approx(min(1, 2 * lowest["p"]))
