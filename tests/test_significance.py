@@ -169,7 +169,7 @@ def test_one_group_has_no_test():
 
 
 def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
-    cells = {("d", "e"): cell(0.6), ("d2", "e"): cell(0.3)}
+    cells = {("d", "e"): cell(0.6), ("d", "e2"): cell(0.3)}
     study = {"reference": "old", "metric": "accuracy"}
     *single, together = significance.rows(cells, study)
     assert [row["cells"] for row in single] == [1, 1] and together["cells"] == 2
@@ -180,6 +180,14 @@ def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
     lowest, highest = sorted(single, key=lambda row: row["p"])
     assert lowest["p_holm"] == pytest.approx(min(1, 2 * lowest["p"]))
     assert highest["p_holm"] == pytest.approx(max(highest["p"], lowest["p_holm"]))
+
+
+def test_the_correction_is_for_the_comparisons_on_one_dataset():
+    cells = {key: cell(0.3) for key in (("d", "e"), ("d", "e2"), ("d2", "e"))}
+    *single, _ = significance.rows(cells, {"reference": "old", "metric": "accuracy"})
+    for row, family in zip(single, (2, 2, 1), strict=True):
+        assert 0 < row["p"] < 0.1
+        assert row["p_holm"] == pytest.approx(family * row["p"])
 
 
 def test_a_random_split_of_a_dataset_is_not_combined_with_its_split_by_group():

@@ -323,3 +323,4 @@ def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path)
     tests = pd.read_csv(made.tests)
     assert list(tests["test"]) == ["permutation", "permutation"]
     assert tests["synthetic"].all() and "Read the Holm column first" in page
+    assert "1 on phantom-quilt, 1 on phantom-quilt-random." in " ".join(page.split())

@@ -39,9 +39,11 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     """One row in COLUMNS per cell and method, then one per method of several cells together.
 
     p: two-sided, paired over test groups; p_better: one-sided, that the method is better; p_seeds
-    and p_seeds_better: Welch over seeds; p_holm: p over all comparisons of the study. Rows of
-    several cells (EVERYTHING) combine the one-sided p by Fisher's method, without random splits of
-    datasets that are also split by group.
+    and p_seeds_better: Welch over seeds; p_holm: p corrected for the comparisons on its dataset,
+    all methods and encoders of the study in its one metric. Each dataset is a question of its own,
+    and one more of them must not cost another its answer. Rows of several cells (EVERYTHING)
+    combine the one-sided p by Fisher's method, uncorrected, without random splits of datasets that
+    are also split by group.
     """
     reference, metric = study.get("reference"), study["metric"]
     found = [
@@ -52,8 +54,8 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
         for method in cell["methods"]
         if reference in cell["methods"] and method != reference
     ]
-    for row, adjusted in zip(found, p_values.holm([row["p"] for row in found]), strict=True):
-        row["p_holm"] = adjusted
+    for dataset in dict.fromkeys(row["dataset"] for row in found):
+        _correct([row for row in found if row["dataset"] == dataset])
     leaky = {row for row, _ in leak.pairs(study)}
     sound = [row for row in found if row["dataset"] not in leaky]
     methods = dict.fromkeys(row["method"] for row in sound)
@@ -105,6 +107,11 @@ def _over_groups(cell, reference, method, metric, sign) -> tuple:
     worse, better = (gains <= 0).sum(), (gains >= 0).sum()
     p = min(1.0, 2 * p_values.share(min(worse, better), len(gains)))
     return "bootstrap", p, p_values.share(worse, len(gains))
+
+
+def _correct(family: list[dict]) -> None:
+    for row, adjusted in zip(family, p_values.holm([row["p"] for row in family]), strict=True):
+        row["p_holm"] = adjusted
 
 
 def _deviation(ours: np.ndarray, theirs: np.ndarray) -> tuple[float | None, bool]:
