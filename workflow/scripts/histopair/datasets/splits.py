@@ -61,7 +61,9 @@ def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    group = pd.factorize(frame.group.where(frame.group.notna(), "\0" + frame.image_id))[0]
+    group = pd.factorize(frame.group)[0]
+    alone = group.max(initial=-1) + 1 + pd.factorize(frame.image_id)[0]
+    group = np.where(group < 0, alone, group)
     image = pd.factorize(frame.sha256.where(frame.sha256.notna(), frame.image_id))[0]
     groups, images = group.max() + 1, image.max() + 1
     nodes = groups + images
