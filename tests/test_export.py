@@ -14,8 +14,8 @@ from test_methods import LORA, METHODS, make, world  # noqa: F401
 from histopair import configuration, images, tables
 from histopair.errors import InputError
 from histopair.evaluation import metrics
-from histopair.export import layers, lineage, preprocessing, read, write
-from histopair.export.licences import strictest
+from histopair.export import card, layers, lineage, preprocessing, read, write
+from histopair.licences import known, strictest
 from histopair.methods import clip_it
 from histopair.predictors import clip_it as clip_it_predictor
 from histopair.training import checkpoint, heads, loop, lora, runs, students
@@ -230,6 +230,38 @@ def test_the_strictest_licence_is_named():
     assert strictest(["Apache-2.0", "CC-BY-SA-4.0"]) == "CC-BY-SA-4.0"
     assert strictest(["non-commercial", "CC-BY-4.0", "GPL-3.0"]) == "non-commercial"
     assert strictest(["CC-BY-NC-ND-4.0", "unknown"]) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "unknown", "Acme EULA", "MIT (metadata); images by their owners' terms", "CC-XY"]
+)
+def test_a_licence_that_is_not_recognised_is_unknown_and_no_permissive_one(name):
+    assert not known(name)
+    assert strictest(["MIT", "CC-BY-NC-ND-4.0", name]) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MIT",
+        "Apache 2.0",
+        "BSD-3-Clause",
+        "CC0-1.0",
+        "CC BY 4.0",
+        "Non-Commercial only",
+        "LGPL-3.0",
+    ],
+)
+def test_common_licences_are_recognised(name):
+    assert known(name) and strictest([name, "Acme EULA"]) == "Acme EULA"
+
+
+def test_the_card_names_terms_that_nobody_here_knows():
+    sources = [source | {"licence": "Acme *EULA*"} for source in SOURCES[:1]] + SOURCES[1:]
+    text = card._licence(sources, strictest([source["licence"] for source in sources]))
+    assert r"Strictest terms: **Acme \*EULA\*** (tiles)" in text
+    assert r"Terms not known to histopair: Acme \*EULA\* (tiles)." in text
+    assert "not known" not in card._licence(SOURCES, "CC-BY-NC-ND-4.0")
 
 
 def test_the_lineage_reaches_the_data_of_the_encoders_and_the_reports():

@@ -119,11 +119,13 @@ def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
     frequencies = root / "results/labels/phantom-crc.frequencies.parquet"
     table = tables.read(frequencies)
     tables.write(frequencies, table.assign(label=evil + table["label"]), {})
-    config["encoders"]["phantom-clip"]["description"] = evil
+    config["encoders"]["phantom-clip"] |= {"description": evil, "licence": "Acme EULA"}
     shown = fake_artifacts.finish(root, config)
     text = write((root, config, shown), root / "report.html")
     assert evil not in text and "<img src=x" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert text.count("terms not known here: read them") == 1
+    assert "Acme EULA (terms not known here: read them)" in text
 
 
 def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path):

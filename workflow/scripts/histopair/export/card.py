@@ -5,9 +5,8 @@ import json
 import numpy as np
 
 import histopair
-from histopair import tables
+from histopair import licences, tables
 from histopair.evaluation import bootstrap, metrics
-from histopair.export.licences import strictest
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."
@@ -24,7 +23,7 @@ def write(run, config: dict, files: dict, described: dict, difference: float, ab
     of the folder and of the run.
     """
     made, sources = described["run"], described["sources"]
-    strict = strictest([source["licence"] for source in sources])
+    strict = licences.strictest([source["licence"] for source in sources])
     parts = [
         _front(strict),
         f"# {made['method']} on {made['dataset']}\n",
@@ -115,8 +114,13 @@ def _licence(sources: list[dict], strict: str) -> str:
         "encoders and data can extend to models trained on them: CONCH's CC-BY-NC-ND names models "
         "trained on its outputs. Unless you know better, this model is under all licences above.\n"
     )
-    if strict == "unknown":
-        text += "\nA licence is unknown: find out before you pass this model on.\n"
+    unknown = [source for source in sources if not licences.known(source["licence"])]
+    if unknown:
+        named = [f"{_cell(source['licence'])} ({source['name']})" for source in unknown]
+        text += (
+            f"\n**Terms not known to histopair: {', '.join(dict.fromkeys(named))}.** They count as "
+            "the strictest there are: find out and read them before you pass this model on.\n"
+        )
     return text
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from histopair import licences
 from histopair.evaluation import metrics
 from histopair.report import figures
 
@@ -22,7 +23,8 @@ def render(template: str, **context) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for words in (number, signed, percent, change, big, sentence, inside, probability, seeds):
+    numbers = (number, signed, percent, change, big, probability, seeds)
+    for words in (*numbers, sentence, inside, licence):
         environment.filters[words.__name__] = words
     environment.globals |= {
         "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -87,6 +89,11 @@ def seeds(value: float | None) -> str:
     if not exists(value):
         return "–"
     return "over 10\u202f000" if math.isinf(value) else big(int(value))
+
+
+def licence(name: str) -> str:
+    """A licence's name, saying so where its terms are not known."""
+    return name if licences.known(name) else f"{name} (terms not known here: read them)"
 
 
 def sentence(text: str) -> str:
