@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,7 +15,7 @@ from test_methods import LORA, METHODS, make, world  # noqa: F401
 
 from histopair import configuration, images, tables
 from histopair.errors import InputError
-from histopair.evaluation import metrics
+from histopair.evaluation import bootstrap, cells, metrics
 from histopair.export import card, layers, lineage, preprocessing, read, write
 from histopair.licences import known, strictest
 from histopair.methods import clip_it
@@ -223,6 +225,29 @@ def test_the_card_says_whose_terms_hold_and_what_it_is_not_for(exported):
     assert "Strictest terms: **CC-BY-NC-ND-4.0** (conch)" in text
     assert "| training data | tiles | CC0-1.0 | a\\|b |" in text
     assert "| Balanced accuracy |" in text and '"recipe": "clip_it"' in text
+
+
+def test_the_cards_intervals_are_those_of_a_study(tmp_path):
+    """Four images without a group, two samples each: four groups, as in studies and splits."""
+    names = [f"s{i}" for i in range(8)]
+    truth = ["a", "b"] * 4
+    samples = pd.DataFrame({"sample_id": names, "group": [None] * 8})
+    images_of = [f"i{i // 2}" for i in range(8)]
+    tables.write(tmp_path / "labels", samples.assign(image_id=images_of), {})
+    scores = np.array([[0.8, 0.2]] * 5 + [[0.3, 0.7]] * 3)
+    made = samples.assign(split="test", labels=[[label] for label in truth])
+    made = pa.Table.from_pandas(made).append_column("scores", tables.vectors(scores))
+    files = {"predictions": tmp_path / "predictions", "metrics": tmp_path / "metrics.json"}
+    tables.write(files["predictions"], made, {"task": "single", "classes": ["a", "b"]})
+    metrics.score(files["predictions"], files["metrics"], {})
+    text = card._results(files, tmp_path / "labels")
+    run = {"encoder": "e", "method": "m", "seed": 0} | files
+    cell = cells.evaluate([run], tmp_path / "labels")
+    values, replicates = cell["methods"]["m"]["balanced_accuracy"]
+    low, high = bootstrap.interval(replicates, cell["n_groups"])
+    assert low < high
+    assert f"| Balanced accuracy | {values[0]:.3f} | {low:.3f} to {high:.3f} |" in text
+    assert "8 samples in 4 groups" in text
 
 
 def test_the_strictest_licence_is_named():

@@ -2,11 +2,9 @@
 
 import json
 
-import numpy as np
-
 import histopair
 from histopair import licences, tables
-from histopair.evaluation import bootstrap, metrics
+from histopair.evaluation import bootstrap, cells, metrics
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."
@@ -31,7 +29,7 @@ def write(run, config: dict, files: dict, described: dict, difference: float, ab
         f"{USE} It is no medical device; nobody has tested it on patients.\n",
         _what(config, made),
         _use(config),
-        "## Results\n\n" + _results(files),
+        "## Results\n\n" + _results(files, run.artifacts["labels"]),
         "## Probabilities\n\n" + _calibration(config),
         "## Made from\n\n" + _sources(sources),
         _licence(sources, strict),
@@ -71,26 +69,20 @@ def _use(config: dict) -> str:
     )
 
 
-def _results(files: dict) -> str:
-    """Every metric of the test split with its bootstrap interval over groups."""
-    made = tables.about(files["predictions"])
-    table = tables.read(files["predictions"], ["sample_id", "group", "split", "labels"])
-    scores = tables.matrix(files["predictions"], "scores")
-    test = (table["split"] == "test").to_numpy()
-    table, scores = table[test], scores[test]
-    known = table["group"].fillna("\0" + table["sample_id"])
-    groups = np.unique(known, return_inverse=True)[1]
-    truth = metrics.truth_matrix(table["labels"], made["classes"], files["predictions"])
-    draws = bootstrap.resamples(groups)
-    replicates = bootstrap.replicate(truth, scores, groups, draws, made["task"])
+def _results(files: dict, labels: str) -> str:
+    """Every metric of the test split with its bootstrap interval, made as a study's are."""
+    split = cells.test_split(files["predictions"])
+    groups = cells.groups_of(labels, split["ids"])
+    draws, task, count = bootstrap.resamples(groups), split["task"], int(groups.max()) + 1
+    replicates = bootstrap.replicate(split["truth"], split["scores"], groups, draws, task)
     values = tables.read_json(files["metrics"])["splits"]["test"]
     rows = ["| metric | test | 95% interval |", "|---|---|---|"]
-    for name in metrics.names(made["task"]):
-        low, high = bootstrap.interval(replicates[name], int(groups.max()) + 1)
+    for name in metrics.names(task):
+        low, high = bootstrap.interval(replicates[name], count)
         between = "–" if low is None else f"{low:.3f} to {high:.3f}"
         value = "–" if values[name] is None else f"{values[name]:.3f}"
         rows.append(f"| {metrics.TITLES[name]} | {value} | {between} |")
-    size = f"{len(table)} samples in {int(groups.max()) + 1} groups"
+    size = f"{len(split['ids'])} samples in {count} groups"
     return "\n".join([*rows, "", f"{size}; this one run. Intervals resample groups.", ""])
 
 
