@@ -77,6 +77,19 @@ def test_a_folder_with_notes_and_a_csv_of_findings(note_model, tiles, tmp_path, 
     assert float(rows[0]["probability"]) >= float(rows[1]["probability"])
 
 
+def test_no_cell_of_the_csv_is_a_formula(image_model, tiles, tmp_path, capsys):
+    (tiles / "a.png").rename(tiles / "=cmd.png")
+    folder, out = tmp_path / "export", tmp_path / "out.csv"
+    shutil.copytree(image_model, folder)
+    labels = json.loads((folder / "labels.json").read_text())
+    labels[0] |= {"label": "+1", "name": "@SUM(A1)"}
+    (folder / "labels.json").write_text(json.dumps(labels))
+    assert predict.main([str(folder), "--folder", str(tiles), "--csv", str(out)]) == 0
+    rows = list(csv.reader(out.open()))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+    assert ["'=cmd.png", "'+1", "'@SUM(A1)"] in [[row[0], *row[2:4]] for row in rows]
+
+
 def test_a_bad_file_is_reported_and_the_others_are_predicted(image_model, tiles, capsys):
     (tiles / "b.jpg").write_bytes((tiles / "b.jpg").read_bytes()[:200])
     assert predict.main([image_model, "--folder", str(tiles)]) == 1

@@ -178,6 +178,8 @@ def _write(options, model: read.Exported, results: list[dict]) -> None:
 
 
 def _write_csv(file: Path, results: list[dict]) -> None:
+    from histopair import sheets
+
     try:
         with open(file, "w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
@@ -185,8 +187,8 @@ def _write_csv(file: Path, results: list[dict]) -> None:
             for result in results:
                 for found in result.get("findings", []):
                     value = f"{found['probability']:.6f}"
-                    names = (found["rank"], found["label"], found["name"])
-                    writer.writerow([result["image"], *names, value])
+                    row = [result["image"], found["rank"], found["label"], found["name"], value]
+                    writer.writerow(map(sheets.guarded, row))
     except OSError as error:
         raise InputError(
             file, f"it cannot be written ({error.strerror})", "Choose another"
