@@ -1,6 +1,7 @@
 """Exported folders: the trained model's logits, no text tower, none of the training's libraries."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -330,6 +331,32 @@ def test_a_folder_that_is_no_export_is_one_clear_line(exported, tmp_path):
     (tmp_path / "config.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format is 99"):
         read.load(tmp_path)
+
+
+def _changed(folder, out, name, change):
+    shutil.copytree(folder, out)
+    content = json.loads((folder / name).read_text())
+    (out / name).write_text(json.dumps(change(content)))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("config.json", lambda found: [found], "config.json: it describes no model"),
+        ("config.json", lambda found: {"format": 1}, "'run' is missing or malformed"),
+        ("config.json", lambda found: found | {"run": {}}, "'run.dataset' is missing"),
+        ("config.json", lambda found: found | {"temperature": "x"}, "'temperature' is missing"),
+        ("config.json", lambda found: found | {"preprocessing": None}, "'preprocessing' is"),
+        ("config.json", lambda found: found | {"head": [["odd"]]}, "no model can be built from it"),
+        ("config.json", lambda found: found | {"encoders": {"image": {}}}, "no model can be built"),
+        ("labels.json", lambda found: found[:1], "labels.json: it does not name the 2 classes"),
+        ("labels.json", lambda found: ["a", "b"], "does not name the 2 classes"),
+    ],
+)
+def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, change, message):
+    _changed(exported("unimodal")[0], tmp_path / "x", name, change)
+    with pytest.raises(InputError, match=message):
+        read.load(tmp_path / "x")
 
 
 def test_batch_statistics_are_among_the_weights_of_a_run(tmp_path):

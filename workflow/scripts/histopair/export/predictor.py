@@ -99,11 +99,11 @@ def rebuild(folder: Path, config: dict) -> Predictor:
 
     Raises InputError where its files do not belong together.
     """
-    entries = config["encoders"]
-    made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
-    found = {kind: made[entry["name"]] for kind, entry in entries.items()}
-    kind = CrossPredictor if isinstance(config["join"], dict) else Predictor
-    model = kind(layers.build(config["head"]), **found, join=config["join"])
+    try:
+        model = _built(folder, config)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        problem = f"no model can be built from it ({type(error).__name__}: {error})"
+        raise InputError(folder / "config.json", problem, "Export again") from error
     file = folder / "model.safetensors"
     try:
         model.load_state_dict(load_file(file))
@@ -111,6 +111,14 @@ def rebuild(folder: Path, config: dict) -> Predictor:
         reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(file, f"it does not fit config.json ({reason})", "Export again") from error
     return model.eval().requires_grad_(False)
+
+
+def _built(folder: Path, config: dict) -> Predictor:
+    entries = config["encoders"]
+    made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
+    found = {kind: made[entry["name"]] for kind, entry in entries.items()}
+    kind = CrossPredictor if isinstance(config["join"], dict) else Predictor
+    return kind(layers.build(config["head"]), **found, join=config["join"])
 
 
 def _encoder(entry: dict, folder: Path) -> Encoder:

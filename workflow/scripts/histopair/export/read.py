@@ -12,6 +12,11 @@ from histopair.errors import InputError
 from histopair.export import preprocessing
 
 FORMAT = 1  # of config.json; raised when an older reader would misread it
+# What config.json must say of every model, and how.
+KEYS = {"run": dict, "task": str, "classes": list, "synthetic": bool, "reads": list}
+KEYS |= {"encoders": dict, "join": (str, dict), "head": list, "calibrated": bool}
+KEYS |= {"temperature": (int, float)}
+RUN = ("dataset", "encoder", "method", "seed")
 REMEDY = "Give the folder that the workflow wrote to results/exports"
 
 
@@ -49,10 +54,8 @@ def load(folder: str | Path) -> Exported:
     no export, or where neither is installed.
     """
     folder = Path(folder)
-    config, labels = _read(folder / "config.json"), _read(folder / "labels.json")
-    if config.get("format") != FORMAT:
-        problem = f"its format is {config.get('format')!r}, this histopair reads {FORMAT}"
-        raise InputError(folder / "config.json", problem, "Export the run again")
+    config = _config(folder / "config.json")
+    labels = _labels(folder / "labels.json", len(config["classes"]))
     return Exported(config, labels, onnx_logits(folder) or torch_logits(folder, config))
 
 
@@ -106,6 +109,33 @@ def torch_logits(folder: Path, config: dict) -> Callable:
         return model(image, tokens).numpy()
 
     return logits
+
+
+def _config(file: Path) -> dict:
+    found = _read(file)
+    if not isinstance(found, dict):
+        raise InputError(file, "it describes no model", REMEDY)
+    if found.get("format") != FORMAT:
+        problem = f"its format is {found.get('format')!r}, this histopair reads {FORMAT}"
+        raise InputError(file, problem, "Export the run again")
+    wrong = [key for key, kind in KEYS.items() if not isinstance(found.get(key), kind)]
+    wrong = wrong or [f"run.{key}" for key in RUN if key not in found["run"]]
+    if not wrong and "image" in found["reads"] and not isinstance(found.get("preprocessing"), list):
+        wrong = ["preprocessing"]
+    if wrong:
+        raise InputError(file, f"{wrong[0]!r} is missing or malformed", "Export the run again")
+    return found
+
+
+def _labels(file: Path, classes: int) -> list[dict]:
+    found = _read(file)
+    whole = isinstance(found, list) and all(
+        isinstance(row, dict) and {"label", "name"} <= row.keys() for row in found
+    )
+    if not whole or len(found) != classes:
+        problem = f"it does not name the {classes} classes of config.json"
+        raise InputError(file, problem, "Export the run again")
+    return found
 
 
 def _read(file: Path) -> dict | list:
