@@ -146,6 +146,17 @@ def test_a_row_past_the_array_is_unreadable(arrays):
     assert image_checks.check(arrays[0], "a.h5#50") == (None, None, "unreadable (row 50 of 50)")
 
 
+@pytest.mark.parametrize("rows", [range(4), (3, 1)])
+def test_the_limit_of_pixels_holds_in_arrays_too(arrays, rows):
+    root, _ = arrays
+    paths = [f"a.h5#{row}" for row in rows]
+    reasons = [found.reason for found in image_checks.check_all(root, paths, max_pixels=63)]
+    assert reasons == ["8 x 8 pixels are above the limit of 63"] * len(paths)
+    assert not any(found.reason for found in image_checks.check_all(root, paths, max_pixels=64))
+    with pytest.raises(InputError, match=r"a.h5#1: 8 x 8 pixels are above the limit of 63"):
+        images.load(root, "a.h5#1", max_pixels=63)
+
+
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1), slice(None, None, 3)])
 def test_checking_all_equals_checking_each(arrays, order):
     root, _ = arrays

@@ -1,6 +1,7 @@
 """Images from files and HDF5 arrays: always RGB, never outside their root, never a bomb."""
 
 import hashlib
+import math
 import os
 import struct
 import threading
@@ -40,15 +41,10 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     """
     file, index = locate(root, path)
     if index is not None:
-        return Image.fromarray(pixels(file, path, index))
+        return Image.fromarray(pixels(file, path, index, max_pixels))
     try:
         with Image.open(file) as image:
-            if image.width * image.height > max_pixels:
-                raise Unreadable(
-                    path,
-                    f"{image.width} x {image.height} pixels are above the limit of {max_pixels}",
-                    "Cut it into tiles, or raise `max_pixels`",
-                )
+            _limit(path, image.width, image.height, max_pixels)
             image.load()  # the first page, where there are several
             return _rgb(image)
     except FileNotFoundError as error:
@@ -82,13 +78,15 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     return file, int(index) if array else None
 
 
-def pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
-    """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice."""
+def pixels(file: Path, path: str, index: int | slice, max_pixels: float = math.inf) -> np.ndarray:
+    """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice; Unreadable as for `load`."""
     try:
         array = _array(file)
         last = index.stop - 1 if isinstance(index, slice) else index
         if last >= len(array):
             raise IndexError(f"row {last} of {len(array)}")
+        if array.ndim == 4:
+            _limit(path, array.shape[2], array.shape[1], max_pixels)
         pixels = array[index]
         if pixels.dtype != np.uint8 or pixels.shape[-1] != 3:
             raise ValueError(f"{pixels.dtype} of shape {pixels.shape}, not uint8 RGB")
@@ -97,6 +95,15 @@ def pixels(file: Path, path: str, index: int | slice) -> np.ndarray:
         raise Unreadable(path, "there is no such file", "Restore it") from error
     except (*DAMAGE, RuntimeError) as error:
         raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
+
+
+def _limit(path: str, width: int, height: int, max_pixels: float) -> None:
+    if width * height > max_pixels:
+        raise Unreadable(
+            path,
+            f"{width} x {height} pixels are above the limit of {max_pixels}",
+            "Cut it into tiles, or raise `max_pixels`",
+        )
 
 
 def _array(file: Path):

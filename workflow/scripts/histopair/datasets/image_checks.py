@@ -102,21 +102,25 @@ def _check_batch(root, paths: Iterable[str], max_pixels: int) -> list[Checked]:
     results = []
     for file, group in groupby(paths, lambda path: path.partition("#")[0] if "#" in path else None):
         group = list(group)
-        results += _check_slab(root, group) if file else [check(root, p, max_pixels) for p in group]
+        results += (_check_slab if file else _check_each)(root, group, max_pixels)
     return results
 
 
-def _check_slab(root, paths: list[str]) -> list[Checked]:
+def _check_each(root, paths: list[str], max_pixels: int) -> list[Checked]:
+    return [check(root, path, max_pixels) for path in paths]
+
+
+def _check_slab(root, paths: list[str], max_pixels: int) -> list[Checked]:
     """Check rows of one array with one read where they follow each other."""
     places = [images.locate(root, path) for path in paths]
     rows = [index for _, index in places]
     if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
-        return [check(root, path) for path in paths]
+        return _check_each(root, paths, max_pixels)
     try:
-        slab = images.pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1))
+        slab = images.pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1), max_pixels)
     except Unreadable:
         # One row at a time, so that the good ones among them are kept.
-        return [check(root, path) for path in paths]
+        return _check_each(root, paths, max_pixels)
     return [
         Checked(
             hashlib.sha256(pixels.tobytes()).hexdigest(), phash.of(Image.fromarray(pixels)), None
