@@ -308,6 +308,18 @@ def test_a_single_last_sample_joins_the_batch_before_it():
     assert sum(len(part) for part in loop._batches(torch.arange(30), 8)) == 30
 
 
+@pytest.mark.parametrize("size, sizes", [(8, [2, 2, 2, 2]), (7, [3, 2, 2]), (3, [3]), (1, [1])])
+def test_no_part_of_a_batch_is_a_single_sample(size, sizes):
+    pieces = loop._pieces(stage(accumulate=4), torch.arange(size))
+    assert [len(own) for own, _ in pieces] == sizes
+    assert torch.equal(torch.cat([own for own, _ in pieces]), torch.arange(size))
+    assert [weight for _, weight in pieces] == [length / size for length in sizes]
+
+
+def test_small_batches_in_many_parts_train_batch_normalisation(tmp_path):
+    loop.fit(stage(epochs=1, batch_size=3, accumulate=3), 1, str(tmp_path), CPU)
+
+
 def test_the_cosine_schedule_rises_falls_and_ends_at_zero():
     factors = [optimizers.learning_rate_factor("cosine", step / 100) for step in range(101)]
     assert max(factors) == pytest.approx(1, abs=0.02) and factors[-1] == pytest.approx(0, abs=1e-9)

@@ -114,6 +114,13 @@ def test_more_processes_than_samples_of_a_batch_all_take_part(tmp_path):
     torch.testing.assert_close(three["2"], one, rtol=0, atol=1e-5)
 
 
+def test_no_process_has_a_single_sample_of_a_batch(monkeypatch):
+    monkeypatch.setattr(parallel, "count", lambda: 2)
+    for size, sizes in ((3, [3]), (4, [2]), (7, [4]), (8, [2, 2])):
+        pieces = loop._pieces(stage(accumulate=4), torch.arange(size))
+        assert [len(own) for own, _ in pieces] == sizes
+
+
 def noisy(**settings):
     return stage(nn.Dropout(0.3), nn.BatchNorm1d(8), **settings)
 

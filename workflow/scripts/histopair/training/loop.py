@@ -43,10 +43,10 @@ class Stage:
     class probabilities (n, C) from what is known at inference.
 
     rates: learning rates of submodules by name, such as {"head": 1e-4}; the longest name that fits
-    counts, and all else learns with `learning_rate`. accumulate: a batch passes in that many parts,
-    whose gradients add up to the whole batch's. patience: training ends after that many epochs
-    without a better one on `val`; 0 for never. whole: the loss compares a batch's samples with each
-    other, so that no batch is cut; several processes then do the same.
+    counts, and all else learns with `learning_rate`. accumulate: a batch passes in so many parts,
+    of two samples at least, whose gradients add up to the whole batch's. patience: training ends
+    after that many epochs without a better one on `val`; 0 for never. whole: the loss compares a
+    batch's samples with each other, so that no batch is cut; several processes then do the same.
     """
 
     name: str
@@ -214,8 +214,13 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
 
 
 def _pieces(stage: Stage, batch: Tensor) -> list[tuple[Tensor, float]]:
-    """This process's parts of a batch, and the weight of each part's mean in the batch's mean."""
-    pieces = [piece for piece in batch.tensor_split(stage.accumulate) if len(piece)]
+    """This process's parts of a batch, and the weight of each part's mean in the batch's mean.
+
+    Parts have two samples at least, in every process, as batch normalisation needs: a small batch
+    passes in fewer parts than asked for.
+    """
+    parts = min(stage.accumulate, len(batch) // (2 * parallel.count())) or 1
+    pieces = batch.tensor_split(parts)
     shares = [(*parallel.share(piece, stage.whole), len(piece) / len(batch)) for piece in pieces]
     return [(own, weight * of_batch) for own, weight, of_batch in shares]
 

@@ -90,10 +90,11 @@ def rank() -> int:
 def share(rows: Tensor, whole: bool = False) -> tuple[Tensor, float]:
     """This process's part of a batch, and the weight of the part's mean in the batch's mean.
 
-    A batch goes to all processes as it is if it has to stay `whole`, or has fewer rows than there
-    are processes: none is ever idle, which would leave the others waiting.
+    A batch goes to all processes as it is if it has to stay `whole`, or has fewer than two rows for
+    each: none is ever idle, which would leave the others waiting, nor has a single sample, which
+    batch normalisation cannot train on.
     """
-    if whole or len(rows) < count():
+    if whole or len(rows) < 2 * count():
         return rows, 1 / count()
     own = rows.tensor_split(count())[rank()]
     return own, len(own) / len(rows)
