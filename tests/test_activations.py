@@ -162,6 +162,16 @@ def test_views_are_cached_together(world, tmp_path):
     torch.testing.assert_close(kept(rows), computed(rows), atol=1e-5, rtol=1e-5)
 
 
+def test_views_of_images_that_are_not_square_are_one_clear_line(world, tmp_path, monkeypatch):
+    whole = encoders.load(world["vit"])
+    whole.preprocess = lambda image: torch.zeros(3, 32, 48)
+    monkeypatch.setattr(encoders, "load", lambda entry: whole)
+    with pytest.raises(InputError, match=r"encoder vit: 8 views turn images.*48 x 32"):
+        make(world, "vit").tower("image", 1)
+    with pytest.raises(InputError, match=r"encoder vit: 2 views turn images"):
+        cached(world, tmp_path, encoder="vit", views=2)
+
+
 def test_only_distinct_images_and_texts_are_stored(world, tmp_path):
     images, _ = cached(world, tmp_path / "a")
     texts, _ = cached(world, tmp_path / "b", "captions")

@@ -27,7 +27,16 @@ from torch import Tensor
 
 from histopair import devices, embed, encoders, jobs, pixels, tables
 from histopair.activations import trunks
-from histopair.activations.source import ABOUT, ENDS, INDEX, STATES, image_keys, text_keys, turned
+from histopair.activations.source import (
+    ABOUT,
+    ENDS,
+    INDEX,
+    STATES,
+    image_keys,
+    require_square,
+    text_keys,
+    turned,
+)
 from histopair.errors import InputError
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -67,7 +76,8 @@ def make(
 
     kind: "images" or "captions". `settings` is the config's `activations`, `shards` the folder of
     finished shards; `out` has hard links to them. Raises InputError if the tower cannot be split
-    there, or an activation does not fit into the storage type.
+    there, an activation does not fit into the storage type, or images that are not square are to
+    be turned.
     """
     folder, store = Path(out), Path(shards)
     about = about | {"kind": kind, "blocks": blocks, "views": views, "encoder": encoder}
@@ -84,6 +94,8 @@ def make(
     trunk = trunks.split(tower, blocks)[0].to(device)
     samples = tables.read(labels)
     if kind == "images":
+        first = pixels.read(root, samples["path"].iloc[0], loaded.preprocess)
+        require_square(first, views, loaded.name)
         inputs = _images(samples, root, loaded.preprocess, trunk, views, device)
     else:
         inputs = _captions(samples, labels, loaded, trunk, device)

@@ -32,7 +32,8 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     kind: "image", or "text" for the captions. fetch(rows, views=None) gives a tuple of tensors on
     the device for n row numbers of run.samples; top(*tensors) is (n, width). views (n,) turns each
     image (`turned`), below the method's `views`; without it images are as they are. Raises
-    InputError if the tower cannot be split there, or a sample has no caption.
+    InputError if the tower cannot be split there, a sample has no caption, or images that are not
+    square are to be turned.
     """
     entry = run.encoder_entry if kind == "image" else run.text_encoder_entry or run.encoder_entry
     encoder = encoders.load(entry)
@@ -51,6 +52,15 @@ def turned(pixels: Tensor, view: int) -> Tensor:
     """
     turn = torch.rot90(pixels, view % 4, (-2, -1))
     return turn.flip(-1) if view >= 4 else turn
+
+
+def require_square(pixels: Tensor, views: int, encoder: str) -> None:
+    """Raise InputError where there are several views of pixels (..., h, w) that are not square."""
+    height, width = pixels.shape[-2:]
+    if views > 1 and height != width:
+        problem = f"{views} views turn images, and it takes them {width} x {height} pixels"
+        remedy = "Set the method's `views` to 1, or choose an encoder of square images"
+        raise InputError(f"encoder {encoder}", problem, remedy)
 
 
 def image_keys(samples: pd.DataFrame) -> pd.Series:
@@ -75,6 +85,7 @@ def _computed(run, kind: str, encoder: encoders.Encoder, trunk: nn.Module) -> Fe
 
 def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
     pixels = run.pixels(encoder.preprocess)
+    require_square(pixels(torch.tensor([0])), run.method.get("views", 1), encoder.name)
 
     def source(rows: Tensor, views: Tensor | None) -> Tensor:
         batch = pixels(rows)
