@@ -21,7 +21,7 @@ def entry(folder, patients=tuple(PATIENTS), extra="", slides=None, heading="pati
     for name in slides if slides is not None else [f"{name}-1" for name in patients]:
         slide(folder / "features" / f"{name}.h5", PATCHES)
     paths = {"clinical": str(folder / "clinical.csv"), "features": str(folder / "features")}
-    return paths | {"folds": 2, "seed": 0}
+    return paths | {"folds": 2, "seed": 0, "val": 0.2}
 
 
 def cleaned(folder, entry):
@@ -84,6 +84,27 @@ def test_too_few_events_for_the_folds_are_told(tmp_path):
         cleaned(tmp_path, entry(tmp_path) | {"folds": 5})
 
 
+@given(st.integers(0, 200))
+def test_few_events_in_two_folds_still_reach_every_part(seed):
+    """Two events beside each fold, early in follow-up, where a fifth would often have none."""
+    time, event = np.arange(24.0), np.arange(24) < 4
+    fold = folds.stratified(time, event, 2, seed)
+    for test in range(2):
+        split = folds.splits(fold, time, event, test, 0.2, seed)
+        for part in ("train", "val"):
+            own = split == part
+            assert event[own].any() and (time[own] >= time[own & event].min()).sum() > 1
+
+
+def test_events_that_nobody_outlives_are_told(tmp_path):
+    """All events come after all others have left: in a part with one, nobody is at risk with it."""
+    given = entry(tmp_path)
+    rows = [f"{name},{i + 1 + 20 * (i > 7)},{int(i > 7)}" for i, name in enumerate(PATIENTS)]
+    (tmp_path / "clinical.csv").write_text("\n".join(["patient,time,event", *rows]))
+    with pytest.raises(InputError, match=r"clinical.csv: beside fold 0, no validation part"):
+        cleaned(tmp_path, given)
+
+
 def test_a_bag_is_the_mean_of_its_patches_unit_vectors(tmp_path):
     given = entry(tmp_path)
     slide(tmp_path / "features" / "P0-1.h5", [[3, 4], [0, 2]])
@@ -119,6 +140,7 @@ def test_folds_share_patients_events_and_times_evenly(outcomes, count, seed):
 
 @given(outcomes, st.integers(0, 3))
 def test_a_patient_is_tested_once_and_never_where_it_taught(outcomes, seed):
+    outcomes += [(0, True), (9, False)] * 8  # enough for every part
     time, event = (np.array(column) for column in zip(*outcomes, strict=True))
     fold = folds.stratified(time, event, 4, seed)
     splits = [folds.splits(fold, time, event, test, 0.2, seed) for test in range(4)]

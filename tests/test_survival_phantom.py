@@ -74,7 +74,7 @@ def test_features_in_either_layout_make_a_cohort(made, tmp_path, layout):
     assert sum(features.size(path)[0] for path in slides.values()) == len(labels)
     entry = {"clinical": made["clinical"], "columns": COLUMNS, "features": str(folder)}
     out = {"patients": tmp_path / "p.parquet", "audit": tmp_path / "a.parquet"}
-    cohort.clean(entry | {"folds": 2, "seed": 0}, out, {})
+    cohort.clean(entry | {"folds": 2, "seed": 0, "val": 0.2}, out, {})
     patients = tables.read(out["patients"])
     assert len(patients) == SIZE["patients"]
     assert patients["patches"].sum() == len(labels)

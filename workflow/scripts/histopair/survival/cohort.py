@@ -19,7 +19,7 @@ def clean(entry: dict, out: dict[str, str], about: dict) -> None:
     the folder of features), patches. Patients without follow-up or without a slide, and slides
     without a patient, are dropped and audited. Raises InputError for what `clinical` and
     `features` refuse, slides of different widths, a slide that the csv names and the folder lacks,
-    and too few patients or events for the folds.
+    too few patients or events for the folds, and a fold beside which nothing can be validated on.
     """
     rows = clinical.read(entry["clinical"], entry.get("columns"))
     found = features.files(entry["features"])
@@ -31,6 +31,7 @@ def clean(entry: dict, out: dict[str, str], about: dict) -> None:
     _check(table, entry)
     time, event = table["time"].to_numpy(), table["event"].to_numpy(bool)
     table["fold"] = folds.stratified(time, event, entry["folds"], entry["seed"])
+    _check_parts(table, entry)
     about |= {"folds": entry["folds"], "events": int(event.sum()), "width": table.attrs["width"]}
     table.attrs = {}
     tables.write(out["patients"], table, about)
@@ -153,3 +154,18 @@ def _check(table: pd.DataFrame, entry: dict) -> None:
             f"{count} folds: each needs two patients with an event and two without",
             "Set the cohort's `folds` lower, or check its event column and its slides",
         )
+
+
+def _check_parts(table: pd.DataFrame, entry: dict) -> None:
+    """Training needs an event that can be compared, and so does the choice of the epoch."""
+    fold, time, event = (table[name].to_numpy() for name in ("fold", "time", "event"))
+    for test in range(entry["folds"]):
+        try:
+            folds.splits(fold, time, event, test, entry["val"], entry["seed"])
+        except ValueError as error:
+            problem = (
+                f"beside fold {test}, no validation part leaves an event that can be compared with "
+                f"a patient still at risk both in it and in what is trained on ({error})"
+            )
+            remedy = "Set the cohort's `seed` or `folds` otherwise, or find more patients"
+            raise InputError(entry["clinical"], problem, remedy) from error

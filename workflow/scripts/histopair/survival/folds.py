@@ -26,10 +26,23 @@ def splits(
 ) -> np.ndarray:
     """Train, val or test of each of n patients, where fold `test` is held out.
 
-    The validation part is about a share `val` of the other patients, stratified like the folds.
+    The validation part is about a share `val` of the other patients, stratified like the folds. It
+    is one, or a larger one, in which an event can be compared, as in what is left to train on:
+    without, the partial likelihood is constant. Raises ValueError where there is none.
     """
     split = np.where(fold == test, TEST, TRAIN).astype(object)
     rest = np.flatnonzero(fold != test)
-    inner = stratified(time[rest], event[rest], max(2, round(1 / val)), seed)
-    split[rest[inner == 0]] = VAL
-    return split
+    time, event = time[rest], np.asarray(event, bool)[rest]
+    for count in range(max(2, round(1 / val)), 1, -1):
+        inner = stratified(time, event, count, seed)
+        for chosen in (inner == part for part in range(count)):
+            if _comparable(time, event, chosen) and _comparable(time, event, ~chosen):
+                split[rest[chosen]] = VAL
+                return split
+    raise ValueError(f"{len(rest)} patients with {event.sum()} events cannot be parted")
+
+
+def _comparable(time: np.ndarray, event: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a part has an event while another of its patients is at risk."""
+    time, event = time[part], event[part]
+    return bool(event.any() and (time >= time[event].min()).sum() > 1)
