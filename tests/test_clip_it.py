@@ -9,10 +9,11 @@ import torch
 from test_methods import LORA, make
 from torch.nn.functional import normalize
 
-from histopair import configuration, pixels
+from histopair import configuration, pixels, tables
+from histopair.analyses import representations
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
 from histopair.retrieval import pairing
-from histopair.training import loop, losses, students, text_stage
+from histopair.training import loop, losses, runs, students, text_stage
 
 world = test_methods.world
 TEXT = {"lora": LORA, "text_lora": LORA, "text_epochs": 1, "epochs": 1}
@@ -89,6 +90,22 @@ def test_one_branch_distils_into_the_features_themselves():
     wider = students.OneBranch(torch.nn.Identity(), 3, 8, 2)
     torch.testing.assert_close(wider(features)[1].norm(dim=1), features.norm(dim=1))
     assert not any(p.requires_grad for p in wider.to_text.parameters())
+
+
+@pytest.mark.parametrize("branch", ["late", "none"])
+def test_what_a_run_predicts_of_texts_is_found_again_from_its_weights(world, branch, tmp_path):
+    run = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
+    *_, main = stages(run)
+    weights, made, out = (str(tmp_path / name) for name in ("weights", "predictions", "out"))
+    runs._write_weights(main.model, weights, {})
+    tables.write(made, runs._predictions(run, main), {})
+    again = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
+    again.artifacts["text_embeddings"] = world["artifacts"]["text_embeddings"]
+    representations.represent(again, weights, made, out, {})
+    rows = run.rows("test")
+    with torch.inference_mode():
+        _, predicted = main.model.eval()(main.fetch(rows)["pixels"])
+    np.testing.assert_allclose(tables.matrix(out, "predicted"), predicted, atol=2e-3, rtol=2e-3)
 
 
 def test_fusion_starts_as_the_mean_of_both_branches_or_at_random():

@@ -18,12 +18,14 @@ BATCH = 64
 def represent(run, weights: str, predictions: str, out: str, about: dict) -> None:
     """Write the test samples of a `clip_it` run: sample_id, split, labels, and vectors of each.
 
-    features: of the adapted backbone; predicted: g(v), the text embedding that it predicts; text:
-    the row of the paired text in the corpus; frozen: that text as the retriever embeds it; trained:
-    as the teacher does after its training, if there was one. float16; raw, not of length 1.
+    features: of the adapted backbone; predicted: g(v), the text embedding that it predicts, with
+    one branch the features themselves or their fixed map; text: the row of the paired text in the
+    corpus; frozen: that text as the retriever embeds it; trained: as the teacher does after its
+    training, if there was one. float16; raw, not of length 1.
     Raises InputError for predictions of an older version, which do not hold the teacher's.
     """
-    model, encoder = clip_it.trained(run, load_file(weights))
+    embedded = tables.matrix(run.artifacts["text_embeddings"])
+    model, encoder = clip_it.trained(run, load_file(weights), embedded.shape[1])
     model.to(run.device).eval()
     rows = run.rows("test")
     pixels = run.pixels(encoder.preprocess)
@@ -37,7 +39,7 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
     vectors = {
         "features": features,
         "predicted": predicted,
-        "frozen": tables.matrix(run.artifacts["text_embeddings"])[texts],
+        "frozen": embedded[texts],
         "trained": _teachers(predictions, samples["sample_id"]),
     }
     table = pa.Table.from_pandas(samples, preserve_index=False)

@@ -16,10 +16,13 @@ def predictor(run, weights) -> Predictor:
     return Predictor(head_of(model), image=encoder)
 
 
-def trained(run, weights) -> tuple[students.Student, Encoder]:
-    """The student as it was trained, adapters apart, and its encoder with the run's pixels."""
+def trained(run, weights, text_width: int | None = None) -> tuple[students.Student, Encoder]:
+    """The student as it was trained, adapters apart, and its encoder with the run's pixels.
+
+    Weights of one branch do not say how wide texts are, and `text_width` does where g is wanted.
+    """
     encoder = run.encoder()
-    text_width = len(weights.get("to_text.bias", range(encoder.image_dim)))
+    text_width = text_width or len(weights.get("to_text.bias", range(encoder.image_dim)))
     text_head = heads.text_head(text_width, len(run.classes))
     model = loaded(clip_it.student(run, encoder, text_head, text_width), weights)
     encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])

@@ -96,9 +96,12 @@ def fusion(classes: int, start: str = "mean") -> nn.Linear:
 
 
 def same_space(width: int, text_width: int) -> nn.Module:
-    """The identity, or where widths differ a fixed orthogonal map: it learns nothing."""
+    """The identity, or where widths differ a fixed orthogonal map: it learns nothing.
+
+    It is the same in all runs: no run's weights hold it, and analyses need it again.
+    """
     if width == text_width:
         return nn.Identity()
     layer = nn.Linear(width, text_width, bias=False)
-    nn.init.orthogonal_(layer.weight)
+    nn.init.orthogonal_(layer.weight, generator=torch.Generator().manual_seed(0))
     return layer.requires_grad_(False)
