@@ -66,6 +66,19 @@ def test_a_note_changes_what_a_model_of_both_says(note_model, tiles, capsys):
     assert found[0] != found[1]
 
 
+def test_notes_that_are_cut_are_told_once_with_what_is_kept(note_model, tiles, capsys):
+    """The tower reads 24 tokens, its marks of start and end among them: 22 words."""
+    notes = {"a.png": "colon " * 60, "b.jpg": "colon " * 21, "sub/c.tif": "tumour " * 60}
+    rows = [f"{path},{note}" for path, note in notes.items()]
+    (tiles / "notes.csv").write_text("\n".join(["path,note", *rows]))
+    arguments = [note_model, "--folder", str(tiles), "--notes", str(tiles / "notes.csv")]
+    assert predict.main(arguments) == 0
+    found = said(capsys)
+    assert "note of 'a.png' and 1 more: the model reads the first 24 tokens" in found
+    assert predict.main([note_model, "--folder", str(tiles), "--note", notes["b.jpg"]]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_with_notes_and_a_csv_of_findings(note_model, tiles, tmp_path, capsys):
     notes, out = tmp_path / "notes.csv", tmp_path / "out.csv"
     notes.write_text("path,note\na.png,tumour\nb.jpg,normal\nsub/c.tif,colon\n")

@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     try:
         model = read.load(options.export)
         cases = list(_cases(options, model))
+        _say_what_is_cut(model, cases)
         results = []
         for case in cases:
             results.append(result := _predict(model, case, options))
@@ -129,6 +130,17 @@ def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
             place = folder if problem.endswith("of") else "this table"
             raise InputError(file, f"{path!r} {problem} {place}", "Correct or remove the row", row)
     return dict(zip(table["path"], table["note"], strict=True))
+
+
+def _say_what_is_cut(model: read.Exported, cases: list[dict]) -> None:
+    """One line on stderr for all notes that fill what the model reads."""
+    notes = {case["note"]: case["name"] for case in reversed(cases) if case["note"]}
+    rooms = {name: room for note, name in notes.items() if (room := model.room(note))}
+    if rooms:
+        name, room = list(rooms.items())[-1]
+        others = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
+        said = f"the model reads the first {room} tokens of a note and cuts what is beyond them"
+        print(f"predict: note of {name!r}{others}: {said}", file=sys.stderr)
 
 
 def _predict(model: read.Exported, case: dict, options) -> dict:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,13 @@ class Exported:
     """An exported model: `probabilities(pixels, notes)` -> (n, C).
 
     pixels: float32 (n, 3, h, w) or None; notes: n strings or None; `reads` says which it wants.
+    room(note) is the number of tokens read of a note that fills them all, else 0.
     """
 
     config: dict
     labels: list[dict]
     logits: Callable[[np.ndarray | None, list[str] | None], np.ndarray]
+    room: Callable[[str], int]
 
     @property
     def reads(self) -> list[str]:
@@ -56,7 +59,11 @@ def load(folder: str | Path) -> Exported:
     folder = Path(folder)
     config = _config(folder / "config.json")
     labels = _labels(folder / "labels.json", len(config["classes"]))
-    return Exported(config, labels, onnx_logits(folder) or torch_logits(folder, config))
+    logits = onnx_logits(folder)
+    if logits is not None:
+        return Exported(config, labels, logits, room=lambda note: 0)
+    model = _torch_model(folder, config)
+    return Exported(config, labels, _logits_of(model), partial(_room, model))
 
 
 def probabilities(logits: np.ndarray, task: str) -> np.ndarray:
@@ -88,15 +95,36 @@ def onnx_logits(folder: Path) -> Callable | None:
 
 def torch_logits(folder: Path, config: dict) -> Callable:
     """logits(pixels, notes) of model.safetensors."""
+    return _logits_of(_torch_model(folder, config))
+
+
+def _torch_model(folder: Path, config: dict):
     try:
-        import torch
+        import torch  # noqa: F401
     except ImportError as error:
         problem = "neither onnxruntime with a model.onnx nor torch is at hand"
         raise InputError(folder, problem, "Install one of them") from error
-    from histopair import embed
     from histopair.export.predictor import rebuild
 
-    model = rebuild(folder, config)
+    return rebuild(folder, config)
+
+
+def _room(model, note: str) -> int:
+    """Whatever the tokenizer, a note is full when its tokens stay the same with more behind it."""
+    from histopair import embed
+
+    text = model.encoders.get("text")
+    if text is None:
+        return 0
+    tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, [note, f"{note} {note}"])
+    return int(lengths[0]) if (tokens[0] == tokens[1]).all() else 0
+
+
+def _logits_of(model) -> Callable:
+    import torch
+
+    from histopair import embed
+
     text = model.encoders.get("text")
 
     @torch.inference_mode()
