@@ -163,6 +163,18 @@ def _accept(folder, *rows: str, mapping: str | None = MAP) -> str:
     return merges.accept(str(folder / "p.csv"), str(folder / "map.csv"))
 
 
+def test_labels_that_are_too_many_to_compare_are_counted_in_the_log(tmp_path, monkeypatch, capsys):
+    found = Counter({"Tumour": 9, "tumour": 5, "TUMOUR": 1, "colon": 7})
+    monkeypatch.setattr(proposals, "counts", lambda entry: found)
+    proposals.write({}, None, tmp_path / "p.csv")
+    assert capsys.readouterr().out == "4 of 4 undecided labels compared, 2 merges proposed\n"
+    monkeypatch.setattr(proposals, "MOST", 3)
+    proposals.write({}, None, tmp_path / "p.csv")
+    counted, rest = capsys.readouterr().out.splitlines()
+    assert counted == "3 of 4 undecided labels compared, 1 merges proposed"
+    assert rest.startswith("The 1 rarest were not")
+
+
 def test_answers_are_added_sorted_and_other_columns_kept(tmp_path):
     said = _accept(
         tmp_path,

@@ -24,15 +24,26 @@ def write(entry: dict, embeddings: str | None, output: str) -> None:
     """Write the proposals for the labels of a dataset as a csv.
 
     `embeddings` is a table of label and embedding, for synonyms at or above the similarity that
-    `proposals` of the entry asks for. Labels that `labels_map` has decided are not proposed.
+    `proposals` of the entry asks for. Labels that `labels_map` has decided are not proposed. Says
+    in the log how many labels beyond MOST were not compared.
     """
     mapping, _ = standardise.mapping(entry.get("labels_map"))
     least = (entry.get("proposals") or {}).get("similarity", 1.0)
     similar = _similar(embeddings, least) if embeddings else {}
-    rows = propose(counts(entry), mapping, similar)
+    found = counts(entry)
+    rows, labels = propose(found, mapping, similar), len(undecided(found, mapping))
+    print(f"{min(labels, MOST)} of {labels} undecided labels compared, {len(rows)} merges proposed")
+    if labels > MOST:
+        print(f"The {labels - MOST} rarest were not: decide some of the others, and run it again")
     text = io.StringIO()
     pd.DataFrame(rows, columns=COLUMNS).map(sheets.guarded).to_csv(text, index=False)
     tables.write_text(output, text.getvalue())
+
+
+def undecided(found: Counter, mapping: dict[str, str | None]) -> list[str]:
+    """Labels that the mapping neither maps nor has for a standard, the commonest first."""
+    standards = set(filter(None, mapping.values()))
+    return sorted(set(found) - standards - set(mapping), key=lambda name: (-found[name], name))
 
 
 def propose(
@@ -42,15 +53,15 @@ def propose(
 
     found: samples of each raw label. mapping: labels already decided and their standards.
     similar: cosine of pairs of labels, both ways round, that are alike in meaning.
-    The commoner label is the standard; one already decided goes before all others.
+    The commoner label is the standard; one already decided goes before all others. Of the undecided
+    the MOST commonest are compared.
     """
     standards = set(filter(None, mapping.values()))
     heads: dict[str, list[str]] = {}  # by the first letter, without which no spelling is alike
     for label in sorted(standards | set(mapping), key=lambda name: (name not in standards, name)):
         heads.setdefault(spelling.initial(label), []).append(label)
-    undecided = sorted(set(found) - standards - set(mapping), key=lambda name: (-found[name], name))
     rows = []
-    for label in undecided[:MOST]:
+    for label in undecided(found, mapping)[:MOST]:
         own = heads.setdefault(spelling.initial(label), [])
         meant = [head for other in heads.values() for head in other if (label, head) in similar]
         reasons = [(_reason(label, head, similar), head) for head in [*own, *meant]]
