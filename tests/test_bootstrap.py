@@ -38,6 +38,19 @@ def test_a_resample_equals_the_metric_of_the_repeated_samples(task):
             assert found[name][i] == pytest.approx(expected[name]), name
 
 
+def test_a_class_that_a_resample_misses_does_not_lower_macro_f1():
+    truth = np.zeros((4, 5), bool)
+    truth[[0, 1, 2, 3], [0, 1, 2, 3]] = True  # one sample of each class but the last
+    scores = truth + np.array([0, 0, 0, 0.2, 0.1])  # the top three: the class, and the last two
+    draws = np.array([[1, 1, 1, 1], [2, 2, 0, 0]])
+    all_of_them, two = bootstrap.replicate(truth, scores, np.arange(4), draws, "multi")[
+        "top3_f1_macro"
+    ]
+    # The first is decided for its own sample and, by order, for the fourth; the fourth for all.
+    assert all_of_them == pytest.approx((2 / 3 + 1 + 1 + 2 / 5) / 5)
+    assert two == pytest.approx(4 / 5)
+
+
 def test_the_calibration_error_has_no_replicates():
     truth, scores, groups = case()
     found = bootstrap.replicate(truth, scores, groups, np.ones((3, 8), int), "single")

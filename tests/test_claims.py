@@ -8,31 +8,36 @@ from histopair.evaluation import claims
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("low", "high", "seeds", "expected"),
     [
-        (0.01, 0.2, "holds"),
-        (-0.01, 0.2, "not resolved"),
-        (-0.2, -0.01, "contradicted"),
-        (None, None, "not resolved"),
+        (0.01, 0.2, [0.1, 0.2], "holds"),
+        (0.01, 0.2, [0.4, -0.01], "not resolved"),
+        (-0.01, 0.2, [0.1, 0.2], "not resolved"),
+        (-0.2, -0.01, [-0.1, -0.2], "contradicted"),
+        (-0.2, -0.01, [-0.4, 0.1], "not resolved"),
+        (0.01, 0.2, [], "holds"),
+        (None, None, [0.1], "not resolved"),
     ],
 )
-def test_a_gain_holds_above_zero_and_is_contradicted_below(low, high, expected):
-    assert claims.verdict("gain", low, high) == expected
+def test_a_gain_holds_where_interval_and_every_seed_are_above_zero(low, high, seeds, expected):
+    assert claims.verdict("gain", low, high, seeds) == expected
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "expected"),
+    ("low", "high", "seeds", "expected"),
     [
-        (-0.2, 0.009, "holds"),
-        (-0.2, -0.1, "holds"),
-        (0.001, 0.009, "holds"),
-        (-0.01, 0.02, "not resolved"),
-        (0.001, 0.02, "contradicted"),
-        (None, None, "not resolved"),
+        (-0.2, 0.009, [0.005, -0.1], "holds"),
+        (-0.2, 0.009, [0.02, -0.1], "not resolved"),
+        (-0.2, -0.1, [-0.15], "holds"),
+        (0.001, 0.009, [0.004], "holds"),
+        (-0.01, 0.02, [0.005], "not resolved"),
+        (0.001, 0.02, [0.01, 0.01], "contradicted"),
+        (0.001, 0.02, [0.03, -0.01], "not resolved"),
+        (None, None, [0.0], "not resolved"),
     ],
 )
-def test_no_gain_holds_below_the_margin_and_is_contradicted_by_a_gain(low, high, expected):
-    assert claims.verdict("no gain", low, high, margin=0.01) == expected
+def test_no_gain_holds_below_the_margin_and_is_contradicted_by_a_gain(low, high, seeds, expected):
+    assert claims.verdict("no gain", low, high, seeds, margin=0.01) == expected
 
 
 def cell(**methods):
@@ -56,10 +61,12 @@ def row(claim, **methods):
 
 
 def test_a_lower_loss_is_a_gain():
-    found = row(CLAIM | {"expect": "gain"}, old=[0.3, 0.3], new=[0.2, 0.31])
-    assert found["gain"] == pytest.approx(0.045)
-    assert 0.04 < found["low"] < found["gain"] < found["high"] < 0.05
-    assert (found["seeds_agreeing"], found["n_seeds"], found["verdict"]) == (1, 2, "holds")
+    found = row(CLAIM | {"expect": "gain"}, old=[0.3, 0.3], new=[0.2, 0.29])
+    assert found["gain"] == pytest.approx(0.055)
+    assert 0.05 < found["low"] < found["gain"] < found["high"] < 0.06
+    assert (found["seeds_agreeing"], found["n_seeds"], found["verdict"]) == (2, 2, "holds")
+    apart = row(CLAIM | {"expect": "gain"}, old=[0.3, 0.3], new=[0.2, 0.31])
+    assert apart["low"] > 0 and apart["verdict"] == "not resolved"
     assert found["margin"] is None and found["paper"] == "2 points"
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from histopair.export import card, layers, lineage, preprocessing, read, write
 from histopair.licences import known, strictest
 from histopair.methods import clip_it
 from histopair.predictors import clip_it as clip_it_predictor
-from histopair.training import checkpoint, heads, loop, lora, runs, students
+from histopair.training import checkpoint, heads, lora, runs, students
 
 SCRIPTS = Path(runs.__file__).parents[2]
 SOURCES = [
@@ -46,19 +47,21 @@ def exported(world, tmp_path_factory):  # noqa: F811
     return of
 
 
-def _export(world, recipe, folder, device="cpu"):  # noqa: F811
-    run = make(world, recipe, device=device, **RECIPES[recipe])
+def _export(world, recipe, folder):  # noqa: F811
+    run = make(world, recipe, **RECIPES[recipe])
+    stage, _ = runs.train(run, str(folder / "resume"))
+    return _written(run, stage, folder)
+
+
+def _written(run, stage, folder):
+    """The export of a trained run, made on a processor wherever it was trained."""
     out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
-    method = __import__(f"histopair.methods.{recipe}", fromlist=["build"])
-    for stage in method.build(run):
-        if stage.epochs:
-            loop.fit(stage, 0, str(folder / "resume"), run.device)
     about = {"task": run.task, "classes": run.classes}
     tables.write(out["predictions"], runs._predictions(run, stage), about)
     runs._write_weights(stage.model, out["weights"], about)
     metrics.score(out["predictions"], folder / "metrics.json", {})
     files = out | {"metrics": str(folder / "metrics.json")}
-    write_export(run, files, folder / "export")
+    write_export(replace(run, device=torch.device("cpu")), files, folder / "export")
     return folder / "export", run, stage, files
 
 

@@ -20,18 +20,25 @@ COLUMNS = [
 ]
 
 
-def verdict(expect: str, low: float | None, high: float | None, margin: float = MARGIN) -> str:
-    """What the 95% interval of the gain says of a claim: holds, contradicted or not resolved.
+def verdict(
+    expect: str, low: float | None, high: float | None, gains: list[float], margin: float = MARGIN
+) -> str:
+    """What a gain comes to: its 95% interval, and those of the seeds, `gains`, where known.
 
-    A claimed "gain" holds where the interval lies above 0, and is contradicted where it lies below.
-    A claim of "no gain" holds where the interval ends below `margin`, the least gain that would
-    matter, and is contradicted where the interval lies above 0 and reaches the margin.
+    The interval knows of other test groups and the seeds of other trainings, so both must agree:
+    a claimed "gain" holds (is contradicted) where the interval and every seed lie above (below) 0.
+    A claim of "no gain" holds where they lie below `margin`, the least gain that would matter, and
+    is contradicted where they lie above 0 and the interval reaches the margin. All else is "not
+    resolved".
     """
     if low is None or high is None:
         return "not resolved"
+    above = low > 0 and all(gain > 0 for gain in gains)
+    limit = 0.0 if expect == "gain" else margin
+    below = high < limit and all(gain < limit for gain in gains)
     if expect == "gain":
-        return "holds" if low > 0 else "contradicted" if high < 0 else "not resolved"
-    return "holds" if high < margin else "contradicted" if low > 0 else "not resolved"
+        return "holds" if above else "contradicted" if below else "not resolved"
+    return "holds" if below else "contradicted" if above else "not resolved"
 
 
 def rows(cell: dict, study: dict) -> list[dict]:
@@ -63,6 +70,6 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
             "margin": margin if claim["expect"] == "no gain" else None,
             "seeds_agreeing": sum(gain > 0 for gain in seeds),
             "n_seeds": len(seeds),
-            "verdict": verdict(claim["expect"], found["low"], found["high"], margin),
+            "verdict": verdict(claim["expect"], found["low"], found["high"], seeds, margin),
         }
     )
