@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from histopair.phantom import epithelium, nuclei, stain, tissues
+from histopair.phantom import epithelium, glands, nuclei, stain, tissues, tumours
 from histopair.phantom.entities import ATTRIBUTES
 from histopair.phantom.textures import at, blank, fractal, paint, points, ramp
 
@@ -25,8 +25,8 @@ PAINTERS = {
     "squamous": epithelium.squamous,
     "alveoli": epithelium.alveoli,
     "granuloma": epithelium.granuloma,
-    **dict.fromkeys(epithelium.GLANDS, epithelium.glands),
-    **dict.fromkeys(epithelium.TUMOURS, epithelium.tumour),
+    **dict.fromkeys(glands.GLANDS, glands.glands),
+    **dict.fromkeys(tumours.TUMOURS, tumours.tumour),
 }
 # Tissues whose painter already shows these amounts.
 SHOWS_LYMPHOCYTES = ("lymphoid", "background", "mucin", "smear", "neural")
