@@ -12,7 +12,7 @@ import tiny
 import torch
 import yaml
 
-from histopair import checks, configuration, tables
+from histopair import configuration, tables
 from histopair.training import runs
 
 ROOT = Path(__file__).parents[1]
@@ -34,13 +34,12 @@ def test_links_lead_to_files_of_the_repository(page):
 def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     known, constant, own = configuration.known, configuration.constant, method().__dict__
-    for module in (configuration, checks):
-        monkeypatch.setattr(module, "known", lambda kind: [*known(kind), "mlp"])
-        monkeypatch.setattr(
-            module,
-            "constant",
-            lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
-        )
+    monkeypatch.setattr(configuration, "known", lambda kind: [*known(kind), "mlp"])
+    monkeypatch.setattr(
+        configuration,
+        "constant",
+        lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
+    )
     for block in blocks("yaml"):
         for key, entries in yaml.safe_load(block).items():
             config[key] |= entries

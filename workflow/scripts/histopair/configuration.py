@@ -12,6 +12,7 @@ import yaml
 
 from histopair.errors import InputError
 from histopair.fingerprint import constant
+from histopair.mistakes import not_allowed, of_schema
 
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
@@ -26,7 +27,7 @@ def load(config: dict) -> dict:
 
     config = copy.deepcopy(config)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    _fail_on(_resolve_likes(config) + checks.views(config))
+    _fail_on(_resolve_likes(config) + checks.data.views(config))
     _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
         _fill_parameters(method)
@@ -168,7 +169,8 @@ def _resolve_likes(config: dict) -> list[str]:
         if other is None:
             return method
         if other not in methods or other in seen:
-            mistakes.append(mistake(f"methods.{name}.like", other, sorted(set(methods) - {name})))
+            others = sorted(set(methods) - {name})
+            mistakes.append(not_allowed(f"methods.{name}.like", other, others))
             return method
         merged = {**resolved(other, (*seen, name)), **method}
         return {key: value for key, value in merged.items() if key != "like"}
@@ -179,7 +181,7 @@ def _resolve_likes(config: dict) -> list[str]:
 
 def _schema_mistakes(config: dict, schema: dict) -> list[str]:
     errors = list(_filling(schema).iter_errors(config))
-    return sorted({_explain(error) for error in errors})
+    return sorted({of_schema(error) for error in errors})
 
 
 def _filling(schema: dict) -> jsonschema.protocols.Validator:
@@ -197,24 +199,6 @@ def _filling(schema: dict) -> jsonschema.protocols.Validator:
     return jsonschema.validators.extend(plain, {"properties": properties})(schema)
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
-    key = ".".join(map(str, error.absolute_path)) or "the config"
-    if error.validator == "additionalProperties":
-        allowed = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(allowed))
-        return f"{key}: unknown key {', '.join(map(repr, unknown))}; allowed are {allowed}"
-    if error.validator == "required":
-        return f"{key}: {error.message}"
-    if error.validator == "enum":
-        return mistake(key, error.instance, error.validator_value)
-    if error.validator in ("anyOf", "oneOf"):
-        return f"{key}: {error.instance!r} fits none of what its description allows: " + (
-            error.schema.get("description", "see config/README.md")
-        )
-    hint = error.schema.get("description", "")
-    return f"{key}: {error.message}" + (f" ({hint})" if hint else "")
-
-
 def _fill_parameters(method: dict) -> None:
     try:
         defaults = parameters(method)
@@ -224,11 +208,6 @@ def _fill_parameters(method: dict) -> None:
         if isinstance(value, dict) and isinstance(method.get(key), dict):
             method[key] = {**value, **method[key]}
         method.setdefault(key, copy.deepcopy(value))
-
-
-def mistake(key: str, value: object, allowed: list) -> str:
-    """The line that says which values a key may have."""
-    return f"{key}: {value!r} is not allowed; allowed are {sorted(map(str, allowed))}"
 
 
 def _fail_on(mistakes: list[str]) -> None:

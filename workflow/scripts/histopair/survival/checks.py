@@ -1,5 +1,7 @@
 """Cross references of the config's `cohorts` and `survival`."""
 
+from histopair.mistakes import unknown
+
 PAIRED = ("retrieved", "random", "oracle")
 
 
@@ -13,21 +15,21 @@ def mistakes(config: dict) -> list[str]:
         cohort.setdefault("retrieval_features", cohort["features"])
         for key, section in (("retriever", "encoders"), ("corpus", "corpora")):
             if key in cohort:
-                found += _unknown(f"cohorts.{name}.{key}", cohort[key], config[section])
+                found += unknown(f"cohorts.{name}.{key}", cohort[key], config[section])
     for name, study in config["survival"].items():
         found += _study(f"survival.{name}", study, config)
     return found
 
 
 def _study(key: str, study: dict, config: dict) -> list[str]:
-    found = _unknown(f"{key}.cohort", study["cohort"], config["cohorts"])
+    found = unknown(f"{key}.cohort", study["cohort"], config["cohorts"])
     if found:
         return found
     if "reference" in study:
-        found += _unknown(f"{key}.reference", study["reference"], study["methods"])
+        found += unknown(f"{key}.reference", study["reference"], study["methods"])
     for claim in study["claims"]:
         for side in ("better", "worse"):
-            found += _unknown(f"{key}.claims.{side}", claim[side], study["methods"])
+            found += unknown(f"{key}.claims.{side}", claim[side], study["methods"])
     cohort = config["cohorts"][study["cohort"]]
     for name, method in study["methods"].items():
         found += _method(f"{key}.methods.{name}", method, study["cohort"], cohort, config)
@@ -48,9 +50,3 @@ def _method(key: str, method: dict, name: str, cohort: dict, config: dict) -> li
     if method["pairing"] != "random" and method["rank"] > k:
         return [f"{key}.rank: {method['rank']} is not allowed; at most retrieval.k = {k} is"]
     return []
-
-
-def _unknown(key: str, value: str, known: dict) -> list[str]:
-    return (
-        [] if value in known else [f"{key}: {value!r} is not allowed; allowed are {sorted(known)}"]
-    )

@@ -1,0 +1,63 @@
+"""Checks of the config's datasets, their views, and corpora."""
+
+from histopair import configuration
+from histopair.fingerprint import constant
+from histopair.mistakes import unknown
+
+VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
+
+
+def views(config: dict) -> list[str]:
+    """Mistakes of views: how their samples were cleaned is not their own to say.
+
+    Read before the schema fills in its defaults.
+    """
+    return [
+        f"datasets.{name}: a view cannot have {key!r}; allowed are {sorted(VIEW_KEYS)}"
+        for name, entry in (config.get("datasets") or {}).items()
+        if isinstance(entry, dict) and "of" in entry
+        for key in sorted(set(entry) - set(VIEW_KEYS))
+    ]
+
+
+def datasets(config: dict) -> list[str]:
+    """Mistakes of readers, roots, views, corpora and splits."""
+    found = []
+    whole = [name for name, entry in config["datasets"].items() if "of" not in entry]
+    for name, entry in config["datasets"].items():
+        key = f"datasets.{name}"
+        if "of" in entry:
+            found += unknown(f"{key}.of", entry["of"], whole)
+        else:
+            found += unknown(f"{key}.reader", entry.get("reader"), _readers("images"))
+            if "root" not in entry:
+                found.append(f"{key}: 'root' is a required property")
+        if "corpus" in entry:
+            found += unknown(f"{key}.corpus", entry["corpus"], config["corpora"])
+        if encoder := entry.get("proposals", {}).get("encoder"):
+            found += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
+        if entry["split"]["test"] + entry["split"]["val"] >= 1:
+            found.append(f"{key}.split: test and val leave nothing to train on")
+    return found
+
+
+def corpora(config: dict) -> list[str]:
+    """Mistakes of readers and tables."""
+    found = []
+    for name, entry in config["corpora"].items():
+        found += unknown(f"corpora.{name}.reader", entry["reader"], _readers("reports"))
+        if ("table" in entry) == ("tables" in entry):
+            found.append(f"corpora.{name}: give either 'table' or 'tables'")
+    return found
+
+
+def _readers(what: str) -> list[str]:
+    """Readers of "images" or of "reports"; the latter say so in a constant READS."""
+
+    def reads(name: str) -> str:
+        try:
+            return constant(f"histopair.readers.{name}", "READS")
+        except (KeyError, FileNotFoundError):
+            return "images"
+
+    return [name for name in configuration.known("readers") if reads(name) == what]

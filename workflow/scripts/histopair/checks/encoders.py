@@ -1,0 +1,34 @@
+"""Checks of the config's encoders and of how they are trained."""
+
+from histopair import configuration
+from histopair.fingerprint import constant
+from histopair.mistakes import unknown
+
+
+def encoders(config: dict) -> list[str]:
+    """Mistakes of the name kept for the oracle, of libraries and of trainings."""
+    found = []
+    if "oracle" in config["encoders"]:
+        found.append("encoders.oracle: this name is kept for pairs made from the truth")
+    for name, entry in config["encoders"].items():
+        libraries = configuration.known("encoders")
+        found += unknown(f"encoders.{name}.library", entry["library"], libraries)
+        if entry.get("train"):
+            found += _training(name, entry, config)
+    return found
+
+
+def _training(name: str, entry: dict, config: dict) -> list[str]:
+    key, train = f"encoders.{name}", entry["train"]
+    found = unknown(f"{key}.train.kind", train["kind"], configuration.known("pretrain"))
+    if not found:
+        for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
+            if needed not in train:
+                found.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
+    found += unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])
+    for corpus in train.get("corpora", []):
+        found += unknown(f"{key}.train.corpora", corpus, config["corpora"])
+    others = [encoder for encoder in config["encoders"] if encoder != name]
+    for tower, other in train.get("towers", {}).items():
+        found += unknown(f"{key}.train.towers.{tower}", other, others)
+    return found + unknown(f"{key}.model", entry["model"], [f"local-dir:results/encoders/{name}"])

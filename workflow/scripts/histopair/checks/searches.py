@@ -1,0 +1,52 @@
+"""Checks of the config's searches and the spaces that they try."""
+
+from histopair.checks.studies import metrics, run
+from histopair.checks.types import fits
+from histopair.configuration import choices, parameters
+from histopair.mistakes import unknown
+from histopair.training.search_space import changed
+
+
+def searches(config: dict) -> list[str]:
+    """Mistakes of what a search tries, and of the runs that this takes."""
+    found = []
+    for name, search in config["searches"].items():
+        key = f"searches.{name}"
+        wrong = unknown(f"{key}.metric", search["metric"], metrics())
+        for part in ("dataset", "encoder", "method"):
+            wrong += unknown(f"{key}.{part}", search[part], config[f"{part}s"])
+        if not wrong:
+            wrong += run(config, key, search["dataset"], search["method"])
+            method = config["methods"][search["method"]]
+            wrong += _space(f"{key}.space", search["space"], method)
+        found += wrong
+    return found
+
+
+def _space(key: str, space: dict, method: dict) -> list[str]:
+    """Each parameter is one that the method has, with values that it may have."""
+    found: list[str] = []
+    earlier: list[str] = []
+    for name, domain in space.items():
+        values = domain if isinstance(domain, list) else [domain.get("low")]
+        if isinstance(domain, dict) and "times" in domain:
+            found += unknown(f"{key}.{name}.times", domain["times"], earlier)
+            values = domain["of"]
+        earlier.append(name)
+        found += _values(key, name, values, method)
+    return found
+
+
+def _values(key: str, name: str, values: list, method: dict) -> list[str]:
+    found: list[str] = []
+    first, default = name.split(".")[0], parameters(method)
+    for value in values:
+        try:
+            trial = changed(method, {name: value})
+        except (KeyError, TypeError):
+            return [*found, f"{key}: method has no parameter {name!r}"]
+        if first in default:
+            found += fits(f"{key}.{name}", trial[first], default[first])
+        if first in choices(method):
+            found += unknown(f"{key}.{name}", value, list(choices(method)[first]))
+    return found

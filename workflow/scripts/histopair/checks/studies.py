@@ -1,0 +1,80 @@
+"""Checks of the config's studies, and of each run that they ask for."""
+
+from histopair import configuration
+from histopair.fingerprint import constant
+from histopair.mistakes import unknown
+
+
+def studies(config: dict) -> list[str]:
+    """Mistakes of what a study compares, and of the runs that this takes."""
+    found = []
+    for name, study in config["studies"].items():
+        key = f"studies.{name}"
+        parts = [
+            mistake
+            for part in ("datasets", "encoders", "methods")
+            for value in study[part]
+            for mistake in unknown(f"{key}.{part}", value, config[part])
+        ]
+        found += parts + _comparisons(key, study)
+        if not parts:
+            for dataset in study["datasets"]:
+                for method in study["methods"]:
+                    found += run(config, key, dataset, method)
+    return found
+
+
+def metrics() -> list[str]:
+    """Names of all metrics, of single- and of multi-label tasks."""
+    return [
+        *constant("histopair.evaluation.metrics", "SINGLE"),
+        *constant("histopair.evaluation.metrics", "MULTI"),
+    ]
+
+
+def _comparisons(key: str, study: dict) -> list[str]:
+    found = unknown(f"{key}.metric", study["metric"], metrics())
+    named = {"reference": study.get("reference")} if study.get("reference") else {}
+    named |= {f"complementarity.{role}": m for role, m in study.get("complementarity", {}).items()}
+    claims = list(enumerate(study.get("claims", ())))
+    named |= {f"claims.{n}.{side}": c[side] for n, c in claims for side in ("better", "worse")}
+    for method in study.get("order", []):
+        found += unknown(f"{key}.order", method, study["methods"])
+    for place, method in named.items():
+        found += unknown(f"{key}.{place}", method, study["methods"])
+    for number, claim in claims:
+        if claim.get("metric"):
+            found += unknown(f"{key}.claims.{number}.metric", claim["metric"], metrics())
+    return found
+
+
+def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
+    """Mistakes of one run: a method that pairs needs reports, the oracle what is true of them."""
+    entry = config["methods"][method]
+    if entry["recipe"] not in configuration.known("methods") or "pairing" not in entry:
+        return []
+    corpus = configuration.corpus_of(config, dataset, entry)
+    if corpus is None:
+        return [
+            f"{key}: method {method!r} needs reports, and dataset {dataset!r} names no `corpus`; "
+            f"allowed are {sorted(config['corpora'])}"
+        ]
+    told = (
+        config["datasets"][configuration.base(config, dataset)],
+        config["corpora"].get(corpus, {}),
+    )
+    if entry["pairing"] == "oracle" and not all(part.get("truth") for part in told):
+        return [
+            f"{key}: method {method!r} pairs by truth, and {dataset!r} or {corpus!r} has none; "
+            "it is for the phantom only"
+        ]
+    return []
+
+
+def reported(config: dict) -> list[str]:
+    """Mistakes of the studies that the page shows."""
+    return [
+        mistake
+        for study in config.get("report", ())
+        for mistake in unknown("report", study, config["studies"])
+    ]
