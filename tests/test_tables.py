@@ -62,3 +62,11 @@ def test_vectors_keep_their_type_and_order(tmp_path, dtype):
 def test_unit_rows_have_length_one_and_zeros_stay_zeros():
     unit = tables.unit(np.array([[3.0, 4.0], [0.0, 0.0]]))
     np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0]], atol=1e-7)
+
+
+def test_the_first_key_that_a_file_does_not_have_is_named():
+    known = pd.Series(["a", "b", "c"])
+    found = tables.positions(pd.Series(["c", "a", "c"]), known, "f", "no {}", "Mend it")
+    assert list(found) == [2, 0, 2]
+    with pytest.raises(InputError, match=r"^f: no 'x'\. Mend it$"):
+        tables.positions(pd.Series(["b", "x", "y"]), known, "f", "no {}", "Mend it")

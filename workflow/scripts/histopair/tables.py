@@ -94,6 +94,19 @@ def matrix(path: str | Path, column: str = "embedding", normalise: bool = False)
     return unit(array) if normalise else array
 
 
+def positions(
+    keys: pd.Series, known: pd.Series | pd.Index, file: str | Path, problem: str, remedy: str
+) -> np.ndarray:
+    """The row of each key among the `known` ones of a file, which are unique: (n,) for n keys.
+
+    Raises InputError for the first key that is not there; `problem` has {} where it is named.
+    """
+    found = pd.Index(known).get_indexer(keys)
+    if (found < 0).any():
+        raise InputError(file, problem.format(repr(keys.iloc[int(found.argmin())])), remedy)
+    return found
+
+
 def unit(array: np.ndarray) -> np.ndarray:
     """Rows of an (n, d) array divided by their L2 norms, float32; rows of zeros stay zeros."""
     array = np.asarray(array, dtype=np.float32)

@@ -5,7 +5,6 @@ import pandas as pd
 import pyarrow as pa
 
 from histopair import tables
-from histopair.errors import InputError
 from histopair.phantom import attributes
 
 
@@ -37,11 +36,6 @@ def pair(
 
 def _truth_of(keys: pd.Series, column: str, truth: str) -> pd.DataFrame:
     table = tables.read(truth).set_index(column)
-    missing = ~keys.isin(table.index)
-    if missing.any():
-        raise InputError(
-            truth,
-            f"it does not know {keys[missing].iloc[0]!r}",
-            "Make the truth and the dataset by the same run of the phantom",
-        )
-    return table.loc[keys]
+    remedy = "Make the truth and the dataset by the same run of the phantom"
+    known = tables.positions(keys, table.index, truth, "it does not know {}", remedy)
+    return table.iloc[known]

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from histopair import tables
-from histopair.errors import InputError
 
 
 def texts_of(
@@ -32,14 +31,14 @@ def without_words(text: str, share: float, draw: np.random.Generator) -> str:
 
 def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs: str) -> np.ndarray:
     table = tables.read(pairs, ["image_id", "rank", "report_id", "chunk"])
-    table = table[table["rank"] == rank].set_index("image_id")
-    missing = ~image_ids.isin(table.index)
-    if missing.any():
-        raise InputError(
-            pairs,
-            f"image {image_ids[missing].iloc[0]!r} has no report at rank {rank}",
-            f"Set retrieval.k to {rank} or more; the corpus needs as many reports",
-        )
-    wanted = table.loc[image_ids, ["report_id", "chunk"]]
+    table = table[table["rank"] == rank]
+    position = tables.positions(
+        image_ids,
+        table["image_id"],
+        pairs,
+        f"image {{}} has no report at rank {rank}",
+        f"Set retrieval.k to {rank} or more; the corpus needs as many reports",
+    )
+    wanted = table[["report_id", "chunk"]].iloc[position]
     rows = pd.MultiIndex.from_frame(corpus)
     return rows.get_indexer(pd.MultiIndex.from_frame(wanted))

@@ -37,12 +37,11 @@ def read(runs: list[dict], truth: str | None) -> pd.DataFrame:
         shape = key
         parts.append(part.assign(method=run["method"], seed=run["seed"]))
     if truth is not None:
-        known = tables.read(truth, ["path", "log_hazard"]).set_index("path")["log_hazard"]
-        missing = ~part["patient"].isin(known.index)
-        if missing.any():
-            named = part.loc[missing, "patient"].iloc[0]
-            raise InputError(truth, f"it does not know {named!r}", "Rerun phantom_cohort")
-        log_hazard = part["patient"].map(known).to_numpy()
+        known = tables.read(truth, ["path", "log_hazard"])
+        position = tables.positions(
+            part["patient"], known["path"], truth, "it does not know {}", "Rerun phantom_cohort"
+        )
+        log_hazard = known["log_hazard"].to_numpy()[position]
         parts.append(part.assign(method=TRUTH, seed=0, risk=log_hazard))
         parts = [each.assign(log_hazard=log_hazard) for each in parts]
     return pd.concat(parts, ignore_index=True)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from histopair import encoders, pixels, tables
 from histopair.activations import source as activations
-from histopair.errors import InputError
 from histopair.training import checkpoint, loop, losses, parallel
 
 
@@ -86,15 +85,14 @@ class Run:
         """
         key = "image_id" if kind == "image_embeddings" else "sample_id"
         path = self.artifacts[kind]
-        position = pd.Index(tables.read(path, [key])[key]).get_indexer(self.samples[key])
-        if (position < 0).any():
-            missing = self.samples[key].iloc[int(np.argmax(position < 0))]
-            raise InputError(
-                path,
-                f"no embedding of {missing!r}",
-                "A method that reads text needs "
-                "a caption for every sample: choose another dataset for it",
-            )
+        position = tables.positions(
+            self.samples[key],
+            tables.read(path, [key])[key],
+            path,
+            "no embedding of {}",
+            "A method that reads text needs a caption for every sample: "
+            "choose another dataset for it",
+        )
         vectors = tables.matrix(path)[position].astype(np.float32)
         return torch.from_numpy(vectors).to(self.device)
 
