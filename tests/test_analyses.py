@@ -275,7 +275,7 @@ def test_the_page_names_the_phantom_and_escapes_what_data_says(compared, represe
     study = {"title": "A & B"}
     page.write_page("study", study, files, tmp_path / "page.html")
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "A &amp; B — phantom (synthetic)" in html
+    assert "<title>Analyses: A &amp; B — phantom (synthetic)<" in html
     assert "<i>" not in html and "<x>" not in html
     assert html.count('class="badge"') > len(made)
     for words in ("text alone", "Effective rank", "Silhouette", "GFLOPs"):

@@ -41,7 +41,8 @@ def write_page(name: str, study: dict, files: dict[str, tuple[str, str]], output
     }
     view = {
         "name": name,
-        "title": title(name, study, first),
+        "title": study.get("title") or name,
+        "full_title": title(name, study, first),
         "description": study.get("description", ""),
         "synthetic": synthetic,
     }
