@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 import test_configuration
 import test_methods
@@ -136,6 +137,14 @@ def test_the_best_parameters_are_a_method_that_the_config_takes(quick, tmp_path)
     lora = {"rank": row["lora.rank"], "alpha": row["lora.alpha"], "targets": "all"}
     assert best["lora"] == lora
     assert (tmp_path / "plot.svg").read_text().count("best so far") == 1
+
+
+def test_the_best_entry_says_how_many_trials_tie():
+    table = pd.DataFrame({"trial": range(3), "value": [0.5, 0.7, 0.7], "rank": [1, 3, 2]})
+    entry = {"metric": "accuracy", "dataset": "tiles", "method": "clip-it", "space": {"rank": [1]}}
+    said = searches.best_entry(table, "mine", entry, {})
+    assert "the first of 2 trials" in said and "rank: 3" in said
+    assert "the first of" not in searches.best_entry(table[:2], "mine", entry, {})
 
 
 def with_search(**changes) -> dict:

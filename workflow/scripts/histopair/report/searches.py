@@ -35,9 +35,11 @@ def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str
             found[outer] = found.get(outer, dict(method[outer])) | {inner: value}
         else:
             found[outer] = value
+    ties = int((table["value"] == row["value"]).sum())
     said = (
         f"# {name}: the best of {len(table)} trials on the validation split of {entry['dataset']}, "
-        f"{entry['metric']} {row['value']:.4f}.\n"
+        f"{entry['metric']} {row['value']:.4f}"
+        + (f"; the first of {ties} trials with that value.\n" if ties > 1 else ".\n")
     )
     return said + yaml.safe_dump({f"{name}-best": found}, sort_keys=False)
 
