@@ -100,7 +100,9 @@ def _settling(search: Search, bank: np.ndarray) -> Search:
     """Ties by row, also where the k-th and the next are one: a heap keeps either."""
 
     def settled(queries: np.ndarray, k: int):
-        similarity, rows = ordered(*search(queries, min(k + 1, len(bank))), len(bank))
+        similarity, rows = search(queries, min(k + 1, len(bank)))
+        equal = (similarity[:, 1:] == similarity[:, :-1]).any(axis=1)
+        similarity[equal], rows[equal] = ordered(similarity[equal], rows[equal], len(bank))
         if k < len(bank):
             tied = np.flatnonzero(similarity[:, k - 1] == similarity[:, k])
             similarity, rows = similarity[:, :k].copy(), rows[:, :k].copy()
