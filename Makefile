@@ -18,7 +18,7 @@ demo: $(INSTALLED) ## install, then run the default workflow to results/report.h
 	@echo "The report: $(CURDIR)/results/report.html"
 
 test: $(INSTALLED) ## install, then run all tests
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 install: $(INSTALLED) ## create .venv from requirements.lock
 

@@ -1,5 +1,8 @@
 """Make the package importable and keep tests to one thread each."""
 
+import fcntl
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,13 +18,32 @@ limit_threads(1)
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory) -> Path:
-    """The whole workflow as tests/small.yaml has it, run once; whoever changes it restores it."""
-    return finish(tmp_path_factory.mktemp("small") / "histopair")
+def small_run(tmp_path_factory) -> Path:
+    """The whole workflow as tests/small.yaml has it, run once by the first process that asks."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent  # which all processes share
+    folder, finished = place / "small" / "histopair", place / "small-is-finished"
+    with open(place / "small.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            assert not folder.exists(), "the small run failed: another process says why"
+            finish(folder)
+            finished.touch()
+    return folder
 
 
-SLOW = ("test_bad_runs", "test_end_to_end", "test_kill", "test_real", "test_reruns", "test_resume")
-SLOW += ("test_survival_chain",)
+@pytest.fixture(scope="session")
+def finished_run(small_run, tmp_path_factory) -> Path:
+    """This process's copy of the finished run; whoever changes it restores it."""
+    copy = tmp_path_factory.mktemp("finished") / "histopair"
+    return shutil.copytree(small_run, copy, symlinks=True)
+
+
+# Files that run whole workflows. The first builds the small run; the last two, which need it, would
+# wait for it if they came any sooner.
+SLOW = ("test_reruns", "test_survival_chain", "test_real", "test_bad_runs", "test_resume")
+SLOW += ("test_kill", "test_end_to_end")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

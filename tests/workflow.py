@@ -1,11 +1,13 @@
 """A copy of the workflow in a folder of its own, and how the tests run it there as a user would."""
 
+import multiprocessing
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 RESUME = [sys.executable, "workflow/resume.py"]
 CONFIG = "tests/small.yaml"
+# Processes that start with Snakemake loaded: loading takes longer than most dry runs.
+LOADED = multiprocessing.get_context("forkserver")
+LOADED.set_forkserver_preload(["snakemake.cli", "snakemake_executor_plugin_slurm"])
 # After every epoch instead of every minute: the trainings of the tests take a second.
 CHECKPOINTS = ("CHECKPOINT_EVERY = 60.0", "CHECKPOINT_EVERY = 0.0")
 
@@ -65,17 +70,37 @@ def finish(folder: Path) -> Path:
     return folder
 
 
-def planned(folder: Path, *arguments: str) -> dict[str, str]:
+def planned(folder: Path, *arguments: str, config: str = CONFIG) -> dict[str, str]:
     """What a dry run would do: {first output of each job: its rule}."""
-    process = run(folder, "--dry-run", *arguments)
-    assert process.returncode == 0, process.stdout[-5000:]
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
+        words = ["--configfile", config, "--cores", "2", "--dry-run", *arguments]
+        process = LOADED.Process(target=_snakemake, args=(folder, words, log.name))
+        process.start()
+        process.join()
+        said = log.read()
+    assert process.exitcode == 0, said[-5000:]
     jobs, rule = {}, ""
-    for line in process.stdout.splitlines():
+    for line in said.splitlines():
         if start := re.match(r"(?:local)?rule (\w+):", line):
             rule = start[1]
         elif output := re.match(r"    output: ([^,]+)", line):
             jobs[output[1]] = rule
     return jobs
+
+
+def _snakemake(folder: Path, words: list[str], log: str) -> None:
+    """`snakemake WORDS` in a folder, in this process, with all that it says in a file."""
+    from snakemake import cli
+
+    with open(log, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    kept = environment()
+    os.environ.clear()
+    os.environ.update(kept)
+    os.chdir(folder)
+    sys.argv = ["snakemake", *words]
+    cli.main()
 
 
 def start(folder: Path, *arguments: str, command=SNAKEMAKE) -> subprocess.Popen:
