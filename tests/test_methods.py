@@ -243,6 +243,15 @@ def test_a_rank_that_was_not_kept_is_one_clear_line(world):
         )
 
 
+def test_a_report_of_another_corpus_is_one_clear_line(world, tmp_path):
+    ids = tables.read(world["artifacts"]["labels"])["image_id"]
+    reports = tables.read(world["artifacts"]["reports"])
+    tables.write(tmp_path / "reports.parquet", reports[reports["report_id"] != "r1"], {})
+    files = str(tmp_path / "reports.parquet"), world["artifacts"]["pairs"]
+    with pytest.raises(InputError, match=r"chunk \('r1', 0\) are not in the corpus"):
+        pairing.texts_of(ids, "retrieved", 1, 0, *files)
+
+
 def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
     run = make(world, "fusion_partial", "clip", unfreeze=1, fusion="sum")
     run.encoder_entry, run.text_encoder_entry = world["vit"], world["bert"]

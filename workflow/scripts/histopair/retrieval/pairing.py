@@ -12,7 +12,8 @@ def texts_of(
     """The rows of the corpus in use, and for each of n images which of them is its own, (n,).
 
     pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
-    at `rank` (from 1) of the table `pairs`.
+    at `rank` (from 1) of the table `pairs`. Raises InputError for an image without that report, and
+    for a report that the corpus does not have.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
     if pairing == "random":
@@ -40,5 +41,10 @@ def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs:
         f"Set retrieval.k to {rank} or more; the corpus needs as many reports",
     )
     wanted = table[["report_id", "chunk"]].iloc[position]
-    rows = pd.MultiIndex.from_frame(corpus)
-    return rows.get_indexer(pd.MultiIndex.from_frame(wanted))
+    return tables.positions(
+        pd.MultiIndex.from_frame(wanted).to_series(),
+        pd.MultiIndex.from_frame(corpus),
+        pairs,
+        "report and chunk {} are not in the corpus",
+        "Rerun the pairing: it was made of another corpus",
+    )
