@@ -61,11 +61,6 @@ def complaints(process):
 
 
 BAD_LABELS = {
-    "no-column": (
-        ["image,label,group", *ROWS],
-        "tiles/no-column.csv: there is no column 'path'; the columns found are 'image', 'label', "
-        "'group'. Rename a column, or give its name in the config",
-    ),
     "label-unknown": (
         ["path,label,group", *ROWS[:-1], "39.png,tumuor,patient-19"],
         "label-unknown (tiles/label-unknown.csv), row 41: unknown label 'tumuor'",
@@ -126,6 +121,32 @@ def test_what_was_wrong_can_be_mended_and_finished_work_stays(folder, bad_run):
     assert process.returncode == 0, process.stdout
     assert (folder / LABELS).is_file()
     assert (folder / OTHER).stat().st_mtime_ns == stamp
+
+
+PLANNED = {
+    "a table that is not there": (
+        {"table": "gone.csv"},
+        "tiles/gone.csv: there is no such file or folder. Correct the path in the config",
+    ),
+    "a column that is not there": (
+        {"columns": {"path": "image"}},
+        "tiles/other.csv: there is no column 'image'; the columns found are 'path', 'label', "
+        "'group'. Rename a column, or give its name in the config",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANNED)
+def test_what_planning_can_see_stops_it_before_a_finished_artifact_is_cleared(folder, mistake):
+    changes, expected = PLANNED[mistake]
+    bad = config()
+    bad["datasets"]["other"] |= changes
+    before = workflow.contents(folder / "results")
+    process = run(folder, bad, OTHER)
+    assert (process.returncode, complaints(process)) == (1, [expected])
+    assert workflow.contents(folder / "results") == before
+    again = run(folder, config(), OTHER)
+    assert "Nothing to be done" in again.stdout
 
 
 MISTAKES = {

@@ -1,5 +1,6 @@
 # The checked config, the names that wildcards may take, and the fingerprint of code.
 
+import os
 import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
@@ -13,6 +14,22 @@ try:
     config = configuration.load(config)
 except InputError as mistake:
     raise WorkflowError(str(mistake)) from None
+
+
+def stop(mistake):
+    """End Snakemake with one line, for mistakes that show while it plans.
+
+    An exception would not: of a file that exists Snakemake forgets a rule that cannot make it.
+    """
+    raise SystemExit(f"histopair: {mistake}")
+
+
+def there(path):
+    """A path of the config, if it is there or made here; else the end."""
+    path = os.path.normpath(path)
+    if not path.startswith("results" + os.sep) and not os.path.exists(path):
+        stop(InputError(path, "there is no such file or folder", "Correct the path in the config"))
+    return path
 
 
 wildcard_constraints:

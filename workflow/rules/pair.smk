@@ -36,8 +36,8 @@ rule pair_oracle:
     input:
         labels="results/labels/{dataset}.parquet",
         reports="results/reports/{corpus}.parquet",
-        dataset_truth=lambda w: config["datasets"][w.dataset]["truth"],
-        corpus_truth=lambda w: config["corpora"][w.corpus]["truth"],
+        dataset_truth=lambda w: there(config["datasets"][w.dataset]["truth"]),
+        corpus_truth=lambda w: there(config["corpora"][w.corpus]["truth"]),
     output:
         "results/pairs/oracle/{dataset}.{corpus}.parquet",
     log:

@@ -62,7 +62,7 @@ rule study:
         predictions=lambda w: outputs_of_runs(w.study, "predictions.parquet"),
         metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
         labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
-        published=lambda w: config["studies"][w.study].get("published", []),
+        published=lambda w: paper_of(w.study),
     output:
         table="results/studies/{study}.csv",
         order="results/studies/{study}.order.csv",

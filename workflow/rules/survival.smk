@@ -50,8 +50,8 @@ rule phantom_features:
 
 rule clean_cohort:
     input:
-        clinical=lambda w: config["cohorts"][w.cohort]["clinical"],
-        features=lambda w: config["cohorts"][w.cohort]["features"],
+        clinical=lambda w: there(config["cohorts"][w.cohort]["clinical"]),
+        features=lambda w: there(config["cohorts"][w.cohort]["features"]),
     output:
         patients="results/cohorts/{cohort}.parquet",
         audit="results/cohorts/{cohort}.audit.parquet",
@@ -74,7 +74,7 @@ rule clean_cohort:
 rule embed_patients:
     input:
         patients="results/cohorts/{cohort}.parquet",
-        features=lambda w: config["cohorts"][w.cohort]["retrieval_features"],
+        features=lambda w: there(config["cohorts"][w.cohort]["retrieval_features"]),
     output:
         "results/cohorts/{cohort}.bags.parquet",
     log:
@@ -118,8 +118,10 @@ rule pair_patients_oracle:
     input:
         labels="results/cohorts/{cohort}.bags.parquet",
         reports=lambda w: f"results/reports/{config['cohorts'][w.cohort]['corpus']}.parquet",
-        dataset_truth=lambda w: config["cohorts"][w.cohort]["truth"],
-        corpus_truth=lambda w: config["corpora"][config["cohorts"][w.cohort]["corpus"]]["truth"],
+        dataset_truth=lambda w: there(config["cohorts"][w.cohort]["truth"]),
+        corpus_truth=lambda w: there(
+            config["corpora"][config["cohorts"][w.cohort]["corpus"]]["truth"]
+        ),
     output:
         "results/cohorts/{cohort}.oracle.parquet",
     log:
@@ -142,7 +144,7 @@ rule survival_run:
     input:
         unpack(survival_artifacts),
         patients=lambda w: f"results/cohorts/{cohort_of(w)}.parquet",
-        features=lambda w: config["cohorts"][cohort_of(w)]["features"],
+        features=lambda w: there(config["cohorts"][cohort_of(w)]["features"]),
     output:
         weights="results/survival/{study}/{method}/{seed}/weights.safetensors",
         history="results/survival/{study}/{method}/{seed}/history.parquet",

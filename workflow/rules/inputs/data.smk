@@ -25,9 +25,15 @@ def cleaning(entry):
 
 def published(entry):
     """The files and folders that cleaning an entry reads."""
-    files = readers.find(entry["reader"]).inputs(entry)
+    reader = readers.find(entry["reader"])
     mapping = [entry["labels_map"]] if entry.get("labels_map") else []
-    return [os.path.normpath(path) for path in files + mapping]
+    files = [there(path) for path in reader.inputs(entry) + mapping]
+    if hasattr(reader, "check") and all(map(os.path.exists, files)):
+        try:
+            reader.check(entry)
+        except InputError as mistake:
+            stop(mistake)
+    return files
 
 
 def reading(entry):

@@ -34,10 +34,16 @@ def study_params(w):
     return kept | {"datasets": datasets, "splits": splits, "synthetic": synthetic}
 
 
+def paper_of(study):
+    """The csv of the paper's figures, if the study names one."""
+    path = config["studies"][study].get("published")
+    return [there(path)] if path else []
+
+
 def truths(w):
     """Truth tables of both sides of a pairing, where there are any; for evaluation only."""
     sides = {"image_truth": dataset_entry(w.dataset), "report_truth": config["corpora"][w.corpus]}
-    return {name: entry["truth"] for name, entry in sides.items() if "truth" in entry}
+    return {name: there(entry["truth"]) for name, entry in sides.items() if "truth" in entry}
 
 
 def embedded(runs):

@@ -46,8 +46,8 @@ def survival_artifacts(w):
 def survival_evidence(w):
     """What a survival page shows beside the runs: published figures, true hazards, pairs."""
     study, cohort = config["survival"][w.study], config["cohorts"][cohort_of(w)]
-    found = {"truth": cohort["truth"]} if "truth" in cohort else {}
-    found |= {"published": study["published"]} if "published" in study else {}
+    found = {"truth": there(cohort["truth"])} if "truth" in cohort else {}
+    found |= {"published": there(study["published"])} if "published" in study else {}
     pairings = {method["pairing"] for method in study["methods"].values()}
     return found | (pairs_of_cohort(cohort_of(w), "retrieved") if "retrieved" in pairings else {})
 

@@ -1,12 +1,15 @@
 """CSV input as people have it: BOM, Windows line ends, semicolons or tabs, spaced headings."""
 
+import csv
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from histopair.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 FIRST_ROW = 2  # as a spreadsheet numbers them: the heading is row 1
@@ -18,43 +21,56 @@ def read(
     optional: Sequence[str] = (),
     columns: dict[str, str] | None = None,
     any_case: bool = True,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Read columns of a csv as text, empty cells as missing, with a column `row` for messages.
 
     `optional` columns that the file lacks are all missing. `columns` maps our names to the file's
     where they differ. Raises InputError where the file is absent, empty, malformed or lacks a
     required column.
     """
+    import pandas as pd
+
     path = Path(path)
-    if not path.is_file():
-        raise InputError(path, "there is no such file", "Correct the path in the config")
-    separator = _separator(path)
-    wanted = {(columns or {}).get(name, name): name for name in [*required, *optional]}
-    heading = _heading(path, separator)
-    names = _matched(path, heading, wanted, any_case)
-    missing = [file for file, name in wanted.items() if name in required and name not in names]
-    if missing:
-        raise InputError(
-            path,
-            f"there is no column {listed_names(missing)}; the columns found are "
-            f"{listed_names(map(str.strip, heading))}",
-            "Rename a column, or give its name in the config",
-        )
-    frame = _read(path, separator, list(names.values()))
+    names = require(path, required, optional, columns, any_case)
+    frame = _read(path, _separator(path), list(names.values()))
     frame = frame.rename(columns={file: name for name, file in names.items()})
     if frame.empty:
         raise InputError(path, "it has a heading but no rows", "Give it at least one row")
-    for name in set(wanted.values()) - set(names):
+    for name in {*required, *optional} - set(names):
         frame[name] = pd.Series(None, index=frame.index, dtype="str")
     frame["row"] = range(FIRST_ROW, FIRST_ROW + len(frame))
     return frame
 
 
+def require(
+    path: str | Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    columns: dict[str, str] | None = None,
+    any_case: bool = True,
+) -> dict[str, str]:
+    """Our name -> the heading's, for the columns that `read` would give; it reads the heading alone.
+
+    Raises InputError where the file is absent or empty, or lacks a required column.
+    """
+    path = Path(path)
+    found = _heading(path)
+    wanted = {(columns or {}).get(name, name): name for name in [*required, *optional]}
+    names = _matched(path, found, wanted, any_case)
+    missing = [file for file, name in wanted.items() if name in required and name not in names]
+    if missing:
+        raise InputError(
+            path,
+            f"there is no column {listed_names(missing)}; the columns found are "
+            f"{listed_names(map(str.strip, found))}",
+            "Rename a column, or give its name in the config",
+        )
+    return names
+
+
 def heading(path: str | Path) -> list[str]:
     """The names of a csv's columns, without outer spaces."""
-    if not Path(path).is_file():
-        raise InputError(path, "there is no such file", "Correct the path in the config")
-    return [name.strip() for name in _heading(Path(path), _separator(Path(path)))]
+    return [name.strip() for name in _heading(Path(path))]
 
 
 def guarded(cell: object) -> object:
@@ -102,13 +118,19 @@ def _separator(path: Path) -> str:
     return next((mark for mark in (",", "\t", ";") if mark.encode() in heading), ",")
 
 
-def _heading(path: Path, separator: str) -> list[str]:
-    with _as_input_error(path), _parts(path, separator, nrows=0) as parts:
-        return list(parts.read().columns)
+def _heading(path: Path) -> list[str]:
+    """The first row, as written. Snakemake's start reads it, so it does without pandas."""
+    if not path.is_file():
+        raise InputError(path, "there is no such file", "Correct the path in the config")
+    separator = _separator(path)
+    with _as_input_error(path), open(path, encoding="utf-8-sig", newline="") as file:
+        return next(csv.reader(file, delimiter=separator))
 
 
-def _read(path: Path, separator: str, chosen: list[str]) -> pd.DataFrame:
+def _read(path: Path, separator: str, chosen: list[str]) -> "pd.DataFrame":
     """The chosen columns. Whole rows are parsed, in parts: pandas' usecols hides rows too long."""
+    import pandas as pd
+
     with _as_input_error(path), _parts(path, separator, chunksize=100_000) as parts:
         frames = []
         for part in parts:
@@ -121,6 +143,8 @@ def _read(path: Path, separator: str, chosen: list[str]) -> pd.DataFrame:
 
 
 def _parts(path: Path, separator: str, **options):
+    import pandas as pd
+
     return pd.read_csv(
         path,
         sep=separator,
@@ -140,6 +164,6 @@ def _as_input_error(path: Path):
     except UnicodeDecodeError as error:
         problem = f"it is not UTF-8 text ({error.reason} at byte {error.start})"
         raise InputError(path, problem, "Save it as UTF-8") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (ValueError, csv.Error) as error:  # pandas' own are ValueErrors
         said = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise InputError(path, f"it is not a csv table ({said})", "Mend that line") from error

@@ -1,9 +1,12 @@
 """Readers of dataset formats: one file each, found by the config's `reader:`.
 
-A reader of labelled images has two functions.
+A reader of labelled images has two functions, or three.
 
 `inputs(entry) -> list[str]`: the files and folders that reading depends on. Snakemake calls it
 while it builds its graph, so it does path arithmetic only.
+
+`check(entry)`, if there is one: raises InputError for what a look at the inputs' headings tells.
+Snakemake calls it, too, before it clears finished artifacts away for a job that would fail.
 
 `read(entry) -> (frame, audit rows)`: one row per sample, in a stable order, with the columns
     sample_id, image_id   unique name of the sample; name of its image (samples may share one)

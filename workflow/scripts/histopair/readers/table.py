@@ -18,6 +18,13 @@ def inputs(entry: dict) -> list[str]:
     return [_table(entry)]
 
 
+def check(entry: dict) -> None:
+    """Raise InputError where the table lacks a column."""
+    from histopair import sheets
+
+    sheets.require(_table(entry), ["path"], OPTIONAL, entry.get("columns"))
+
+
 def read(entry: dict):
     """Read the table; `columns` in the entry maps our names to the file's where they differ.
 

@@ -14,6 +14,14 @@ def inputs(entry: dict) -> list[str]:
     return [table["table"] for table in _tables(entry)] + ([types] if types else [])
 
 
+def check(entry: dict) -> None:
+    """Raise InputError where a table lacks a column."""
+    from histopair import sheets
+
+    for table in _tables(entry):
+        sheets.require(table["table"], *_columns(table))
+
+
 def read(entry: dict):
     """Read all tables: (frame of report_id, group, organ_given, text, file, row; audit rows).
 
@@ -43,19 +51,23 @@ def _tables(entry: dict) -> list[dict]:
     return [shared | table for table in named]
 
 
-def _read_table(table: dict):
-    import os
-
-    from histopair import sheets
-
+def _columns(table: dict) -> tuple[list[str], list[str], dict[str, str]]:
+    """Columns that a table must have and may have, and what it calls those that it names."""
     columns = {name: table[name] for name in ("id", "text", "group") if name in table}
     if "organ_column" in table:
         columns["organ"] = table["organ_column"]
     required = ["id", "text", *(name for name in ("group", "organ") if name in columns)]
     if "id" not in columns:
         columns["id"] = _id_column(table["table"])
-    optional = [name for name in ("group", "organ") if name not in columns]
-    frame = sheets.read(table["table"], required, optional, columns)
+    return required, [name for name in ("group", "organ") if name not in columns], columns
+
+
+def _read_table(table: dict):
+    import os
+
+    from histopair import sheets
+
+    frame = sheets.read(table["table"], *_columns(table))
     frame["id"] = frame.id.str.strip()
     frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
     frame["organ"] = table.get("organ_is", frame.organ)
