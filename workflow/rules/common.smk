@@ -27,7 +27,7 @@ def stop(mistake):
 def there(path):
     """A path of the config, if it is there or made here; else the end."""
     path = os.path.normpath(path)
-    if not path.startswith("results" + os.sep) and not os.path.exists(path):
+    if Path(path).parts[0] != "results" and not os.path.exists(path):
         stop(InputError(path, "there is no such file or folder", "Correct the path in the config"))
     return path
 

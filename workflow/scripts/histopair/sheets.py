@@ -49,7 +49,7 @@ def require(
     columns: dict[str, str] | None = None,
     any_case: bool = True,
 ) -> dict[str, str]:
-    """Our name -> the heading's, for the columns that `read` would give; it reads the heading alone.
+    """Our name -> the heading's, for the columns that `read` would give; reads the heading alone.
 
     Raises InputError where the file is absent or empty, or lacks a required column.
     """
