@@ -19,8 +19,8 @@ def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict
     `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may
     hold several names, separated by spaces, where studies name the same method differently: each
     is a row of its own.
-    Raises InputError for columns that are missing or unknown, a metric that does not exist, a value
-    that is no number, and a row told twice.
+    Raises InputError for columns that are missing or unknown, a row of more fields than columns, a
+    metric that does not exist, a value that is no number, and a row told twice.
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
@@ -74,6 +74,9 @@ def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
 
 def _rows(row: dict, path: str | Path, line: int, known: Collection[str]) -> list[dict]:
     """One row for each name of the method."""
+    if None in row:  # where csv puts what has no column
+        problem = f"{len(row[None])} more fields than columns"
+        raise InputError(path, problem, 'Quote what holds a comma: "Table 6, PCAM"', line)
     row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
     if row["metric"] not in known:
         problem = f"no metric {row['metric']!r}"
