@@ -242,6 +242,15 @@ def test_the_front_is_what_nothing_beats():
     np.testing.assert_array_equal(tradeoff.front(cost, value), [0, 1])
 
 
+def test_a_method_with_an_encoder_of_its_own_is_drawn_with_that_ones_mark(monkeypatch):
+    shown = costs().assign(dataset="d", metric="accuracy", value=0.9, synthetic=False)
+    shown.loc[shown["method"] == "slow", "own_encoder"] = "clip"
+    drawn = []
+    monkeypatch.setattr(figures, "_keys", lambda *told: drawn.append(told[-1]))
+    assert "<svg" in figures.pareto(shown)
+    assert list(drawn[0]) == ["clip", "e"] and len(set(drawn[0].values())) == 2
+
+
 def test_interleaved_medians_take_turns_and_stop_in_time():
     seen = []
     medians = interleaved(

@@ -28,6 +28,7 @@ from histopair.training import runs
 
 UNMERGED = "adapters left in"
 PROMPTED = "prompts in each pass"
+BY_PROMPTS = ("zero_shot", "contrastive")  # recipes whose published code pays so
 BATCH = 32  # of the throughput; latency is of one image
 ROUNDS, SECONDS = 60, 60.0  # of the measurements of an encoder, at each batch size
 COLUMNS = [
@@ -46,7 +47,7 @@ COLUMNS = [
 
 
 class Prompted(nn.Module):
-    """A zero-shot predictor that embeds the classes' prompts anew in each pass."""
+    """A predictor by prompts that embeds the classes' prompts anew in each pass."""
 
     def __init__(self, model: Predictor, text: nn.Module, tokens: Tensor):
         super().__init__()
@@ -132,7 +133,7 @@ def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     found = {EXPORTED: (model, inputs)}
     if hasattr(recipe, "trained") and run.method["lora"]:
         found[UNMERGED] = (recipe.trained(run, weights)[0], inputs[:1])
-    if run.method["recipe"] == "zero_shot":
+    if run.method["recipe"] in BY_PROMPTS:
         found[PROMPTED] = (_prompted(run, model, entry["templates"]), inputs)
     with safe_open(entry["weights"], "pt") as file:
         counts = json.loads(file.metadata()["histopair"])["parameters"]

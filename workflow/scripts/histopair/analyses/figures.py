@@ -53,11 +53,14 @@ def pareto(table: pd.DataFrame) -> str:
     """A metric against each of COSTS, a row of panels per dataset.
 
     Filled marks are models as exported, and those on the line are beaten by none of them; hollow
-    ones pay for adapters left in, or for prompts in each pass. A mark's shape is its encoder.
+    ones pay for adapters left in, or for prompts in each pass. A mark's shape is its encoder, the
+    method's own where it has one.
     """
+    named = table["own_encoder"]
+    table = table.assign(shape=named.where(named != "", table["encoder"]))
     datasets = list(table.groupby("dataset", sort=False))
     colour = figures.colours(list(dict.fromkeys(table["method"])))
-    shapes = dict(zip(dict.fromkeys(table["encoder"]), MARKERS * 9, strict=False))
+    shapes = dict(zip(dict.fromkeys(table["shape"]), MARKERS * 9, strict=False))
     height = 0.6 + 2.4 * len(datasets)
     figure, axes = figures.panels(len(datasets), len(COSTS), 9.6, height, sharey="row")
     for row, (dataset, own) in zip(axes, datasets, strict=True):
@@ -73,7 +76,7 @@ def pareto(table: pd.DataFrame) -> str:
 def _tradeoff(panel, rows: pd.DataFrame, cost: str, colour: dict, shapes: dict) -> None:
     for row in rows.itertuples():
         exported = row.variant == EXPORTED
-        style = {"color": colour[row.method], "marker": shapes[row.encoder], "ls": ""}
+        style = {"color": colour[row.method], "marker": shapes[row.shape], "ls": ""}
         face = colour[row.method] if exported else "white"
         panel.plot(getattr(row, cost), row.value, mfc=face, ms=6.5, mew=1.4, zorder=3, **style)
     own = rows[rows["variant"] == EXPORTED]
