@@ -1,0 +1,80 @@
+"""What the papers show has a study in their configs, with the papers' settings."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from histopair import configuration
+from histopair.datasets import splits
+from histopair.evaluation import published
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "config/clip-it.yaml").read_text(encoding="utf-8")
+CONFIG = configuration.load(yaml.safe_load(TEXT))
+PAPER = published.read(ROOT / "config/published/clip-it.csv")
+
+
+@pytest.mark.parametrize("dataset", ["pcam", "bach", "crc"])
+def test_figures_3_and_4_have_every_backbone_of_tables_1_and_2(dataset):
+    study = CONFIG["studies"][f"{dataset}-gain"]
+    tables = [row for row in PAPER if row["note"].startswith(("Table 1", "Table 2"))]
+    backbones = {row["encoder"] for row in tables if row["dataset"] == dataset}
+    assert (study["datasets"], set(study["encoders"])) == ([dataset], backbones)
+    methods = [CONFIG["methods"][name] for name in study["methods"]]
+    prompted = {m["encoder"]: m["positives"] for m in methods if m["recipe"] == "contrastive"}
+    assert prompted == {"conch": "own", "quiltnet": "own"}
+    assert {"unimodal", "clip_it", "text_reports"} < {m["recipe"] for m in methods}
+    pair = {role: CONFIG["methods"][name] for role, name in study["complementarity"].items()}
+    assert (pair["vision"]["recipe"], pair["text"]["recipe"]) == ("unimodal", "text_reports")
+    (ours,) = (m for m in methods if m["recipe"] == "clip_it")
+    for key, value in (
+        ("epochs", pair["vision"]["epochs"]),
+        ("text_epochs", pair["text"]["epochs"]),
+    ):
+        assert ours[key] == value
+
+
+def test_texts_of_a_dataset_are_classified_once_for_all_backbones():
+    runs = [
+        run for run in configuration.runs(CONFIG, "pcam-gain") if run["method"] == "text-reports"
+    ]
+    assert len(runs) == 8 * 3
+    assert len({(run["encoder"], run["seed"]) for run in runs}) == 3
+
+
+def test_one_word_of_the_config_says_who_retrieves():
+    changed = configuration.load(
+        yaml.safe_load(TEXT.replace("&retriever quiltnet", "&retriever conch"))
+    )
+    fixed = ("clip-it-by-quiltnet", "contrastive-quiltnet", "bach-contrastive-quiltnet")
+    for config, retriever in ((CONFIG, "quiltnet"), (changed, "conch")):
+        for name in ("clip-it", "crc-clip-it", "bach-clip-it-random", "text-reports"):
+            assert config["methods"][name]["retriever"] == retriever
+        for name in ("text-prompt", "bach-text-prompts", "zero-shot-retriever"):
+            assert config["methods"][name]["encoder"] == retriever
+        assert config["studies"]["bach-texts"]["encoders"] == [retriever]
+    named = {
+        name
+        for name, method in changed["methods"].items()
+        if "quiltnet" in (method.get("retriever"), method.get("encoder"))
+    }
+    assert named == set(fixed)
+
+
+def test_validation_of_bach_is_a_tenth_of_its_train_set():
+    names = [f"{label}{n}" for label in "abcd" for n in range(100)]
+    frame = pd.DataFrame({"sample_id": names, "image_id": names, "sha256": names})
+    frame = frame.assign(group=None, split=None, labels=[[name[0]] for name in names])
+    assigned = splits.assign(frame, **CONFIG["datasets"]["bach"]["split"])
+    assert assigned.value_counts().to_dict() == {"train": 288, "test": 80, "val": 32}
+
+
+def test_table_8_has_the_papers_cohort_and_both_of_its_rows():
+    study = CONFIG["survival"]["mbc"]
+    cohort = CONFIG["cohorts"][study["cohort"]]
+    assert (cohort["folds"], CONFIG["corpora"][cohort["corpus"]]["organ"]) == (5, "breast")
+    rows = published.read(ROOT / study["published"], ("c_index", "integrated_auc"))
+    assert {row["method"] for row in rows} <= set(study["methods"])
+    assert study["methods"]["clip-it"]["pairing"] == "retrieved"
