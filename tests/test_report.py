@@ -295,3 +295,12 @@ def test_the_page_and_the_studies_are_made_without_torch():
         [sys.executable, "-c", source], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == []
+
+
+def test_names_in_the_pairing_table_may_wrap_for_it_is_wide(html):
+    css = (templates.HERE / "page.css").read_text(encoding="utf-8")
+    assert "table.wordy tbody th { white-space: normal;" in css
+    section = html[html.index('<section id="pairing">') :]
+    assert section.index('<div class="scroll"><table class="wordy">') == section.index(
+        '<div class="scroll">'
+    )

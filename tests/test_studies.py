@@ -9,7 +9,7 @@ import pytest
 from histopair import tables
 from histopair.errors import InputError
 from histopair.evaluation import metrics, orders, studies
-from histopair.report import study_page
+from histopair.report import study_page, templates
 
 CLASSES = ["a", "b"]
 
@@ -317,6 +317,7 @@ def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path)
     assert "<wide>" not in page
     verdicts = pd.read_csv(made.claims)["verdict"]
     assert len(verdicts) == 2 * 2 and all(f'class="chip {v}"' in page for v in verdicts)
+    assert "<caption>The paper's claims</caption>" in page
     leak = pd.read_csv(made.leak)
     assert set(leak["method"]) == {"zero-shot", "fusion-frozen"}
     assert (leak["difference"] - (leak["by_row"] - leak["by_group"])).abs().max() < 1e-5
@@ -324,3 +325,19 @@ def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path)
     assert list(tests["test"]) == ["permutation", "permutation"]
     assert tests["synthetic"].all() and "Read the Holm column first" in page
     assert "1 on phantom-quilt, 1 on phantom-quilt-random." in " ".join(page.split())
+
+
+@pytest.mark.parametrize("papers", [("", ""), ("2 points", "")])
+def test_the_report_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, papers):
+    root, config = world
+    study = config["studies"]["multi-label"]
+    claims = [claim | {"paper": said} for claim, said in zip(study["claims"], papers, strict=True)]
+    changed = config | {"studies": {"multi-label": study | {"claims": claims}}}
+    page = write((root, changed), "multi-label", tmp_path).html.read_text()
+    again = study_page.read_study("multi-label", changed["studies"]["multi-label"], tmp_path)
+    read = templates.render("study.html.j2", study=again)
+    for html in (page, read):
+        table = html[html.index('<table class="wordy">') :].partition("</table>")[0]
+        assert ">nan<" not in table
+        assert ("<caption>Claims</caption>" in table) == ("<th>Paper</th>" not in table)
+        assert ("2 points" in table) == ("The paper's claims" in table) == any(papers)

@@ -79,9 +79,10 @@ def view(name: str, study: dict, made: dict[str, pd.DataFrame], plot: str) -> di
 def _claims(rows: pd.DataFrame) -> list[dict]:
     """A claim with its cells, in the order of the config."""
     said = ["claim", "paper", "better", "worse", "metric", "expect"]
+    rows = rows.assign(paper=[text or "" for text in rows["paper"]])  # groupby makes None a NaN
     return [
         dict(zip(said, key, strict=True)) | {"cells": part.to_dict("records")}
-        for key, part in rows.groupby(said, sort=False, dropna=False)
+        for key, part in rows.groupby(said, sort=False)
     ]
 
 
