@@ -120,6 +120,7 @@ def test_a_study_ranks_methods_and_knows_its_ceiling(tmp_path):
     claims = [CLAIM, CLAIM | {"expect": "no gain"}]
     verdicts = tabulate.verdicts(scores, replicates, {"claims": claims})
     assert list(verdicts["verdict"]) == ["holds", "contradicted"]
+    assert verdicts["margin"].isna().tolist() == [True, False], "a gain has no margin"
 
 
 def test_risk_groups_are_parted_by_the_other_folds_median(tmp_path):

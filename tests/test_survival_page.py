@@ -3,10 +3,13 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import pyplot
 from test_survival_evaluation import CLAIM, cohort, runs
 
 from histopair import audit, tables
+from histopair.report import survival_figures
 from histopair.report.survival_page import write_study
 
 STUDY = {"title": "Does <text> help?", "reference": "bad", "methods": ["bad", "good"]}
@@ -16,7 +19,7 @@ COHORT |= {"retriever": "clip", "synthetic": True, "time_unit": "months"}
 FILES = ("csv", "folds", "claims", "svg", "curves", "html")
 
 
-def page(folder, truth=True):
+def page(folder, truth=True, paper=True):
     made, known = runs(folder, {"bad": 20.0, "good": 0.1})
     people = cohort(80)[["patient", "time", "event"]]
     slides = [[name] for name in people["patient"]]
@@ -27,9 +30,10 @@ def page(folder, truth=True):
     (folder / "paper.csv").write_text("method,metric,value,note\ngood,c_index,0.661,\n")
     evidence = {"patients": folder / "people.parquet", "audit": folder / "audit.parquet"}
     evidence |= {"truth": known if truth else None, "pairs": None}
-    evidence |= {"published": str(folder / "paper.csv")}
+    evidence |= {"published": str(folder / "paper.csv") if paper else None}
     output = SimpleNamespace(**{name: folder / f"out.{name}" for name in FILES})
-    write_study(made, "s", STUDY, COHORT, evidence, output)
+    study = STUDY if paper else STUDY | {"claims": [CLAIM]}
+    write_study(made, "s", study, COHORT, evidence, output)
     return output
 
 
@@ -54,6 +58,26 @@ def test_text_from_data_is_escaped(shown):
 def test_without_a_truth_there_is_neither_ceiling_nor_scatter(tmp_path):
     html = page(tmp_path, truth=False).html.read_text()
     assert "true hazard" not in html and "Against the truth" not in html
+
+
+def test_without_published_figures_no_paper_is_spoken_of(shown, tmp_path):
+    assert shown.html.read_text().count(">Paper</th>") == 3
+    html = page(tmp_path, paper=False).html.read_text()
+    assert "holds" in html and "paper" not in html.split("</style>")[1].casefold()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_unit_stands_below_the_panels_that_are_shown(monkeypatch, count):
+    monkeypatch.setattr(survival_figures.figures, "svg", lambda figure: figure)
+    people = cohort(80).assign(high=lambda table: table["log_hazard"] > 0)
+    methods = [f"m{i}" for i in range(count)]
+    table = pd.concat([people.assign(method=name) for name in methods])
+    figure = survival_figures.curves(table, dict.fromkeys(methods, 0.5), "months")
+    figure.draw_without_rendering()
+    shown = [panel.get_position() for panel in figure.axes if panel.get_visible()]
+    left, right = min(p.x0 for p in shown), max(p.x1 for p in shown)
+    pyplot.close(figure)
+    assert len(shown) == count and 0.35 < (0.5 - left) / (right - left) < 0.65
 
 
 def test_the_page_repeats_bit_for_bit(shown, tmp_path):

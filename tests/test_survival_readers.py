@@ -115,6 +115,7 @@ BAD_TABLES = {
     "infinite time": ("a,inf,1", r"row 2: the time 'inf'"),
     "unknown event": ("a,1,1\nb,2,maybe", r"row 3: the event 'maybe' is unknown. Use 1 or 0"),
     "half": ("a,1,", r"row 2: patient 'a' has a time but no event"),
+    "other half": ("a,,1", r"row 2: patient 'a' has an event but no time"),
     "no patient": (",1,1", r"row 2: the patient is empty"),
     "disagreement": ("a,1,1\na,2,1", r"row 3: patient 'a' has other times or events than in row 2"),
 }

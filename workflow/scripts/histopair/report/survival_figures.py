@@ -67,10 +67,13 @@ def against_truth(test: pd.DataFrame) -> str:
 
 def _grid(count: int, height: float) -> tuple:
     """A figure of `count` panels, and all its panels with those too many hidden."""
-    rows = -(-count // COLUMNS)
-    figure, axes = figures.panels(rows, COLUMNS, 9.6, 0.4 + height * rows, sharex=True, sharey=True)
+    rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    width = 0.3 + 3.1 * columns
+    figure, axes = figures.panels(
+        rows, columns, width, 0.4 + height * rows, sharex=True, sharey=True
+    )
     flat = [panel for row in axes for panel in row]
-    for panel in flat[max(0, count - COLUMNS) : count]:  # the lowest of each column
+    for panel in flat[max(0, count - columns) : count]:  # the lowest of each column
         panel.tick_params(labelbottom=True)
     for panel in flat[count:]:
         panel.set_visible(False)

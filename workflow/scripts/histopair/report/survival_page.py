@@ -43,6 +43,7 @@ def write_study(
         "rows": plain(table).to_dict("records"),
         "folds": _folds(scores, list(study["methods"])),
         "claims": plain(claims).to_dict("records"),
+        "published": bool(evidence["published"]),
         "ranks": _ranks(ranks),
         "audit": plain(tables.read(evidence["audit"])).to_dict("records"),
         "metrics": list(evaluation.METRICS),

@@ -35,8 +35,9 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     half = frame["time"].isna() != frame["event"].isna()
     if half.any():
         first = frame.loc[half.idxmax()]
-        given, missing = ("time", "event") if pd.notna(first["time"]) else ("event", "time")
-        problem = f"patient {first['patient']!r} has a {given} but no {missing}"
+        has_time = pd.notna(first["time"])
+        given, missing = ("a time", "event") if has_time else ("an event", "time")
+        problem = f"patient {first['patient']!r} has {given} but no {missing}"
         raise InputError(path, problem, "Fill both, or empty both", int(first["row"]))
     _require_agreement(frame, path)
     return frame[["patient", "slide", "time", "event", "row"]]

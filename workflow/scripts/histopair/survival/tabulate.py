@@ -117,7 +117,9 @@ def verdicts(scores: pd.DataFrame, replicates: dict, study: dict) -> pd.DataFram
         gains = better - worse
         found = {"gain": gains.mean(), "low": low, "high": high, "n_seeds": len(gains)}
         found["seeds_agreeing"] = int((gains > 0).sum())
-        found["verdict"] = claims.verdict(claim["expect"], low, high, list(gains), claim["margin"])
+        margin = claim["margin"]
+        found["verdict"] = claims.verdict(claim["expect"], low, high, list(gains), margin)
+        found["margin"] = margin if claim["expect"] == "no gain" else None
         rows.append(claim | found)
     return pd.DataFrame(rows, columns=claims.COLUMNS)
 
