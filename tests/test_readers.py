@@ -174,9 +174,20 @@ def test_table_names_the_row_that_is_wrong(tmp_path, lines, message):
     assert _said("table", **_table(tmp_path, text)) == f"{tmp_path}/labels.csv, {message}"
 
 
-def test_table_that_is_no_text_says_so(tmp_path):
-    (tmp_path / "labels.csv").write_bytes(b"path,label\na.png,\xff\xfe\n")
-    assert "it is not UTF-8 text" in _said("table", root=str(tmp_path))
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("rows", [0, 200_000])
+def test_table_that_is_no_text_says_in_which_row_and_line(tmp_path, rows, end):
+    lines = ["path,label", '"a\n""b\n.png",x', *["c.png,y"] * rows, "d.png,Adénome", "e.png,x"]
+    (tmp_path / "labels.csv").write_bytes(end.join(lines).encode("latin-1"))
+    assert _said("table", root=str(tmp_path)) == (
+        f"{tmp_path}/labels.csv, row {rows + 3}: it is not UTF-8 text (byte 0xe9 in line "
+        f"{rows + 5}). Save it as UTF-8"
+    )
+
+
+def test_table_of_a_spreadsheets_unicode_text_says_so(tmp_path):
+    (tmp_path / "labels.csv").write_text("path,label\na.png,x\n", encoding="utf-16")
+    assert "labels.csv, row 1: it is not UTF-8 text" in _said("table", root=str(tmp_path))
 
 
 def test_absent_table_says_so(tmp_path):

@@ -162,8 +162,24 @@ def _as_input_error(path: Path):
     try:
         yield
     except UnicodeDecodeError as error:
-        problem = f"it is not UTF-8 text ({error.reason} at byte {error.start})"
-        raise InputError(path, problem, "Save it as UTF-8") from error
+        raise _not_utf8(path) from error
     except (ValueError, csv.Error) as error:  # pandas' own are ValueErrors
         said = str(error).strip().removeprefix("Error tokenizing data. C error: ")
         raise InputError(path, f"it is not a csv table ({said})", "Mend that line") from error
+
+
+def _not_utf8(path: Path) -> InputError:
+    """Where the file's first bytes that are no UTF-8 stand: a decoder knows that of its part alone.
+
+    Rows are counted as a spreadsheet does, lines as an editor does: quoted cells hold line ends.
+    """
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        line = 1 + before.count(b"\n")
+        row = 1 + sum(part.count(b"\n") for part in before.split(b'"')[::2])
+        problem = f"it is not UTF-8 text (byte 0x{content[error.start]:02x} in line {line})"
+        return InputError(path, problem, "Save it as UTF-8", row)
+    return InputError(path, "it is not UTF-8 text", "Save it as UTF-8")
