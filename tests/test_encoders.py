@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from histopair import encoders
+from histopair.encoders import transformers
 from histopair.errors import InputError
 
 
@@ -99,6 +100,46 @@ def test_a_missing_folder_is_one_line_with_a_remedy(tmp_path, library):
     entry = {"name": "x", "library": library, "model": f"local-dir:{tmp_path}/absent"}
     with pytest.raises(InputError, match=r"encoder x: .* cannot load .*local folder"):
         encoders.load(entry)
+
+
+def test_absent_weights_are_named_with_their_key(tmp_path):
+    file = str(tmp_path / "absent.pth")
+    entry = {"name": "x", "library": "timm", "model": "resnet18", "weights": file}
+    with pytest.raises(InputError) as told:
+        encoders.load(entry)
+    assert str(told.value) == (
+        f"encoder x: there is no file {file!r}. Correct `weights` in the config"
+    )
+
+
+@pytest.mark.parametrize("model, near", [("VIT-B-32", "ViT-B-32"), ("ViT-L/41", "ViT-L-14")])
+def test_an_unknown_open_clip_model_is_told_with_names_like_it(model, near):
+    with pytest.raises(InputError) as told:
+        encoders.load({"name": "x", "library": "open_clip", "model": model})
+    said = str(told.value)
+    assert "open_clip has no such model; similar names are" in said and f" {near}" in said
+    assert len(said) < 300 and "Available" not in said
+
+
+def test_a_model_like_no_other_gets_no_similar_names():
+    with pytest.raises(InputError, match=r"\(open_clip has no such model\)"):
+        encoders.load({"name": "x", "library": "open_clip", "model": "&&&&&&"})
+
+
+@pytest.mark.parametrize(
+    "model", ["./absent", "../absent", "/absent/bert", "a/b/c", "~/bert", "here/absent"]
+)
+def test_a_name_that_can_only_be_a_folder_is_not_sought_on_a_hub(monkeypatch, tmp_path, model):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"the folder {model} does not exist"):
+        encoders.load({"name": "x", "library": "transformers", "model": model})
+
+
+def test_a_hubs_name_is_no_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("bert-base-uncased", "dmis-lab/biobert-v1.1"):
+        assert not transformers._is_path(name)
 
 
 def test_weights_that_are_pickled_code_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """CLIP models of open_clip: by name and `pretrained` tag, `hf-hub:` or `local-dir:`."""
 
+import difflib
 import json
 from pathlib import Path
 
@@ -10,10 +11,14 @@ HERE = "local-dir:."
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
-    """Both towers of an open_clip model; `local-dir:` folders need no network."""
+    """Both towers of an open_clip model; `local-dir:` folders need no network.
+
+    Raises ValueError for a name that open_clip does not know, with those most like it.
+    """
     import open_clip
 
     name = entry["model"]
+    _check_name(name, open_clip.list_models())
     towers = {"force_custom_text": True, **_towers_in_folder(name)}
     if weights:
         tag = entry.get("pretrained")
@@ -36,6 +41,16 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         text_dim=dimension,
         scale=model.logit_scale.exp().item(),
     )
+
+
+def _check_name(name: str, known: list[str]) -> None:
+    own = name.replace("/", "-")  # as open_clip reads ViT-B/32
+    if ":" in name or own in known:
+        return
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(own.casefold(), folded, n=3)
+    near = f"; similar names are {', '.join(folded[other] for other in near)}" if near else ""
+    raise ValueError(f"open_clip has no such model{near}")
 
 
 def _towers_in_folder(name: str) -> dict:

@@ -28,13 +28,16 @@ class PooledText(torch.nn.Module):
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
-    """A text tower; a `model` that is a local folder is never looked up on a hub."""
+    """A text tower; a `model` that is a local folder is never looked up on a hub.
+
+    Raises FileNotFoundError for what must be a folder, and is none.
+    """
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     name = entry["model"].removeprefix("local-dir:")
     local = Path(name).is_dir()
-    if entry["model"].startswith("local-dir:") and not local:
-        raise FileNotFoundError(f"no folder {name}")
+    if not local and (name != entry["model"] or _is_path(name)):
+        raise FileNotFoundError(f"the folder {name} does not exist")
     tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
     if weights:
         transformer = AutoModel.from_pretrained(
@@ -57,3 +60,10 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         text_dim=transformer.config.hidden_size,
         tokenizer=tokenizer,
     )
+
+
+def _is_path(name: str) -> bool:
+    """Whether a model's name can only be that of a folder: a hub's have one slash at most."""
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        return True
+    return "/" in name and Path(name).parent.is_dir()
