@@ -74,6 +74,17 @@ def test_the_k_best_reports_are_those_of_brute_force(tmp_path_factory, pool, see
         assert list(found["rank"]) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    "k, said", [(12, ""), (13, "k is 13, and each image gets all 12 reports there are")]
+)
+def test_a_log_says_where_there_are_fewer_reports_than_k(tmp_path, capsys, k, said):
+    pairs = paired(*world(tmp_path), k)
+    assert pairs.groupby("image_id").size().unique().tolist() == [12]
+    assert [line for line in capsys.readouterr().out.splitlines() if "reports" in line] == [
+        said
+    ] * bool(said)
+
+
 def test_the_chunk_given_is_the_most_similar_one(tmp_path):
     write_vectors(tmp_path / "i.parquet", {"image_id": ["a"]}, np.array([[1.0, 0.0]]))
     texts = {"report_id": ["x", "x", "y"], "chunk": pa.array([0, 1, 0], pa.int32())}

@@ -49,6 +49,8 @@ def pair(
         about = about | {"correction": how}
         bank = banks.with_bias(bank, bias)
     k = min(retrieval["k"], len(bias))
+    if k < retrieval["k"]:
+        print(f"k is {retrieval['k']}, and each image gets all {k} reports there are", flush=True)
     find, how = _search(images, bank, total, k, retrieval.get("approximate"), gpu)
     blocks = jobs.progress(_blocks(images, bank), total, "images", "pairing", size=_count)
     rows = (
