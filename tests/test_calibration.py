@@ -124,6 +124,17 @@ def test_one_validation_sample_gives_a_bounded_temperature():
     assert low <= found <= high * 1.001
 
 
+@pytest.mark.parametrize("task", WORLDS)
+def test_a_fit_that_ends_at_its_bound_is_known(task):
+    truth, scores = WORLDS[task]()
+    assert not calibration.at_bound(calibration.fit_temperature(truth, scores, task))
+    truth = np.eye(2, dtype=bool)[[0, 1, 1]]
+    wrong = np.where(truth, 0.1, 0.9)
+    assert calibration.at_bound(calibration.fit_temperature(truth, wrong, task))
+    hardly_right = np.where(truth, 0.51, 0.49)
+    assert calibration.at_bound(calibration.fit_temperature(truth, hardly_right, task))
+
+
 @pytest.mark.parametrize(
     "splits",
     [

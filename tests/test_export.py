@@ -18,7 +18,7 @@ from test_methods import LORA, METHODS, make, world  # noqa: F401
 from histopair import configuration, images, tables
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, cells, metrics
-from histopair.export import card, layers, lineage, preprocessing, read, write
+from histopair.export import card, layers, lineage, preprocessing, read, terminal, write
 from histopair.licences import known, strictest
 from histopair.methods import clip_it
 from histopair.predictors import clip_it as clip_it_predictor
@@ -402,3 +402,28 @@ def test_recipes_without_a_predictor_are_one_clear_line(world, tmp_path):  # noq
     run = make(world, "text_reports", **METHODS["text_reports"])
     with pytest.raises(InputError, match=r"'text_reports' cannot be exported.*clip_it"):
         write.export(run, {"weights": "w"}, {}, str(tmp_path / "x"), {})
+
+
+def test_the_card_gives_the_calibration_error_before_and_as_exported(exported):
+    folder, *_, files = exported("unimodal")
+    test = tables.read_json(files["metrics"])["calibration"]["splits"]["test"]
+    text = (folder / "README.md").read_text()
+    before, after = (f"{test[when]['ece']:.3f}" for when in ("before", "after"))
+    assert f"| Calibration error, before calibration | {before} | – |" in text
+    assert f"| Calibration error, calibrated as exported | {after} | – |" in text
+    assert "| Calibration error |" not in text
+
+
+@pytest.mark.parametrize("temperature, told", [(0.7, False), (0.01, True), (99.9999, True)])
+def test_the_card_says_so_where_the_temperature_is_a_bound(temperature, told):
+    text = card._calibration({"calibrated": True, "temperature": temperature})
+    assert ("is at the bound of its fit (0.01 to 100), no optimum" in text) == told
+    assert ("no better than chance" in text) == told
+
+
+def test_the_terminal_says_so_where_the_temperature_is_a_bound(exported):
+    config = read.load(exported("unimodal")[0]).config
+    assert config["temperature_at_bound"] is False
+    assert "bound" not in terminal.footer(config)
+    changed = config | {"temperature_at_bound": True}
+    assert "the bound of its fit: see README.md" in terminal.footer(changed)

@@ -8,7 +8,7 @@ import pytest
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.evaluation import metrics, orders, studies
+from histopair.evaluation import calibration, metrics, orders, studies
 from histopair.report import study_page, templates
 
 CLASSES = ["a", "b"]
@@ -325,6 +325,22 @@ def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path)
     assert list(tests["test"]) == ["permutation", "permutation"]
     assert tests["synthetic"].all() and "Read the Holm column first" in page
     assert "1 on phantom-quilt, 1 on phantom-quilt-random." in " ".join(page.split())
+
+
+def test_temperatures_at_the_bound_of_their_fit_are_counted(world, tmp_path):
+    made = write(world, "clip-it", tmp_path)
+    table = pd.read_csv(made.calibration).set_index("method")
+    perfect = table.index[table["at_bound"] > 0]
+    assert list(perfect) == ["clip-it-oracle"] and table.loc[perfect[0], "temperature"] < 0.05
+    page = made.html.read_text()
+    assert page.count(f"at bound: {table['at_bound'].max()} of 3") == 1
+    assert "no better than chance" in page
+
+
+def test_without_a_temperature_at_its_bound_none_is_spoken_of(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "at_bound", lambda temperature: False)
+    page = write(world, "clip-it", tmp_path).html.read_text()
+    assert "at bound" not in page.casefold() and "no better than chance" not in page
 
 
 @pytest.mark.parametrize("papers", [("", ""), ("2 points", "")])

@@ -61,6 +61,17 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray, task: str) -> float:
     return float(np.exp(best.x)) if best.fun < loss(0.0) - 1e-9 else 1.0
 
 
+def at_bound(temperature: float) -> bool:
+    """Whether a fitted temperature lies at an end of TEMPERATURES: it is not the likeliest one.
+
+    At the upper end all probabilities are nearly alike, at the lower nearly 0 or 1: on a validation
+    split that the scores order no better than chance, or all rightly, the likelihood has no optimum
+    between.
+    """
+    low, high = TEMPERATURES
+    return not low * 1.001 < temperature < high / 1.001
+
+
 def negative_log_likelihood(
     truth: np.ndarray, scores: np.ndarray, task: str, temperature: float = 1.0
 ) -> float:

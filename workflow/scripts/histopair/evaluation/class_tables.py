@@ -8,6 +8,7 @@ CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "av
 CALIBRATION = [
     "method",
     "temperature",
+    "at_bound",
     "ece",
     "ece_scaled",
     "nll",
@@ -30,11 +31,15 @@ def classes(cell: dict, study: dict) -> list[dict]:
 
 
 def calibrations(cell: dict, study: dict) -> list[dict]:
-    """One row per method: its temperature, and the test split's calibration before and after."""
+    """One row per method: its temperature, and the test split's calibration before and after.
+
+    at_bound: how many of the seeds' temperatures lie at a bound of the fit.
+    """
     return [
         {
             "method": method,
             "temperature": _mean([found["temperature"] for found in seeds]),
+            "at_bound": sum(calibration.at_bound(found["temperature"]) for found in seeds),
             "n_seeds": len(seeds),
         }
         | {

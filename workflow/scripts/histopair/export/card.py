@@ -4,13 +4,19 @@ import json
 
 import histopair
 from histopair import licences, tables
-from histopair.evaluation import bootstrap, cells, metrics
+from histopair.evaluation import bootstrap, calibration, cells, metrics
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."
 PHANTOM = (
     "**Synthetic.** Trained and tested on histopair's phantom, drawn images and made-up texts: "
     "this model knows nothing about tissue."
+)
+LOW, HIGH = calibration.TEMPERATURES
+BOUND = (
+    f"\n**This temperature is at the bound of its fit ({LOW:g} to {HIGH:g}), no optimum: do not "
+    "trust the probabilities.** It happens where the model orders the validation split no better "
+    "than chance, as when that split is nearly random, or orders all of a small one rightly.\n"
 )
 
 
@@ -75,13 +81,20 @@ def _results(files: dict, labels: str) -> str:
     groups = cells.groups_of(labels, split["ids"])
     draws, task, count = bootstrap.resamples(groups), split["task"], int(groups.max()) + 1
     replicates = bootstrap.replicate(split["truth"], split["scores"], groups, draws, task)
-    values = tables.read_json(files["metrics"])["splits"]["test"]
+    found = tables.read_json(files["metrics"])
+    values, titles = found["splits"]["test"], dict(metrics.TITLES)
+    after = None
+    if found["calibration"]:
+        after = found["calibration"]["splits"]["test"]["after"]["ece"]
+        titles["ece"] += ", before calibration"
     rows = ["| metric | test | 95% interval |", "|---|---|---|"]
     for name in metrics.names(task):
         low, high = bootstrap.interval(replicates[name], count)
         between = "–" if low is None else f"{low:.3f} to {high:.3f}"
         value = "–" if values[name] is None else f"{values[name]:.3f}"
-        rows.append(f"| {metrics.TITLES[name]} | {value} | {between} |")
+        rows.append(f"| {titles[name]} | {value} | {between} |")
+    if after is not None:
+        rows.append(f"| {metrics.TITLES['ece']}, calibrated as exported | {after:.3f} | – |")
     size = f"{len(split['ids'])} samples in {count} groups"
     return "\n".join([*rows, "", f"{size}; this one run. Intervals resample groups.", ""])
 
@@ -89,7 +102,8 @@ def _results(files: dict, labels: str) -> str:
 def _calibration(config: dict) -> str:
     if not config["calibrated"]:
         return "Not calibrated: logits are taken as they are (temperature 1).\n"
-    return f"Logits are divided by {config['temperature']:.3f}, fitted on the validation split.\n"
+    text = f"Logits are divided by {config['temperature']:.3f}, fitted on the validation split.\n"
+    return text + (BOUND if calibration.at_bound(config["temperature"]) else "")
 
 
 def _sources(sources: list[dict]) -> str:

@@ -35,7 +35,10 @@ def _bar(value: float) -> str:
 def footer(config: dict) -> str:
     """What made the findings, how sure they are, and what they are not for."""
     if config["calibrated"]:
-        sure = f"Probabilities calibrated on validation (temperature {config['temperature']:.2f})"
+        value = f"{config['temperature']:.2f}"
+        if config.get("temperature_at_bound"):  # older folders do not say
+            value += ", the bound of its fit: see README.md"
+        sure = f"Probabilities calibrated on validation (temperature {value})"
     else:
         sure = "Probabilities not calibrated (temperature 1)"
     made = "{method} on {dataset}, encoder {encoder}, seed {seed}".format(**config["run"])

@@ -14,6 +14,7 @@ from torch import nn
 import histopair
 from histopair import embed, images, pixels, predictors, tables
 from histopair.errors import InputError
+from histopair.evaluation.calibration import at_bound
 from histopair.export import architectures, card, layers, preprocessing, read
 from histopair.export.predictor import Predictor
 
@@ -82,6 +83,7 @@ def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) 
         "head": layers.describe(model.head),
         "temperature": calibration["temperature"] if calibration else 1.0,
         "calibrated": bool(calibration),
+        "temperature_at_bound": bool(calibration) and at_bound(calibration["temperature"]),
     }
     for kind, encoder in model.encoders.items():
         parts = {other for other in model.encoders if entries[other] == entries[kind]}
