@@ -287,7 +287,7 @@ def code_of(folder):
 
 def test_a_dataset_added_runs_its_chain_and_nothing_else(folder, jobs, restored):
     (folder / "tiles").mkdir()
-    (folder / "tiles" / "labels.csv").touch()
+    (folder / "tiles" / "labels.csv").write_text("path,label\n")
     workflow.edit(
         folder / CONFIG, "datasets:\n", "datasets:\n  mine: {reader: table, root: tiles}\n"
     )
