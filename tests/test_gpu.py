@@ -38,9 +38,8 @@ def test_a_run_gives_the_losses_and_scores_of_the_processor(world, tmp_path, rec
 
 def settings(recipe, **more) -> dict:
     """Steps so small that rounding stays rounding."""
-    slow = {"learning_rate": 1e-3, "head_learning_rate": 1e-3}
-    known = METHODS[recipe] | {"learning_rate": 0.0}
-    return METHODS[recipe] | {key: slow[key] for key in slow if key in known} | more
+    rates = {"learning_rate", *METHODS[recipe]} & {"learning_rate", "head_learning_rate"}
+    return METHODS[recipe] | dict.fromkeys(rates, 1e-3) | more
 
 
 @pytest.fixture(autouse=True)

@@ -25,20 +25,14 @@ def verdict(
 ) -> str:
     """What a gain comes to: its 95% interval, and those of the seeds, `gains`, where known.
 
-    The interval knows of other test groups and the seeds of other trainings, so both must agree:
-    a claimed "gain" holds (is contradicted) where the interval and every seed lie above (below) 0.
-    A claim of "no gain" holds where they lie below `margin`, the least gain that would matter, and
-    is contradicted where they lie above 0 and the interval reaches the margin. All else is "not
+    A claimed "gain" holds (is contradicted) where they lie `orders.apart` above (below) 0. A claim
+    of "no gain" holds where they lie below `margin`, the least gain that would matter, and is
+    contradicted where they lie above 0 and the interval reaches the margin. All else is "not
     resolved".
     """
-    if low is None or high is None:
-        return "not resolved"
-    above = low > 0 and all(gain > 0 for gain in gains)
-    limit = 0.0 if expect == "gain" else margin
-    below = high < limit and all(gain < limit for gain in gains)
-    if expect == "gain":
-        return "holds" if above else "contradicted" if below else "not resolved"
-    return "holds" if below else "contradicted" if above else "not resolved"
+    above, below = orders.apart(low, high, gains, 0.0 if expect == "gain" else margin)
+    holds, contradicted = (above, below) if expect == "gain" else (below, above)
+    return "holds" if holds else "contradicted" if contradicted else "not resolved"
 
 
 def rows(cell: dict, study: dict) -> list[dict]:

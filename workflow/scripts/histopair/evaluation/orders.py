@@ -21,15 +21,24 @@ COLUMNS = [
 def verdict(low: float | None, high: float | None, gains: list[float]) -> str:
     """What a step from lower to upper comes to, with more oriented to be better.
 
-    "supported" (or "contradicted") where the 95% interval of the difference lies above (below) 0
-    and every seed's gain has that sign: the interval knows of other test groups, the seeds of
-    other trainings. Otherwise "not resolved".
+    "supported" (or "contradicted") where interval and seeds lie `apart` above (below) 0; otherwise
+    "not resolved".
     """
-    if low is not None and low > 0 and all(gain > 0 for gain in gains):
-        return "supported"
-    if high is not None and high < 0 and all(gain < 0 for gain in gains):
-        return "contradicted"
-    return "not resolved"
+    above, below = apart(low, high, gains)
+    return "supported" if above else "contradicted" if below else "not resolved"
+
+
+def apart(
+    low: float | None, high: float | None, gains: list[float], limit: float = 0.0
+) -> tuple[bool, bool]:
+    """Whether a 95% interval and every seed's gain lie above 0, and whether they lie below `limit`.
+
+    The interval knows of other test groups and the seeds of other trainings, so both must agree.
+    """
+    if low is None or high is None:
+        return False, False
+    above = low > 0 and all(gain > 0 for gain in gains)
+    return above, high < limit and all(gain < limit for gain in gains)
 
 
 def overall(verdicts: list[str]) -> str:
