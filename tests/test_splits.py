@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from histopair import grouping
 from histopair.datasets import splits
 
 
@@ -147,3 +148,9 @@ def test_a_giant_group_goes_to_train():
         frame["split"] = splits.assign(frame, seed=seed)
         assert frame.split[0] == "train"
         assert frame.split.value_counts().to_dict() == {"train": 70, "test": 20, "val": 10}
+
+
+def test_an_image_without_a_group_is_one_even_if_a_group_has_its_name():
+    group = pd.Series(["b", None, "a", None, "b", None])
+    image = pd.Series(["x", "b", "x", "a", "y", "b"])
+    assert grouping.numbers(group, image).tolist() == [7, 1, 6, 0, 7, 1]

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from histopair import grouping
 from histopair.datasets import phash
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -61,13 +62,11 @@ def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    group = pd.factorize(frame.group)[0]
-    alone = group.max(initial=-1) + 1 + pd.factorize(frame.image_id)[0]
-    group = np.where(group < 0, alone, group)
+    group = grouping.numbers(frame.group, frame.image_id)
     image = pd.factorize(frame.sha256.where(frame.sha256.notna(), frame.image_id))[0]
-    groups, images = group.max() + 1, image.max() + 1
-    nodes = groups + images
-    ends = np.stack([group, groups + image])
+    first_image = group.max() + 1
+    nodes = first_image + image.max() + 1
+    ends = np.stack([group, first_image + image])
     if near:
         seen, hashes = pd.factorize(frame.phash)
         hashed = seen >= 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import tables
+from histopair import grouping, tables
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, metrics
 
@@ -82,8 +82,8 @@ def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
     if missing:
         problem = f"{len(missing)} predicted samples are not in it, such as {missing[0]}"
         raise InputError(labels, problem, "Rerun the runs of this dataset")
-    group = samples["group"].fillna("\0" + samples["image_id"])
-    return pd.factorize(group.loc[ids], sort=True)[0]
+    number = pd.Series(grouping.numbers(samples["group"], samples["image_id"]), samples.index)
+    return pd.factorize(number.loc[ids], sort=True)[0]
 
 
 def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
