@@ -18,6 +18,7 @@ STUDY_TABLES = [
 rule score:
     input:
         predictions=f"{RUN}/predictions.parquet",
+        history=f"{RUN}/history.parquet",
     output:
         f"{RUN}/metrics.json",
     log:
@@ -28,6 +29,7 @@ rule score:
         "../../envs/data.yaml"
     threads: 1
     params:
+        patience=lambda w: method_of(w)["patience"],
         code=code("score.py"),
     script:
         "../scripts/score.py"

@@ -1,8 +1,14 @@
-"""Compute the metrics of one run from its predictions."""
+"""Compute the metrics of one run from its predictions and its history."""
 
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
     from histopair.evaluation.metrics import score
 
-    score(snakemake.input.predictions, snakemake.output[0], about)
+    score(
+        snakemake.input.predictions,
+        snakemake.input.history,
+        snakemake.params.patience,
+        snakemake.output[0],
+        about,
+    )

@@ -71,7 +71,8 @@ def costed_code(w):
 def is_distilled(method):
     """Whether a method's image side is taught by texts, in a branch of their own or without."""
     entry = config["methods"][method]
-    return entry["recipe"] == "clip_it" and entry["teacher"] != "none"
+    taught = entry["recipe"] == "clip_it" and entry["teacher"] != "none"
+    return taught and configuration.reads_reports(entry)
 
 
 def distilled_runs(study):

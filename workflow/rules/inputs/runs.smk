@@ -27,8 +27,13 @@ def run_artifacts(w):
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
         "image_activations": activations(w, w.encoder, "images"),
         "caption_activations": activations(w, text_encoder(w), "captions"),
-        "reports": f"results/reports/{corpus}.parquet",
     }
+    if configuration.reads_reports(method):
+        known["reports"] = f"results/reports/{corpus}.parquet"
+    teacher = {"image": ("teacher_images", "images"), "label-prompt": ("teacher_prompts", "prompts")}
+    if method.get("teacher_of") in teacher:
+        name, kind = teacher[method["teacher_of"]]
+        known[name] = f"results/embeddings/{method['retriever']}/{data}.{kind}.parquet"
     if pairing:
         known["pairs"] = f"{PAIRS}.parquet".format(**pairing)
     if configuration.reads_text_embeddings(method):

@@ -62,7 +62,7 @@ def embedded(runs):
 def shown():
     """Names of everything that the report page shows."""
     runs = distinct(SHOWN_RUNS)
-    texts = [run for run in runs if "pairing" in config["methods"][run["method"]]]
+    texts = [run for run in runs if configuration.reads_reports(config["methods"][run["method"]])]
     corpora = [
         configuration.corpus_of(config, run["dataset"], config["methods"][run["method"]])
         for run in texts

@@ -120,9 +120,9 @@ def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
 
     correction is "" or ".NAME", as file names have it. Whatever is corrected looks at the train
     split, and so belongs to a view; other pairs are of the dataset that it is a view of. None for
-    random pairing and for methods without text.
+    random pairing and for methods without reports.
     """
-    source = pairing_source(method)
+    source = pairing_source(method) if reads_reports(method) else None
     if source is None:
         return None
     corrected = method["pairing"] in CORRECTIONS
@@ -141,12 +141,17 @@ def pairing_source(method: dict) -> str | None:
     return {**retrieved, "oracle": "oracle"}.get(kind)
 
 
+def reads_reports(method: dict) -> bool:
+    """Whether a method pairs images with reports, and is not taught by something else."""
+    return "pairing" in method and method.get("teacher_of", "text") == "text"
+
+
 def reads_text_embeddings(method: dict) -> bool:
     """Whether a method takes its texts as the frozen tower's cached embeddings.
 
     Not where adapters train in the tower, nor where words are dropped first.
     """
-    if "text_lora" not in method or "pairing" not in method or method.get("teacher") == "none":
+    if not reads_reports(method) or "text_lora" not in method or method.get("teacher") == "none":
         return False
     frozen = method["text_lora"] is None or method.get("text_stage") == "head"
     return frozen and not method["word_dropout"]

@@ -51,7 +51,8 @@ def _comparisons(key: str, study: dict) -> list[str]:
 def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     """Mistakes of one run: a method that pairs needs reports, the oracle what is true of them."""
     entry = config["methods"][method]
-    if entry["recipe"] not in configuration.known("methods") or "pairing" not in entry:
+    known = entry["recipe"] in configuration.known("methods")
+    if not known or not configuration.reads_reports(entry):
         return []
     corpus = configuration.corpus_of(config, dataset, entry)
     if corpus is None:

@@ -30,6 +30,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         methods: {method: {metric: (values of the seeds, replicates of their mean)}};
         runs: {method: [metrics (those of metrics.json), counts (`bootstrap.group_counts`)]};
         own_encoder: {method: its encoder where that is not the column's, else ""};
+        not_converged: {method: how many of its runs have not converged};
         task, n_test, n_groups.
     Seeds that predict alike count once. Raises InputError where methods predict different samples.
     """
@@ -52,6 +53,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         "methods": {method: _over_seeds(members, task) for method, members in found.items()},
         "runs": found,
         "own_encoder": {run["method"]: _own_encoder(run) for run in runs},
+        "not_converged": {method: _not_converged(members) for method, members in found.items()},
         "task": task,
         "n_test": len(first["ids"]),
         "n_groups": int(groups.max()) + 1,
@@ -105,6 +107,10 @@ def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, n
         )
         for metric in metrics.names(task)
     }
+
+
+def _not_converged(members: list[dict]) -> int:
+    return sum(not member["metrics"]["convergence"]["converged"] for member in members)
 
 
 def _own_encoder(run: dict) -> str:

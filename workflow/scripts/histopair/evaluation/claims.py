@@ -16,6 +16,7 @@ COLUMNS = [
     "high",
     "seeds_agreeing",
     "n_seeds",
+    "not_converged",
     "verdict",
 ]
 
@@ -40,7 +41,7 @@ def rows(cell: dict, study: dict) -> list[dict]:
 
     study: `claims`, dicts of claim, paper, better, worse, expect, and maybe metric (by default the
     study's) and margin. `gain` is turned so that more is better; `seeds_agreeing` counts the seeds
-    with a gain above 0. Raises InputError for a metric of another task.
+    with a gain above 0. A claim with a run that has not converged is not decided. Raises InputError for a metric of another task.
     """
     known = [
         claim
@@ -55,6 +56,8 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
     margin = claim.get("margin", MARGIN)
     found = orders.gain(cell, claim["worse"], claim["better"], metric)
     seeds = found.pop("seeds")
+    unfinished = orders.unconverged(cell, claim["better"], claim["worse"])
+    came_to = verdict(claim["expect"], found["low"], found["high"], seeds, margin)
     named = {name: claim[name] for name in ("claim", "paper", "better", "worse", "expect")}
     return (
         named
@@ -64,6 +67,7 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
             "margin": margin if claim["expect"] == "no gain" else None,
             "seeds_agreeing": sum(gain > 0 for gain in seeds),
             "n_seeds": len(seeds),
-            "verdict": verdict(claim["expect"], found["low"], found["high"], seeds, margin),
+            "not_converged": unfinished,
+            "verdict": orders.UNDECIDED if unfinished else came_to,
         }
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.evaluation import calibration, ranking
+from histopair.evaluation import calibration, convergence, ranking
 from histopair.evaluation.ranking import ratio
 
 TOP = 3
@@ -52,10 +52,13 @@ def names(task: str) -> tuple[str, ...]:
     return {"single": SINGLE, "multi": MULTI}[task]
 
 
-def score(predictions: str | Path, output: str | Path, about: dict) -> None:
+def score(
+    predictions: str | Path, history: str | Path, patience: int, output: str | Path, about: dict
+) -> None:
     """Write metrics.json for one run: every metric of every split in its predictions.parquet.
 
-    `calibration` is that of `calibration.judge`: the temperature that fits the validation split.
+    `calibration` is that of `calibration.judge`: the temperature that fits the validation split;
+    `convergence` that of `convergence.judge`, from the run's history.parquet and its `patience`.
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
@@ -76,6 +79,7 @@ def score(predictions: str | Path, output: str | Path, about: dict) -> None:
         "n": len(table),
         "splits": {split: metrics(*part, task, classes) for split, part in parts.items()},
         "calibration": calibration.judge(parts, task),
+        "convergence": convergence.judge(tables.read(history), patience),
     }
     tables.write_json(output, found | {"about": about})
 

@@ -14,8 +14,10 @@ COLUMNS = [
     "high",
     "seeds_agreeing",
     "n_seeds",
+    "not_converged",
     "verdict",
 ]
+UNDECIDED = "not decided"
 
 
 def verdict(low: float | None, high: float | None, gains: list[float]) -> str:
@@ -41,9 +43,17 @@ def apart(
     return above, high < limit and all(gain < limit for gain in gains)
 
 
+def unconverged(cell: dict, *methods: str) -> str:
+    """Those of the methods that have runs which did not converge; "" if all converged.
+
+    What is said of such a run holds for its number of epochs alone: the comparison is UNDECIDED.
+    """
+    return ", ".join(method for method in methods if cell["not_converged"][method])
+
+
 def overall(verdicts: list[str]) -> str:
     """The verdict on a whole order: its weakest step."""
-    for answer in ("contradicted", "not resolved"):
+    for answer in (UNDECIDED, "contradicted", "not resolved"):
         if answer in verdicts:
             return answer
     return "supported"
@@ -95,6 +105,8 @@ def gain(cell: dict, base: str, method: str, metric: str) -> dict:
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
     gained, low, high = difference(cell, lower, upper, metric)
     better = gain(cell, lower, upper, metric)
+    unfinished = unconverged(cell, lower, upper)
+    found = verdict(better["low"], better["high"], better["seeds"])
     return {
         "metric": metric,
         "lower": lower,
@@ -104,5 +116,6 @@ def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
         "high": high,
         "seeds_agreeing": int(sum(value > 0 for value in better["seeds"])),
         "n_seeds": len(better["seeds"]),
-        "verdict": verdict(better["low"], better["high"], better["seeds"]),
+        "not_converged": unfinished,
+        "verdict": UNDECIDED if unfinished else found,
     }

@@ -5,6 +5,10 @@ Eq. 2. Main stage: the backbone (LoRA) learns the class and, through g, the text
 Eqs. 3 and 4; vision logits and text-branch logits are fused by a linear layer. At inference the
 text branch reads g(v): no text, no text tower. Ablations and faults of the published code are
 values of the parameters; the defaults are the method as it should be.
+
+A paired report is a function of the image, through the retriever, or of chance. Two teachers
+without reports tell what it adds (`teacher_of`): the retriever's embedding of the image itself, and
+the prompt of the label that the sample is trained on anyway.
 """
 
 from collections.abc import Callable
@@ -14,7 +18,7 @@ from torch import Tensor, nn
 from histopair import pixels
 from histopair.training import heads, loop, lora, losses, students, text_stage
 
-NEEDS = ("images", "pairs", "reports", "text_embeddings")
+NEEDS = ("images", "pairs", "reports", "text_embeddings", "teacher_images", "teacher_prompts")
 PARAMETERS = {
     "pairing": "retrieved",
     "retriever": "",
@@ -27,6 +31,7 @@ PARAMETERS = {
     "text_epochs": 5,
     "text_stage": "tower",
     "teacher": "fixed",
+    "teacher_of": "text",
     "text_branch": "late",
     "fusion_start": "mean",
     "normalisation": "own",
@@ -34,6 +39,7 @@ PARAMETERS = {
 CHOICES = {
     "text_stage": ("tower", "head"),
     "teacher": ("fixed", "joint", "none"),
+    "teacher_of": ("text", "image", "label-prompt"),
     "text_branch": ("late", "early", "none"),
     "fusion_start": ("mean", "random"),
     "normalisation": ("own", "imagenet"),
@@ -45,6 +51,7 @@ def build(run):
         yield from _untaught(run)
         return
     frozen = run.method["text_lora"] is None or run.method["text_stage"] == "head"
+    frozen |= run.method["teacher_of"] == "image"
     text, texts = text_stage.classifier(run, frozen)
     yield text_stage.stage(run, "text", text, texts, epochs=run.method["text_epochs"])
     taught = _jointly if run.method["teacher"] == "joint" else _by_fixed_targets

@@ -45,7 +45,8 @@ class Stage:
     rates: learning rates of submodules by name, such as {"head": 1e-4}; the longest name that fits
     counts, and all else learns with `learning_rate`. accumulate: a batch passes in so many parts,
     of two samples at least, whose gradients add up to the whole batch's. patience: training ends
-    after that many epochs without a better one on `val`; 0 for never. whole: the loss compares a
+    after that many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
+    it goes on from the best epoch at a tenth of the learning rate, and ends at the third time. whole: the loss compares a
     batch's samples with each other, so that no batch is cut; several processes then do the same.
     """
 
@@ -94,7 +95,7 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
     show = tensorboard.writer(events, stage.name, stage.history)
     epochs = range(len(stage.history), stage.epochs)
     for epoch in jobs.progress(epochs, len(epochs), "epochs", f"{stage.name} stage"):
-        if stage.patience and epoch - now.best["epoch"] > stage.patience:
+        if _finished(stage):
             print(f"{stage.name} stage: no better epoch in {stage.patience}, stopped", flush=True)
             break
         train = _train_epoch(stage, now, devices.seed_of(seed, stage.name, epoch), file, device)
@@ -106,6 +107,8 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         if val["task"] < now.best["loss"]:
             weights = checkpoint.weights(stage.model)
             now.best = {"loss": val["task"], "epoch": epoch, "weights": weights}
+        elif stage.schedule == "plateau" and _stalls(stage) > _stalls(stage, epoch):
+            stage.model.load_state_dict(now.best["weights"], strict=False)
         _save_if_due(file, stage, now, device)
     # What is built next draws the same numbers in every process.
     devices.set_random_state(parallel.gathered(devices.random_state(device))[0], device)
@@ -146,7 +149,7 @@ def _train_epoch(
     stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
-        optimizers.set_learning_rates(now.optimizer, stage.schedule, done)
+        optimizers.set_learning_rates(now.optimizer, stage.schedule, done, _stalls(stage))
         losses: dict[str, float] = {}
         for _, weight in pieces[now.step]:
             with _autocast(stage, device):
@@ -191,6 +194,16 @@ def _step(stage: Stage, now: Progress) -> None:
     now.scaler.step(now.optimizer)
     now.scaler.update()
     now.optimizer.zero_grad()
+
+
+def _stalls(stage: Stage, epochs: int | None = None) -> int:
+    """How often validation has stalled so far, or in the first `epochs`."""
+    return optimizers.stalls((row["val_task"] for row in stage.history[:epochs]), stage.patience)
+
+
+def _finished(stage: Stage) -> bool:
+    """Whether patience has run out: at the first stall, or after the schedule's last drop."""
+    return _stalls(stage) > (optimizers.DROPS if stage.schedule == "plateau" else 0)
 
 
 def _samples(stage: Stage, rows: Tensor, draw: bool = False) -> Tensor:

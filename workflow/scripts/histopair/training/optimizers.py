@@ -1,12 +1,14 @@
 """How a stage's weights are moved: optimiser, learning rates, loss scale."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 
 from histopair.errors import InputError
 
 KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+DROP, DROPS = 0.1, 2  # of the schedule "plateau"
 
 
 def of_stage(stage) -> torch.optim.Optimizer:
@@ -31,22 +33,44 @@ def of_stage(stage) -> torch.optim.Optimizer:
     return KINDS[stage.optimizer](found, weight_decay=stage.weight_decay, fused=True)
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, schedule: str, progress: float) -> None:
+def set_learning_rates(
+    optimizer: torch.optim.Optimizer, schedule: str, progress: float, stalls: int
+) -> None:
     """Give each group its share of its own learning rate."""
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * learning_rate_factor(schedule, progress)
+        group["lr"] = group["initial_lr"] * learning_rate_factor(schedule, progress, stalls)
 
 
-def learning_rate_factor(schedule: str, progress: float, warmup: float = 0.05) -> float:
-    """Share of the learning rate in use at `progress`, from 0 at the first step to 1 at the end.
+def learning_rate_factor(
+    schedule: str, progress: float, stalls: int = 0, warmup: float = 0.05
+) -> float:
+    """Share of the learning rate in use.
 
-    "constant", or "cosine": a linear rise over the first `warmup`, then half a cosine down to 0.
+    "constant"; "plateau": a tenth of it after each of `stalls`; or "cosine", by `progress` from 0
+    at the first step to 1 at the end: a linear rise over the first `warmup`, then half a cosine
+    down to 0.
     """
     if schedule == "constant":
         return 1.0
+    if schedule == "plateau":
+        return DROP**stalls
     if progress < warmup:
         return (progress + 1e-3) / warmup
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def stalls(losses: Iterable[float], patience: int) -> int:
+    """How often validation went `patience` epochs without a better loss; `losses` by epoch.
+
+    After each time the wait begins anew. 0 without patience.
+    """
+    found, best, waited = 0, math.inf, 0
+    for loss in losses:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            found, waited = found + 1, 0
+    return found if patience else 0
 
 
 def scaler(stage, device: torch.device) -> torch.amp.GradScaler:

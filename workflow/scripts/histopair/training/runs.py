@@ -58,13 +58,17 @@ class Run:
     @cached_property
     def class_shares(self) -> Tensor:
         """The share of the train split's samples that have each class, (C,)."""
-        matrix = _indicator(self.samples["labels"], self.classes)[self.rows("train")]
-        return matrix.float().mean(0).to(self.device)
+        return self.indicator[self.rows("train")].float().mean(0).to(self.device)
+
+    @cached_property
+    def indicator(self) -> Tensor:
+        """Booleans (n, C): which sample has which class."""
+        return _indicator(self.samples["labels"], self.classes)
 
     @cached_property
     def targets(self) -> Tensor:
         """Class numbers (n,) for a single-label task, an indicator matrix (n, C) for a multi."""
-        matrix = _indicator(self.samples["labels"], self.classes)
+        matrix = self.indicator
         return (matrix.int().argmax(1) if self.task == "single" else matrix.float()).to(self.device)
 
     def rows(self, split: str) -> Tensor:
@@ -81,9 +85,9 @@ class Run:
     def embeddings(self, kind: str) -> Tensor:
         """The cached vectors (n, d) of each sample's image or caption, raw, float32.
 
-        kind: "image_embeddings" or "caption_embeddings". Raises InputError if a sample has none.
+        kind: "image_embeddings", "caption_embeddings" or "teacher_images". Raises InputError if a sample has none.
         """
-        key = "image_id" if kind == "image_embeddings" else "sample_id"
+        key = "sample_id" if kind == "caption_embeddings" else "image_id"
         path = self.artifacts[kind]
         position = tables.positions(
             self.samples[key],

@@ -1,13 +1,18 @@
-"""CLIP-IT's text stage: a classifier of the paired reports, the teacher of the image branch."""
+"""CLIP-IT's text stage: a classifier of the paired reports, the teacher of the image branch.
+
+Where a method's `teacher_of` says so, it is taught by something else than reports: by the
+retriever's embedding of each image, or by the prompt of each sample's labels.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import devices, embed, tables
+from histopair import devices, embed, prompts, tables
 from histopair.retrieval import pairing
 from histopair.training import heads, loop, lora
 
@@ -53,22 +58,29 @@ class TextClassifier(nn.Module):
 
 
 def vectors(run) -> Texts:
-    """The paired texts as the frozen tower embeds them, from the cache where there is one."""
-    rows, index = paired(run)
+    """The texts as the frozen tower embeds them, from the cache where there is one."""
+    if "teacher_images" in run.artifacts:
+        return _images(run)
     if "text_embeddings" in run.artifacts:
+        rows, index = paired(run)
         found = tables.matrix(run.artifacts["text_embeddings"])[rows]
     else:
-        clip = run.retriever()
-        words, size = _words(run, rows), embed.CPU_BATCH
+        clip, size = run.retriever(), embed.CPU_BATCH
+        words, index = _words(run)
         found = embed.text_features(clip.text, clip.tokenize, clip.pad_id, words, size, run.device)
     return Texts(index, vectors=torch.from_numpy(found.astype(np.float32)))
 
 
 def tokens(run, clip) -> Texts:
-    """The paired texts as tokens of the CLIP whose text tower is trained."""
-    rows, index = paired(run)
-    found, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, _words(run, rows))
+    """The texts as tokens of the CLIP whose text tower is trained."""
+    words, index = _words(run)
+    found, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, words)
     return Texts(index, tokens=found, lengths=torch.from_numpy(lengths))
+
+
+def _images(run) -> Texts:
+    """The retriever's embedding of each sample's image, in the place of a text."""
+    return Texts(torch.arange(len(run.samples)), vectors=run.embeddings("teacher_images").cpu())
 
 
 def classifier(run, frozen: bool) -> tuple[TextClassifier, Texts]:
@@ -121,10 +133,21 @@ def paired(run) -> tuple[np.ndarray, Tensor]:
     return rows, torch.from_numpy(index)
 
 
-def _words(run, rows: np.ndarray) -> list[str]:
-    """The texts themselves, each without its share of words."""
-    words = tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows]
-    if not run.method["word_dropout"]:
-        return list(words)
-    draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
-    return [pairing.without_words(text, run.method["word_dropout"], draw) for text in words]
+def _words(run) -> tuple[list[str], Tensor]:
+    """The m distinct texts, each without its share of words, and each sample's own of them, (n,)."""
+    if "teacher_prompts" in run.artifacts:
+        words, index = _prompts(run)
+    else:
+        rows, index = paired(run)
+        words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
+    if run.method["word_dropout"]:
+        draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
+        words = [pairing.without_words(text, run.method["word_dropout"], draw) for text in words]
+    return words, index
+
+
+def _prompts(run) -> tuple[list[str], Tensor]:
+    """The prompt of each sample's labels, in the retriever's first template."""
+    template = tables.read(run.artifacts["teacher_prompts"], ["template"])["template"].iloc[0]
+    number, words = pd.factorize(prompts.of_samples(run.samples["labels"], run.about, template))
+    return list(words), torch.from_numpy(number)

@@ -1,0 +1,3 @@
+from histopair.predictors.unimodal import predictor
+
+__all__ = ["predictor"]

@@ -1,0 +1,81 @@
+"""Logistic regression by scikit-learn, as a linear layer on features as they are."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+MOST_STEPS = 10_000  # of the solver (L-BFGS), which stops once the gradient is below 1e-4
+
+
+def path(
+    features: np.ndarray, truth: np.ndarray, task: str, strengths: Sequence[float]
+) -> Iterator[tuple[nn.Linear, bool]]:
+    """The optimum for each of scikit-learn's C in `strengths`, and whether the solver reached it.
+
+    features: (n, d), standardised for the fit; truth: booleans (n, C). task "single": one softmax
+    over the classes; "multi": one logistic regression for each class. A layer takes features as
+    they are and gives logits (n, C). Each fit starts from the one before.
+    """
+    scaler = StandardScaler().fit(features)
+    standard = scaler.transform(features)
+    targets = [truth.argmax(1)] if task == "single" else list(truth.astype(int).T)
+    models = [LogisticRegression(max_iter=MOST_STEPS, warm_start=True) for _ in targets]
+    logits = _of_classes if task == "single" else _of_each
+    for strength in strengths:
+        reached = [
+            _fit(model.set_params(C=strength), standard, target)
+            for model, target in zip(models, targets, strict=True)
+        ]
+        yield _layer(*logits(models, truth), scaler), all(reached)
+
+
+def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) -> bool:
+    """Fit a model where there are two classes to tell apart; whether its solver converged."""
+    if len(np.unique(target)) == 1:
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ says the same
+        model.fit(features, target)
+    return bool((model.n_iter_ < MOST_STEPS).all())
+
+
+def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
+    """Coefficients (C, d) and shifts (C,) of a softmax; a class without samples is rarer than 1/n."""
+    model = models[0]
+    coefficients, shifts = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # one logit, of the second class against the first
+        coefficients, shifts = (np.concatenate([-half, half]) for half in (coefficients / 2, shifts / 2))
+    all_coefficients = np.zeros((truth.shape[1], coefficients.shape[1]))
+    all_shifts = np.full(truth.shape[1], shifts.min() - np.log(len(truth)))
+    all_coefficients[model.classes_], all_shifts[model.classes_] = coefficients, shifts
+    return all_coefficients, all_shifts
+
+
+def _of_each(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
+    """Coefficients (C, d) and shifts (C,) of one sigmoid per class.
+
+    A class that all samples have, or none, has its log odds, as if half a sample were otherwise.
+    """
+    shares = (truth.sum(0) + 0.5) / (len(truth) + 1)
+    width = next(model.coef_.shape[1] for model in models if hasattr(model, "coef_"))
+    coefficients, shifts = np.zeros((len(models), width)), np.log(shares / (1 - shares))
+    for row, model in enumerate(models):
+        if hasattr(model, "coef_"):
+            coefficients[row], shifts[row] = model.coef_[0], model.intercept_[0]
+    return coefficients, shifts
+
+
+def _layer(coefficients: np.ndarray, shifts: np.ndarray, scaler: StandardScaler) -> nn.Linear:
+    """The layer that gives for raw features what the coefficients give for standardised ones."""
+    layer = nn.Linear(coefficients.shape[1], len(coefficients))
+    weight = coefficients / scaler.scale_
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(shifts - weight @ scaler.mean_))
+    return layer
