@@ -451,8 +451,8 @@ def test_any_text_of_labels_is_a_list_or_dropped(text):
     ("name", "expected"),
     [
         ("quilt", ["quilt_1M_lookup.csv", "images"]),
-        ("bach", ["ICIAR2018_BACH_Challenge/Photos"]),
-        ("nct_crc", ["NCT-CRC-HE-100K", "CRC-VAL-HE-7K"]),
+        ("bach", ["ICIAR2018_BACH_Challenge/Photos", "groups.csv"]),
+        ("nct_crc", ["NCT-CRC-HE-100K", "CRC-VAL-HE-7K", "groups.csv"]),
         ("table", ["labels.csv"]),
     ],
 )

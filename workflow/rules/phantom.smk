@@ -36,6 +36,7 @@ rule phantom_pcam:
 rule phantom_bach:
     output:
         photos=directory("results/phantom/bach/ICIAR2018_BACH_Challenge/Photos"),
+        groups="results/phantom/bach/groups.csv",
         truth="results/phantom/truth/bach.parquet",
     log:
         "logs/phantom/bach.txt",
@@ -58,6 +59,7 @@ rule phantom_nct_crc:
     output:
         train=directory("results/phantom/nct-crc/NCT-CRC-HE-100K"),
         test=directory("results/phantom/nct-crc/CRC-VAL-HE-7K"),
+        groups="results/phantom/nct-crc/groups.csv",
         truth="results/phantom/truth/nct-crc.parquet",
     log:
         "logs/phantom/nct-crc.txt",

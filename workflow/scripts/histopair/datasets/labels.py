@@ -52,6 +52,7 @@ def clean(
         ),
         "root": entry["root"],
         "official": official,
+        "unit": entry.get("unit") or getattr(reader, "UNIT", "group"),
     }
     rows = read + set_aside + standardised + odd
     outputs = (labels, audit_table, quarantined, frequencies)

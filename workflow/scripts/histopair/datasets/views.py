@@ -8,7 +8,7 @@ from histopair import audit, tables
 from histopair.datasets import label_tables, partition
 from histopair.datasets.splits import TRAIN
 
-INHERITED = ("task", "classes", "class_names", "root", "official")
+INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
 
 
 def resplit(

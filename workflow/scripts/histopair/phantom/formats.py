@@ -14,6 +14,7 @@ from histopair import tables
 from histopair.jobs import progress
 from histopair.phantom import attributes, stain, tiles
 from histopair.phantom.entities import CATALOGUE, WORLDS
+from histopair.readers._groups import COLUMNS, NAME
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def _h5(path: Path, key: str, array: np.ndarray) -> None:
 
 
 def bach(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
-    """Write Photos/{Benign,InSitu,Invasive,Normal}/*.tif and the truth.
+    """Write Photos/{Benign,InSitu,Invasive,Normal}/*.tif, groups.csv two folders up, and the truth.
 
     size: per_class, width, height, microns_per_pixel, label_noise. The class is the behaviour of
     the tissue. BACH has no split: `label_noise` of all labels are wrong, truth has the clean one.
@@ -147,11 +148,12 @@ def bach(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
             root, table, "bach", seed, (size["height"], size["width"]), size["microns_per_pixel"]
         )
     table["path"] = "ICIAR2018_BACH_Challenge/Photos/" + table["path"]
+    _groups(Path(folder).parents[1], table)
     tables.write(truth, _truth([table.assign(split=None)]), about)
 
 
 def nct_crc(train: str, test: str, truth: str, size: dict, seed: int, about: dict) -> None:
-    """Write NCT-CRC-HE-100K (folder `train`), CRC-VAL-HE-7K (`test`) and the truth.
+    """Write NCT-CRC-HE-100K (folder `train`), CRC-VAL-HE-7K (`test`), groups.csv and the truth.
 
     size: train_per_class, test_per_class, pixels, microns_per_pixel, label_noise. The class is the
     tissue. Train labels are wrong for `label_noise` of the tiles; test labels are clean.
@@ -173,6 +175,7 @@ def nct_crc(train: str, test: str, truth: str, size: dict, seed: int, about: dic
             )
         table["path"] = Path(folder).name + "/" + table["path"]
         parts.append(table)
+    _groups(Path(train).parent, pd.concat(parts))
     tables.write(truth, _truth(parts), about)
 
 
@@ -181,6 +184,11 @@ def _photos(root: Path, table: pd.DataFrame, name: str, seed: int, shape, mpp) -
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(target, compression="tiff_lzw")
+
+
+def _groups(root: Path, table: pd.DataFrame) -> None:
+    """The patients, which the format has no place for, as the readers take them."""
+    tables.write_text(root / NAME, table[COLUMNS].to_csv(index=False))
 
 
 def _truth(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -2,8 +2,11 @@
 
 import os
 
+from histopair.errors import InputError
+from histopair.readers import _groups
 from histopair.readers.class_folders import read_folders
 
+UNIT = "patient"
 PHOTOS = "ICIAR2018_BACH_Challenge/Photos"
 CLASS_NAMES = {
     "Benign": "benign",
@@ -11,13 +14,37 @@ CLASS_NAMES = {
     "Invasive": "invasive carcinoma",
     "Normal": "normal",
 }
+# What eva (github.com/kaiko-ai/eva) calls validation: ranges, ends left out, of the 400 photos in
+# the order of their paths. No patient stands on both sides; who they are it does not say.
+EVA_TEST = [(41, 59), (60, 90), (139, 169), (240, 258), (260, 273), (345, 368)]
+PER_CLASS = 100
 
 
 def inputs(entry: dict) -> list[str]:
-    """The folder of photos."""
-    return [os.path.join(entry["root"], PHOTOS)]
+    """The folder of photos, and the csv of groups."""
+    return [os.path.join(entry["root"], PHOTOS), *_groups.inputs(entry, made=True)]
+
+
+check = _groups.check
 
 
 def read(entry: dict):
-    """Read the four class folders; the challenge's test labels are not public, so no split."""
-    return read_folders(entry["root"], {PHOTOS: None}, list(CLASS_NAMES), CLASS_NAMES)
+    """Read the four class folders; the challenge's test labels are not public, so no split.
+
+    With `official: eva` the split is eva's, whose validation is our test. Raises InputError where
+    the photos are not BACH's 400, to which that split belongs, and as `_groups.join` does.
+    """
+    frame, rows = read_folders(entry["root"], {PHOTOS: None}, list(CLASS_NAMES), CLASS_NAMES)
+    if entry.get("official") == "eva":
+        frame["split"] = _eva(frame, os.path.join(entry["root"], PHOTOS))
+    return _groups.join(frame, entry), rows
+
+
+def _eva(frame, photos: str) -> list[str]:
+    counts = frame.labels.str[0].value_counts()
+    if dict(counts) != dict.fromkeys(CLASS_NAMES, PER_CLASS):
+        found = ", ".join(f"{name} {counts.get(name, 0)}" for name in sorted(CLASS_NAMES))
+        problem = f"the split `official: eva` is of {PER_CLASS} photos per class; there are {found}"
+        raise InputError(photos, problem, "Restore BACH's 400 photos, or leave `official` out")
+    test = {number for start, end in EVA_TEST for number in range(start, end)}
+    return ["test" if number in test else "train" for number in range(len(frame))]

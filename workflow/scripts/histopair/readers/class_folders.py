@@ -4,21 +4,27 @@ import os
 from pathlib import Path
 
 from histopair.errors import InputError
+from histopair.readers import _groups
 
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 
 
 def inputs(entry: dict) -> list[str]:
-    """The folders that hold the class folders."""
-    return [_join(entry["root"], folder) for folder in _folders(entry)]
+    """The folders that hold the class folders, and the csv of groups."""
+    return [_join(entry["root"], folder) for folder in _folders(entry)] + _groups.inputs(entry)
+
+
+check = _groups.check
 
 
 def read(entry: dict):
     """Read the tree; `folders` maps each folder to its official split (or null).
 
-    Raises InputError for a missing folder, one without class folders, and an empty tree.
+    Raises InputError for a missing folder, one without class folders, and an empty tree, and as
+    `_groups.join` does.
     """
-    return read_folders(entry["root"], _folders(entry))
+    frame, rows = read_folders(entry["root"], _folders(entry))
+    return _groups.join(frame, entry), rows
 
 
 def read_folders(root: str, folders: dict, classes=None, class_names: dict | None = None):
@@ -39,7 +45,7 @@ def read_folders(root: str, folders: dict, classes=None, class_names: dict | Non
             (found if is_image else ignored).append((path, split, label))
     if not found:
         raise InputError(
-            ", ".join(inputs({"root": root, "folders": folders})),
+            ", ".join(_join(root, folder) for folder in folders),
             f"there is no image ({', '.join(IMAGES)}) in its class folders",
             "Expected is <folder>/<class>/<image>",
         )

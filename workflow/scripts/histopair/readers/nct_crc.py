@@ -2,8 +2,10 @@
 
 import os
 
+from histopair.readers import _groups
 from histopair.readers.class_folders import read_folders
 
+UNIT = "patient"
 SPLITS = {"NCT-CRC-HE-100K": "train", "CRC-VAL-HE-7K": "test"}
 CLASS_NAMES = {
     "ADI": "Adipose tissue",
@@ -19,10 +21,18 @@ CLASS_NAMES = {
 
 
 def inputs(entry: dict) -> list[str]:
-    """The two folders of class folders."""
-    return [os.path.join(entry["root"], folder) for folder in SPLITS]
+    """The two folders of class folders, and the csv of groups."""
+    folders = [os.path.join(entry["root"], folder) for folder in SPLITS]
+    return folders + _groups.inputs(entry, made=True)
+
+
+check = _groups.check
 
 
 def read(entry: dict):
-    """Read both folders; CRC-VAL-HE-7K is the official test split. Tiles name no patient."""
-    return read_folders(entry["root"], SPLITS, list(CLASS_NAMES), CLASS_NAMES)
+    """Read both folders; CRC-VAL-HE-7K is the official test split.
+
+    Tiles name no patient: `_groups.join` says them, and what it raises.
+    """
+    frame, rows = read_folders(entry["root"], SPLITS, list(CLASS_NAMES), CLASS_NAMES)
+    return _groups.join(frame, entry), rows

@@ -3,31 +3,38 @@
 import os
 
 from histopair.errors import InputError
+from histopair.readers import _groups
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 CLASS_NAMES = {"normal": "normal", "tumor": "tumor"}
+UNIT = "slide"
 MADE_BY_RULES = "results/phantom"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The six arrays, and the tables of slides where they are there or will be made."""
+    """The six arrays, the tables of slides where they are there or will be made, and of groups."""
     arrays = [_file(entry, split, f"{part}.h5") for split in SPLITS for part in "xy"]
     slides = [_file(entry, split, "meta.csv") for split in SPLITS]
     made = os.path.normpath(entry["root"]).replace(os.sep, "/").startswith(MADE_BY_RULES)
-    return arrays + [path for path in slides if made or os.path.exists(path)]
+    slides = [path for path in slides if made or os.path.exists(path)]
+    return arrays + slides + _groups.inputs(entry)
+
+
+check = _groups.check
 
 
 def read(entry: dict):
     """Read labels and slides; pixels stay on disk. The group is the slide (`wsi`), if known.
 
-    Raises InputError for a missing or damaged array, and where arrays or tables differ in length.
+    A csv of groups goes before the slides. Raises InputError for a missing or damaged array, where
+    arrays or tables differ in length, and as `_groups.join` does.
     """
     import pandas as pd
 
     frames = [_read_split(entry, split) for split in SPLITS]
     frame = pd.concat(frames, ignore_index=True)
     frame.attrs = {"task": "single", "classes": list(CLASS_NAMES), "class_names": CLASS_NAMES}
-    return frame, []
+    return _groups.join(frame, entry), []
 
 
 def _read_split(entry: dict, split: str):

@@ -10,6 +10,7 @@ IMAGES = "images"
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 FRAME = re.compile(r"\[[\s,]*(?:(?:None|null|nan|NaN)\b[\s,]*)*\]")  # a list, its texts taken out
 CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
+UNIT = "video"
 REQUIRED = ["caption", "image_path", "corrected_text", "pathology"]
 
 
