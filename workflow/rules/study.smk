@@ -29,7 +29,6 @@ rule score:
         "../../envs/data.yaml"
     threads: 1
     params:
-        patience=lambda w: method_of(w)["patience"],
         code=code("score.py"),
     script:
         "../scripts/score.py"

@@ -180,6 +180,10 @@ rule survival_study:
             f"results/survival/{w.study}/{run['method']}/{run['seed']}/predictions.parquet"
             for run in survival_runs(w.study)
         ],
+        histories=lambda w: [
+            f"results/survival/{w.study}/{run['method']}/{run['seed']}/history.parquet"
+            for run in survival_runs(w.study)
+        ],
     output:
         csv="results/survival/{study}.csv",
         folds="results/survival/{study}.folds.csv",

@@ -8,7 +8,6 @@ with job(snakemake) as about:
     score(
         snakemake.input.predictions,
         snakemake.input.history,
-        snakemake.params.patience,
         snakemake.output[0],
         about,
     )

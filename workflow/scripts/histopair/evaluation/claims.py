@@ -56,7 +56,7 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
     margin = claim.get("margin", MARGIN)
     found = orders.gain(cell, claim["worse"], claim["better"], metric)
     seeds = found.pop("seeds")
-    unfinished = orders.unconverged(cell, claim["better"], claim["worse"])
+    unfinished = orders.unconverged(cell["not_converged"], claim["better"], claim["worse"])
     came_to = verdict(claim["expect"], found["low"], found["high"], seeds, margin)
     named = {name: claim[name] for name in ("claim", "paper", "better", "worse", "expect")}
     return (

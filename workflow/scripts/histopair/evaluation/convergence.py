@@ -6,11 +6,10 @@ comparison with one of them decides nothing.
 
 import pandas as pd
 
-PATIENCE = 3  # the fewest epochs without a better one that count as a sign
 FALL = 0.02  # of the train loss, from one tenth of the epochs to the next
 
 
-def judge(history: pd.DataFrame, patience: int) -> dict:
+def judge(history: pd.DataFrame) -> dict:
     """What the stages of a run come to: `converged`, the `reasons` why not, and `stages`.
 
     history: rows of stage, epoch, train_loss and val_task, the loss that chooses the best epoch;
@@ -19,22 +18,20 @@ def judge(history: pd.DataFrame, patience: int) -> dict:
     nothing has converged.
     """
     parts = history.groupby("stage", sort=False) if len(history) else ()
-    stages = [{"stage": name} | _stage(part, patience) for name, part in parts]
+    stages = [{"stage": name} | _stage(part) for name, part in parts]
     reasons = [f"{stage['stage']} stage: {stage['reason']}" for stage in stages if stage["reason"]]
     return {"converged": not reasons, "reasons": reasons, "stages": stages}
 
 
-def _stage(rows: pd.DataFrame, patience: int) -> dict:
+def _stage(rows: pd.DataFrame) -> dict:
     epochs, best = len(rows), int(rows["val_task"].to_numpy().argmin()) + 1
-    return {"epochs": epochs, "best_epoch": best, "reason": _reason(rows, epochs, best, patience)}
+    return {"epochs": epochs, "best_epoch": best, "reason": _reason(rows, epochs, best)}
 
 
-def _reason(rows: pd.DataFrame, epochs: int, best: int, patience: int) -> str:
+def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:
     """Why a stage has not converged, or ""."""
     if "converged" in rows and rows["converged"].notna().all():
         return "" if rows["converged"].all() else "its solver did not reach the optimum"
-    if epochs - best >= max(patience, PATIENCE) and patience:
-        return ""
     if best == epochs:
         return f"its best epoch is its last, {best} of {epochs}"
     fall = falling(rows["train_loss"].to_numpy())

@@ -53,12 +53,12 @@ def names(task: str) -> tuple[str, ...]:
 
 
 def score(
-    predictions: str | Path, history: str | Path, patience: int, output: str | Path, about: dict
+    predictions: str | Path, history: str | Path, output: str | Path, about: dict
 ) -> None:
     """Write metrics.json for one run: every metric of every split in its predictions.parquet.
 
     `calibration` is that of `calibration.judge`: the temperature that fits the validation split;
-    `convergence` that of `convergence.judge`, from the run's history.parquet and its `patience`.
+    `convergence` that of `convergence.judge`, from the run's history.parquet.
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
@@ -79,7 +79,7 @@ def score(
         "n": len(table),
         "splits": {split: metrics(*part, task, classes) for split, part in parts.items()},
         "calibration": calibration.judge(parts, task),
-        "convergence": convergence.judge(tables.read(history), patience),
+        "convergence": convergence.judge(tables.read(history)),
     }
     tables.write_json(output, found | {"about": about})
 

@@ -43,12 +43,14 @@ def apart(
     return above, high < limit and all(gain < limit for gain in gains)
 
 
-def unconverged(cell: dict, *methods: str) -> str:
+def unconverged(counts: dict[str, int], *methods: str) -> str:
     """Those of the methods that have runs which did not converge; "" if all converged.
+
+    counts: how many there are of each method.
 
     What is said of such a run holds for its number of epochs alone: the comparison is UNDECIDED.
     """
-    return ", ".join(method for method in methods if cell["not_converged"][method])
+    return ", ".join(method for method in methods if counts[method])
 
 
 def overall(verdicts: list[str]) -> str:
@@ -105,7 +107,7 @@ def gain(cell: dict, base: str, method: str, metric: str) -> dict:
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
     gained, low, high = difference(cell, lower, upper, metric)
     better = gain(cell, lower, upper, metric)
-    unfinished = unconverged(cell, lower, upper)
+    unfinished = unconverged(cell["not_converged"], lower, upper)
     found = verdict(better["low"], better["high"], better["seeds"])
     return {
         "metric": metric,

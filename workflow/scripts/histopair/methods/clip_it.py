@@ -28,7 +28,7 @@ PARAMETERS = {
     "distillation_weight": 1.0,
     "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
-    "text_epochs": 5,
+    "text_epochs": 100,
     "text_stage": "tower",
     "teacher": "fixed",
     "teacher_of": "text",

@@ -14,17 +14,18 @@ def write_study(
 ) -> None:
     """Write output.csv, .folds, .claims, .svg, .curves and .html of one survival study.
 
-    runs: dicts of method, seed and the path `predictions`. study: methods, reference, claims,
+    runs: dicts of method, seed and the paths `predictions` and `history`. study: methods, reference, claims,
     title, description; cohort: name and what the page tells of it. evidence: paths of patients and
     audit, and where there are any of truth, pairs and published.
     """
     predictions = tabulate.read(runs, evidence["truth"])
+    unfinished = tabulate.not_converged(runs)
     scores, replicates = tabulate.evaluate(predictions)
     people = tables.read(evidence["patients"])
     sizes = {"n_patients": len(people), "n_events": int(people["event"].sum())}
     made = {"study": name, "cohort": cohort["name"], "synthetic": cohort["synthetic"]} | sizes
-    table = tabulate.summarise(scores, replicates, study, evidence["published"]).assign(**made)
-    claims = tabulate.verdicts(scores, replicates, study)
+    table = tabulate.summarise(scores, replicates, study, evidence["published"], unfinished).assign(**made)
+    claims = tabulate.verdicts(scores, replicates, study, unfinished)
     grouped = tabulate.groups(predictions)
     ranks = tabulate.log_ranks(grouped)
     first = grouped[grouped["seed"] == grouped.groupby("method")["seed"].transform("first")]

@@ -28,7 +28,6 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
         method["seeds"] += 1
         method["parameters"] = made.get("parameters", {})
         method["best"] += _best_epoch(history)
-        method["epochs"] = int((history["stage"] == last_stage(history)).sum())
     together = pd.concat(histories, ignore_index=True)
     trained = together if len(together) and together["epoch"].notna().any() else None
     return {
@@ -49,8 +48,10 @@ def loss_column(history: pd.DataFrame) -> str:
     return "val_task" if "val_task" in history else "val_loss"
 
 
-def _best_epoch(history: pd.DataFrame) -> list[int]:
+def _best_epoch(history: pd.DataFrame) -> list[str]:
+    """Which epoch of how many is the best of the stage that predicts; empty for an untrained one."""
     stage = history[history["stage"] == last_stage(history)] if len(history) else history
     if stage.empty:
         return []
-    return [int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1]
+    best = int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1
+    return [f"{best} of {len(stage)}"]

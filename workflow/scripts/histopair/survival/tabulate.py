@@ -12,12 +12,12 @@ from scipy.stats import spearmanr
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, claims, published
+from histopair.evaluation import bootstrap, claims, convergence, orders, published
 from histopair.survival import evaluation
 
 TRUTH = "true hazard"
 COLUMNS = ["study", "cohort", "method", "metric", "mean", "std_seeds", "std_folds", "n_seeds"]
-COLUMNS += ["low", "high", "difference", "difference_low", "difference_high", "reference"]
+COLUMNS += ["not_converged", "low", "high", "difference", "difference_low", "difference_high", "reference"]
 COLUMNS += ["published", "values", "n_patients", "n_events", "synthetic"]
 
 
@@ -47,6 +47,18 @@ def read(runs: list[dict], truth: str | None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def not_converged(runs: list[dict]) -> dict[str, int]:
+    """How many runs of each method have a stage, in any fold, that has not converged.
+
+    runs: dicts of method and the path `history`.
+    """
+    found = dict.fromkeys((run["method"] for run in runs), 0)
+    for run in runs:
+        judged = convergence.judge(tables.read(run["history"]))
+        found[run["method"]] += not judged["converged"]
+    return found
+
+
 def evaluate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray]]:
     """Each metric per method, seed and fold; per (method, metric) its mean in every resample."""
     rows, sums = [], {}
@@ -71,11 +83,11 @@ def evaluate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, s
 
 
 def summarise(
-    scores: pd.DataFrame, replicates: dict, study: dict, paper: str | None
+    scores: pd.DataFrame, replicates: dict, study: dict, paper: str | None, unfinished: dict
 ) -> pd.DataFrame:
     """One row per method and metric, in COLUMNS but for those that name study and cohort.
 
-    paper: csv of its own figures, as `published` reads it.
+    paper: csv of its own figures, as `published` reads it; unfinished: that of `not_converged`.
     """
     reference = study.get("reference")
     told = published.read(paper, evaluation.METRICS) if paper else []
@@ -90,6 +102,7 @@ def summarise(
             "std_seeds": seeds.std(ddof=1) if len(seeds) > 1 else None,
             "std_folds": np.nanstd(np.nanmean(grid, axis=0), ddof=1),
             "n_seeds": len(seeds),
+            "not_converged": unfinished.get(method),
             "reference": reference,
             "published": published.find(told, "", "", method, metric).get("paper"),
             "values": ";".join(f"{value:.6f}" for value in seeds),
@@ -106,7 +119,9 @@ def summarise(
     return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
-def verdicts(scores: pd.DataFrame, replicates: dict, study: dict) -> pd.DataFrame:
+def verdicts(
+    scores: pd.DataFrame, replicates: dict, study: dict, unfinished: dict
+) -> pd.DataFrame:
     """What each of the study's claims comes to here, in the columns of `claims`."""
     rows = []
     for claim in study.get("claims", []):
@@ -119,6 +134,9 @@ def verdicts(scores: pd.DataFrame, replicates: dict, study: dict) -> pd.DataFram
         found["seeds_agreeing"] = int((gains > 0).sum())
         margin = claim["margin"]
         found["verdict"] = claims.verdict(claim["expect"], low, high, list(gains), margin)
+        found["not_converged"] = orders.unconverged(unfinished, claim["better"], claim["worse"])
+        if found["not_converged"]:
+            found["verdict"] = orders.UNDECIDED
         found["margin"] = margin if claim["expect"] == "no gain" else None
         rows.append(claim | found)
     return pd.DataFrame(rows, columns=claims.COLUMNS)

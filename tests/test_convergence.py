@@ -1,0 +1,90 @@
+"""Which runs count as converged, and what a claim with one that has not comes to."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histopair.evaluation import claims, convergence, orders
+
+
+def history(val, train, stage="main", **columns):
+    rows = {"stage": stage, "epoch": range(len(val)), "val_task": val, "train_loss": train}
+    return pd.DataFrame(rows | columns)
+
+
+def flat(epochs, level=1.0):
+    return [level] * epochs
+
+
+def test_best_epoch_last_has_not_converged():
+    found = convergence.judge(history([3.0, 2.0, 1.0], flat(3)))
+    assert not found["converged"]
+    assert found["reasons"] == ["main stage: its best epoch is its last, 3 of 3"]
+
+
+def test_one_epoch_has_not_converged():
+    assert not convergence.judge(history([1.0], [1.0]))["converged"]
+
+
+def test_train_loss_that_still_falls_has_not_converged():
+    val = [3.0, 2.0, *flat(18, 2.5)]
+    found = convergence.judge(history(val, np.linspace(2.0, 1.0, 20)))
+    # Means of epochs 17, 18 and 19, 20 of a line from 2 to 1 in 19 steps: 1.1316 and 1.0263.
+    assert found["reasons"] == ["main stage: its train loss still fell by 9% at the end of 20 epochs"]
+    assert convergence.falling(np.linspace(2.0, 1.0, 20)) == pytest.approx(1 - 1.026316 / 1.131579, 1e-5)
+
+
+def test_flat_losses_have_converged():
+    found = convergence.judge(history([3.0, 1.0, 2.0, 2.0], flat(4)))
+    assert found == {
+        "converged": True,
+        "reasons": [],
+        "stages": [{"stage": "main", "epochs": 4, "best_epoch": 2, "reason": ""}],
+    }
+
+
+def test_each_stage_is_judged():
+    rows = [history([2.0, 1.0], flat(2), "text"), history([1.0, 2.0], flat(2), "main")]
+    found = convergence.judge(pd.concat(rows, ignore_index=True))
+    assert found["reasons"] == ["text stage: its best epoch is its last, 2 of 2"]
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_solver_knows_by_itself(reached):
+    assert convergence.judge(history([1.0], [1.0], converged=[reached]))["converged"] == reached
+
+
+def test_a_method_that_trains_nothing_has_converged():
+    assert convergence.judge(pd.DataFrame({"stage": []}))["converged"]
+
+
+def cell(**not_converged):
+    draws = np.linspace(-0.01, 0.01, 101)
+    values = {"a": (np.array([0.5, 0.5]), 0.5 + draws), "b": (np.array([0.8, 0.9]), 0.85 + draws)}
+    return {
+        "methods": {name: {"accuracy": found} for name, found in values.items()},
+        "not_converged": {"a": 0, "b": 0} | not_converged,
+        "task": "single",
+        "n_groups": 9,
+    }
+
+
+STUDY = {
+    "metric": "accuracy",
+    "order": ["a", "b"],
+    "claims": [{"claim": "c", "paper": None, "better": "b", "worse": "a", "expect": "gain"}],
+}
+
+
+@pytest.mark.parametrize("method", ["a", "b"])
+def test_a_comparison_with_an_unconverged_run_is_not_decided(method):
+    [claim] = claims.rows(cell(**{method: 1}), STUDY)
+    [step] = orders.steps(cell(**{method: 1}), STUDY)
+    assert (claim["verdict"], claim["not_converged"]) == ("not decided", method)
+    assert (step["verdict"], step["not_converged"]) == ("not decided", method)
+    assert orders.overall([step["verdict"], "contradicted"]) == "not decided"
+
+
+def test_a_comparison_of_converged_runs_is():
+    assert claims.rows(cell(), STUDY)[0]["verdict"] == "holds"
+    assert orders.steps(cell(), STUDY)[0]["verdict"] == "supported"
