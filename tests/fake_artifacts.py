@@ -415,9 +415,9 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
     parameters = {"total": 1000, "trained": 100}
     made = about("train", task=task, classes=classes, parameters=parameters) | key
     tables.write(folder / "predictions.parquet", predictions, made)
-    metrics.score(folder / "predictions.parquet", folder / "metrics.json", about("score"))
     epochs = 0 if method == "zero-shot" else 8
     loss = np.exp(-0.25 * skill * np.arange(epochs)) + random.normal(0, 0.03, epochs)
+    loss[-2:] = loss[-3:-2]  # converged
     history = pd.DataFrame(
         {
             "stage": ["main"] * epochs,
@@ -429,6 +429,8 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
         }
     )
     tables.write(folder / "history.parquet", history, made)
+    files = [folder / name for name in ("predictions.parquet", "history.parquet", "metrics.json")]
+    metrics.score(*files, about("score"))
     (folder / "weights.safetensors").write_bytes(b"fake weights " + method.encode())
 
 

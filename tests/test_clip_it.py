@@ -9,7 +9,7 @@ import torch
 from test_methods import LORA, make
 from torch.nn.functional import normalize
 
-from histopair import configuration, pixels, tables
+from histopair import configuration, pixels, prompts, tables
 from histopair.analyses import representations
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
 from histopair.retrieval import pairing
@@ -63,6 +63,42 @@ def test_the_architecture_alone_has_every_layer_and_no_text(world):
     assert sizes[0] == sizes[1]
     assert set(alone.fetch(torch.tensor([0]))) == {"rows", "targets", "pixels"}
     assert "train_distillation" not in alone.history[0]
+
+
+def test_the_retrievers_view_of_the_image_teaches_in_the_place_of_a_text(world, monkeypatch):
+    run = make(world, "clip_it", **(TEXT | {"teacher_of": "image"}))
+    assert "text_embeddings" not in run.artifacts
+    del run.artifacts["reports"], run.artifacts["pairs"]  # it reads no report
+    monkeypatch.setattr(type(run), "retriever", None)  # and loads no tower
+    text, main = stages(run)
+    images = normalize(torch.from_numpy(tables.matrix(run.artifacts["teacher_images"])), dim=1)
+    rows = torch.tensor([3, 1, 5])
+    position = tables.positions(run.samples["image_id"], _ids(run), "images", "{}", "")
+    torch.testing.assert_close(main.fetch(rows)["text"], images[position[rows]])
+    assert all(name.startswith("head") for name, _ in text.model.named_parameters())
+
+
+def _ids(run):
+    return tables.read(run.artifacts["teacher_images"], ["image_id"])["image_id"]
+
+
+def test_the_prompt_of_the_label_teaches_in_the_place_of_a_text(world):
+    run = make(world, "clip_it", **(TEXT | {"teacher_of": "label-prompt"}))
+    del run.artifacts["reports"], run.artifacts["pairs"]
+    words, index = text_stage._words(run)
+    assert [words[i] for i in index] == ["".join(labels) for labels in run.samples["labels"]]
+    *_, main = stages(run)
+    taught = main.fetch(torch.arange(len(run.samples)))["text"]
+    for label in run.classes:
+        own = taught[[labels[0] == label for labels in run.samples["labels"]]]
+        torch.testing.assert_close(own, own[:1].expand_as(own))
+    assert len(taught.unique(dim=0)) == len(run.classes)
+
+
+def test_several_labels_share_a_prompt():
+    about = {"class_names": {"a": "gland"}}
+    found = prompts.of_samples([["a", "b"], ["b"]], about, "an image of {}")
+    assert found == ["an image of gland, b", "an image of b"]
 
 
 @pytest.mark.parametrize("branch", ["late", "early", "none"])

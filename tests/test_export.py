@@ -59,7 +59,8 @@ def _written(run, stage, folder):
     about = {"task": run.task, "classes": run.classes}
     tables.write(out["predictions"], runs._predictions(run, stage), about)
     runs._write_weights(stage.model, out["weights"], about)
-    metrics.score(out["predictions"], folder / "metrics.json", {})
+    tables.write(out["history"], pd.DataFrame({"stage": []}), about)
+    metrics.score(out["predictions"], out["history"], folder / "metrics.json", {})
     files = out | {"metrics": str(folder / "metrics.json")}
     write_export(replace(run, device=torch.device("cpu")), files, folder / "export")
     return folder / "export", run, stage, files
@@ -243,7 +244,8 @@ def test_the_cards_intervals_are_those_of_a_study(tmp_path):
     made = pa.Table.from_pandas(made).append_column("scores", tables.vectors(scores))
     files = {"predictions": tmp_path / "predictions", "metrics": tmp_path / "metrics.json"}
     tables.write(files["predictions"], made, {"task": "single", "classes": ["a", "b"]})
-    metrics.score(files["predictions"], files["metrics"], {})
+    tables.write(tmp_path / "history", pd.DataFrame({"stage": []}), {})
+    metrics.score(files["predictions"], tmp_path / "history", files["metrics"], {})
     text = card._results(files, tmp_path / "labels")
     run = {"encoder": "e", "method": "m", "seed": 0} | files
     cell = cells.evaluate([run], tmp_path / "labels")

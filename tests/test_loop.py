@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -325,3 +326,40 @@ def test_the_cosine_schedule_rises_falls_and_ends_at_zero():
     assert max(factors) == pytest.approx(1, abs=0.02) and factors[-1] == pytest.approx(0, abs=1e-9)
     assert factors[0] < 0.05 and factors.index(max(factors)) == 5
     assert optimizers.learning_rate_factor("constant", 0.7) == 1
+
+
+@pytest.mark.parametrize(
+    "losses, patience, stalls",
+    [
+        ([], 2, 0),
+        ([1, 2, 2], 2, 1),
+        ([1, 2, 2, 2], 2, 1),  # after a stall the wait begins anew
+        ([1, 2, 2, 2, 2], 2, 2),
+        ([1, 2, 0.5, 2, 2], 2, 1),
+        ([1, 1, 1], 2, 1),  # an equal loss is no better one
+        ([1, 2, 2, 2, 2], 0, 0),
+    ],
+)
+def test_validation_stalls_after_so_many_epochs_without_a_better_one(losses, patience, stalls):
+    assert optimizers.stalls(losses, patience) == stalls
+
+
+def test_on_a_plateau_the_rate_falls_twice_and_training_goes_on_from_the_best(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
+    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0, 9.0]
+    one = told(losses, patience=2)
+    one.schedule = "plateau"
+    loop.fit(one, 1, str(tmp_path), CPU)
+    # Stalls after epochs 4, 8 and 10; the third ends training.
+    assert [row["val_task"] for row in one.history] == losses[:10]
+    rates = np.array([row["learning_rate"] for row in one.history]) / one.learning_rate
+    np.testing.assert_allclose(rates, [1] * 4 + [0.1] * 4 + [0.01] * 2)
+    assert torch.equal(weights(one), one.seen[5])
+    moved = (one.seen[4] - one.seen[1]).abs().max(), (one.seen[3] - one.seen[1]).abs().max()
+    assert moved[0] < moved[1]  # one epoch at a tenth of the rate, from the best weights
+    again = told(losses, patience=2)
+    again.schedule = "plateau"
+    loop.fit(again, 1, str(tmp_path), CPU)
+    assert again.history == one.history and torch.equal(weights(again), weights(one))

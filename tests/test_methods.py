@@ -13,9 +13,16 @@ from safetensors.torch import load_file
 
 from histopair import configuration, embed, prompts, tables
 from histopair.errors import InputError
-from histopair.methods import clip_it, cross_attention, fusion_partial, unimodal, zero_shot
+from histopair.methods import (
+    clip_it,
+    cross_attention,
+    fusion_partial,
+    linear_probe,
+    unimodal,
+    zero_shot,
+)
 from histopair.retrieval import pairing
-from histopair.training import loop, optimizers, runs
+from histopair.training import logistic, loop, optimizers, runs
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -87,6 +94,10 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
     artifacts = world["artifacts"] | embeddings
     if not configuration.reads_text_embeddings(method):
         del artifacts["text_embeddings"]
+    if method.get("teacher_of") == "image":
+        artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")
+    if method.get("teacher_of") == "label-prompt":
+        artifacts["teacher_prompts"] = artifacts["prompt_embeddings"]
     return runs.Run(
         artifacts=artifacts,
         root=str(world["folder"] / "data"),
@@ -100,6 +111,7 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
 
 
 METHODS = {
+    "linear_probe": {},
     "unimodal": {},
     "vision_lora": {"lora": LORA},
     "clip_it": {"lora": LORA, "text_lora": LORA, "text_epochs": 1},
@@ -198,6 +210,29 @@ def test_vision_lora_has_no_text_and_unimodal_a_linear_head_alone(world):
 
 def _stages(run):
     return unimodal.build(run)
+
+
+def test_a_linear_probe_is_the_best_of_all_strengths_on_validation(world):
+    run = make(world, "linear_probe")
+    (stage,) = linear_probe.build(run)
+    features, truth = run.embeddings("image_embeddings").double(), run.indicator.numpy()
+    train, val = run.rows("train"), run.rows("val")
+    found = logistic.path(features[train].numpy(), truth[train], "single", linear_probe.STRENGTHS)
+    losses = [
+        torch.nn.functional.cross_entropy(head.double()(features[val]), run.targets[val]).item()
+        for head, _ in found
+    ]
+    [row] = stage.history
+    assert row["val_task"] == pytest.approx(min(losses), rel=1e-4, abs=1e-6)
+    assert row["strength"] == linear_probe.STRENGTHS[int(np.argmin(losses))]
+    assert loop.evaluate(stage, val, run.device)["task"] == pytest.approx(min(losses), abs=1e-6)
+
+
+def test_a_linear_probe_needs_two_classes(world, tmp_path):
+    run = make(world, "linear_probe")
+    run.samples["labels"] = [[run.classes[0]] for _ in run.samples["labels"]]
+    with pytest.raises(InputError, match="have the same classes"):
+        next(linear_probe.build(run))
 
 
 def test_zero_shot_is_the_mean_similarity_to_the_prompts(world):

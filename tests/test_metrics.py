@@ -195,12 +195,18 @@ def write_predictions(path, labels, scores, splits, task="single", classes=("a",
     return path
 
 
+def untrained(folder):
+    """The history of a run that trained nothing."""
+    tables.write(folder / "history.parquet", pd.DataFrame({"stage": []}), {})
+    return folder / "history.parquet"
+
+
 def test_score_writes_the_metrics_of_each_split(tmp_path):
     scores = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]
     path = write_predictions(
         tmp_path / "p.parquet", [["a"], ["b"], ["b"]], scores, ["val", "test", "test"]
     )
-    metrics.score(path, tmp_path / "metrics.json", {"rule": "score"})
+    metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {"rule": "score"})
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["task"], found["classes"], found["n"]) == ("single", ["a", "b"], 3)
     assert found["splits"]["val"]["accuracy"] == 1
@@ -210,12 +216,13 @@ def test_score_writes_the_metrics_of_each_split(tmp_path):
     assert calibrated["fitted_on"] == "val" and 0 < calibrated["temperature"] < 1
     assert calibrated["splits"].keys() == {"val", "test"}
     assert calibrated["splits"]["test"]["before"]["ece"] == found["splits"]["test"]["ece"]
+    assert found["convergence"]["converged"]
 
 
 def test_score_names_a_label_that_is_no_class(tmp_path):
     path = write_predictions(tmp_path / "p.parquet", [["a"], ["z"]], [[1, 0], [0, 1]], ["test"] * 2)
     with pytest.raises(InputError, match="'z' is not one of the classes a, b"):
-        metrics.score(path, tmp_path / "metrics.json", {})
+        metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
     assert not (tmp_path / "metrics.json").exists()
 
 
@@ -223,7 +230,7 @@ def test_score_refuses_scores_that_are_not_numbers(tmp_path):
     scores = [[1, 0], [np.nan, 1]]
     path = write_predictions(tmp_path / "p.parquet", [["a"], ["b"]], scores, ["test"] * 2)
     with pytest.raises(InputError, match="not finite"):
-        metrics.score(path, tmp_path / "metrics.json", {})
+        metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
 
 
 def test_scores_of_another_shape_or_an_empty_split_are_refused():
@@ -235,7 +242,7 @@ def test_scores_of_another_shape_or_an_empty_split_are_refused():
 
 def test_metrics_json_holds_no_nan(tmp_path):
     path = write_predictions(tmp_path / "p.parquet", [["a"]], [[1, 0]], ["test"])
-    metrics.score(path, tmp_path / "metrics.json", {})
+    metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 

@@ -47,7 +47,7 @@ def configure(folder: Path, tiles: int, reports: int, epochs: int, seeds: list[i
     for number, entry in enumerate(config["corpora"]["colorectal"]["tables"]):
         first_reports(entry, reports, folder / f"reports-{number}.csv")
     for name, method in config["methods"].items():
-        if "like" not in method and name != "unimodal":
+        if "like" not in method and name != "linear-probe":
             method["epochs"] = epochs
     config["studies"]["real-clip-it"]["seeds"] = seeds
     path = folder / "config.yaml"
@@ -71,7 +71,9 @@ def results(tmp_path_factory) -> Path:
 
 def test_the_whole_chain_runs_on_real_input(results):
     table = pd.read_csv(results / "studies" / "real-clip-it.csv")
-    assert set(table["method"]) == {"unimodal", "vision-lora", "clip-it-random", "clip-it"}
+    assert set(table["method"]) == {
+        "linear-probe", "vision-lora", "clip-it-random", "clip-it-image-teacher", "clip-it"
+    }
     assert table[table["metric"] == "balanced_accuracy"]["mean"].between(0, 1).all()
     assert not table["synthetic"].any()
     assert (results / "report.html").stat().st_size > 50_000

@@ -40,6 +40,7 @@ LOCKED = (
 )
 EMBEDDED = (
     *result("embeddings/*", "pairs/phantom-*", "runs/*/unimodal/*", "runs/*/clip-it/*"),
+    *result("runs/*/linear-probe/*", "runs/*/clip-it-image/*", "runs/*/clip-it-label/*"),
     *result("runs/*/clip-it-locked/*", "runs/*/zero-shot/*", "runs/*/fusion-frozen/*"),
     *result("studies/clip-it.csv"),
     *result("studies/frozen.csv", "studies/locked.csv", "studies/multi-label.csv"),

@@ -13,9 +13,9 @@ from histopair.evaluation import bootstrap, metrics, p_values, power, published,
 PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv")
 BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))
 METHODS = {
-    "pcam": ("unimodal", "clip-it"),
-    "bach": ("bach-unimodal", "bach-clip-it"),
-    "crc": ("unimodal", "crc-clip-it"),
+    "pcam": ("unimodal-published", "clip-it"),
+    "bach": ("bach-unimodal-published", "clip-it"),
+    "crc": ("unimodal-published", "clip-it"),
 }
 
 

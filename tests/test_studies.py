@@ -32,7 +32,8 @@ def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
         }
     )
     tables.write(folder / "p.parquet", table, {"task": "single", "classes": CLASSES})
-    metrics.score(folder / "p.parquet", folder / "m.json", {})
+    tables.write(folder / "h.parquet", pd.DataFrame({"stage": []}), {})
+    metrics.score(folder / "p.parquet", folder / "h.parquet", folder / "m.json", {})
     labelled = pd.DataFrame({"sample_id": ids, "image_id": ids, "group": groups or ids})
     tables.write(root / f"{dataset}.parquet", labelled, {})
     key = {"dataset": dataset, "encoder": "e", "method": method, "seed": seed}

@@ -149,5 +149,6 @@ def _words(run) -> tuple[list[str], Tensor]:
 def _prompts(run) -> tuple[list[str], Tensor]:
     """The prompt of each sample's labels, in the retriever's first template."""
     template = tables.read(run.artifacts["teacher_prompts"], ["template"])["template"].iloc[0]
-    number, words = pd.factorize(prompts.of_samples(run.samples["labels"], run.about, template))
+    own = prompts.of_samples(run.samples["labels"], run.about, template)
+    number, words = pd.factorize(np.array(own, dtype=object))
     return list(words), torch.from_numpy(number)
