@@ -112,10 +112,10 @@ def test_text_from_data_is_escaped(html):
 def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
     root = tmp_path
     config = fake_artifacts.make(root, tiles_per_class=6)
-    path = root / "results/reports/phantom-tcga-colon.parquet"
-    reports = tables.read(path)
     evil = "</p><img src=x onerror=alert(1)>"
-    tables.write(path, reports.assign(text=evil, section=evil), tables.about(path))
+    for folder in ("reports", "chunks/phantom-clip"):
+        path = root / f"results/{folder}/phantom-tcga-colon.parquet"
+        tables.write(path, tables.read(path).assign(text=evil, section=evil), tables.about(path))
     frequencies = root / "results/labels/phantom-crc.frequencies.parquet"
     table = tables.read(frequencies)
     tables.write(frequencies, table.assign(label=evil + table["label"]), {})
@@ -226,13 +226,13 @@ def test_times_are_summed_by_rule(world):
 
 
 def test_figures_are_equal_byte_by_byte_and_carry_no_date():
-    words = np.arange(20)
-    first, second = plots.chunk_lengths(words), plots.chunk_lengths(words)
+    tokens = {"clip": np.arange(20), "other": np.arange(30)}
+    first, second = plots.chunk_lengths(tokens), plots.chunk_lengths(tokens)
     assert first == second and "dc:date" not in first and "DejaVu" not in first
 
 
 def test_inlined_figures_share_no_ids():
-    svg = plots.chunk_lengths(np.arange(20))
+    svg = plots.chunk_lengths({"clip": np.arange(20)})
     one, two = (figures.inline(svg, name, "label") for name in ("one", "two"))
     ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, two)]
     assert ids[0] and not ids[0] & ids[1]

@@ -35,6 +35,7 @@ RETRIEVED += result("runs/*/*/clip-it-locked/*")
 ORACLE = (*result("pairs/oracle/*"), *runs("clip-it-oracle", studies=["clip-it"]))
 LOCKED = (
     *result("encoders/phantom-locked-clip", "embeddings/phantom-locked-clip/*"),
+    *result("chunks/phantom-locked-clip/*"),
     *result("pairs/phantom-locked-clip/*"),
     *runs("clip-it-locked", studies=["locked"]),
 )
@@ -52,7 +53,8 @@ BACH = (
 PARTLY_TRAINED = runs("fusion-partial", studies=["multi-label"])
 CACHED = (*result("activations/*"), *PARTLY_TRAINED)
 EVERYTHING_TRAINED = (
-    *result("encoders/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
+    *result("encoders/*", "chunks/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
+    *result("pairs/oracle/*.quality.json"),
     *runs(),
 )
 

@@ -7,6 +7,16 @@ def train_of(encoder):
     return config["encoders"][encoder]["train"]
 
 
+def training_texts(w):
+    """The reports that an encoder learns from, as its text tower reads them."""
+    train = train_of(w.encoder)
+    return expand(
+        "results/chunks/{tower}/{corpus}.parquet",
+        tower=train.get("towers", {}).get("text"),
+        corpus=train.get("corpora", []),
+    )
+
+
 def method_of(w):
     return config["methods"][w.method]
 
@@ -27,7 +37,7 @@ def run_artifacts(w):
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
         "image_activations": activations(w, w.encoder, "images"),
         "caption_activations": activations(w, text_encoder(w), "captions"),
-        "reports": f"results/reports/{corpus}.parquet",
+        "reports": f"results/chunks/{method.get('retriever')}/{corpus}.parquet",
     }
     if pairing:
         known["pairs"] = f"{PAIRS}.parquet".format(**pairing)

@@ -46,6 +46,35 @@ def truths(w):
     return {name: there(entry["truth"]) for name, entry in sides.items() if "truth" in entry}
 
 
+def chunks_judged(w):
+    """The chunks that a pairing's methods read: by truth, those of the first of their retrievers."""
+    retrievers = [w.encoder] if w.encoder != "oracle" else oracle_retrievers(w.dataset, w.corpus)
+    return f"results/chunks/{retrievers[0]}/{w.corpus}.parquet"
+
+
+def oracle_retrievers(dataset, corpus):
+    """Retrievers of the methods that read a pairing by the truth."""
+    wanted = {"encoder": "oracle", "dataset": dataset, "corpus": corpus, "correction": ""}
+    return [
+        method["retriever"]
+        for method in config["methods"].values()
+        if configuration.pairing_of(config, dataset, method) == wanted
+    ]
+
+
+def chunked(runs):
+    """Corpora as retrievers read them, that runs or pairings read: encoder and corpus."""
+    found = [
+        (pair["encoder"], pair["corpus"]) for pair in pairs_of() if pair["encoder"] != "oracle"
+    ]
+    for run in runs:
+        method = config["methods"][run["method"]]
+        if "pairing" in method:
+            corpus = configuration.corpus_of(config, run["dataset"], method)
+            found.append((method["retriever"], corpus))
+    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(found)]
+
+
 def embedded(runs):
     """Image embeddings that runs or pairings read: encoder and dataset."""
     found = [
@@ -76,6 +105,7 @@ def shown():
         "datasets": datasets,
         "proposals": proposes,
         "corpora": list(dict.fromkeys(corpora)),
+        "chunks": chunked(runs),
         "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
         "embeddings": embedded(runs),
         "pairs": pairs_of(),

@@ -15,8 +15,8 @@ SCHEMA = pa.schema(
         ("count", pa.int64()),
     ]
 )
-STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split")
-ACTIONS = ("dropped", "merged", "renamed", "quarantined", "warned", "kept")
+STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split", "chunk")
+ACTIONS = ("dropped", "merged", "renamed", "quarantined", "warned", "kept", "cut")
 
 
 def row(

@@ -23,9 +23,9 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
     """Write the report page from the artifacts under `results`.
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
-    `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset), `pairs` (see
-    `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
-    seed). Where the time went is read from `results`/benchmarks.
+    `chunks` (encoder, corpus), `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset),
+    `pairs` (see `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder,
+    method, seed). Where the time went is read from `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
 
@@ -46,7 +46,8 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
             for name in shown["datasets"]
         ],
         "corpora": [
-            corpora.view(name, config["corpora"][name], results) for name in shown["corpora"]
+            corpora.view(name, config["corpora"][name], shown["chunks"], results)
+            for name in shown["corpora"]
         ],
         "encoders": [
             encoders.view(name, config["encoders"][name], shown["embeddings"], results)

@@ -12,7 +12,8 @@ def texts_of(
     """The rows of the corpus in use, and for each of n images which of them is its own, (n,).
 
     pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
-    at `rank` (from 1) of the table `pairs`. Raises InputError for an image without that report, and
+    at `rank` (from 1) of the table `pairs`. `reports` are chunks, or their embeddings, of the
+    retriever that reads them. Raises InputError for an image without that report, and
     for a report that the corpus does not have.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
