@@ -108,6 +108,7 @@ def finish(root: Path, config: dict) -> dict:
         "datasets": list(config["datasets"]),
         "corpora": list(config["corpora"]),
         "chunks": [{"encoder": "phantom-clip", "corpus": "phantom-tcga-colon"}],
+        "texts": ["results/embeddings/phantom-clip/phantom-crc.prompts.parquet"],
         "encoders": list(config["encoders"]),
         "embeddings": [
             {"encoder": encoder, "dataset": "phantom-crc"} for encoder in config["encoders"]
@@ -375,8 +376,10 @@ def _reports(root: Path, random) -> pd.DataFrame:
 def _embeddings(root: Path, encoder: str, dataset: str, images: pd.DataFrame, random) -> None:
     vectors = tables.vectors(random.normal(size=(len(images), 8)).astype("float16"))
     table = pa.table({"image_id": list(images["image_id"]), "embedding": vectors})
-    path = root / f"results/embeddings/{encoder}/{dataset}.images.parquet"
-    tables.write(path, table, about("embed_images"))
+    path = root / f"results/embeddings/{encoder}/{dataset}"
+    tables.write(f"{path}.images.parquet", table, about("embed_images"))
+    told = about("embed_prompts", texts=1234, cut=56, context=24)
+    tables.write(f"{path}.prompts.parquet", table.rename_columns(["label", "embedding"]), told)
 
 
 def _pairs(

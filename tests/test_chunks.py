@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import open_clip
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from histopair import encoders, tables
 from histopair.corpora import chunk_tables, chunks, reports
 from histopair.errors import InputError
+from histopair.retrieval import pairing
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 TEXTS = st.text("ab .,A1;(é中。، \n", max_size=300) | st.text(max_size=120)
@@ -71,6 +73,13 @@ def test_a_word_is_cut_inside_only_where_it_is_too_long_by_itself():
     assert "".join(cut) == text.replace(" ", "") and max(map(len, cut)) <= 5
     assert chunks.torn(text, cut) == ["x" * 9]
     assert chunks.halves("ae\u0301") == ("a", "e\u0301")
+
+
+def test_dropping_words_leaves_the_rest_as_it_stands_in_any_script():
+    draw = np.random.default_rng(0)
+    assert len(pairing.without_words("腺癌，切缘未见癌", 0.5, draw)) in (3, 4)
+    assert len(pairing.without_words("a b c d", 0.5, draw).split()) == 2
+    assert pairing.without_words("a  b\nc", 0.0, draw) == "a  b\nc"
 
 
 # each kind of tokenizer

@@ -105,6 +105,13 @@ def test_every_section_is_there(outline, section):
     assert section in outline.ids and section in outline.links
 
 
+def test_the_page_counts_texts_that_are_not_read_to_their_end(html):
+    rows = [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in html.split("<tr>")]
+    cut = [row for row in rows if row.startswith(("phantom-clip 24 80", "prompts of phantom-crc"))]
+    assert cut[0].startswith("phantom-clip 24 80 ") and cut[0].split()[5] == "3"
+    assert cut[1].startswith("prompts of phantom-crc phantom-clip 24 1 234 56")
+
+
 def test_text_from_data_is_escaped(html):
     assert "bad/&lt;script&gt;.png" in html
 

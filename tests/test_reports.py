@@ -314,8 +314,8 @@ def test_where_no_report_is_left_the_message_and_the_audit_say_why(tmp_path):
     with pytest.raises(InputError) as error:
         _clean(tmp_path, entry)
     assert str(error.value) == (
-        "mine: no report is left of 3: 2 x fewer than 5 words (a, c); 1 x no text (b). "
-        "Loosen min_words, max_garbage or skip_sections, or mend them"
+        "mine: no report is left after cleaning (2: fewer than 5 words; 1: no text). "
+        "Loosen its limits"
     )
     assert tables.read(tmp_path / "a.parquet")["count"].tolist() == [2, 1]
     assert not (tmp_path / "r.parquet").exists()

@@ -119,6 +119,7 @@ rule report_page:
             "results/embeddings/{encoder}/{dataset}.images.parquet".format(**e)
             for e in SHOWN["embeddings"]
         ],
+        texts=SHOWN["texts"],
         pairs=[
             f"{PAIRS}{end}".format(**pair)
             for pair in SHOWN["pairs"]

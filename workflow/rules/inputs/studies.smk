@@ -53,13 +53,26 @@ def chunks_judged(w):
 
 
 def oracle_retrievers(dataset, corpus):
-    """Retrievers of the methods that read a pairing by the truth."""
+    """Retrievers of the runs that read a pairing by the truth."""
     wanted = {"encoder": "oracle", "dataset": dataset, "corpus": corpus, "correction": ""}
-    return [
+    runs = [run for study in config["studies"] for run in runs_of(study)]
+    methods = [(run["dataset"], config["methods"][run["method"]]) for run in runs]
+    found = [
         method["retriever"]
-        for method in config["methods"].values()
-        if configuration.pairing_of(config, dataset, method) == wanted
+        for name, method in methods
+        if configuration.pairing_of(config, name, method) == wanted
     ]
+    pairing = f"pairs of {dataset} with {corpus}"
+    return found or stop(InputError(pairing, "no run reads them by truth", "Name other pairs"))
+
+
+def texts_read(runs):
+    """Captions and prompts that runs read: encoder, and the file that says how many are cut."""
+    kinds = ("caption_embeddings", "caption_activations", "prompt_embeddings")
+    artifacts = [run_artifacts(SimpleNamespace(**run)) for run in runs]
+    return list(
+        dict.fromkeys(found[kind] for found in artifacts for kind in kinds if kind in found)
+    )
 
 
 def chunked(runs):
@@ -108,6 +121,7 @@ def shown():
         "chunks": chunked(runs),
         "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
         "embeddings": embedded(runs),
+        "texts": texts_read(runs),
         "pairs": pairs_of(),
         "runs": {study: runs_of(study) for study in configuration.reported(config)},
     }

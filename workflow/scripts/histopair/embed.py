@@ -73,15 +73,15 @@ def embed_texts(
     def compute(part: pd.DataFrame) -> np.ndarray:
         return text_features(tower, model.tokenize, model.pad_id, list(part[column]), size, device)
 
-    about |= _too_long(items[column], model)
+    about |= too_long(items[column], model)
     identity = _identity(tower, dtype, encoder, settings, about)
     _embed(items, keys, column, compute, identity, settings, shards, out, about)
 
 
-def _too_long(texts: pd.Series, model: encoders.Encoder) -> dict:
+def too_long(texts: pd.Series, model: encoders.Encoder) -> dict:
     """How many texts the tower does not read to their end, and after how many tokens it stops."""
     distinct = texts.value_counts()
-    tokens = np.array(model.count(list(distinct.index)))
+    tokens = np.array(encoders.lengths(model.count, list(distinct.index)), int)
     cut = int(distinct.to_numpy()[tokens > model.context].sum())
     said = f"{cut} of {len(texts)} texts are longer than the {model.context} tokens that it reads"
     print(f"{model.name}: {said}", flush=True)

@@ -26,9 +26,8 @@ def of_schema(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         allowed = sorted(error.schema.get("properties", {}))
         extra = sorted(set(error.instance) - set(allowed))
-        remedies = [f"{name}: {GONE[name]}" for name in extra if name in GONE]
-        told = [f"unknown key {', '.join(map(repr, extra))}", *remedies, f"allowed are {allowed}"]
-        return f"{key}: " + "; ".join(told)
+        gone = "".join(f"; {name}: {GONE[name]}" for name in extra if name in GONE)
+        return f"{key}: unknown key {', '.join(map(repr, extra))}{gone}; allowed are {allowed}"
     if error.validator == "required":
         return f"{key}: {error.message}"
     if error.validator == "enum":

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from histopair import audit, jobs, tables
+from histopair import audit, encoders, jobs, tables
 from histopair.corpora import chunks
 from histopair.errors import InputError
 
@@ -27,7 +27,6 @@ SCHEMA = pa.schema(
     ]
 )
 LEAST = 4  # tokens of text: any character has at most so many
-BATCH = 4096
 Count = Callable[[list[str]], list[int]]
 
 
@@ -52,7 +51,7 @@ def write(
     table = tables.read(reports)
     most = min(context, entry.get("chunk_tokens") or context)
     if entry.get("whole"):
-        cut, words = table.assign(n_tokens=_counted(count, list(table["text"]))), []
+        cut, words = table.assign(n_tokens=encoders.lengths(count, list(table["text"]))), []
     else:
         cut, words = _cut(table, count, most, encoder)
     cut["chunk"] = cut.groupby("report_id", sort=False).cumcount()
@@ -72,7 +71,7 @@ def texts(given: list[str], count: Count, most: int) -> list[list[tuple[str, int
     sizes.learn(word for text in given for word in text.split())
     listed = jobs.progress(given, len(given), "texts", "cutting", size=lambda _: 1)
     found = [chunks.cut(text, room, sizes) for text in listed]
-    tokens = iter(_counted(count, [chunk for cut in found for chunk in cut]))
+    tokens = iter(encoders.lengths(count, [chunk for cut in found for chunk in cut]))
     return [
         [exact for chunk in cut for exact in _exact(chunk, next(tokens), count, most, sizes)]
         for cut in found
@@ -89,7 +88,7 @@ class Sizes:
 
     def learn(self, words: Iterable[str]) -> None:
         new = list(dict.fromkeys(word for word in words if word not in self.known))
-        tokens = _counted(self.count, [f"a {word}" for word in new])
+        tokens = encoders.lengths(self.count, [f"a {word}" for word in new])
         self.known |= {word: max(n - self.before, 0) for word, n in zip(new, tokens, strict=True)}
 
     def __call__(self, text: str) -> int:
@@ -126,12 +125,6 @@ def _exact(
     parts = parts if len(parts) > 1 else list(chunks.halves(text))
     known = zip(parts, count(parts), strict=True)
     return [piece for part, n in known for piece in _exact(part, n, count, most, size)]
-
-
-def _counted(count: Count, given: list[str]) -> list[int]:
-    """`count` of any number of texts, few at a time."""
-    batches = [given[start : start + BATCH] for start in range(0, len(given), BATCH)]
-    return [n for batch in batches for n in count(batch)]
 
 
 def _audit(cut: pd.DataFrame, words: list[str], context: int, encoder: str) -> list[dict]:

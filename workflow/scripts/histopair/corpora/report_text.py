@@ -36,7 +36,7 @@ UNSPACED = (
     "\u0e01-\u0e46\u0e81-\u0ec6\u0f40-\u0f6c\u1000-\u102a\u1780-\u17b3"
     "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-WITHOUT_BLANKS = re.compile(f"[{UNSPACED}]")
+WITH_BLANKS = re.compile(rf"\s*(?:[{UNSPACED}][^\s{UNSPACED}]*|[^\s{UNSPACED}]+)")
 RUN = r"(?:[^\W\d_]++(?:\d{1,3}+[^\W\d_]?+)?+|\d++(?:[^\W\d_]{1,2}+(?!\d))?+)"
 PLAIN = re.compile(rf"[(\[\"'<>=~+-]*+{RUN}(?:[-/'.,:;&x+()]{RUN})*+[\"')\].,:;!?%+-]*+")
 STROKES_OF_BARCODES = str.maketrans("", "", "iI1")
@@ -65,7 +65,12 @@ def words(text: str) -> list[str]:
     >>> words("Grade II"), words("腺癌。")
     (['Grade', 'II'], ['腺', '癌。'])
     """
-    return WITHOUT_BLANKS.sub(r" \g<0>", text).split()
+    return [word.strip() for word in with_blanks(text)]
+
+
+def with_blanks(text: str) -> list[str]:
+    """Its words with the blanks before them: joined they are the text up to its last word."""
+    return WITH_BLANKS.findall(text)
 
 
 def garbage_share(text: str) -> float:

@@ -30,30 +30,34 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
     whole (a report is one row). Every report has a word. Raises InputError where no report is left,
     with the organs found or why each was dropped, and for what the reader raises.
     """
-    frame, rows = readers.find(entry.get("reader", "tcga")).read(entry)
-    print(f"{name}: {len(frame)} reports", flush=True)
-    given = len(frame)
-    frame, found = _of_organ(frame, entry, name)
-    rows += found
-    for step in (_legible, _distinct, _sections):
-        frame, found = step(frame, entry)
-        rows += found
-    if frame.empty:
-        raise _nothing_left(name, given, rows, audit_table, about)
-    kept = frame.report_id.nunique()
-    print(f"{name}: {kept} reports kept, {len(frame)} sections", flush=True)
-    counts = frame.drop_duplicates("report_id").organ.value_counts()
+    with audit.kept(audit_table, about) as rows:
+        table = _cleaned(entry, name, rows)
+    kept = table.report_id.nunique()
+    print(f"{name}: {kept} reports kept, {len(table)} sections", flush=True)
+    counts = table.drop_duplicates("report_id").organ.value_counts()
     about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
     tables.write(audit_table, audit.table(rows), about)
-    tables.write(reports, pa.Table.from_pandas(frame, SCHEMA, preserve_index=False), about)
+    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
 
 
-def _nothing_left(name: str, given: int, rows: list[dict], audit_table: str, about: dict):
-    """The error that says why reports were dropped: Snakemake removes what a failed step wrote."""
-    tables.write(audit_table, audit.table(rows), about)
-    why = "; ".join(f"{row['count']} x {row['reason']} ({row['subject']})" for row in rows)
-    problem = f"no report is left of {given}: {why}" if rows else "the tables hold no report"
-    return InputError(name, problem, "Loosen min_words, max_garbage or skip_sections, or mend them")
+def _cleaned(entry: dict, name: str, rows: list[dict]) -> pd.DataFrame:
+    """The sections of the reports that are kept; fills the audit `rows`."""
+    frame, found = readers.find(entry.get("reader", "tcga")).read(entry)
+    rows += found
+    print(f"{name}: {len(frame)} reports", flush=True)
+    frame, found = _of_organ(frame, entry, name)
+    rows += found
+    frame, found = _legible(frame, entry)
+    rows += found
+    frame, found = _distinct(frame)
+    rows += found
+    table, found = _sections(frame, entry)
+    rows += found
+    if table.empty:
+        lost = [row for row in rows if row["action"] == "dropped"]
+        told = "; ".join(f"{row['count']}: {row['reason']}" for row in lost) or "it has none"
+        raise InputError(name, f"no report is left after cleaning ({told})", "Loosen its limits")
+    return table
 
 
 def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
@@ -94,7 +98,7 @@ def _legible(frame: pd.DataFrame, entry: dict):
     return frame[reason.isna()].reset_index(drop=True), _dropped(frame, reason)
 
 
-def _distinct(frame: pd.DataFrame, entry: dict):
+def _distinct(frame: pd.DataFrame):
     """Keep the first of reports with equal texts, in the order of their ids."""
     frame = frame.sort_values("report_id", kind="stable").reset_index(drop=True)
     repeats = frame.duplicated("text")

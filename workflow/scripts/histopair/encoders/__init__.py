@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from histopair.errors import InputError
 
+COUNTED = 4096  # texts counted at a time
+
 
 @dataclass
 class Encoder:
@@ -62,6 +64,12 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
         raise InputError(f"encoder {entry['name']}", problem, "Choose one with a text tower")
     with _loading(entry):
         return library.counter(entry)
+
+
+def lengths(count: Callable[[list[str]], list[int]], texts: list[str]) -> list[int]:
+    """`count` of any number of texts, few at a time: tokenizers keep more than numbers of each."""
+    batches = [texts[start : start + COUNTED] for start in range(0, len(texts), COUNTED)]
+    return [n for batch in batches for n in count(batch)]
 
 
 def _library(entry: dict):

@@ -24,8 +24,9 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
     `chunks` (encoder, corpus), `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset),
-    `pairs` (see `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder,
-    method, seed). Where the time went is read from `results`/benchmarks.
+    `texts` (paths of what is kept of captions and prompts), `pairs` (see
+    `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
+    seed). Where the time went is read from `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
 
@@ -53,6 +54,7 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
             encoders.view(name, config["encoders"][name], shown["embeddings"], results)
             for name in shown["encoders"]
         ],
+        "texts": encoders.texts(shown["texts"], results),
         "pairing": pairing.view(shown["pairs"], results),
         "training": training.view(shown["runs"], results),
         "time": timings.view(f"{results}/benchmarks"),
