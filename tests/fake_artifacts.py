@@ -93,7 +93,7 @@ def finish(root: Path, config: dict) -> dict:
         pairing_quality.write_quality(
             f"{base}.parquet",
             results / "labels/phantom-crc.parquet",
-            results / "reports/phantom-tcga-colon.parquet",
+            results / "chunks/phantom-clip/phantom-tcga-colon.parquet",
             f"{base}.quality.json",
             image_truth=results / "phantom/truth/nct-crc.parquet",
             report_truth=results / "phantom/truth/tcga-colon.parquet",
@@ -107,6 +107,8 @@ def finish(root: Path, config: dict) -> dict:
     return {
         "datasets": list(config["datasets"]),
         "corpora": list(config["corpora"]),
+        "chunks": [{"encoder": "phantom-clip", "corpus": "phantom-tcga-colon"}],
+        "texts": ["results/embeddings/phantom-clip/phantom-crc.prompts.parquet"],
         "encoders": list(config["encoders"]),
         "embeddings": [
             {"encoder": encoder, "dataset": "phantom-crc"} for encoder in config["encoders"]
@@ -346,6 +348,13 @@ def _reports(root: Path, random) -> pd.DataFrame:
             rows.append((f"TCGA-{i:03d}", f"p{i}", "colon", chunk, section, text))
     columns = ["report_id", "group", "organ", "chunk", "section", "text"]
     table = pd.DataFrame(rows, columns=columns).astype({"chunk": "int32"})
+    table["n_tokens"] = table["text"].str.split().str.len().astype("int32") + 2
+    cut = root / "results/chunks/phantom-clip/phantom-tcga-colon"
+    tables.write(f"{cut}.parquet", table, about("chunk_reports", context=24, most=24, cut=3))
+    long = ("chunk", "cut", "TCGA-007", None, None, "longer than the 24 tokens", 3)
+    found = pd.DataFrame([long], columns=AUDIT)
+    tables.write(f"{cut}.audit.parquet", found, about("chunk_reports"))
+    table = table.drop(columns=["chunk", "n_tokens"])
     tables.write(root / "results/reports/phantom-tcga-colon.parquet", table, about("reports"))
     audit = pd.DataFrame(
         [("clean", "dropped", "TCGA-099", None, None, "another organ: breast", 12)], columns=AUDIT
@@ -367,8 +376,10 @@ def _reports(root: Path, random) -> pd.DataFrame:
 def _embeddings(root: Path, encoder: str, dataset: str, images: pd.DataFrame, random) -> None:
     vectors = tables.vectors(random.normal(size=(len(images), 8)).astype("float16"))
     table = pa.table({"image_id": list(images["image_id"]), "embedding": vectors})
-    path = root / f"results/embeddings/{encoder}/{dataset}.images.parquet"
-    tables.write(path, table, about("embed_images"))
+    path = root / f"results/embeddings/{encoder}/{dataset}"
+    tables.write(f"{path}.images.parquet", table, about("embed_images"))
+    told = about("embed_prompts", texts=1234, cut=56, context=24)
+    tables.write(f"{path}.prompts.parquet", table.rename_columns(["label", "embedding"]), told)
 
 
 def _pairs(

@@ -96,6 +96,12 @@ MISTAKES = [
     ),
     (("studies", "main", "claims"), [{"claim": "c"}], "'better' is a required property"),
     (("datasets", "tiles", "corpus"), "none", "datasets.tiles.corpus: 'none' is not allowed"),
+    (
+        ("corpora", "reports", "chunk_words"),
+        48,
+        "corpora.reports: unknown key 'chunk_words'; chunk_words: delete it: each retriever cuts ",
+    ),
+    (("corpora", "reports", "chunk_tokens"), 7, "corpora.reports.chunk_tokens: 7 is less than"),
     (("datasets", "tiles", "reader"), "pcm", "datasets.tiles.reader: 'pcm' is not allowed"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
     (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),

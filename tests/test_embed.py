@@ -1,6 +1,7 @@
 """The embedding cache: right vectors, whole files, shards found again after a kill."""
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import tiny
@@ -113,6 +114,19 @@ def test_texts_sorted_by_length_come_back_in_their_order(tmp_path):
         expected = torch.cat([encoder.text(encoder.tokenize([text])) for text in texts])
     np.testing.assert_allclose(tables.matrix(out), expected.numpy(), atol=2e-3)
     assert list(tables.read(out)["chunk"]) == [0, 1] * 4
+
+
+def test_texts_longer_than_the_tower_reads_are_counted(tmp_path, capfd):
+    entry = tiny.clip_entry(tmp_path / "clip")  # reads 24 tokens, of which two are start and end
+    fit, long = "no " * 22, "no " * 23
+    table = pd.DataFrame({"key": list("abcd"), "text": [fit, long, long, "colon"]})
+    out = str(tmp_path / "out.parquet")
+    embed.embed_texts(table, ["key"], "text", entry, SETTINGS, str(tmp_path / "s"), out, {**ABOUT})
+    about = tables.about(out)
+    assert (about["texts"], about["cut"], about["context"]) == (4, 2, 24)
+    assert (
+        "clip: 2 of 4 texts are longer than the 24 tokens that it reads" in capfd.readouterr().out
+    )
 
 
 def test_nothing_to_embed_is_an_error(tmp_path):

@@ -105,6 +105,13 @@ def test_every_section_is_there(outline, section):
     assert section in outline.ids and section in outline.links
 
 
+def test_the_page_counts_texts_that_are_not_read_to_their_end(html):
+    rows = [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in html.split("<tr>")]
+    cut = [row for row in rows if row.startswith(("phantom-clip 24 80", "prompts of phantom-crc"))]
+    assert cut[0].startswith("phantom-clip 24 80 ") and cut[0].split()[5] == "3"
+    assert cut[1].startswith("prompts of phantom-crc phantom-clip 24 1 234 56")
+
+
 def test_text_from_data_is_escaped(html):
     assert "bad/&lt;script&gt;.png" in html
 
@@ -112,10 +119,10 @@ def test_text_from_data_is_escaped(html):
 def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
     root = tmp_path
     config = fake_artifacts.make(root, tiles_per_class=6)
-    path = root / "results/reports/phantom-tcga-colon.parquet"
-    reports = tables.read(path)
     evil = "</p><img src=x onerror=alert(1)>"
-    tables.write(path, reports.assign(text=evil, section=evil), tables.about(path))
+    for folder in ("reports", "chunks/phantom-clip"):
+        path = root / f"results/{folder}/phantom-tcga-colon.parquet"
+        tables.write(path, tables.read(path).assign(text=evil, section=evil), tables.about(path))
     frequencies = root / "results/labels/phantom-crc.frequencies.parquet"
     table = tables.read(frequencies)
     tables.write(frequencies, table.assign(label=evil + table["label"]), {})
@@ -226,13 +233,13 @@ def test_times_are_summed_by_rule(world):
 
 
 def test_figures_are_equal_byte_by_byte_and_carry_no_date():
-    words = np.arange(20)
-    first, second = plots.chunk_lengths(words), plots.chunk_lengths(words)
+    tokens = {"clip": np.arange(20), "other": np.arange(30)}
+    first, second = plots.chunk_lengths(tokens), plots.chunk_lengths(tokens)
     assert first == second and "dc:date" not in first and "DejaVu" not in first
 
 
 def test_inlined_figures_share_no_ids():
-    svg = plots.chunk_lengths(np.arange(20))
+    svg = plots.chunk_lengths({"clip": np.arange(20)})
     one, two = (figures.inline(svg, name, "label") for name in ("one", "two"))
     ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, two)]
     assert ids[0] and not ids[0] & ids[1]

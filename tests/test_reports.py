@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histopair import tables
-from histopair.corpora import chunks, organs, report_text, reports, sections
+from histopair.corpora import organs, report_text, reports, sections
 from histopair.errors import InputError
 
 REAL = Path(__file__).parents[2] / "shared" / "real" / "reports"
@@ -143,27 +143,20 @@ def test_any_text_can_be_split_into_sections(text):
         assert body in text
 
 
-# chunks
-
-
-@given(st.text("ab .A1;", max_size=300), st.integers(1, 20))
-def test_chunks_hold_every_word_once_in_order_and_are_bounded(text, most):
-    cut = chunks.cut(text, most)
-    assert " ".join(cut).split() == text.split()
-    assert all(1 <= len(chunk.split()) <= most for chunk in cut)
-
-
-def test_chunks_end_with_sentences_and_keep_items_with_their_number():
-    text = "One two three. 1. Four five. 2. Six seven eight."
-    assert chunks.cut(text, 6) == ["One two three. 1. Four five.", "2. Six seven eight."]
-
-
-def test_chunks_are_of_about_equal_length():
-    text = " ".join("A b c d end." for _ in range(11))
-    sizes = [len(chunk.split()) for chunk in chunks.cut(text, 50)]
-    assert sizes == [30, 25]
-    sizes = [len(chunk.split()) for chunk in chunks.cut("word " * 55, 50)]
-    assert sizes == [28, 27]
+def test_other_scripts_have_words_too():
+    assert report_text.words("结肠活检:腺癌。 Grade 2") == [
+        *"结肠活", "检:", "腺", "癌。", "Grade", "2",
+    ]  # fmt: skip
+    for text in (
+        "结肠活检:腺癌,中分化,病例10号。",
+        "มะเร็งลำไส้ใหญ่",
+        "आंत में ग्रंथि कर्कट",
+        "ورم غدي في القولون",
+    ):
+        assert report_text.garbage_share(text) < 0.3, text
+        assert report_text.has_word(text)
+    assert report_text.has_word("癌")
+    assert not report_text.has_word("G 2 : 5")
 
 
 # corpora
@@ -197,9 +190,9 @@ def test_published_reading_keeps_a_report_in_one_piece_and_strips_it(tmp_path):
     (tmp_path / "r.csv").write_text(f"id,text\np1.x,{text}\n")
     entry = {"table": str(tmp_path / "r.csv")}
     pieces, _, _ = _clean(tmp_path, entry)
-    assert len(pieces) > 1 and not pieces.text.str.contains("polyp").any()
+    assert not pieces.text.str.contains("polyp").any()
     whole, _, _ = _clean(tmp_path, entry | {"whole": True, "cleaner": "published"})
-    assert len(whole) == 1 and whole.chunk[0] == 0
+    assert len(whole) == 1
     assert whole.text[0].startswith("Gross descrpton: A bg polyp.")
 
 
@@ -220,7 +213,6 @@ def test_tcga_patient_is_the_part_before_the_first_dot(tmp_path):
             "TCGA-AA-0001.uuid1",
             "TCGA-AA-0001",
             "colon",
-            0,
             "other",
             "Colon with an invasive adenocarcinoma of grade II.",
         ]
@@ -229,7 +221,6 @@ def test_tcga_patient_is_the_part_before_the_first_dot(tmp_path):
         ["dropped", "breast", "another organ", 1]
     ]
     assert about["organs"] == {"colon": 1}
-    assert str(tables.pq.read_schema(tmp_path / "r.parquet").field("chunk").type) == "int32"
 
 
 def test_several_tables_with_their_own_columns_are_one_corpus(tmp_path):
@@ -296,21 +287,45 @@ def test_missing_columns_are_named(tmp_path):
     )
 
 
-def test_sections_to_skip_and_chunk_length_come_from_the_config(tmp_path):
-    text = "id,text\na,GROSS DESCRIPTION: one two three four five. COMMENT: six seven eight.\n"
-    entry = _corpus(tmp_path, text, skip_sections=["comment"], chunk_words=3)
-    clean = _clean(tmp_path, entry)[0]
-    assert clean.text.tolist() == ["one two three", "four five."]
-    assert clean.chunk.tolist() == [0, 1]
+def test_sections_to_skip_come_from_the_config_and_one_without_a_word_is_left_out(tmp_path):
+    text = (
+        "id,text\na,GROSS DESCRIPTION: one two three four five. COMMENT: six seven eight. "
+        "FINAL DIAGNOSIS: 5 / 7\n"
+    )
+    clean, rows, _ = _clean(tmp_path, _corpus(tmp_path, text, skip_sections=["comment"]))
+    assert clean.text.tolist() == ["one two three four five."]
     assert set(clean.section) == {"gross"}
+    assert rows[["subject", "reason", "count"]].to_numpy().tolist() == [
+        ["comment", "section named in skip_sections", 1],
+        ["diagnosis", "section without a word", 1],
+    ]
+
+
+def test_reports_in_scripts_without_blanks_are_kept(tmp_path):
+    text = "结肠活检：腺癌，中分化，浸润至固有肌层，切缘未见癌，病例{}号。"
+    rows = "".join(f"P{i},{text.format(i)}\n" for i in range(5))
+    clean, rows, _ = _clean(tmp_path, _corpus(tmp_path, f"id,text\n{rows}P5,腺癌\n"))
+    assert clean.report_id.tolist() == [f"P{i}" for i in range(5)]
+    assert rows[["subject", "reason"]].to_numpy().tolist() == [["P5", "fewer than 5 words"]]
+
+
+def test_where_no_report_is_left_the_message_and_the_audit_say_why(tmp_path):
+    entry = _corpus(tmp_path, "id,text\na,Colon polyp.\nb,\nc,Rectal polyp.\n")
+    with pytest.raises(InputError) as error:
+        _clean(tmp_path, entry)
+    assert str(error.value) == (
+        "mine: no report is left after cleaning (2: fewer than 5 words; 1: no text). "
+        "Loosen its limits"
+    )
+    assert tables.read(tmp_path / "a.parquet")["count"].tolist() == [2, 1]
+    assert not (tmp_path / "r.parquet").exists()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real reports are not here")
-def test_real_colorectal_reports_become_bounded_chunks_without_barcodes(tmp_path):
+def test_real_colorectal_reports_lose_their_barcodes(tmp_path):
     tcga = {"table": str(REAL / "tcga_colon_clipit.csv"), "organ_is": "colon"}
     regular = {"table": str(REAL / "reg2025_reports_unique.csv"), "organ_column": "organ"}
     clean, rows, about = _clean(tmp_path, {"tables": [tcga, regular], "organ": ["colon", "rectum"]})
     assert about["organs"] == {"colon": 421, "rectum": 27}
-    assert clean.text.str.split().str.len().max() <= 48
     assert not clean.text.str.contains(r"UUID:\w|I{8}|1{8}").any()
     assert rows["count"][rows.reason == "another organ"].sum() == 754

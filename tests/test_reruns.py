@@ -35,6 +35,7 @@ RETRIEVED += result("runs/*/*/clip-it-locked/*")
 ORACLE = (*result("pairs/oracle/*"), *runs("clip-it-oracle", studies=["clip-it"]))
 LOCKED = (
     *result("encoders/phantom-locked-clip", "embeddings/phantom-locked-clip/*"),
+    *result("chunks/phantom-locked-clip/*"),
     *result("pairs/phantom-locked-clip/*"),
     *runs("clip-it-locked", studies=["locked"]),
 )
@@ -53,7 +54,8 @@ BACH = (
 PARTLY_TRAINED = runs("fusion-partial", studies=["multi-label"])
 CACHED = (*result("activations/*"), *PARTLY_TRAINED)
 EVERYTHING_TRAINED = (
-    *result("encoders/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
+    *result("encoders/*", "chunks/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
+    *result("pairs/oracle/*.quality.json"),
     *runs(),
 )
 
@@ -228,6 +230,29 @@ EDITS = {
         "vocabulary: 300",
         "vocabulary: 310",
         (*result("encoders/phantom-bert"), *LOCKED),
+    ),
+    "how long chunks are": (
+        CONFIG,
+        "    organ: colon\n",
+        "    organ: colon\n    chunk_tokens: 24\n",
+        (
+            *result("chunks/*", "embeddings/*.texts.parquet", "pairs/phantom-*"),
+            *result("pairs/oracle/*.quality.json", "runs/phantom-crc/*/clip-it*"),
+            *result("runs/*/clip-it-locked/*", "studies/clip-it.csv", "studies/locked.csv"),
+            *PAGE,
+        ),
+    ),
+    "how many tokens a tower reads": (CONFIG, "max_length: 32", "max_length: 31", LOCKED),
+    "what of a retriever changes no tokens": (
+        CONFIG,
+        "model: local-dir:results/encoders/phantom-clip\n",
+        "model: local-dir:results/encoders/phantom-clip\n    pretrained: other\n",
+        (
+            *result("embeddings/phantom-clip/*", "activations/*", "pairs/phantom-clip/*"),
+            *result("runs/phantom-crc/*/clip-it*", "runs/phantom-quilt*"),
+            *result("studies/clip-it.csv", "studies/multi-label.csv"),
+            *PAGE,
+        ),
     ),
     "embedding.precision": (CONFIG, "precision: float32", "precision: bfloat16", EMBEDDED),
     "a description": (CONFIG, "Nine tissues of the colon", "Tissues of the colon", PAGE),

@@ -1,4 +1,4 @@
-# Data: from datasets and reports as published to clean labels and chunks of text.
+# Data: from datasets and reports as published to clean labels and sections of text.
 #
 # reads   what the readers of config `datasets` and `corpora` name as their inputs
 # writes  results/labels/{dataset}.parquet, .audit.parquet, .quarantine.parquet, .frequencies.parquet

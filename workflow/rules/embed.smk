@@ -1,6 +1,7 @@
-# Encoders and their cached embeddings.
+# Encoders, the chunks of reports that each reads whole, and cached embeddings.
 # Reads labels and reports; writes results/encoders/{encoder}/ for encoders that are trained
-# here, and results/embeddings/{encoder}/*.parquet. Their shards stay in results/.shards/, so that a
+# here, results/chunks/{encoder}/{corpus}.parquet, .audit.parquet (cut by the encoder's own
+# tokenizer), and results/embeddings/{encoder}/*.parquet. Their shards stay in results/.shards/, so that a
 # change of labels alone embeds nothing again. Images are read where the labels table says; it holds
 # their sha256, and so stands for them as input.
 
@@ -8,9 +9,7 @@
 rule train_encoder:
     input:
         labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",
-        reports=lambda w: expand(
-            "results/reports/{corpus}.parquet", corpus=train_of(w.encoder).get("corpora", [])
-        ),
+        reports=training_texts,
         towers=lambda w: [
             file
             for tower in train_of(w.encoder).get("towers", {}).values()
@@ -43,6 +42,32 @@ rule train_encoder:
         ),
     script:
         "../scripts/train_encoder.py"
+
+
+rule chunk_reports:
+    input:
+        reports="results/reports/{corpus}.parquet",
+        encoder=lambda w: encoder_files(w.encoder),
+    output:
+        chunks="results/chunks/{encoder}/{corpus}.parquet",
+        audit="results/chunks/{encoder}/{corpus}.audit.parquet",
+    log:
+        "logs/chunks/{encoder}/{corpus}.txt",
+    benchmark:
+        "results/benchmarks/chunk_reports/{encoder}/{corpus}.tsv"
+    wildcard_constraints:
+        encoder="|".join(config["encoders"]),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        entry=lambda w: chunking(w.corpus),
+        encoder=lambda w: tokenizing(w.encoder),
+        code=lambda w: code("chunk_reports.py", encoder_code(w.encoder)),
+    script:
+        "../scripts/chunk_reports.py"
 
 
 rule embed_images:
@@ -124,7 +149,7 @@ rule embed_prompts:
 
 rule embed_texts:
     input:
-        reports="results/reports/{corpus}.parquet",
+        chunks="results/chunks/{encoder}/{corpus}.parquet",
         encoder=lambda w: encoder_files(w.encoder),
     output:
         "results/embeddings/{encoder}/{corpus}.texts.parquet",

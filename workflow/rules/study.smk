@@ -39,7 +39,7 @@ rule pair_quality:
         unpack(truths),
         pairs=f"{PAIRS}.parquet",
         labels="results/labels/{dataset}.parquet",
-        reports="results/reports/{corpus}.parquet",
+        chunks=chunks_judged,
     output:
         f"{PAIRS}.quality.json",
     log:
@@ -111,10 +111,16 @@ rule report_page:
             corpus=SHOWN["corpora"],
             table=["", ".audit"],
         ),
+        chunks=[
+            "results/chunks/{encoder}/{corpus}{end}.parquet".format(**cut, end=end)
+            for cut in SHOWN["chunks"]
+            for end in ("", ".audit")
+        ],
         embeddings=[
             "results/embeddings/{encoder}/{dataset}.images.parquet".format(**e)
             for e in SHOWN["embeddings"]
         ],
+        texts=SHOWN["texts"],
         pairs=[
             f"{PAIRS}{end}".format(**pair)
             for pair in SHOWN["pairs"]

@@ -1,4 +1,4 @@
-"""Clean the reports of one corpus and cut them into chunks."""
+"""Clean the reports of one corpus and find their sections."""
 
 from histopair.jobs import job  # first: it limits threads before numpy loads
 

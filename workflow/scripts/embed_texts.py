@@ -4,7 +4,7 @@ with job(snakemake) as about:
     from histopair import embed
 
     embed.embed_texts(
-        snakemake.input.reports,
+        snakemake.input.chunks,
         ["report_id", "chunk"],
         "text",
         snakemake.params.encoder,

@@ -8,7 +8,7 @@ with job(snakemake):
     write_quality(
         snakemake.input.pairs,
         snakemake.input.labels,
-        snakemake.input.reports,
+        snakemake.input.chunks,
         snakemake.output[0],
         match=snakemake.params.match,
         image_truth=snakemake.input.get("image_truth"),

@@ -13,7 +13,18 @@ NOT_READING = {
     "max_pixels",
     "labels_map",
 }
-NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic", "proposals"}
+NOT_CLEANING = {
+    "chunk_tokens",
+    "corpus",
+    "description",
+    "licence",
+    "match",
+    "proposals",
+    "synthetic",
+    "truth",
+}
+CHUNKING = ("chunk_tokens", "whole")  # what of a corpus decides how it is cut for an encoder
+TOKENIZING = ("library", "max_length", "model")  # what of an encoder decides its tokens
 VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
 SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
 
@@ -53,6 +64,18 @@ def label_embeddings(w):
     encoder = config["datasets"][w.dataset].get("proposals", {}).get("encoder")
     found = f"results/embeddings/{encoder}/{w.dataset}.labels.parquet"
     return {"embeddings": found} if encoder else {}
+
+
+def chunking(corpus):
+    return {
+        key: config["corpora"][corpus][key] for key in CHUNKING if key in config["corpora"][corpus]
+    }
+
+
+def tokenizing(encoder):
+    """What decides how an encoder's tokenizer cuts: nothing of its images."""
+    entry = config["encoders"][encoder]
+    return {"name": encoder, **{key: entry[key] for key in TOKENIZING if key in entry}}
 
 
 def any_of(which):

@@ -7,6 +7,16 @@ def train_of(encoder):
     return config["encoders"][encoder]["train"]
 
 
+def training_texts(w):
+    """The reports that an encoder learns from, as its text tower reads them."""
+    train = train_of(w.encoder)
+    return expand(
+        "results/chunks/{tower}/{corpus}.parquet",
+        tower=train.get("towers", {}).get("text"),
+        corpus=train.get("corpora", []),
+    )
+
+
 def method_of(w):
     return config["methods"][w.method]
 
@@ -29,7 +39,7 @@ def run_artifacts(w):
         "caption_activations": activations(w, text_encoder(w), "captions"),
     }
     if configuration.reads_reports(method):
-        known["reports"] = f"results/reports/{corpus}.parquet"
+        known["reports"] = f"results/chunks/{method['retriever']}/{corpus}.parquet"
     teacher = {"image": ("teacher_images", "images"), "label-prompt": ("teacher_prompts", "prompts")}
     if method.get("teacher_of") in teacher:
         name, kind = teacher[method["teacher_of"]]

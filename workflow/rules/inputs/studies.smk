@@ -46,6 +46,48 @@ def truths(w):
     return {name: there(entry["truth"]) for name, entry in sides.items() if "truth" in entry}
 
 
+def chunks_judged(w):
+    """The chunks that a pairing's methods read: by truth, those of the first of their retrievers."""
+    retrievers = [w.encoder] if w.encoder != "oracle" else oracle_retrievers(w.dataset, w.corpus)
+    return f"results/chunks/{retrievers[0]}/{w.corpus}.parquet"
+
+
+def oracle_retrievers(dataset, corpus):
+    """Retrievers of the runs that read a pairing by the truth."""
+    wanted = {"encoder": "oracle", "dataset": dataset, "corpus": corpus, "correction": ""}
+    runs = [run for study in config["studies"] for run in runs_of(study)]
+    methods = [(run["dataset"], config["methods"][run["method"]]) for run in runs]
+    found = [
+        method["retriever"]
+        for name, method in methods
+        if configuration.pairing_of(config, name, method) == wanted
+    ]
+    pairing = f"pairs of {dataset} with {corpus}"
+    return found or stop(InputError(pairing, "no run reads them by truth", "Name other pairs"))
+
+
+def texts_read(runs):
+    """Captions and prompts that runs read: encoder, and the file that says how many are cut."""
+    kinds = ("caption_embeddings", "caption_activations", "prompt_embeddings")
+    artifacts = [run_artifacts(SimpleNamespace(**run)) for run in runs]
+    return list(
+        dict.fromkeys(found[kind] for found in artifacts for kind in kinds if kind in found)
+    )
+
+
+def chunked(runs):
+    """Corpora as retrievers read them, that runs or pairings read: encoder and corpus."""
+    found = [
+        (pair["encoder"], pair["corpus"]) for pair in pairs_of() if pair["encoder"] != "oracle"
+    ]
+    for run in runs:
+        method = config["methods"][run["method"]]
+        if "pairing" in method:
+            corpus = configuration.corpus_of(config, run["dataset"], method)
+            found.append((method["retriever"], corpus))
+    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(found)]
+
+
 def embedded(runs):
     """Image embeddings that runs or pairings read: encoder and dataset."""
     found = [
@@ -76,8 +118,10 @@ def shown():
         "datasets": datasets,
         "proposals": proposes,
         "corpora": list(dict.fromkeys(corpora)),
+        "chunks": chunked(runs),
         "encoders": list(dict.fromkeys([run["encoder"] for run in runs] + retrievers)),
         "embeddings": embedded(runs),
+        "texts": texts_read(runs),
         "pairs": pairs_of(),
         "runs": {study: runs_of(study) for study in configuration.reported(config)},
     }

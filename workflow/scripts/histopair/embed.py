@@ -59,8 +59,8 @@ def embed_texts(
 ) -> None:
     """Embed one text column of a table: its `keys` columns, embedding (raw, not normalised).
 
-    Texts are batched by length and cut to the longest of their batch: padding costs as much as
-    words do.
+    Texts are batched by length and padded to the longest of their batch: padding costs as much as
+    words do. How many are longer than the tower reads is said in the log and in `about`.
     """
     items = tables.read(texts, [*keys, column]) if isinstance(texts, str) else texts
     items = items.dropna(subset=[column])
@@ -73,8 +73,19 @@ def embed_texts(
     def compute(part: pd.DataFrame) -> np.ndarray:
         return text_features(tower, model.tokenize, model.pad_id, list(part[column]), size, device)
 
+    about |= too_long(items[column], model)
     identity = _identity(tower, dtype, encoder, settings, about)
     _embed(items, keys, column, compute, identity, settings, shards, out, about)
+
+
+def too_long(texts: pd.Series, model: encoders.Encoder) -> dict:
+    """How many texts the tower does not read to their end, and after how many tokens it stops."""
+    distinct = texts.value_counts()
+    tokens = np.array(encoders.lengths(model.count, list(distinct.index)), int)
+    cut = int(distinct.to_numpy()[tokens > model.context].sum())
+    said = f"{cut} of {len(texts)} texts are longer than the {model.context} tokens that it reads"
+    print(f"{model.name}: {said}", flush=True)
+    return {"texts": len(texts), "cut": cut, "context": model.context}
 
 
 def _identity(tower, dtype: torch.dtype, encoder: dict, settings: dict, about: dict) -> list:

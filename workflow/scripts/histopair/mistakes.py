@@ -2,6 +2,12 @@
 
 import jsonschema
 
+# Keys that configs once had, and what to do with them.
+GONE = {
+    "chunk_words": "delete it: each retriever cuts reports into chunks that it reads whole, "
+    "shorter ones by chunk_tokens",
+}
+
 
 def not_allowed(key: str, value: object, allowed: list) -> str:
     """The line that says which values a key may have."""
@@ -20,7 +26,8 @@ def of_schema(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         allowed = sorted(error.schema.get("properties", {}))
         extra = sorted(set(error.instance) - set(allowed))
-        return f"{key}: unknown key {', '.join(map(repr, extra))}; allowed are {allowed}"
+        gone = "".join(f"; {name}: {GONE[name]}" for name in extra if name in GONE)
+        return f"{key}: unknown key {', '.join(map(repr, extra))}{gone}; allowed are {allowed}"
     if error.validator == "required":
         return f"{key}: {error.message}"
     if error.validator == "enum":

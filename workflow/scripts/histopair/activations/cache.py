@@ -99,6 +99,7 @@ def make(
         inputs = _images(samples, root, loaded.preprocess, trunk, views, device)
     else:
         inputs = _captions(samples, labels, loaded, trunk, device)
+        about |= embed.too_long(samples["caption"].dropna(), loaded)
     sizes = inputs.sizes * dtype.itemsize
     about |= {"weights": devices.weights_digest(trunk), "storage": settings["storage"]}
     about |= {"items": len(sizes), "bytes": int(sizes.sum())}

@@ -28,6 +28,8 @@ def _training(name: str, entry: dict, config: dict) -> list[str]:
     found += unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])
     for corpus in train.get("corpora", []):
         found += unknown(f"{key}.train.corpora", corpus, config["corpora"])
+    if train.get("corpora") and "text" not in train.get("towers", {}):
+        found.append(f"{key}.train.corpora: towers.text, which reads them, is missing")
     others = [encoder for encoder in config["encoders"] if encoder != name]
     for tower, other in train.get("towers", {}).items():
         found += unknown(f"{key}.train.towers.{tower}", other, others)

@@ -1,1 +1,1 @@
-"""Reports as published, to clean chunks of text."""
+"""Reports as published, to clean sections, and to the chunks that a retriever reads."""

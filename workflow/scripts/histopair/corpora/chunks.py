@@ -2,35 +2,97 @@
 
 import math
 import re
+import unicodedata
+from collections.abc import Callable, Iterator
 
-# Not after the number or letter of an item: "1. Adenoma", "A. Colon".
-SENTENCE_END = re.compile(r"(?<=[.;!?])(?<!\b\w\.)\s+(?=[\"(]?[A-Z0-9])")
+from histopair.corpora.report_text import UNSPACED
+
+# Where a text may be cut, the best places first: after sentences, after clauses, between words; not
+# after the number or letter of an item: "1. Adenoma", "A. Colon".
+BORDERS = tuple(
+    map(
+        re.compile,
+        (
+            r"(?<=[.;!?])(?<!\b\w\.)\s+(?=[\"(]?[A-Z0-9])"
+            rf"|(?<=[。！？；])|(?<=[{UNSPACED}][.;!?])",
+            rf"(?<=[,:)])\s+|\s+(?=\()|(?<=[，、：])|(?<=[{UNSPACED}][,:)])",
+            r"\s+",
+        ),
+    )
+)
+STOPS = ".;!?。！？；,:)，、："
+Size = Callable[[str], int]
 
 
-def cut(text: str, most: int) -> list[str]:
-    """Chunks of at most `most` words, of about equal length; joined they are the text's words.
+def cut(text: str, most: int, size: Size) -> list[str]:
+    """Chunks of a size of at most `most`, of about equal size; joined they are the text's words.
 
-    >>> cut("One two. Three four five. Six.", 4)
+    `size` tells how large a part of the text is, about the sum over its own parts. A single
+    character may be larger than `most`.
+
+    >>> cut("One two. Three four five. Six.", 4, lambda part: len(part.split()))
     ['One two.', 'Three four five. Six.']
     """
-    sentences = [words for words in map(str.split, SENTENCE_END.split(text)) if words]
-    if not sentences:
-        return []
-    pieces = [piece for words in sentences for piece in _even(words, most)]
-    target = _even_length(sum(map(len, pieces)), most)
-    chunks = [[]]
-    for piece in pieces:
-        if chunks[-1] and (len(chunks[-1]) + len(piece) > most or len(chunks[-1]) >= target):
-            chunks.append([])
-        chunks[-1] = chunks[-1] + piece
-    return [" ".join(words) for words in chunks]
+    return [piece.strip() for piece in _pieces(text, most, size, BORDERS)]
 
 
-def _even(words: list[str], most: int) -> list[list[str]]:
-    """The words in as few parts of about equal length as `most` allows."""
-    length = _even_length(len(words), most)
-    return [words[start : start + length] for start in range(0, len(words), length)]
+def halves(word: str) -> tuple[str, str]:
+    """A word of several characters cut in the middle, never before an accent."""
+    middle = len(word) // 2
+    while middle > 1 and unicodedata.category(word[middle]).startswith("M"):
+        middle -= 1
+    return word[:middle], word[middle:]
 
 
-def _even_length(total: int, most: int) -> int:
-    return math.ceil(total / math.ceil(total / most))
+def torn(text: str, cut: list[str]) -> list[str]:
+    """The words of a text that its chunks are cut inside, each once."""
+    words, end = {}, 0
+    for chunk in cut:
+        start = text.index(chunk, end)
+        if 0 < start == end and text[start - 1] not in STOPS:
+            before, after = text[:start].split()[-1], text[start:].split()[0]
+            words[start - len(before)] = before + after
+        end = start + len(chunk)
+    return list(words.values())
+
+
+def _pieces(text: str, most: int, size: Size, borders: tuple[re.Pattern, ...]) -> list[str]:
+    if not borders:
+        return _inside(text, most, size)
+    pieces = []
+    for part in _parts(text, borders[0]):
+        fits = size(part) <= most
+        pieces += [part] if fits else _pieces(part, most, size, borders[1:])
+    return _packed(pieces, most, size)
+
+
+def _parts(text: str, border: re.Pattern) -> Iterator[str]:
+    """The text's parts with the blanks behind them: joined they are the text."""
+    ends = [*(match.end() for match in border.finditer(text)), len(text)]
+    parts = (text[start:end] for start, end in zip([0, *ends], ends, strict=False))
+    return (part for part in parts if part.strip())
+
+
+def _inside(word: str, most: int, size: Size) -> list[str]:
+    """The parts of a word that is too large by itself."""
+    if size(word) <= most or len(word.strip()) < 2:
+        return [word]
+    return [part for half in halves(word) for part in _inside(half, most, size)]
+
+
+def _packed(pieces: list[str], most: int, size: Size) -> list[str]:
+    """Neighbours joined into as few of about equal size as `most` allows."""
+    sizes = [size(piece) for piece in pieces]
+    target = _even(sum(sizes), most)
+    packed, filled = [], target
+    for piece, own in zip(pieces, sizes, strict=True):
+        if filled >= target or filled + own > most:
+            packed.append("")
+            filled = 0
+        packed[-1] += piece
+        filled += own
+    return packed
+
+
+def _even(total: int, most: int) -> int:
+    return math.ceil(total / math.ceil(total / most)) if total else 1

@@ -31,10 +31,16 @@ BARCODE = re.compile(
 STROKES = re.compile(r"\x00(?:\s+[I1l|]{1,4}(?=\s+\x00)|\s+\x00)*")
 # Words, numbers, and both together as in pT3, G2, 3rd or Ki-67; joined by single marks. Possessive
 # throughout: otherwise a long token takes exponential time.
+# Letters of scripts without blanks between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han.
+UNSPACED = (
+    "\u0e01-\u0e46\u0e81-\u0ec6\u0f40-\u0f6c\u1000-\u102a\u1780-\u17b3"
+    "\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+WITH_BLANKS = re.compile(rf"\s*(?:[{UNSPACED}][^\s{UNSPACED}]*|[^\s{UNSPACED}]+)")
 RUN = r"(?:[^\W\d_]++(?:\d{1,3}+[^\W\d_]?+)?+|\d++(?:[^\W\d_]{1,2}+(?!\d))?+)"
 PLAIN = re.compile(rf"[(\[\"'<>=~+-]*+{RUN}(?:[-/'.,:;&x+()]{RUN})*+[\"')\].,:;!?%+-]*+")
 STROKES_OF_BARCODES = str.maketrans("", "", "iI1")
-WORD = re.compile(r"[^\W\d_]{2}")
+WORD = re.compile(rf"[^\W\d_]{{2}}|[{UNSPACED}]")
 
 
 def clean(text: str) -> str:
@@ -53,16 +59,37 @@ def clean_as_published(text: str) -> str:
     return " ".join(text.translate(STROKES_OF_BARCODES).split())
 
 
+def words(text: str) -> list[str]:
+    """What stands between blanks; in scripts that have none, every letter begins a word.
+
+    >>> words("Grade II"), words("腺癌。")
+    (['Grade', 'II'], ['腺', '癌。'])
+    """
+    return [word.strip() for word in with_blanks(text)]
+
+
+def with_blanks(text: str) -> list[str]:
+    """Its words with the blanks before them: joined they are the text up to its last word."""
+    return WITH_BLANKS.findall(text)
+
+
 def garbage_share(text: str) -> float:
-    """The share of tokens that are neither a word nor a number: 1 for an empty text."""
-    tokens = text.split()
-    plain = sum(bool(PLAIN.fullmatch(token)) for token in tokens)
-    return 1 - plain / len(tokens) if tokens else 1.0
+    """The share of words that are neither letters nor a number: 1 for an empty text."""
+    found = words(_without_accents(text))
+    plain = sum(bool(PLAIN.fullmatch(word)) for word in found)
+    return 1 - plain / len(found) if found else 1.0
 
 
 def has_word(text: str) -> bool:
-    """Whether two letters stand together anywhere."""
-    return bool(WORD.search(text))
+    """Whether two letters stand together anywhere, or one of a script without blanks."""
+    return bool(WORD.search(_without_accents(text)))
+
+
+def _without_accents(text: str) -> str:
+    """Without marks, which Python takes for no letters: vowels of Hindi and Thai, Arabic points."""
+    if text.isascii():
+        return text
+    return "".join(letter for letter in text if unicodedata.category(letter)[0] != "M")
 
 
 def _once(text: str) -> str:

@@ -1,10 +1,12 @@
-"""From report tables to a clean corpus: filter by organ, clean, deduplicate, cut into chunks."""
+"""From report tables to a clean corpus: filter by organ, clean, deduplicate, find sections."""
+
+from collections import Counter
 
 import pandas as pd
 import pyarrow as pa
 
 from histopair import audit, readers, tables
-from histopair.corpora import chunks, organs, report_text, sections
+from histopair.corpora import organs, report_text, sections
 from histopair.errors import InputError
 
 SCHEMA = pa.schema(
@@ -12,26 +14,36 @@ SCHEMA = pa.schema(
         ("report_id", pa.string()),
         ("group", pa.string()),
         ("organ", pa.string()),
-        ("chunk", pa.int32()),
         ("section", pa.string()),
         ("text", pa.string()),
     ]
 )
-CHUNK_WORDS = 48
 MIN_WORDS = 5
 MAX_GARBAGE = 0.5
 CLEANERS = {"careful": report_text.clean, "published": report_text.clean_as_published}
 
 
 def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -> None:
-    """Write the chunks of corpus `name` and the audit.
+    """Write the sections of corpus `name`, one row each in their order, and the audit.
 
-    `entry` may have organ (one or a list), chunk_words, min_words, max_garbage, skip_sections,
-    cleaner and whole.
-    Raises InputError where no report is left, with the organs found, and for what the reader
-    raises.
+    `entry` may have organ (one or a list), min_words, max_garbage, skip_sections, cleaner and
+    whole (a report is one row). Every report has a word. Raises InputError where no report is left,
+    with the organs found or why each was dropped, and for what the reader raises.
     """
-    frame, rows = readers.find(entry.get("reader", "tcga")).read(entry)
+    with audit.kept(audit_table, about) as rows:
+        table = _cleaned(entry, name, rows)
+    kept = table.report_id.nunique()
+    print(f"{name}: {kept} reports kept, {len(table)} sections", flush=True)
+    counts = table.drop_duplicates("report_id").organ.value_counts()
+    about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
+    tables.write(audit_table, audit.table(rows), about)
+    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
+
+
+def _cleaned(entry: dict, name: str, rows: list[dict]) -> pd.DataFrame:
+    """The sections of the reports that are kept; fills the audit `rows`."""
+    frame, found = readers.find(entry.get("reader", "tcga")).read(entry)
+    rows += found
     print(f"{name}: {len(frame)} reports", flush=True)
     frame, found = _of_organ(frame, entry, name)
     rows += found
@@ -39,16 +51,13 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
     rows += found
     frame, found = _distinct(frame)
     rows += found
-    table, found = _chunked(frame, entry)
+    table, found = _sections(frame, entry)
     rows += found
     if table.empty:
-        raise InputError(name, "no report is left after cleaning", "Read its audit: loosen limits")
-    kept = table.report_id.nunique()
-    print(f"{name}: {kept} reports kept, {len(table)} chunks", flush=True)
-    counts = table.drop_duplicates("report_id").organ.value_counts()
-    about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
-    tables.write(audit_table, audit.table(rows), about)
-    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
+        lost = [row for row in rows if row["action"] == "dropped"]
+        told = "; ".join(f"{row['count']}: {row['reason']}" for row in lost) or "it has none"
+        raise InputError(name, f"no report is left after cleaning ({told})", "Loosen its limits")
+    return table
 
 
 def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
@@ -78,7 +87,7 @@ def _of_organ(frame: pd.DataFrame, entry: dict, name: str):
 def _legible(frame: pd.DataFrame, entry: dict):
     """Clean the texts and drop what is empty, too short or mostly garbage."""
     text = frame.text.fillna("").map(CLEANERS[entry.get("cleaner", "careful")])
-    words = text.str.split().map(len)
+    words = text.map(report_text.words).map(len)
     garbage = text.map(report_text.garbage_share)
     least, most = entry.get("min_words", MIN_WORDS), entry.get("max_garbage", MAX_GARBAGE)
     reason = pd.Series(None, index=frame.index, dtype=object)
@@ -101,32 +110,32 @@ def _distinct(frame: pd.DataFrame):
     return frame[~repeats].reset_index(drop=True), rows
 
 
-def _chunked(frame: pd.DataFrame, entry: dict):
-    """One row per chunk of the kept sections, numbered within each report, or per whole report."""
+def _sections(frame: pd.DataFrame, entry: dict):
+    """One row per kept section with a word, in their order, or per whole report."""
     if entry.get("whole"):
-        columns = {"chunk": 0, "section": sections.OTHER}
-        return frame.assign(**columns)[SCHEMA.names], []
+        return frame.assign(section=sections.OTHER)[SCHEMA.names], []
     skipped = set(entry.get("skip_sections", sections.SKIPPED))
-    most = entry.get("chunk_words", CHUNK_WORDS)
-    records, reason, left_out = [], pd.Series(None, index=frame.index, dtype=object), {}
+    records, left_out, wordless = [], Counter(), Counter()
     for report in frame.itertuples():
-        number = 0
         for section, text in sections.split(report.text):
             if section in skipped:
-                left_out[section] = left_out.get(section, 0) + 1
-                continue
-            for chunk in filter(report_text.has_word, chunks.cut(text, most)):
-                records.append(
-                    (report.report_id, report.group, report.organ, number, section, chunk)
-                )
-                number += 1
-        if not number:
-            reason[report.Index] = "it has only sections that are skipped"
-    rows = [
-        audit.row("clean", "dropped", section, "section named in skip_sections", count=count)
-        for section, count in sorted(left_out.items())
+                left_out[section] += 1
+            elif not report_text.has_word(text):
+                wordless[section] += 1
+            else:
+                records.append((report.report_id, report.group, report.organ, section, text))
+    table = pd.DataFrame(records, columns=SCHEMA.names)
+    empty = frame[~frame.report_id.isin(table.report_id)]
+    reason = pd.Series("it has only sections that are skipped", index=empty.index, dtype=object)
+    rows = _left_out(left_out, "section named in skip_sections")
+    return table, rows + _left_out(wordless, "section without a word") + _dropped(empty, reason)
+
+
+def _left_out(counts: Counter, why: str) -> list[dict]:
+    return [
+        audit.row("clean", "dropped", section, why, count=count)
+        for section, count in sorted(counts.items())
     ]
-    return pd.DataFrame(records, columns=SCHEMA.names), rows + _dropped(frame, reason)
 
 
 def _dropped(frame: pd.DataFrame, reason: pd.Series) -> list[dict]:

@@ -4,6 +4,7 @@
 """
 
 import importlib
+from collections.abc import Callable
 
 import torch
 from torch.nn.functional import pad
@@ -44,10 +45,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
 
     Raises ValueError where the package `conch` is not installed.
     """
-    try:
-        conch = importlib.import_module("conch.open_clip_custom")  # no index has it: no dependency
-    except ImportError as error:
-        raise ValueError("its package `conch` is not installed") from error
+    conch = _package()
     model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, entry["model"])
     tokenizer = conch.get_tokenizer()
 
@@ -61,7 +59,25 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         image_dim=model.embed_dim,
         text=TextTower(model.text, tokenizer.pad_token_id),
         tokenize=tokens,
+        count=_counting(tokenizer),
+        context=LENGTH,
         pad_id=tokenizer.pad_token_id,
         text_dim=model.embed_dim,
         scale=model.logit_scale.exp().item(),
     )
+
+
+def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
+    """How many tokens texts have, and how many the tower reads."""
+    return _counting(_package().get_tokenizer()), LENGTH
+
+
+def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
+    return lambda texts: [len(ids) for ids in tokenizer(texts)["input_ids"]]
+
+
+def _package():
+    try:
+        return importlib.import_module("conch.open_clip_custom")  # no index has it: no dependency
+    except ImportError as error:
+        raise ValueError("its package `conch` is not installed") from error

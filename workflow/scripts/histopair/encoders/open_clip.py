@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from histopair.encoders import Encoder
@@ -30,17 +31,44 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         preprocess = None
     _allow_cut_tokens(model.text)
     dimension = _output_dimension(model)
+    tokenizer = open_clip.get_tokenizer(name)
     return Encoder(
         name=entry["name"],
         image=model.visual,
         preprocess=preprocess,
         image_dim=dimension,
         text=model.text,
-        tokenize=open_clip.get_tokenizer(name),
+        tokenize=tokenizer,
+        count=_counting(tokenizer),
+        context=tokenizer.context_length,
         pad_id=getattr(getattr(model.text, "config", model.text), "pad_token_id", 0) or 0,
         text_dim=dimension,
         scale=model.logit_scale.exp().item(),
     )
+
+
+def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
+    """How many tokens texts have, and how many the tower reads. Raises as `load` does."""
+    import open_clip
+
+    _check_name(entry["model"], open_clip.list_models())
+    tokenizer = open_clip.get_tokenizer(entry["model"])
+    return _counting(tokenizer), tokenizer.context_length
+
+
+def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
+    """Tokens of texts uncut: open_clip's own tokenizer, or one of transformers within it."""
+    if not hasattr(tokenizer, "tokenizer"):
+        return lambda texts: [len(tokenizer.encode(text)) + 2 for text in texts]
+    added = 3 if getattr(tokenizer, "tokenizer_mode", "") == "clips" else None
+    settings = {"add_special_tokens": added is None, "verbose": False}
+
+    def count(texts: list[str]) -> list[int]:
+        cleaned = [tokenizer.clean_fn(text) for text in texts]
+        found = tokenizer.tokenizer(cleaned, **settings)["input_ids"]
+        return [len(ids) + (added or 0) for ids in found]
+
+    return count
 
 
 def _check_name(name: str, known: list[str]) -> None:

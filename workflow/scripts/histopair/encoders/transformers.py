@@ -1,5 +1,6 @@
 """Text encoders of transformers: by hub name or local folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -32,20 +33,16 @@ def load(entry: dict, weights: bool = True) -> Encoder:
 
     Raises FileNotFoundError for what must be a folder, and is none.
     """
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel
 
-    name = entry["model"].removeprefix("local-dir:")
-    local = Path(name).is_dir()
-    if not local and (name != entry["model"] or _is_path(name)):
-        raise FileNotFoundError(f"the folder {name} does not exist")
-    tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+    name, local = _place(entry)
     if weights:
         transformer = AutoModel.from_pretrained(
             name, local_files_only=local, use_safetensors=True if local else None
         )
     else:
         transformer = AutoModel.from_config(AutoConfig.from_pretrained(name, local_files_only=True))
-    length = min(entry.get("max_length", 512), transformer.config.max_position_embeddings)
+    tokenizer, length = _tokenizer(entry)
 
     def tokenize(texts: list[str]) -> torch.Tensor:
         return tokenizer(
@@ -56,10 +53,41 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         name=entry["name"],
         text=PooledText(transformer, entry.get("pooling", "cls"), tokenizer.pad_token_id),
         tokenize=tokenize,
+        count=_counting(tokenizer),
+        context=length,
         pad_id=tokenizer.pad_token_id,
         text_dim=transformer.config.hidden_size,
         tokenizer=tokenizer,
     )
+
+
+def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
+    """How many tokens texts have, and how many the tower reads. Raises as `load` does."""
+    tokenizer, length = _tokenizer(entry)
+    return _counting(tokenizer), length
+
+
+def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
+    return lambda texts: [len(ids) for ids in tokenizer(texts, verbose=False)["input_ids"]]
+
+
+def _tokenizer(entry: dict) -> tuple[object, int]:
+    """The tokenizer, and how many tokens the tower reads."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    name, local = _place(entry)
+    positions = AutoConfig.from_pretrained(name, local_files_only=local).max_position_embeddings
+    tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+    return tokenizer, min(entry.get("max_length", 512), positions)
+
+
+def _place(entry: dict) -> tuple[str, bool]:
+    """What transformers calls the model, and whether that is a local folder."""
+    name = entry["model"].removeprefix("local-dir:")
+    local = Path(name).is_dir()
+    if not local and (name != entry["model"] or _is_path(name)):
+        raise FileNotFoundError(f"the folder {name} does not exist")
+    return name, local
 
 
 def _is_path(name: str) -> bool:

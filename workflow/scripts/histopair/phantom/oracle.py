@@ -13,22 +13,22 @@ def pair(
 ) -> None:
     """Write the k reports that agree most with each image: the columns of a retrieved pairing.
 
-    `similarity` is the agreement of attributes in [0, 1]; `chunk` is the report's first, where the
-    diagnosis stands. Raises InputError for an image or a corpus without truth.
+    `similarity` is the agreement of attributes in [0, 1]; `chunk` is the report's first, 0
+    however a retriever cuts it, where the diagnosis stands. Raises InputError for an image or a
+    corpus without truth.
     """
     images = tables.read(labels, ["image_id", "path"]).drop_duplicates("image_id")
     tiles = _truth_of(images["path"], "path", dataset_truth)
-    first = tables.read(reports, ["report_id", "chunk"]).sort_values("chunk")
-    first = first.drop_duplicates("report_id").sort_values("report_id")
-    patients = _truth_of(first["report_id"], "report_id", corpus_truth)
-    k = min(k, len(first))
+    known = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().sort_values()
+    patients = _truth_of(known, "report_id", corpus_truth)
+    k = min(k, len(known))
     found, agreement = attributes.nearest(tiles, patients, k)
-    chosen = first.iloc[found.reshape(-1)]
+    chosen = known.to_numpy(object)[found.reshape(-1)]
     table = {
         "image_id": pa.array(np.repeat(images["image_id"].to_numpy(object), k), pa.string()),
         "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), len(images))),
-        "report_id": pa.array(chosen["report_id"], pa.string()),
-        "chunk": pa.array(chosen["chunk"].to_numpy(np.int32)),
+        "report_id": pa.array(chosen, pa.string()),
+        "chunk": pa.array(np.zeros(len(chosen), np.int32)),
         "similarity": pa.array(agreement.reshape(-1).astype(np.float32)),
     }
     tables.write(out, pa.table(table), about)

@@ -27,7 +27,7 @@ class World:
     """What a kind of encoder is trained on: its config, a dataset, and what else it needs.
 
     `towers` are the config entries of the encoders it is built from; `reports` the corpora's
-    cleaned texts.
+    chunks, as its text tower reads them.
     """
 
     settings: dict

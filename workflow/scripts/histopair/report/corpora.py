@@ -1,18 +1,28 @@
-"""What the report shows of a corpus: counts, chunk lengths, an example."""
+"""What the report shows of a corpus: counts, an example, and how each retriever reads it."""
+
+import numpy as np
 
 from histopair import tables
 from histopair.report import datasets, plots
 
-EXAMPLE_CHUNKS = 3
+EXAMPLE_SECTIONS = 3
 EXAMPLE_CHARACTERS = 700
 
 
-def view(name: str, entry: dict, results: str) -> dict:
-    """One corpus of reports; `entry` of the config."""
+def view(name: str, entry: dict, chunks: list[dict], results: str) -> dict:
+    """One corpus of reports: `entry` of the config; `chunks`, encoder and corpus of each table."""
     table = tables.read(f"{results}/reports/{name}.parquet")
-    words = table["text"].str.split().str.len()
     example = table[table["report_id"] == table["report_id"].iloc[len(table) // 2]]
-    chunks = example.loc[example["text"].str.len().nlargest(EXAMPLE_CHUNKS).index].sort_index()
+    longest = example["text"].str.len().nlargest(EXAMPLE_SECTIONS).index
+    paths = {
+        cut["encoder"]: f"{results}/chunks/{cut['encoder']}/{name}"
+        for cut in chunks
+        if cut["corpus"] == name
+    }
+    tokens = {
+        encoder: tables.read(f"{path}.parquet", ["n_tokens"])["n_tokens"].to_numpy()
+        for encoder, path in paths.items()
+    }
     return {
         "name": name,
         "description": entry.get("description", ""),
@@ -20,17 +30,18 @@ def view(name: str, entry: dict, results: str) -> dict:
         "reader": entry.get("reader", ""),
         "reports": table["report_id"].nunique(),
         "patients": table["group"].nunique(),
-        "chunks": len(table),
+        "sections": len(table),
         "organs": table.drop_duplicates("report_id")["organ"].value_counts().to_dict(),
-        "words": {"median": float(words.median()), "most": int(words.max())},
-        "plot": plots.chunk_lengths(words.to_numpy()),
+        "whole": entry.get("whole", False),
+        "chunks": [_read_by(encoder, path, tokens[encoder]) for encoder, path in paths.items()],
+        "plot": plots.chunk_lengths(tokens) if tokens else None,
         "example": {
             "id": example["report_id"].iloc[0],
-            "chunks": [
+            "sections": [
                 {"section": row.section or "", "text": clip(row.text, EXAMPLE_CHARACTERS)}
-                for row in chunks.itertuples()
+                for row in example.loc[longest].sort_index().itertuples()
             ],
-            "left_out": len(example) - len(chunks),
+            "left_out": len(example) - len(longest),
         },
         "audit": datasets.audit(f"{results}/reports/{name}.audit.parquet"),
     }
@@ -39,3 +50,17 @@ def view(name: str, entry: dict, results: str) -> dict:
 def clip(text: str, characters: int) -> str:
     """The beginning of a text, with an ellipsis if there is more."""
     return text if len(text) <= characters else text[:characters].rstrip() + " …"
+
+
+def _read_by(encoder: str, path: str, tokens: np.ndarray) -> dict:
+    """How one retriever reads the corpus: its context, and the chunks' lengths in its tokens."""
+    made = tables.about(f"{path}.parquet")
+    return {
+        "encoder": encoder,
+        "context": made["context"],
+        "cut": made["cut"],
+        "chunks": len(tokens),
+        "median": float(np.median(tokens)),
+        "most": int(tokens.max()),
+        "audit": datasets.audit(f"{path}.audit.parquet"),
+    }

@@ -1,6 +1,10 @@
 """What the report shows of encoders: where each is from, what it was trained on, how wide it is."""
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
+
+from histopair import tables
 
 
 def view(name: str, entry: dict, embeddings: list[dict], results: str) -> dict:
@@ -24,3 +28,19 @@ def _dimension(cache: dict, results: str) -> int:
         results=results, **cache
     )
     return pq.read_schema(path).field("embedding").type.list_size
+
+
+def texts(paths: list[str], results: str) -> list[dict]:
+    """How many captions and prompts towers did not read to their end, by their tables' paths."""
+    found = [_texts(Path(results) / Path(path).relative_to("results")) for path in paths]
+    return [row for row in found if row]
+
+
+def _texts(path: Path) -> dict | None:
+    """One table of embeddings, or folder of activations; nothing of one that was not made."""
+    dataset, kind = path.name.split(".")[:2]
+    made = tables.read_json(path / "about.json") if path.is_dir() else tables.about(path)
+    if "cut" not in made:
+        return None
+    kept = {key: made[key] for key in ("texts", "cut", "context")}
+    return {"encoder": path.parent.name, "dataset": dataset, "kind": kind} | kept

@@ -23,7 +23,8 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
     """Write the report page from the artifacts under `results`.
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
-    `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset), `pairs` (see
+    `chunks` (encoder, corpus), `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset),
+    `texts` (paths of what is kept of captions and prompts), `pairs` (see
     `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
     seed). Where the time went is read from `results`/benchmarks.
     """
@@ -46,12 +47,14 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
             for name in shown["datasets"]
         ],
         "corpora": [
-            corpora.view(name, config["corpora"][name], results) for name in shown["corpora"]
+            corpora.view(name, config["corpora"][name], shown["chunks"], results)
+            for name in shown["corpora"]
         ],
         "encoders": [
             encoders.view(name, config["encoders"][name], shown["embeddings"], results)
             for name in shown["encoders"]
         ],
+        "texts": encoders.texts(shown["texts"], results),
         "pairing": pairing.view(shown["pairs"], results),
         "training": training.view(shown["runs"], results),
         "time": timings.view(f"{results}/benchmarks"),

@@ -60,7 +60,7 @@ def examples(pair: dict, results: str) -> list[dict]:
     made = tables.about(source)
     images = tables.read(source, ["image_id", "path", "labels"]).drop_duplicates("image_id")
     joined = images.merge(ranked, on="image_id").sort_values(["similarity", "image_id"])
-    texts = tables.read(f"{results}/reports/{pair['corpus']}.parquet")
+    texts = tables.read(f"{results}/chunks/{pair['encoder']}/{pair['corpus']}.parquet")
     texts = texts.set_index(["report_id", "chunk"])
     rows = []
     for label in chosen(made["classes"]):

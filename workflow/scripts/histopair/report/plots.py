@@ -9,13 +9,19 @@ from histopair.report.figures import CHANCE, INK, MUTED, PALETTE
 PANELS = 4  # methods side by side
 
 
-def chunk_lengths(words: np.ndarray) -> str:
-    """Histogram of words per chunk."""
+def chunk_lengths(tokens: dict[str, np.ndarray]) -> str:
+    """Histogram of tokens per chunk, one outline per retriever."""
     figure, ((axes,),) = figures.panels(1, 1, 4.6, 2.1)
-    axes.hist(words, bins=min(40, max(5, len(np.unique(words)))), color=PALETTE[0], alpha=0.85)
+    edges = np.histogram_bin_edges(np.concatenate(list(tokens.values())), bins=30)
+    colours = figures.colours(list(tokens))
+    for encoder, found in tokens.items():
+        style = {"color": colours[encoder], "label": encoder}
+        axes.hist(found, bins=edges, histtype="stepfilled", alpha=0.18, color=style["color"])
+        axes.hist(found, bins=edges, histtype="step", lw=1.5, **style)
     figures.only_grid(axes, "y")
-    axes.set_xlabel("words in a chunk")
+    axes.set_xlabel("tokens in a chunk")
     axes.set_ylabel("chunks")
+    figure.legend(loc="outside upper left", ncols=2, handlelength=1.2)
     return figures.svg(figure)
 
 

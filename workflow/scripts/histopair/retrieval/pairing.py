@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from histopair import tables
+from histopair.corpora import report_text
 
 
 def texts_of(
@@ -12,7 +13,8 @@ def texts_of(
     """The rows of the corpus in use, and for each of n images which of them is its own, (n,).
 
     pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
-    at `rank` (from 1) of the table `pairs`. Raises InputError for an image without that report, and
+    at `rank` (from 1) of the table `pairs`. `reports` are chunks, or their embeddings, of the
+    retriever that reads them. Raises InputError for an image without that report, and
     for a report that the corpus does not have.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
@@ -25,9 +27,9 @@ def texts_of(
 
 def without_words(text: str, share: float, draw: np.random.Generator) -> str:
     """The text without that share of its words, drawn with equal chance; one word stays."""
-    words = text.split()
+    words = report_text.with_blanks(text)
     left = max(1, len(words) - round(share * len(words)))
-    return " ".join(words[i] for i in sorted(draw.permutation(len(words))[:left]))
+    return "".join(words[i] for i in sorted(draw.permutation(len(words))[:left])).strip()
 
 
 def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs: str) -> np.ndarray:

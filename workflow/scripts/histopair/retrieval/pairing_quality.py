@@ -20,13 +20,13 @@ DRAWS = 20  # random pairings behind the figures expected by chance
 def write_quality(
     pairs: str | Path,
     labels: str | Path,
-    reports: str | Path,
+    chunks: str | Path,
     output: str | Path,
     match: dict[str, str] | None = None,
     image_truth: str | Path | None = None,
     report_truth: str | Path | None = None,
 ) -> None:
-    """Write quality.json for one pairing.
+    """Write quality.json for one pairing; `chunks` are the corpus as its retriever reads it.
 
     match: for each class a regular expression (case is ignored) that a report of that class
     contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
@@ -34,10 +34,10 @@ def write_quality(
     images' ids, not with k.
     """
     first, occurrences = read_pairs(pairs)
-    corpus = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().tolist()
+    corpus = tables.read(chunks, ["report_id"])["report_id"].drop_duplicates().tolist()
     unknown = sorted(set(first["report_id"]) - set(corpus))
     if unknown:
-        problem = f"{len(unknown)} paired reports are not in {reports}, such as {unknown[0]}"
+        problem = f"{len(unknown)} paired reports are not in {chunks}, such as {unknown[0]}"
         raise InputError(pairs, problem, "Delete the pairs and rerun")
     images = labelled_images(labels).merge(first, on="image_id")
     truths = _truth(image_truth), _truth(report_truth)
@@ -47,14 +47,14 @@ def write_quality(
     made = tables.about(pairs)
     found |= {key: made.get(key) for key in ("search", "correction")}
     found["margin"] = spread(first["margin"].to_numpy())
-    found |= agreements(images, corpus, reports, match, *truths)
+    found |= agreements(images, corpus, chunks, match, *truths)
     tables.write_json(output, found)
 
 
 def agreements(
     images: pd.DataFrame,
     corpus: list[str],
-    reports: str | Path,
+    chunks: str | Path,
     match: dict[str, str] | None,
     image_truth: pd.DataFrame | None,
     report_truth: pd.DataFrame | None,
@@ -65,11 +65,11 @@ def agreements(
     of_report = images["report_id"].map({report: i for i, report in enumerate(corpus)})
     found = {"class_agreement": None, "text_agreement": None, "attribute_agreement": None}
     if match:
-        chunks = tables.read(reports, ["report_id", "chunk", "text"])
-        whole = chunks.groupby("report_id", sort=False)["text"].agg("\n".join).reindex(corpus)
-        rows = pd.MultiIndex.from_frame(chunks[["report_id", "chunk"]])
+        texts = tables.read(chunks, ["report_id", "chunk", "text"])
+        whole = texts.groupby("report_id", sort=False)["text"].agg(" ".join).reindex(corpus)
+        rows = pd.MultiIndex.from_frame(texts[["report_id", "chunk"]])
         of_chunk = rows.get_indexer(pd.MultiIndex.from_frame(images[["report_id", "chunk"]]))
-        fits = agreement.by_pattern(match, chunks["text"])
+        fits = agreement.by_pattern(match, texts["text"])
         found["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
         fits = agreement.by_pattern(match, whole)
         found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
