@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from histopair.activations import trunks
+from histopair.encoders.attention import rewritten
 from histopair.encoders.open_clip import _allow_cut_tokens
 from histopair.encoders.transformers import PooledText
 from histopair.errors import InputError
@@ -22,7 +23,7 @@ def clip(**changes):
     arguments = {"embed_dim": 8, "vision_cfg": VISION, "text_cfg": TEXT} | changes
     model = open_clip.CustomTextCLIP(**arguments)
     _allow_cut_tokens(model.text)
-    return model
+    return rewritten(model)
 
 
 def vit(**changes):

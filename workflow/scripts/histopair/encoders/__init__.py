@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from histopair.encoders import attention
 from histopair.errors import InputError
 
 
@@ -49,7 +50,9 @@ def load(entry: dict, weights: bool = True) -> Encoder:
             "Check `model` in the config; gated or unreachable weights can be downloaded once "
             "and given as a local folder",
         ) from error
+    attention.rewrite(encoder)
     for tower in (encoder.image, encoder.text):
         if tower is not None:
             tower.eval()
+            tower.encoder_name = encoder.name  # for messages
     return encoder
