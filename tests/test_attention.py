@@ -1,4 +1,4 @@
-"""Rewritten attention: torch's own outputs, gradients, weights and names, and one line for others."""
+"""Rewritten attention: torch's outputs, gradients, weights and names; one line for others."""
 
 import copy
 
@@ -242,7 +242,7 @@ def test_towers_compute_what_open_clips_own_do(tmp_path):
 
 
 def test_onnx_has_the_same_numbers(tmp_path):
-    source, ours = made({}, batch_first=True)
+    _, ours = made({}, batch_first=True)
 
     class Own(nn.Module):
         def __init__(self):

@@ -24,6 +24,15 @@ class Adapted:
         base = self.get_base_layer().weight
         return base + self.get_delta_weight(ADAPTER).to(base.dtype)
 
+    def __getattr__(self, name: str):
+        """What a library asks of the layer itself, such as its kernel's size."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name in ("weight", "base_layer"):
+                raise
+            return getattr(self.base_layer, name)
+
     def forward(self, *inputs, **named):
         self.ran = True
         base = self.get_base_layer()

@@ -1,5 +1,7 @@
 """Low-rank adapters through peft, on any tower."""
 
+import re
+
 import torch
 from torch import nn
 
@@ -36,7 +38,7 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
         r=settings["rank"],
         lora_alpha=settings["alpha"],
         lora_dropout=0.0,
-        target_modules=names,
+        target_modules="|".join(map(re.escape, names)),  # of a list, peft matches the ends of names
     )
     config._register_custom_module(adapters.LAYERS)
     inject_adapter_in_model(config, tower)
