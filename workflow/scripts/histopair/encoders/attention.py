@@ -72,16 +72,18 @@ class Attention(nn.Module):
             key_padding_mask = key_padding_mask[None]
         mask = self._mask(attn_mask, key_padding_mask, q, k)
         dropout = self.dropout if self.training else 0.0
-        weights = None
-        if need_weights:
-            weights = _weights(q, k, mask, dropout)
-            seen = weights @ v
-            weights = weights.mean(1) if average_attn_weights else weights
-            weights = weights[0] if single else weights
-        else:
+        if not need_weights:
             seen = functional.scaled_dot_product_attention(q, k, v, mask, dropout)
-        seen = self.out_proj(seen.transpose(1, 2).flatten(2))
-        return self._batch_first(seen, single, back=True), weights
+            return self._out(seen, single), None
+        weights = _weights(q, k, mask, dropout)
+        seen = self._out(weights @ v, single)
+        weights = weights.mean(1) if average_attn_weights else weights
+        return seen, weights[0] if single else weights
+
+    def _out(self, seen: Tensor, single: bool) -> Tensor:
+        """The output of heads (n, h, length, d / h), as the caller gave the query."""
+        joined = self.out_proj(seen.transpose(1, 2).flatten(2))
+        return self._batch_first(joined, single, back=True)
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         inputs = query, key, value
