@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from histopair.activations import trunks
-from histopair.encoders.attention import rewritten
+from histopair.attention import rewritten
 from histopair.encoders.open_clip import _allow_cut_tokens
 from histopair.encoders.transformers import PooledText
 from histopair.errors import InputError

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from histopair.encoders import attention
+from histopair import attention
 from histopair.errors import InputError
 
 
