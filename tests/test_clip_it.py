@@ -1,6 +1,7 @@
 """CLIP-IT's ablations and the faults of its published code: what each switch changes, by hand."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -332,6 +333,21 @@ def test_prompts_are_encoded_once_per_evaluation_and_again_after_training(world)
     assert len(calls) == 2
     loop.fit(stage, 0, "unused", run.device)
     assert stage.model.class_vectors().shape == (2, 16)
+
+
+def test_similarities_to_prompts_are_float32_under_an_autocast(world):
+    run = make(world, "contrastive", "clip", lora=LORA, text_lora=LORA)
+    (stage,) = contrastive.build(run)
+    model = stage.model.eval()
+    model.log_scale.data.fill_(math.log(100))
+    batch = stage.fetch(run.rows("train")[:6])
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = model(batch["pixels"])
+        image = model.image(batch["pixels"]).double()
+        value = model.loss(batch["pixels"], batch["targets"], "class")
+    expected = 100 * torch.nn.functional.normalize(image, dim=1) @ model.vectors.double().T
+    assert found.dtype == model.vectors.dtype == value.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)
 
 
 def test_contrastive_training_starts_at_the_scale_of_the_clip(world):

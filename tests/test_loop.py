@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from histopair.errors import InputError
-from histopair.training import checkpoint, loop, optimizers
+from histopair.training import checkpoint, loop, lora, optimizers
 
 CPU = torch.device("cpu")
 
@@ -146,6 +146,29 @@ def test_a_gradient_that_is_not_a_number_stops_with_the_step_and_a_remedy(tmp_pa
     place = "main stage, epoch 0, step 0: the gradient's norm is nan. Lower the .*learning_rate"
     with pytest.raises(InputError, match=place):
         loop.fit(one, 1, str(tmp_path), CPU)
+
+
+class Unread(nn.Module):
+    """A classifier with a layer whose output nobody reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.unread = nn.Linear(5, 2), nn.Linear(5, 2)
+
+    def forward(self, x):
+        self.unread(x)
+        return self.read(x)
+
+
+def test_an_adapter_without_a_gradient_stops_the_first_step(tmp_path):
+    one = stage()
+    one.model = lora.adapt(Unread(), {"rank": 2, "alpha": 1, "targets": "all"})
+    with pytest.raises(InputError, match="adapter of its layer 'unread' gets no gradient"):
+        loop.fit(one, 0, str(tmp_path), CPU)
+    assert one.history == []
+    one.model.unread = nn.Identity()
+    loop.fit(one, 0, str(tmp_path), CPU)
+    assert len(one.history) == one.epochs
 
 
 def test_float16_without_a_gpu_is_one_clear_line(tmp_path):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from histopair.errors import InputError
@@ -60,6 +61,26 @@ def test_contrastive_ignores_which_of_its_positives_a_row_prefers():
     same = torch.ones(2, 2, dtype=torch.bool)
     value = losses.contrastive(image, text, same, torch.tensor(5.0))
     assert value.item() == pytest.approx(math.log(2))
+
+
+def test_contrastive_logits_are_float32_under_an_autocast():
+    """The true value is that of float64; products in bfloat16 are wrong by up to a quarter."""
+    generator = torch.Generator().manual_seed(0)
+    image, text = (
+        nn.functional.normalize(torch.randn(32, 64, generator=generator), dim=1) for _ in range(2)
+    )
+    text = nn.functional.normalize(image + 0.02 * text, dim=1)  # logits up to 100
+    same, scale = torch.eye(32, dtype=torch.bool), torch.tensor(100.0)
+    logits = 100 * image.double() @ text.double().T
+    true = -(logits.log_softmax(1).diagonal().mean() + logits.log_softmax(0).diagonal().mean()) / 2
+    with torch.autocast("cpu", torch.bfloat16):
+        found = losses.similarities(image, text, scale)
+        value = losses.contrastive(image, text, same, scale)
+    assert found.dtype == value.dtype == torch.float32
+    torch.testing.assert_close(found.double(), logits, atol=1e-4, rtol=0)
+    torch.testing.assert_close(value.double(), true, atol=1e-6, rtol=1e-4)
+    rounded = 100 * (image.bfloat16() @ text.bfloat16().T)
+    assert (rounded.double() - logits).abs().max() > 0.1  # what an autocast alone gives
 
 
 def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_own():

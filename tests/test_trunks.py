@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from histopair.activations import trunks
+from histopair.attention import rewritten
 from histopair.encoders.open_clip import _allow_cut_tokens
 from histopair.encoders.transformers import PooledText
 from histopair.errors import InputError
+from histopair.export import predictor
+from histopair.training import checkpoint
 
 LAYERS = 3
 VISION = {"image_size": 32, "layers": LAYERS, "width": 32, "head_width": 16, "patch_size": 16}
@@ -22,7 +25,7 @@ def clip(**changes):
     arguments = {"embed_dim": 8, "vision_cfg": VISION, "text_cfg": TEXT} | changes
     model = open_clip.CustomTextCLIP(**arguments)
     _allow_cut_tokens(model.text)
-    return model
+    return rewritten(model)
 
 
 def vit(**changes):
@@ -151,6 +154,23 @@ def test_the_trunk_is_frozen_and_all_of_the_top_trains(named):
     model["top"](*tensors).sum().backward()
     assert [key for key, p in top.named_parameters() if p.grad is None] == []
     assert all(torch.equal(value, before[key]) for key, value in trunk.state_dict().items())
+
+
+def test_weights_of_a_run_have_the_librarys_names_and_load_again(named):
+    _, tower = named
+    _, top = trunks.split(tower, 1)
+    model = nn.ModuleDict({"top": top})
+    kept = checkpoint.weights(model)
+    assert not any(".in_proj." in key for key in kept)
+    state = model.state_dict(keep_vars=True)
+    assert kept.keys() == state.keys()  # all of a top trains
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    predictor.loaded(model, kept)
+    assert all(torch.equal(tensor, kept[key]) for key, tensor in model.state_dict().items())
+    kept.pop(next(key for key, value in state.items() if isinstance(value, nn.Parameter)))
+    with pytest.raises(ValueError, match="unexpected or missing"):
+        predictor.loaded(model, kept)
 
 
 def test_one_token_has_the_outputs_and_gradients_of_the_whole_block(named):

@@ -82,7 +82,7 @@ def chunked(runs):
     ]
     for run in runs:
         method = config["methods"][run["method"]]
-        if "pairing" in method:
+        if configuration.reads_reports(method):
             corpus = configuration.corpus_of(config, run["dataset"], method)
             found.append((method["retriever"], corpus))
     return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(found)]

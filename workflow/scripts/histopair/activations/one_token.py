@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from histopair.activations.towers import class_name
+from histopair.attention import Attention
 
 Linear = tuple[Tensor, Tensor | None]
 
@@ -60,7 +61,7 @@ def read(
 
 def _open_clip(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
     attn = block.attn
-    (ask, of_query), key, value = _three(attn.in_proj_weight, attn.in_proj_bias)
+    (ask, of_query), key, value = _three(attn.in_proj.weight, attn.in_proj.bias)
     query = functional.linear(block.ln_1(token), ask, of_query)
     dropout = attn.dropout if attn.training else 0.0
     seen = read(query, block.ln_1(states), key, value, attn.num_heads, mask, dropout)
@@ -70,8 +71,10 @@ def _open_clip(block, states: Tensor, token: Tensor, mask: Tensor | None = None)
 
 def _usual_open_clip(block) -> bool:
     attn = block.attn
-    usual = type(attn) is nn.MultiheadAttention and attn.batch_first
-    return usual and attn.in_proj_weight is not None and attn.bias_k is None
+    if type(attn) is not Attention or not attn.batch_first:
+        return False
+    plain = type(attn.in_proj) is nn.Linear and type(attn.out_proj) is nn.Linear
+    return plain and attn.bias_k is None and not attn.add_zero_attn
 
 
 def _timm(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from histopair import attention
 from histopair.errors import InputError
 
 COUNTED = 4096  # texts counted at a time
@@ -47,9 +48,11 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """
     with _loading(entry):
         encoder = _library(entry).load(entry, weights)
+    attention.rewrite(encoder)
     for tower in (encoder.image, encoder.text):
         if tower is not None:
             tower.eval()
+            tower.encoder_name = encoder.name  # for messages
     return encoder
 
 

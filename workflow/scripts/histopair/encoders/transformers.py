@@ -12,12 +12,15 @@ class PooledText(torch.nn.Module):
     """A transformer's last hidden states pooled to one vector per text.
 
     tokens (n, length) -> (n, hidden_size); `pooling` is "cls" (BioBERT) or "mean" over the tokens
-    that are no padding (sentence-transformers).
+    that are no padding (sentence-transformers). A pooler that the transformer has is read by
+    neither, and left out: no adapter of it could learn.
     """
 
     def __init__(self, transformer: torch.nn.Module, pooling: str, pad_id: int):
         super().__init__()
         self.transformer, self.pooling, self.pad_id = transformer, pooling, pad_id
+        if getattr(transformer, "pooler", None) is not None:
+            transformer.pooler = None
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         mask = (tokens != self.pad_id).long()

@@ -15,8 +15,9 @@ def sources(config: dict, run: dict) -> list[dict]:
         found += _encoder(config, "text encoder", method["text_encoder"])
     if "pairing" in method:
         retrieved = configuration.pairing_source(method) == method["retriever"]
-        role = "retriever" if retrieved else "text tower while training"
+        role = "retriever" if retrieved else "teacher while training"
         found += _encoder(config, role, method["retriever"])
+    if configuration.reads_reports(method):
         corpus = configuration.corpus_of(config, run["dataset"], method)
         found.append(_source(config, "corpora", "reports", corpus))
     return list({(source["role"], source["name"]): source for source in found}.values())

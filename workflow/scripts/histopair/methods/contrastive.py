@@ -47,19 +47,19 @@ class PromptedClip(nn.Module):
         """Scaled similarities (n, C) of images to the classes' ensembles of prompts."""
         if self.vectors is None:
             self.vectors = self.class_vectors()
-        return self.scale() * normalize(self.image(pixels), dim=1) @ self.vectors.T
+        return losses.similarities(unit(self.image(pixels)), self.vectors, self.scale())
 
     def class_vectors(self) -> Tensor:
         """(C, d), from all templates."""
         classes, templates, length = self.tokens.shape
-        flat = normalize(self.text(self.tokens.reshape(-1, length)), dim=1)
+        flat = unit(self.text(self.tokens.reshape(-1, length)))
         return zero_shot.ensemble(flat.reshape(classes, templates, -1), self.aggregation)
 
     def loss(self, pixels: Tensor, targets: Tensor, positives: str) -> Tensor:
         """The contrastive loss of a batch, each image with a template drawn for it."""
         drawn = torch.randint(self.tokens.shape[1], targets.shape).to(targets.device)
-        image = normalize(self.image(pixels), dim=1)
-        text = normalize(self.text(self.tokens[targets, drawn]), dim=1)
+        image = unit(self.image(pixels))
+        text = unit(self.text(self.tokens[targets, drawn]))
         own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
         same = targets[:, None] == targets if positives == "class" else own
         return losses.contrastive(image, text, same, self.scale())
@@ -72,6 +72,11 @@ class PromptedClip(nn.Module):
         self.image.eval()
         self.vectors = None
         return self
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors (n, d) with length 1, in float32 whatever the towers compute in."""
+    return normalize(vectors.float(), dim=1)
 
 
 def build(run):

@@ -88,6 +88,6 @@ def load(file: Path, stage, now: Progress, device: torch.device) -> None:
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
     """What training changes: trainable parameters and all buffers (batch statistics)."""
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    trained |= {name for name, _ in model.named_buffers()}
-    return {k: v.detach().clone() for k, v in model.state_dict().items() if k in trained}
+    state = model.state_dict(keep_vars=True)
+    frozen = {k for k, v in state.items() if isinstance(v, nn.Parameter) and not v.requires_grad}
+    return {k: v.detach().clone() for k, v in state.items() if k not in frozen}

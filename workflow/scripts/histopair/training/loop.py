@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from histopair import devices, jobs
 from histopair.errors import InputError
 from histopair.prefetch import ahead
-from histopair.training import checkpoint, optimizers, parallel, tensorboard
+from histopair.training import checkpoint, lora, optimizers, parallel, tensorboard
 from histopair.training.checkpoint import Progress
 
 # What a method's or an encoder's config may say about its training.
@@ -159,6 +159,8 @@ def _train_epoch(
                 losses[name] = losses.get(name, 0.0) + value.item() * weight
         losses = parallel.totals(losses)
         _require_finite(losses["loss"], "the loss", stage, f"step {now.step}")
+        if not stage.history and not now.step:
+            lora.require_gradients(stage.model)
         _step(stage, now)
         for name, value in losses.items():
             now.sums[name] = now.sums.get(name, 0.0) + value * len(batches[now.step])

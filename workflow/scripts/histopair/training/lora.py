@@ -1,11 +1,15 @@
 """Low-rank adapters through peft, on any tower."""
 
+import re
+
 import torch
 from torch import nn
 
-# peft merges what it wraps into an attention module as a whole: its inner projection is no target.
+from histopair import attention
+from histopair.errors import InputError
+
 TARGETS = {
-    "all": (nn.Linear, nn.Embedding, nn.Conv2d, nn.MultiheadAttention),
+    "all": (nn.Linear, nn.Embedding, nn.Conv2d),
     "no-linear": (nn.Embedding, nn.Conv2d),
 }
 
@@ -13,16 +17,20 @@ TARGETS = {
 def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     """Freeze `tower` and add trainable adapters, in place; without settings it is only frozen.
 
-    settings: `rank`, `alpha` (the update is scaled by alpha / rank) and `targets`: "all" (every
-    Linear, Embedding and Conv2d) or "no-linear" (CLIP-IT's search space). At the start the tower
-    computes what it did before. Raises ValueError if nothing can be adapted.
+    settings: `rank`, `alpha` and `targets`: "all" (every Linear, Embedding and Conv2d) or
+    "no-linear" (CLIP-IT's search space). A weight W (out, in) becomes W + alpha / rank B A, where
+    B (out, rank) and A (rank, in) train (Hu 2022, Section 4.1); packed projections of attention are
+    one weight. At the start the tower computes what it did before. Raises ValueError if nothing
+    can be adapted.
     """
     tower.requires_grad_(False)
     if settings is None:
         return tower
     from peft import LoraConfig, inject_adapter_in_model
-    from peft.tuners.lora.layer import MultiheadAttention
 
+    from histopair.training import adapters
+
+    tower = attention.rewritten(tower)
     names = target_names(tower, settings["targets"])
     if not names:
         raise ValueError(f"LoRA targets {settings['targets']!r}: the tower has no such layer")
@@ -30,71 +38,64 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
         r=settings["rank"],
         lora_alpha=settings["alpha"],
         lora_dropout=0.0,
-        target_modules=names,
+        target_modules="|".join(map(re.escape, names)),  # of a list, peft matches the ends of names
     )
-    adapted = inject_adapter_in_model(config, tower)
-    for layer in adapted.modules():
-        if isinstance(layer, MultiheadAttention):
-            _freeze_exactly(layer)
-    return adapted
-
-
-def _freeze_exactly(layer: nn.Module) -> None:
-    """Keep the frozen weights of an adapted attention module to the last bit.
-
-    In each forward pass peft adds the update to them and subtracts it again, which rounds: they
-    would drift with the number of passes, and a resumed run would differ from one never stopped.
-    """
-    attention = layer.get_base_layer()
-    places = [(attention, "in_proj_weight"), (attention.out_proj.get_base_layer(), "weight")]
-    kept: list[nn.Parameter | None] = []
-
-    def keep(*_):
-        kept[:] = [owner._parameters.get(name) for owner, name in places]
-
-    def put_back(*_):
-        for (owner, name), weight in zip(places, kept, strict=True):
-            if weight is not None:
-                delattr(owner, name)
-                owner.register_parameter(name, weight)
-
-    layer.register_forward_pre_hook(keep)
-    layer.register_forward_hook(put_back)
+    config._register_custom_module(adapters.LAYERS)
+    inject_adapter_in_model(config, tower)
+    made = adapted_layers(tower).values()
+    everywhere = {layer.get_base_layer(): layer for layer in made} | {
+        layer: layer for layer in made
+    }
+    return attention.replaced(tower, everywhere.get)  # peft finds one place of each layer alone
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:
     """Names of the layers that `targets` means; grouped convolutions are left as they are."""
     kinds = TARGETS[targets]
-    names, inside = [], ()
-    for name, module in tower.named_modules():
-        if not name or (inside and name.startswith(inside)):
-            continue
-        if isinstance(module, nn.MultiheadAttention):
-            inside = (*inside, f"{name}.")
-        if isinstance(module, kinds) and getattr(module, "groups", 1) == 1:
-            names.append(name)
-    return names
+    return [
+        name
+        for name, module in tower.named_modules()
+        if name and isinstance(module, kinds) and getattr(module, "groups", 1) == 1
+    ]
 
 
+def adapted_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that have an adapter, by name."""
+    return {name: m for name, m in model.named_modules() if hasattr(m, "get_delta_weight")}
+
+
+@torch.no_grad()
 def merge(tower: nn.Module) -> nn.Module:
     """Fold the adapters into the weights they adapt, in place: no trace of them is left."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    adapted = [name for name, m in tower.named_modules() if isinstance(m, BaseTunerLayer)]
-    for name in adapted:
-        if any(name.startswith(f"{other}.") for other in adapted):
-            continue  # inside an attention module, which is unloaded as a whole
-        parent, _, child = name.rpartition(".")
-        layer = tower.get_submodule(name)
-        setattr(tower.get_submodule(parent), child, _merged(layer))
-    return tower
+    merged = {}
+    for layer in adapted_layers(tower).values():
+        merged[layer] = layer.get_base_layer()
+        merged[layer].weight = nn.Parameter(layer.weight, requires_grad=False)
+    return attention.replaced(tower, merged.get)
 
 
-def _merged(layer: nn.Module) -> nn.Module:
-    if hasattr(layer, "unload_and_optionally_merge_module"):
-        return layer.unload_and_optionally_merge_module(True, False, None)
-    layer.merge()
-    return layer.get_base_layer()
+def require_gradients(model: nn.Module) -> None:
+    """Raise InputError if an adapter has no gradient after a backward pass that its layer was in.
+
+    Such an adapter would never train: what its layer gives is read by nobody. A layer that was not
+    called has none either, and may be called by other inputs (experts that are chosen by them).
+    """
+    towers = {name: m.encoder_name for name, m in model.named_modules() if _is_named(m)}
+    for name, layer in adapted_layers(model).items():
+        tensors = [p for p in layer.parameters() if p.requires_grad]
+        if layer.ran and all(p.grad is None for p in tensors):
+            inside = [tower for tower in towers if not tower or name.startswith(f"{tower}.")]
+            encoder = towers[max(inside, key=len)] if inside else type(model).__name__
+            raise InputError(
+                f"encoder {encoder}",
+                f"the adapter of its layer {name!r} gets no gradient, and would never train",
+                "Set the method's `lora` (of a text tower, `text_lora`) to null, or choose "
+                "another encoder",
+            )
+
+
+def _is_named(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "encoder_name", None), str)
 
 
 def trainable(module: nn.Module) -> dict[str, torch.Tensor]:
