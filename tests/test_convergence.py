@@ -30,8 +30,12 @@ def test_train_loss_that_still_falls_has_not_converged():
     val = [3.0, 2.0, *flat(18, 2.5)]
     found = convergence.judge(history(val, np.linspace(2.0, 1.0, 20)))
     # Means of epochs 17, 18 and 19, 20 of a line from 2 to 1 in 19 steps: 1.1316 and 1.0263.
-    assert found["reasons"] == ["main stage: its train loss still fell by 9% at the end of 20 epochs"]
-    assert convergence.falling(np.linspace(2.0, 1.0, 20)) == pytest.approx(1 - 1.026316 / 1.131579, 1e-5)
+    assert found["reasons"] == [
+        "main stage: its train loss still fell by 9% at the end of 20 epochs"
+    ]
+    assert convergence.falling(np.linspace(2.0, 1.0, 20)) == pytest.approx(
+        1 - 1.026316 / 1.131579, 1e-5
+    )
 
 
 def test_flat_losses_have_converged():

@@ -367,18 +367,16 @@ def test_validation_stalls_after_so_many_epochs_without_a_better_one(losses, pat
     assert optimizers.stalls(losses, patience) == stalls
 
 
-def test_on_a_plateau_the_rate_falls_twice_and_training_goes_on_from_the_best(
-    tmp_path, monkeypatch
-):
+def test_on_a_plateau_the_rate_falls_and_training_goes_on_from_the_best(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
-    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0, 9.0]
+    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 0.5, 2.0, 2.0, 9.0]
     one = told(losses, patience=2)
     one.schedule = "plateau"
     loop.fit(one, 1, str(tmp_path), CPU)
-    # Stalls after epochs 4, 8 and 10; the third ends training.
-    assert [row["val_task"] for row in one.history] == losses[:10]
+    # Stalls after epochs 4 and 8; the second ends training.
+    assert [row["val_task"] for row in one.history] == losses[:8]
     rates = np.array([row["learning_rate"] for row in one.history]) / one.learning_rate
-    np.testing.assert_allclose(rates, [1] * 4 + [0.1] * 4 + [0.01] * 2)
+    np.testing.assert_allclose(rates, [1] * 4 + [0.1] * 4)
     assert torch.equal(weights(one), one.seen[5])
     moved = (one.seen[4] - one.seen[1]).abs().max(), (one.seen[3] - one.seen[1]).abs().max()
     assert moved[0] < moved[1]  # one epoch at a tenth of the rate, from the best weights

@@ -72,7 +72,11 @@ def results(tmp_path_factory) -> Path:
 def test_the_whole_chain_runs_on_real_input(results):
     table = pd.read_csv(results / "studies" / "real-clip-it.csv")
     assert set(table["method"]) == {
-        "linear-probe", "vision-lora", "clip-it-random", "clip-it-image-teacher", "clip-it"
+        "linear-probe",
+        "vision-lora",
+        "clip-it-random",
+        "clip-it-image-teacher",
+        "clip-it",
     }
     assert table[table["metric"] == "balanced_accuracy"]["mean"].between(0, 1).all()
     assert not table["synthetic"].any()

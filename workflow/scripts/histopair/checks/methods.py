@@ -36,8 +36,10 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
     for parameter, values in configuration.choices(method).items():
         found += unknown(f"{key}.{parameter}", method[parameter], list(values))
     if method.get("teacher") == "joint" and method.get("teacher_of") == "image":
-        found.append(f"{key}.teacher: 'joint' trains the text tower, which no image teaches; "
-                     "set teacher_of to text or label-prompt")
+        found.append(
+            f"{key}.teacher: 'joint' trains the text tower, which no image teaches; "
+            "set teacher_of to text or label-prompt"
+        )
     if not 1 <= method.get("views", 1) <= VIEWS:
         found.append(f"{key}.views: {method['views']} is not allowed; 1 to {VIEWS} are")
     return found + (_pairing(key, method, config) if "pairing" in method else [])

@@ -52,9 +52,7 @@ def names(task: str) -> tuple[str, ...]:
     return {"single": SINGLE, "multi": MULTI}[task]
 
 
-def score(
-    predictions: str | Path, history: str | Path, output: str | Path, about: dict
-) -> None:
+def score(predictions: str | Path, history: str | Path, output: str | Path, about: dict) -> None:
     """Write metrics.json for one run: every metric of every split in its predictions.parquet.
 
     `calibration` is that of `calibration.judge`: the temperature that fits the validation split;

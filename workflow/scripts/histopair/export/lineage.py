@@ -14,7 +14,8 @@ def sources(config: dict, run: dict) -> list[dict]:
     if method.get("text_encoder"):
         found += _encoder(config, "text encoder", method["text_encoder"])
     if "pairing" in method:
-        retrieved = configuration.pairing_source(method) == method["retriever"]
+        paired = configuration.reads_reports(method)
+        retrieved = paired and configuration.pairing_source(method) == method["retriever"]
         role = "retriever" if retrieved else "teacher while training"
         found += _encoder(config, role, method["retriever"])
     if configuration.reads_reports(method):

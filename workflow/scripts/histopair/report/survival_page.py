@@ -24,7 +24,9 @@ def write_study(
     people = tables.read(evidence["patients"])
     sizes = {"n_patients": len(people), "n_events": int(people["event"].sum())}
     made = {"study": name, "cohort": cohort["name"], "synthetic": cohort["synthetic"]} | sizes
-    table = tabulate.summarise(scores, replicates, study, evidence["published"], unfinished).assign(**made)
+    table = tabulate.summarise(scores, replicates, study, evidence["published"], unfinished).assign(
+        **made
+    )
     claims = tabulate.verdicts(scores, replicates, study, unfinished)
     grouped = tabulate.groups(predictions)
     ranks = tabulate.log_ranks(grouped)

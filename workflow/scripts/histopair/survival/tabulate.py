@@ -17,7 +17,15 @@ from histopair.survival import evaluation
 
 TRUTH = "true hazard"
 COLUMNS = ["study", "cohort", "method", "metric", "mean", "std_seeds", "std_folds", "n_seeds"]
-COLUMNS += ["not_converged", "low", "high", "difference", "difference_low", "difference_high", "reference"]
+COLUMNS += [
+    "not_converged",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "reference",
+]
 COLUMNS += ["published", "values", "n_patients", "n_events", "synthetic"]
 
 
@@ -119,9 +127,7 @@ def summarise(
     return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
-def verdicts(
-    scores: pd.DataFrame, replicates: dict, study: dict, unfinished: dict
-) -> pd.DataFrame:
+def verdicts(scores: pd.DataFrame, replicates: dict, study: dict, unfinished: dict) -> pd.DataFrame:
     """What each of the study's claims comes to here, in the columns of `claims`."""
     rows = []
     for claim in study.get("claims", []):

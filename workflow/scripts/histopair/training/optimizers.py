@@ -8,7 +8,7 @@ import torch
 from histopair.errors import InputError
 
 KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-DROP, DROPS = 0.1, 2  # of the schedule "plateau"
+DROP, DROPS = 0.1, 1  # of the schedule "plateau"
 
 
 def of_stage(stage) -> torch.optim.Optimizer:
