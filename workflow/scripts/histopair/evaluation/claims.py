@@ -41,7 +41,8 @@ def rows(cell: dict, study: dict) -> list[dict]:
 
     study: `claims`, dicts of claim, paper, better, worse, expect, and maybe metric (by default the
     study's) and margin. `gain` is turned so that more is better; `seeds_agreeing` counts the seeds
-    with a gain above 0. A claim with a run that has not converged is not decided. Raises InputError for a metric of another task.
+    with a gain above 0. A claim with a run that has not converged is not decided. Raises InputError
+    for a metric of another task.
     """
     known = [
         claim

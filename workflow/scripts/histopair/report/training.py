@@ -49,7 +49,7 @@ def loss_column(history: pd.DataFrame) -> str:
 
 
 def _best_epoch(history: pd.DataFrame) -> list[str]:
-    """Which epoch of how many is the best of the stage that predicts; empty for an untrained one."""
+    """Which epoch of how many is the best of the stage that predicts; [] for an untrained one."""
     stage = history[history["stage"] == last_stage(history)] if len(history) else history
     if stage.empty:
         return []

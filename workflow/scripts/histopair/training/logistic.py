@@ -49,7 +49,10 @@ def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) ->
 
 
 def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
-    """Coefficients (C, d) and shifts (C,) of a softmax; a class without samples is rarer than 1/n."""
+    """Coefficients (C, d) and shifts (C,) of a softmax.
+
+    A class without samples is rarer than one of n.
+    """
     model = models[0]
     coefficients, shifts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # one logit, of the second class against the first

@@ -85,7 +85,8 @@ class Run:
     def embeddings(self, kind: str) -> Tensor:
         """The cached vectors (n, d) of each sample's image or caption, raw, float32.
 
-        kind: "image_embeddings", "caption_embeddings" or "teacher_images". Raises InputError if a sample has none.
+        kind: "image_embeddings", "caption_embeddings" or "teacher_images". Raises InputError if a
+        sample has none.
         """
         key = "sample_id" if kind == "caption_embeddings" else "image_id"
         path = self.artifacts[kind]
