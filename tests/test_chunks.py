@@ -1,5 +1,7 @@
 """Chunks hold every word of a report in order, and none is longer than its retriever reads."""
 
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +87,7 @@ def test_dropping_words_leaves_the_rest_as_it_stands_in_any_script():
 # each kind of tokenizer
 
 
-def _save(tokenizer, folder: Path) -> None:
+def _bert(folder: Path, tokenizer) -> dict:
     from transformers import BertConfig, BertModel
 
     config = BertConfig(
@@ -98,45 +100,43 @@ def _save(tokenizer, folder: Path) -> None:
     )
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return {"library": "transformers", "model": str(folder)}
 
 
-def _entry(kind: str, folder: Path) -> dict:
-    """An encoder whose tokenizer is of that kind, with room for 24 or 32 tokens."""
+def _learned(kind: str):
+    """A tokenizer of transformers: "bytes" as GPT-2 and CONCH, or "pieces" as SentencePiece."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if kind == "open_clip":
-        return tiny.clip_entry(folder)
-    if kind == "word pieces":
-        return tiny.bert_entry(folder)
-    made = Tokenizer(models.BPE() if kind == "bytes" else models.Unigram())
-    special = ["<pad>", "</s>", "<unk>"]
-    known = {"special_tokens": special, "show_progress": False}
+    known = {"special_tokens": ["<pad>", "</s>", "<unk>", "<s>"], "show_progress": False}
     if kind == "bytes":
+        made = Tokenizer(models.BPE())
         made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, **known)
     else:
+        made = Tokenizer(models.Unigram())
         made.pre_tokenizer = pre_tokenizers.Metaspace()
         trainer = trainers.UnigramTrainer(vocab_size=60, unk_token="<unk>", **known)
     made.train_from_iterator(["colon adenocarcinoma of the colon, no tumour"] * 3, trainer)
-    made.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-    _save(tokenizer, folder)
-    return {"name": kind, "library": "transformers", "model": str(folder)}
+    made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    names = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "cls_token": "<s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>", **names)
 
 
+MAKERS = {
+    "open_clip": tiny.clip_entry,
+    "word pieces": tiny.bert_entry,
+    "bytes": lambda folder: _bert(folder, _learned("bytes")),
+    "pieces": lambda folder: _bert(folder, _learned("pieces")),
+}
 COUNTERS = {}
-KINDS = ("open_clip", "word pieces", "bytes", "pieces of sentences")
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=MAKERS)
 def entry(request, tmp_path_factory):
-    return _entry(request.param, tmp_path_factory.mktemp("encoder"))
+    """An encoder whose tokenizer is of that kind, with room for 24 or 32 tokens."""
+    return MAKERS[request.param](tmp_path_factory.mktemp("encoder")) | {"name": request.param}
 
 
 def test_tokens_are_counted_uncut_and_by_the_tokenizer_alone(entry):
@@ -149,6 +149,43 @@ def test_tokens_are_counted_uncut_and_by_the_tokenizer_alone(entry):
     padded = encoder.tokenize(texts)
     for row, length in zip(padded, lengths, strict=True):
         assert (row != encoder.pad_id).sum() == min(length, context)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("bytes", {}),
+        ("bytes", {"clean": "canonicalize"}),
+        ("pieces", {"clean": "lower", "tokenizer_mode": "clips"}),
+    ],
+)
+def test_tokenizers_of_transformers_within_open_clip_are_counted_as_they_are_called(
+    tmp_path, monkeypatch, kind, settings
+):
+    _learned(kind).save_pretrained(tmp_path)
+    tokenizer = open_clip.tokenizer.HFTokenizer(str(tmp_path), context_length=500, **settings)
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: tokenizer)
+    count, _ = encoders.counter({"name": "clip", "library": "open_clip", "model": "ViT-B-32"})
+    for text in ("Colon, no tumour", "A b. (C) &amp; d" * 9):
+        tokens = tokenizer([text])[0]
+        assert count([text]) == [int((tokens != tokenizer.tokenizer.pad_token_id).sum())]
+
+
+def test_conch_is_counted_by_the_tokenizer_of_its_package(monkeypatch):
+    tokenizer, package = _learned("bytes"), types.ModuleType("conch.open_clip_custom")
+    package.get_tokenizer = lambda: tokenizer
+    monkeypatch.setitem(sys.modules, "conch", types.ModuleType("conch"))
+    monkeypatch.setitem(sys.modules, "conch.open_clip_custom", package)
+    count, context = encoders.counter({"name": "conch", "library": "conch", "model": "x"})
+    assert context == 127
+    assert count(["colon", "colon " * 200]) == [
+        len(tokenizer(text)["input_ids"]) for text in ("colon", "colon " * 200)
+    ]
+
+
+def test_an_encoder_without_a_text_tower_is_one_line():
+    with pytest.raises(InputError, match="encoder vit: timm gives it no text tower"):
+        encoders.counter({"name": "vit", "library": "timm", "model": "vit_tiny_patch16_224"})
 
 
 @settings(max_examples=40, deadline=None)

@@ -122,7 +122,7 @@ def _exact(
     if tokens <= most or len(text) < 2:
         return [(text, tokens)]
     parts = chunks.cut(text, max(1, -(-size(text) // 2)), size)
-    parts = parts if len(parts) > 1 else list(chunks.halves(text))
+    parts = parts if len(parts) > 1 else [half.strip() for half in chunks.halves(text)]
     known = zip(parts, count(parts), strict=True)
     return [piece for part, n in known for piece in _exact(part, n, count, most, size)]
 

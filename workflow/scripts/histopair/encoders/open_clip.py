@@ -60,15 +60,21 @@ def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
     """Tokens of texts uncut: open_clip's own tokenizer, or one of transformers within it."""
     if not hasattr(tokenizer, "tokenizer"):
         return lambda texts: [len(tokenizer.encode(text)) + 2 for text in texts]
+    clean = getattr(tokenizer, "clean_fn", None) or _cleaned_for_siglip
     added = 3 if getattr(tokenizer, "tokenizer_mode", "") == "clips" else None
     settings = {"add_special_tokens": added is None, "verbose": False}
 
     def count(texts: list[str]) -> list[int]:
-        cleaned = [tokenizer.clean_fn(text) for text in texts]
-        found = tokenizer.tokenizer(cleaned, **settings)["input_ids"]
+        found = tokenizer.tokenizer([clean(text) for text in texts], **settings)["input_ids"]
         return [len(ids) + (added or 0) for ids in found]
 
     return count
+
+
+def _cleaned_for_siglip(text: str) -> str:
+    from open_clip.tokenizer import basic_clean, canonicalize_text
+
+    return canonicalize_text(basic_clean(text))
 
 
 def _check_name(name: str, known: list[str]) -> None:
