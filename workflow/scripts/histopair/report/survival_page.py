@@ -15,8 +15,8 @@ def write_study(
     """Write output.csv, .folds, .claims, .svg, .curves and .html of one survival study.
 
     runs: dicts of method, seed and the paths `predictions` and `history`. study: methods,
-    reference, claims, title, description; cohort: name and what the page tells of it. evidence: paths of patients and
-    audit, and where there are any of truth, pairs and published.
+    reference, claims, title, description; cohort: name and what the page tells of it. evidence:
+    paths of patients and audit, and where there are any of truth, pairs and published.
     """
     predictions = tabulate.read(runs, evidence["truth"])
     unfinished = tabulate.not_converged(runs)

@@ -134,7 +134,7 @@ def paired(run) -> tuple[np.ndarray, Tensor]:
 
 
 def _words(run) -> tuple[list[str], Tensor]:
-    """The m distinct texts, each without its share of words, and the number of each sample's, (n,)."""
+    """The m distinct texts without their share of words, and the number of each sample's, (n,)."""
     if "teacher_prompts" in run.artifacts:
         words, index = _prompts(run)
     else:
