@@ -46,7 +46,7 @@ def quick(monkeypatch):
 
     def validate(method, metric, resume):
         judged.append(method)
-        return value_of(method)
+        return value_of(method), method["lora"]["rank"] > 2
 
     monkeypatch.setattr(parameter_search, "validate", validate)
     return judged
@@ -119,7 +119,7 @@ def test_a_run_is_judged_on_validation_and_reads_no_test_image(world, tmp_path):
     for path in samples["path"][samples["split"] == "test"]:
         (folder / path).unlink()
     run.root = str(folder)
-    value = parameter_search.validate(run, "balanced_accuracy", str(tmp_path / "resume"))
+    value, _ = parameter_search.validate(run, "balanced_accuracy", str(tmp_path / "resume"))
     assert 0 <= value <= 1
     assert set(run.samples["split"]) == {"train", "val"}
     with pytest.raises(InputError, match="hamming"):
@@ -141,9 +141,11 @@ def test_the_best_parameters_are_a_method_that_the_config_takes(quick, tmp_path)
 
 def test_the_best_entry_says_how_many_trials_tie():
     table = pd.DataFrame({"trial": range(3), "value": [0.5, 0.7, 0.7], "rank": [1, 3, 2]})
+    table["not_converged"] = [0, 1, 0]
     entry = {"metric": "accuracy", "dataset": "tiles", "method": "clip-it", "space": {"rank": [1]}}
     said = searches.best_entry(table, "mine", entry, {})
     assert "the first of 2 trials" in said and "rank: 3" in said
+    assert "# 1 of its 1 runs had not converged." in said
     assert "the first of" not in searches.best_entry(table[:2], "mine", entry, {})
 
 

@@ -4,7 +4,7 @@ Each trial's parameters come from the finished trials and a seed of its own, and
 deterministic: a search that was killed ends as one that was not, and more trials go on from fewer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from histopair import devices, jobs, tables
 from histopair.errors import InputError
-from histopair.evaluation import metrics, orders
+from histopair.evaluation import convergence, metrics, orders
 from histopair.training import loop, runs
 from histopair.training.search_space import changed, suggest
 
@@ -28,6 +28,8 @@ def search(
 ) -> None:
     """Write the history of a search: trial, value, one value per seed, and each parameter.
 
+    not_converged counts the trial's runs that have not converged.
+
     make(method, seed) gives a run of `method` with the trial's parameters in it. `entry` has space,
     trials, seeds and metric; `folder` keeps what a search that was killed goes on from.
     """
@@ -38,27 +40,36 @@ def search(
         study.sampler = optuna.samplers.TPESampler(seed=devices.seed_of("trial", trial) % 2**32)
         asked = study.ask()
         parameters = suggest(asked, entry["space"])
-        known = {str(t.user_attrs["parameters"]): t.user_attrs["values"] for t in _finished(study)}
-        values = known.get(str(parameters)) or [
+        known = {str(t.user_attrs["parameters"]): t.user_attrs for t in _finished(study)}
+        told = known.get(str(parameters)) or _told(
             validate(make(changed(method, parameters), seed), entry["metric"], f"{folder}/{trial}")
             for seed in entry["seeds"]
-        ]
+        )
+        values = told["values"]
         asked.set_user_attr("parameters", parameters)
         asked.set_user_attr("values", values)
+        asked.set_user_attr("not_converged", told["not_converged"])
         study.tell(asked, float(np.mean(values)))
     history = _history(_finished(study)[: entry["trials"]], entry["seeds"])
     tables.write(out, history, about | {"entry": entry, "method": method})
 
 
-def validate(run: runs.Run, metric: str, resume: str) -> float:
-    """The metric of a run on its validation split; samples of the test split are dropped unread.
+def _told(validated: Iterable[tuple[float, bool]]) -> dict:
+    values, converged = zip(*validated, strict=True)
+    return {"values": list(values), "not_converged": converged.count(False)}
+
+
+def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, bool]:
+    """The metric of a run on its validation split, and whether the run has converged.
+
+    Samples of the test split are dropped unread.
 
     Raises InputError for a metric of another task, and where it does not exist there.
     """
     orders.check(metric, run.task)
     kept = run.samples["split"] != "test"
     run.samples = run.samples[kept].reset_index(drop=True)
-    stage, _ = runs.train(run, f"{resume}/{run.seed}")
+    stage, history = runs.train(run, f"{resume}/{run.seed}")
     rows = run.rows("val")
     scores = loop.predict(stage, rows, run.device).numpy()
     truth = metrics.truth_matrix(run.samples["labels"].iloc[rows.numpy()], run.classes)
@@ -66,7 +77,7 @@ def validate(run: runs.Run, metric: str, resume: str) -> float:
     if value is None:
         problem = f"{metric} does not exist on its validation split"
         raise InputError(run.artifacts["labels"], problem, "Search by another metric")
-    return value
+    return value, convergence.judge(pd.DataFrame(history))["converged"]
 
 
 def _study(folder: str, metric: str) -> optuna.Study:
@@ -88,7 +99,7 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 def _history(trials: list, seeds: list[int]) -> pd.DataFrame:
     rows = [
-        {"trial": number, "value": trial.value}
+        {"trial": number, "value": trial.value, "not_converged": trial.user_attrs["not_converged"]}
         | {f"seed {s}": v for s, v in zip(seeds, trial.user_attrs["values"], strict=True)}
         | trial.user_attrs["parameters"]
         for number, trial in enumerate(trials)
