@@ -143,6 +143,7 @@ def test_the_best_entry_says_how_many_trials_tie():
     table = pd.DataFrame({"trial": range(3), "value": [0.5, 0.7, 0.7], "rank": [1, 3, 2]})
     table["not_converged"] = [0, 1, 0]
     entry = {"metric": "accuracy", "dataset": "tiles", "method": "clip-it", "space": {"rank": [1]}}
+    entry["seeds"] = [0]
     said = searches.best_entry(table, "mine", entry, {})
     assert "the first of 2 trials" in said and "rank: 3" in said
     assert "# 1 of its 1 runs had not converged." in said
