@@ -1,17 +1,27 @@
 """Text encoders of transformers: by hub name or local folder."""
 
+import inspect
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from histopair.encoders import Encoder
+from histopair import weights as tensors
+from histopair.encoders import NO_PADDING, Encoder
+from histopair.weights import Refusal
+
+KEYS = ("pooling", "max_length")
+
+FILES = ("model", "pytorch_model")
+LONGEST = 512  # tokens, where nothing else is said
 
 
 class PooledText(torch.nn.Module):
-    """A transformer's last hidden states pooled to one vector per text.
+    """A transformer's states pooled to one vector per text.
 
-    tokens (n, length) -> (n, hidden_size); `pooling` is "cls" (BioBERT) or "mean" over the tokens
-    that are no padding (sentence-transformers).
+    tokens (n, length) -> (n, hidden_size); `pooling` is "cls", the first of the last hidden states,
+    "pooler", that state through the model's own dense layer and tanh (BioBERT's pooled output), or
+    "mean" over the tokens that are no padding (sentence-transformers).
     """
 
     def __init__(self, transformer: torch.nn.Module, pooling: str, pad_id: int):
@@ -20,7 +30,11 @@ class PooledText(torch.nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         mask = (tokens != self.pad_id).long()
-        states = self.transformer(input_ids=tokens, attention_mask=mask).last_hidden_state
+        # Padding that is no token takes the place of any: it is masked.
+        found = self.transformer(input_ids=tokens.clamp(min=0), attention_mask=mask)
+        if self.pooling == "pooler":
+            return found.pooler_output
+        states = found.last_hidden_state
         if self.pooling == "cls":
             return states[:, 0]
         weights = mask.unsqueeze(-1).to(states.dtype)
@@ -30,36 +44,109 @@ class PooledText(torch.nn.Module):
 def load(entry: dict, weights: bool = True) -> Encoder:
     """A text tower; a `model` that is a local folder is never looked up on a hub.
 
-    Raises FileNotFoundError for what must be a folder, and is none.
+    Texts are padded on the right with an id that is no token's, whatever the tokenizer's own
+    padding. Raises FileNotFoundError for what must be a folder, and is none; Refusal for weights
+    that are not the model's, a model of another kind, and a tokenizer without its words.
     """
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-
     name = entry["model"].removeprefix("local-dir:")
     local = Path(name).is_dir()
-    if not local and (name != entry["model"] or _is_path(name)):
-        raise FileNotFoundError(f"the folder {name} does not exist")
-    tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
-    if weights:
-        transformer = AutoModel.from_pretrained(
-            name, local_files_only=local, use_safetensors=True if local else None
-        )
-    else:
-        transformer = AutoModel.from_config(AutoConfig.from_pretrained(name, local_files_only=True))
-    length = min(entry.get("max_length", 512), transformer.config.max_position_embeddings)
+    if local or name != entry["model"] or _is_path(name):
+        tensors.check_folder(Path(name))
+    pooling = entry.get("pooling", "cls")
+    transformer = _transformer(name, local, pooling, weights)
+    tokenizer = _tokenizer(name, local, transformer)
+    length = _length(entry, tokenizer, transformer.config)
 
     def tokenize(texts: list[str]) -> torch.Tensor:
-        return tokenizer(
-            texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
-        )["input_ids"]
+        found = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+        rows = [torch.tensor(row, dtype=torch.long) for row in found]
+        return pad_sequence(rows, batch_first=True, padding_value=NO_PADDING)
 
     return Encoder(
         name=entry["name"],
-        text=PooledText(transformer, entry.get("pooling", "cls"), tokenizer.pad_token_id),
+        text=PooledText(transformer, pooling, NO_PADDING),
         tokenize=tokenize,
-        pad_id=tokenizer.pad_token_id,
+        pad_id=NO_PADDING,
         text_dim=transformer.config.hidden_size,
         tokenizer=tokenizer,
     )
+
+
+def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.nn.Module:
+    """The model with all of its weights, and without a pooler where that is not read."""
+    from transformers import AutoConfig, AutoModel
+
+    only_here = {"local_files_only": local or not weights, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(name, **only_here)
+    with torch.device("meta"):
+        shape = AutoModel.from_config(config)
+    kind = type(shape)
+    _check_kind(kind, config, hasattr(shape, "pooler"), pooling)
+    options = {}
+    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters:
+        options = {"add_pooling_layer": pooling == "pooler"}
+    if not weights:
+        return kind(config, **options)
+    options |= {
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+        "dtype": torch.float32,
+    }
+    if local:
+        names = shape.state_dict().keys()
+        state = tensors.stripped(tensors.read(tensors.find(Path(name), FILES)), names)
+        source = {"state_dict": state, "config": config}
+        model, found = kind.from_pretrained(None, **source, **options)
+    else:
+        model, found = kind.from_pretrained(name, **only_here, **options)
+    _account(model, found)
+    return model
+
+
+def _account(model: torch.nn.Module, found: dict) -> None:
+    """What transformers lost or left is in its report; heads, and a pooler unread, may be left."""
+    unexpected = [
+        key for key in found["unexpected_keys"] if not tensors.is_head(key) and "pooler." not in key
+    ]
+    other = [
+        f"{key} is {list(theirs)} and not {list(mine)}"
+        for key, theirs, mine in found["mismatched_keys"]
+    ]
+    tensors.account(model, found["missing_keys"], unexpected, other)
+
+
+def _check_kind(kind: type, config, has_pooler: bool, pooling: str) -> None:
+    if (
+        config.is_encoder_decoder
+        or hasattr(config, "text_config")
+        or hasattr(config, "vision_config")
+    ):
+        problem = f"{kind.__name__} is no single text encoder"
+        raise Refusal(problem, "Choose a model such as BERT, or `library: open_clip` for a CLIP")
+    if pooling == "pooler" and not has_pooler:
+        raise Refusal(f"{kind.__name__} has no pooler", "Set `pooling` to cls or mean")
+
+
+def _tokenizer(name: str, local: bool, transformer: torch.nn.Module):
+    """The tokenizer. Raises Refusal for one that has no words, or words without an embedding."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
+    words = len(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+    if not words:
+        problem = f"the tokenizer of {name} knows no words: its files are not there"
+        raise Refusal(problem, "Put tokenizer.json or vocab.txt beside config.json")
+    room = transformer.get_input_embeddings().num_embeddings
+    if max(tokenizer.get_vocab().values()) >= room:
+        problem = f"the tokenizer has {len(tokenizer)} tokens, and the model embeds {room}"
+        raise Refusal(problem, "Take both from one model")
+    return tokenizer
+
+
+def _length(entry: dict, tokenizer, config) -> int:
+    """Tokens that are read: what the entry says, at most what tokenizer and model allow."""
+    known = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", None))
+    return min(entry.get("max_length", LONGEST), *(int(one) for one in known if one and one > 0))
 
 
 def _is_path(name: str) -> bool:
