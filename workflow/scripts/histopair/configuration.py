@@ -156,7 +156,7 @@ def reads_text_embeddings(method: dict) -> bool:
 
 
 def _adapted(config: dict, encoder: str, method: dict) -> str:
-    """The encoder whose images a method reads: a CLIP's `backbone` where no texts are read by it."""
+    """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
     both = TEXT_TOWER & set(needs(method["recipe"]))
     return encoder if both else config["encoders"][encoder].get("backbone", encoder)
 

@@ -21,20 +21,31 @@ State = dict[str, Tensor]
 LFS = b"version https://git-lfs"
 SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pth", ".pt")
 DESCRIBING = (".json", ".txt", ".model")
+# The file of a folder that describes its model, and a key that it has for that library alone.
+MARKS = {
+    "open_clip": ("open_clip_config.json", "model_cfg"),
+    "timm": ("config.json", "architecture"),
+    "transformers": ("config.json", "model_type"),
+}
 # Where checkpoints keep a state dict; of several the averaged and the teacher's weights come first.
-CONTAINERS = (
-    "state_dict_ema model_ema ema teacher state_dict model_state_dict model module network net "
-    "backbone encoder trunk weights params student"
-).split()
+AVERAGED = ["state_dict_ema", "model_ema", "ema", "teacher"]
+PLAIN = ["state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params"]
+CONTAINERS = [*AVERAGED, *PLAIN, "backbone", "encoder", "trunk", "student"]
 # Among prefixes that fit alike, those that are meant, and those that are not.
 MEANT, TWINS = {"teacher", "ema", "encoder_q"}, {"student", "momentum", "encoder_k"}
 WRAPPERS = {*CONTAINERS, *MEANT, *TWINS, "_orig_mod"}
-# What stands on a tower in training, and is not part of it.
-HEADS = set(
-    "head head_dist fc classifier cls lm_head qa_outputs vocab_transform vocab_layer_norm "
-    "vocab_projector dino_head ibot_head projector projection_head predictor decoder mask_token "
-    "discriminator_predictions generator_predictions".split()
-)
+# What stands on a tower in training, and is not part of it: classifiers, projectors, language.
+CLASSIFIERS = {"head", "head_dist", "fc", "classifier"}
+PROJECTORS = {"dino_head", "ibot_head", "projector", "projection_head", "predictor", "decoder"}
+LANGUAGE = {
+    "cls",
+    "lm_head",
+    "qa_outputs",
+    "vocab_transform",
+    "vocab_layer_norm",
+    "vocab_projector",
+}
+HEADS = {*CLASSIFIERS, *PROJECTORS, *LANGUAGE, "mask_token"}
 # Buffers that are computed when a tower is built, whatever a file says of them.
 COMPUTED = {"position_ids", "relative_position_index", "attn_mask", "num_batches_tracked"}
 
@@ -47,22 +58,22 @@ class Refusal(ValueError):
         self.problem, self.remedy = problem, remedy
 
 
-def check_folder(folder: Path) -> None:
-    """Raise Refusal where a file of a folder that describes its model cannot be read.
+def check_folder(folder: Path, library: str) -> None:
+    """Raise Refusal where a folder is not of `library`, or its description cannot be read.
 
     Raises FileNotFoundError where there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist")
-    try:
-        files = sorted(folder.iterdir())
-    except PermissionError:
-        raise _unreadable(folder) from None
-    for file in files:
-        if file.suffix in DESCRIBING and file.is_file():
-            head = _head(file)
-            if file.suffix == ".json" and not head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in b"{[":
-                raise Refusal(f"{file} is no JSON", "Get the file anew")
+    for file in _files(folder):
+        if file.suffix in DESCRIBING:
+            _head(file)
+    fitting = [other for other, (name, key) in MARKS.items() if key in _json(folder / name)]
+    if library not in fitting:
+        name, key = MARKS[library]
+        problem = f"{folder} has no {name} with {key!r}; it holds {_there(folder)}"
+        remedy = f"Set `library` to {' or '.join(fitting)}" if fitting else "Correct `model`"
+        raise Refusal(problem, remedy)
 
 
 def find(folder: Path, names: Collection[str]) -> Path:
@@ -74,14 +85,13 @@ def find(folder: Path, names: Collection[str]) -> Path:
         for suffix in SUFFIXES:
             if (folder / f"{name}{suffix}").is_file():
                 return folder / f"{name}{suffix}"
-    found = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    found = [file for file in _files(folder) if file.suffix in SUFFIXES]
     if len(found) == 1:
         return found[0]
     if found:
         problem = f"{folder} holds several files of weights ({_some(f.name for f in found)})"
         raise Refusal(problem, f"Name the one that is meant {names[0]}{found[0].suffix}")
-    there = _some(sorted(file.name for file in folder.iterdir())) or "nothing"
-    problem = f"{folder} holds no weights; it holds {there}"
+    problem = f"{folder} holds no weights; it holds {_there(folder)}"
     raise Refusal(problem, f"Put {names[0]}.safetensors there")
 
 
@@ -108,50 +118,59 @@ def read(file: Path) -> State:
     return _opened(content, file)
 
 
-def stripped(state: State, names: Collection[str]) -> State:
-    """`state` without a prefix such as `module.` that its keys have, and those of `names` lack.
+def stripped(state: State, own: State) -> State:
+    """`state` without a prefix such as `module.` that its keys have, and those of `own` lack.
 
     Heads are left out, and the other of two networks (student and teacher); the log says all of it.
-    Raises Refusal where two prefixes fit alike.
+    Raises Refusal where two prefixes fit alike, or numbers are whole in place of broken ones.
     """
-    prefix = _prefix(state, names)
-    inside = {
-        key.removeprefix(prefix): value
-        for key, value in state.items()
-        if key[: len(prefix)] == prefix
-    }
-    outside = {key: value for key, value in state.items() if key[: len(prefix)] != prefix}
-    left_out = {key for key in inside if key not in names and is_head(key)}
+    prefix = _prefix(state, own)
+    inside = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
+    outside = {key: state[key] for key in state if not key.startswith(prefix)}
+    heads = {key for key in inside if key not in own and is_head(key)}
     twins = {key for key in outside if is_head(key) or not TWINS.isdisjoint(key.split("."))}
     if prefix:
         print(f"weights: the keys' prefix {prefix!r} is stripped")
-    if left_out or twins:
-        print(f"weights: left out, not the tower's own: {_some(sorted(left_out | twins))}")
-    kept = {key: value for key, value in outside.items() if key not in twins}
-    return kept | {key: value for key, value in inside.items() if key not in left_out}
+    if heads or twins:
+        print(f"weights: left out, not the tower's own: {_some(sorted(heads | twins))}")
+    kept = {key: outside[key] for key in outside.keys() - twins}
+    kept |= {key: inside[key] for key in inside.keys() - heads}
+    for key in sorted(kept.keys() & own.keys()):
+        if own[key].is_floating_point() and not kept[key].is_floating_point():
+            problem = f"its weights are quantised: {key} is of {kept[key].dtype}"
+            raise Refusal(problem, "Give weights in float32, bfloat16 or float16")
+    return kept
 
 
 def fit(model: nn.Module, state: State) -> None:
-    """Load `state` into `model`. Raises Refusal unless it has each of its tensors, and no others."""
+    """Load `state` into `model`. Raises Refusal unless it has all of its tensors, and no others."""
     own = model.state_dict()
-    other = [
-        f"{name} is {_shape(state[name])} and not {_shape(own[name])}"
-        for name in own
-        if name in state and not _alike(own[name], state[name])
-    ]
-    account(model, own.keys() - state.keys(), state.keys() - own.keys(), other)
+    account(model, own.keys() - state.keys(), state.keys() - own.keys(), other(model, state))
     model.load_state_dict(state, strict=False)
+
+
+def other(model: nn.Module, state: State) -> list[str]:
+    """The tensors of a state dict that have another shape than the model's, in words."""
+    own = model.state_dict()
+    pairs = [
+        (name, tensor, own.get(name, own.get(f"text.{name}"))) for name, tensor in state.items()
+    ]
+    return [
+        f"{name} is {list(theirs.shape)} and not {list(mine.shape)}"
+        for name, theirs, mine in sorted(pairs, key=lambda pair: pair[0])
+        if mine is not None and theirs.numel() > 1 and theirs.shape != mine.shape
+    ]
 
 
 def account(
     model: nn.Module,
     missing: Collection[str],
     unexpected: Collection[str],
-    other: Collection[str] = (),
+    reshaped: Collection[str] = (),
 ) -> None:
     """Raise Refusal for tensors that a model did not get, got in vain, or in another shape.
 
-    Buffers that are computed anyway may be missing or there. The keys' order is the file's.
+    Buffers that are computed anyway may be missing, or there.
     """
     computed = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
     known = {key for key in unexpected if key in computed or key.split(".")[-1] in COMPUTED}
@@ -160,12 +179,15 @@ def account(
     parts = {
         "missing": sorted(key for key in missing if key.split(".")[-1] not in COMPUTED),
         "unexpected": sorted(set(unexpected) - known),
-        "of another shape or type": list(other),
+        "of another shape": list(reshaped),
     }
     said = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in parts.items() if keys]
     if said:
         problem = f"the weights are not those of this {type(model).__name__}: {', '.join(said)}"
-        raise Refusal(problem, "Give the architecture and the weights of one model")
+        remedy = (
+            "Architecture and weights must be of one model: correct `model`, `weights` or `kwargs`"
+        )
+        raise Refusal(problem, remedy)
 
 
 def check_finite(tower: nn.Module) -> None:
@@ -176,13 +198,10 @@ def check_finite(tower: nn.Module) -> None:
             raise Refusal(problem, "Get the file anew, or save it in float32")
 
 
-def say_resized(before: State, model: nn.Module) -> None:
+def say_resized(model: nn.Module, before: State) -> None:
     """Print which tensors of a file a library interpolated to the model's size (positions)."""
-    own = model.state_dict()
-    for name, tensor in before.items():
-        mine = own.get(name, own.get(f"text.{name}"))
-        if mine is not None and tensor.numel() > 1 and tensor.shape != mine.shape:
-            print(f"weights: {name} is interpolated from {_shape(tensor)} to {_shape(mine)}")
+    if resized := other(model, before):
+        print(f"weights: interpolated to another size: {_some(resized)}")
 
 
 @contextmanager
@@ -200,6 +219,25 @@ def shortened(error: Exception | str, most: int = 400) -> str:
     """A library's message in one line: its beginning and its end, without the lists between."""
     text = " ".join(str(error).split()) or repr(error)
     return text if len(text) <= most else f"{text[: most * 3 // 4]} ... {text[-most // 4 :]}"
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.is_file())
+    except PermissionError:
+        raise _unreadable(folder) from None
+
+
+def _there(folder: Path) -> str:
+    return _some(file.name for file in _files(folder)) or "no files"
+
+
+def _json(file: Path) -> dict:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
+    except ValueError as error:
+        raise Refusal(f"{file} is no JSON ({shortened(error)})", "Get the file anew") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _head(file: Path) -> bytes:
@@ -296,15 +334,6 @@ def _meant(prefix: str) -> bool:
 def is_head(key: str) -> bool:
     own = [part for part in key.split(".") if part not in WRAPPERS]
     return bool(own) and own[0] in HEADS
-
-
-def _alike(mine: Tensor, theirs: Tensor) -> bool:
-    return mine.shape == theirs.shape and mine.is_floating_point() == theirs.is_floating_point()
-
-
-def _shape(tensor: Tensor) -> str:
-    kind = "" if tensor.is_floating_point() else f" of {tensor.dtype}".replace("torch.", "")
-    return f"{list(tensor.shape)}{kind}"
 
 
 def _some(names, most: int = 3) -> str:

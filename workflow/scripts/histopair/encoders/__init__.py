@@ -6,6 +6,7 @@ it. `entry` is an encoder's config entry with its `name`.
 """
 
 import importlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -74,6 +75,8 @@ def _loaded(entry: dict, weights: bool) -> Encoder:
             tower.float().eval()
             if weights:
                 check_finite(tower)
+    if not math.isfinite(encoder.scale):
+        raise Refusal(f"its logit_scale gives {encoder.scale}", "Get the file anew")
     return encoder
 
 

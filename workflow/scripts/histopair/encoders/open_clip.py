@@ -8,10 +8,18 @@ from pathlib import Path
 
 from histopair import weights as tensors
 from histopair.encoders import NO_PADDING, Encoder
+from histopair.encoders.transformers import check_words
 from histopair.weights import Refusal
 
 KEYS = ("pretrained",)
 
+# Names of files of weights, in the order of preference; open_clip's own order.
+FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
+NUMBERS = (
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)  # beside the tensors of OpenAI's CLIP
 # In a saved config: the tower's own files lie in the model's folder, wherever that folder is now.
 HERE = "local-dir:."
 
@@ -27,7 +35,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     name = entry["model"]
     _check_name(name, open_clip.list_models())
     if name.startswith("local-dir:"):
-        tensors.check_folder(Path(name.removeprefix("local-dir:")))
+        tensors.check_folder(Path(name.removeprefix("local-dir:")), "open_clip")
     towers = {"force_custom_text": True, **_towers_in_folder(name)}
     if weights:
         _check_tag(entry, open_clip.list_pretrained_tags_by_model)
@@ -58,7 +66,11 @@ def _filled(name: str, tag: str | None, towers: dict) -> tuple:
     from open_clip import factory
 
     loader = _loader(factory, factory.load_checkpoint)
-    with tensors.replaced(factory, "load_checkpoint", loader), warnings.catch_warnings():
+    with (
+        tensors.replaced(factory, "load_checkpoint", loader),
+        tensors.replaced(factory, "_find_checkpoint_in_dir", str),  # found by the loader
+        warnings.catch_warnings(),
+    ):
         # Weights of one activation in a model of another.
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
@@ -74,16 +86,20 @@ def _loader(factory, library_load: Callable) -> Callable:
     """open_clip's own loading of a file, after which all tensors are accounted for."""
 
     def load(model, path: str, **_) -> None:
-        own = model.state_dict().keys()
-        flat = {key.removeprefix("text.") for key in own}  # as OpenAI's CLIP has its text tower
-        state = tensors.stripped(tensors.read(Path(path)), own | flat)
+        file = tensors.find(Path(path), FILES) if Path(path).is_dir() else Path(path)
+        own = model.state_dict()
+        flat = {key.removeprefix("text."): own[key] for key in own}  # as in OpenAI's CLIP
+        state = tensors.stripped(tensors.read(file), own | flat)
+        state = {key: state[key] for key in state if key not in NUMBERS}
         before = dict(state)
-        for number in ("input_resolution", "context_length", "vocab_size"):
-            state.pop(number, None)
         with tensors.replaced(factory, "load_state_dict", lambda *_, **__: state):
-            found = library_load(model, path, strict=False)
+            try:
+                found = library_load(model, path, strict=False)
+            except Exception:
+                tensors.account(model, (), (), tensors.other(model, before))
+                raise
         tensors.account(model, found.missing_keys, found.unexpected_keys)
-        tensors.say_resized(before, model)
+        tensors.say_resized(model, before)
 
     return load
 
@@ -99,15 +115,22 @@ def _check_tag(entry: dict, tags_of: Callable) -> None:
         problem = (
             f"`pretrained` {tag!r} names no weights of {name}" if tag else "it needs `pretrained`"
         )
-        raise Refusal(problem, f"Set it to one of {', '.join(tags) or 'the files on disk'}")
+        raise Refusal(problem, f"Set it to a file, or a tag such as {', '.join(tags[:3])}")
 
 
 def _check_vocabulary(tower, tokenize) -> None:
-    """Raise Refusal where open_clip fell back to CLIP's word pieces for a tower of other ones."""
-    size = getattr(tower, "vocab_size", None)
-    own = getattr(tokenize, "vocab_size", None)
-    if own and size and own != size:
-        problem = f"CLIP's tokenizer knows {own} tokens, and this text tower {size}"
+    """Raise Refusal for a tokenizer of other tokens than the tower's, or of none.
+
+    Where no tokenizer is named open_clip takes CLIP's word pieces, whatever the tower reads.
+    """
+    size, library = tower.vocab_size, getattr(tokenize, "tokenizer", None)
+    if library is not None:
+        check_words(library, size)
+        if library.pad_token_id is None:
+            problem = "its tokenizer has no padding token"
+            raise Refusal(problem, "Name one as pad_token in tokenizer_config.json")
+    elif tokenize.vocab_size != size:
+        problem = f"CLIP's tokenizer knows {tokenize.vocab_size} tokens, and this text tower {size}"
         raise Refusal(problem, "Name its own: text_cfg.hf_tokenizer_name in open_clip_config.json")
 
 

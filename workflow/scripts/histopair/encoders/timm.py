@@ -17,6 +17,8 @@ KEYS = ("weights", "kwargs", "mean", "std")
 # Names of files of weights, in the order of preference; timm's own order.
 FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
 UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
+# Arguments that are the same for every backbone.
+OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
 # timm knows activations and norms by its own short names.
 BY_SHORT_NAME = ("act_layer", "norm_layer")
 
@@ -33,11 +35,11 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     from timm.models import _builder
 
     file = entry.get("weights")
-    if file and not Path(file).is_file():
+    if file and not Path(file).exists():
         problem = f"there is no file {str(file)!r}"
         raise InputError(f"encoder {entry['name']}", problem, "Correct `weights` in the config")
     if entry["model"].startswith("local-dir:"):
-        tensors.check_folder(Path(entry["model"].removeprefix("local-dir:")))
+        tensors.check_folder(Path(entry["model"].removeprefix("local-dir:")), "timm")
     filled: list = []
     with tensors.replaced(_builder, "load_pretrained", _loader(entry, filled)):
         model = _created(entry, weights)
@@ -57,6 +59,8 @@ def _created(entry: dict, weights: bool):
     import timm
 
     kwargs = {key: _layer(key, value) for key, value in entry.get("kwargs", {}).items()}
+    if taken := sorted(OURS & kwargs.keys()):
+        raise Refusal(f"`kwargs`: {', '.join(taken)} is not free", "Leave it out")
     try:
         return timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
     except TypeError as error:
@@ -71,7 +75,7 @@ def _loader(entry: dict, filled: list) -> Callable:
 
     def load(model, pretrained_cfg: dict, filter_fn: Callable | None = None, **_) -> None:
         state = _state(entry, pretrained_cfg)
-        state = tensors.stripped(state, model.state_dict().keys())
+        state = tensors.stripped(state, model.state_dict())
         before = dict(state)
         if filter_fn is not None:
             state = _converted(filter_fn, state, model)
@@ -79,7 +83,7 @@ def _loader(entry: dict, filled: list) -> Callable:
             for key in (f"{name}.weight", f"{name}.bias"):
                 state.pop(key, None)
         tensors.fit(model, state)
-        tensors.say_resized(before, model)
+        tensors.say_resized(model, before)
         filled.append(model)
 
     return load
@@ -90,8 +94,8 @@ def _state(entry: dict, known: dict) -> dict:
     from timm.models import _builder
 
     source, hub = known.get("source"), known.get("hf_hub_id")
-    if entry.get("weights"):
-        return tensors.read(Path(entry["weights"]))
+    if file := entry.get("weights"):
+        return tensors.read(tensors.find(Path(file), FILES) if Path(file).is_dir() else Path(file))
     if source == "local-dir":
         return tensors.read(tensors.find(Path(known["file"]), FILES))
     if known.get("file"):

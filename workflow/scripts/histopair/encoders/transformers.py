@@ -51,11 +51,17 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     name = entry["model"].removeprefix("local-dir:")
     local = Path(name).is_dir()
     if local or name != entry["model"] or _is_path(name):
-        tensors.check_folder(Path(name))
+        tensors.check_folder(Path(name), "transformers")
     pooling = entry.get("pooling", "cls")
-    transformer = _transformer(name, local, pooling, weights)
-    tokenizer = _tokenizer(name, local, transformer)
-    length = _length(entry, tokenizer, transformer.config)
+    try:
+        transformer = _transformer(name, local, pooling, weights)
+        tokenizer = _tokenizer(name, local, transformer)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        problem = f"{name} brings code of its own, which is never run"
+        raise Refusal(problem, "Choose a model of a class that transformers has") from error
+    length = _length(entry, tokenizer, transformer)
 
     def tokenize(texts: list[str]) -> torch.Tensor:
         found = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
@@ -93,8 +99,7 @@ def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.n
         "dtype": torch.float32,
     }
     if local:
-        names = shape.state_dict().keys()
-        state = tensors.stripped(tensors.read(tensors.find(Path(name), FILES)), names)
+        state = tensors.stripped(tensors.read(tensors.find(Path(name), FILES)), shape.state_dict())
         source = {"state_dict": state, "config": config}
         model, found = kind.from_pretrained(None, **source, **options)
     else:
@@ -105,9 +110,8 @@ def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.n
 
 def _account(model: torch.nn.Module, found: dict) -> None:
     """What transformers lost or left is in its report; heads, and a pooler unread, may be left."""
-    unexpected = [
-        key for key in found["unexpected_keys"] if not tensors.is_head(key) and "pooler." not in key
-    ]
+    extra = {key for key in found["unexpected_keys"] if not key.startswith("pooler.")}
+    unexpected = {key for key in extra if not tensors.is_head(key)}
     other = [
         f"{key} is {list(theirs)} and not {list(mine)}"
         for key, theirs, mine in found["mismatched_keys"]
@@ -116,11 +120,8 @@ def _account(model: torch.nn.Module, found: dict) -> None:
 
 
 def _check_kind(kind: type, config, has_pooler: bool, pooling: str) -> None:
-    if (
-        config.is_encoder_decoder
-        or hasattr(config, "text_config")
-        or hasattr(config, "vision_config")
-    ):
+    single = kind.main_input_name == "input_ids" and not hasattr(config, "vision_config")
+    if config.is_encoder_decoder or not single:
         problem = f"{kind.__name__} is no single text encoder"
         raise Refusal(problem, "Choose a model such as BERT, or `library: open_clip` for a CLIP")
     if pooling == "pooler" and not has_pooler:
@@ -128,25 +129,35 @@ def _check_kind(kind: type, config, has_pooler: bool, pooling: str) -> None:
 
 
 def _tokenizer(name: str, local: bool, transformer: torch.nn.Module):
-    """The tokenizer. Raises Refusal for one that has no words, or words without an embedding."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
-    words = len(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
-    if not words:
-        problem = f"the tokenizer of {name} knows no words: its files are not there"
-        raise Refusal(problem, "Put tokenizer.json or vocab.txt beside config.json")
-    room = transformer.get_input_embeddings().num_embeddings
-    if max(tokenizer.get_vocab().values()) >= room:
-        problem = f"the tokenizer has {len(tokenizer)} tokens, and the model embeds {room}"
-        raise Refusal(problem, "Take both from one model")
+    check_words(tokenizer, transformer.get_input_embeddings().num_embeddings)
     return tokenizer
 
 
-def _length(entry: dict, tokenizer, config) -> int:
+def check_words(tokenizer, room: int) -> None:
+    """Raise Refusal for a tokenizer that has no words, or words beyond the `room` embedded tokens.
+
+    Without its files transformers makes one that knows special tokens alone, and says nothing.
+    """
+    numbers = set(tokenizer.get_vocab().values())
+    if not numbers - set(tokenizer.all_special_ids):
+        problem = "its tokenizer knows no words: the files of it are not there"
+        raise Refusal(problem, "Put tokenizer.json or vocab.txt beside the config")
+    if max(numbers) >= room:
+        problem = f"its tokenizer has {len(numbers)} tokens, and the model embeds {room}"
+        raise Refusal(problem, "Take both from one model")
+
+
+def _length(entry: dict, tokenizer, transformer: torch.nn.Module) -> int:
     """Tokens that are read: what the entry says, at most what tokenizer and model allow."""
-    known = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", None))
-    return min(entry.get("max_length", LONGEST), *(int(one) for one in known if one and one > 0))
+    room = getattr(transformer.config, "max_position_embeddings", None)
+    table = getattr(getattr(transformer, "embeddings", None), "position_embeddings", None)
+    if room and getattr(table, "padding_idx", None) is not None:
+        room -= table.padding_idx + 1  # RoBERTa counts positions from there
+    limits = [entry.get("max_length", LONGEST), tokenizer.model_max_length, room]
+    return min(int(limit) for limit in limits if limit and limit > 0)
 
 
 def _is_path(name: str) -> bool:
