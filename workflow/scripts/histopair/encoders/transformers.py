@@ -100,6 +100,8 @@ def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.n
     }
     if local:
         state = tensors.stripped(tensors.read(tensors.find(Path(name), FILES)), shape.state_dict())
+        if pooling != "pooler":
+            state = {key: state[key] for key in state if not key.startswith("pooler.")}
         source = {"state_dict": state, "config": config}
         model, found = kind.from_pretrained(None, **source, **options)
     else:
