@@ -262,7 +262,9 @@ def test_a_key_that_only_another_library_reads_is_refused(tmp_path, key, value, 
     refused(entry, f"does not read the key `{key}`")
 
 
-@pytest.mark.parametrize("mine, other", [("clip", "timm"), ("vit", "transformers"), ("bert", "timm")])
+@pytest.mark.parametrize(
+    "mine, other", [("clip", "timm"), ("vit", "transformers"), ("bert", "timm")]
+)
 def test_a_folder_of_another_library_is_told_with_its_own(tmp_path, mine, other):
     entry = MAKERS[mine](tmp_path / "model")
     own = entry["library"]

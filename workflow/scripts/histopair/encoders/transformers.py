@@ -50,7 +50,9 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """
     name = entry["model"].removeprefix("local-dir:")
     local = Path(name).is_dir()
-    if local or name != entry["model"] or _is_path(name):
+    if not local and (name != entry["model"] or _is_path(name)):
+        raise FileNotFoundError(f"the folder {name} does not exist")
+    if local:
         tensors.check_folder(Path(name), "transformers")
     pooling = entry.get("pooling", "cls")
     try:
