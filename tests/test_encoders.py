@@ -284,7 +284,7 @@ def test_a_tokenizer_without_its_files_is_told(tmp_path):
     for file in (tmp_path / "bert").iterdir():
         if "token" in file.name or "vocab" in file.name:
             file.unlink()
-    with pytest.raises(InputError, match="knows no words.* Put tokenizer.json or vocab.txt"):
+    with pytest.raises(InputError, match=r"knows no words.* Put tokenizer.json or vocab.txt"):
         encoders.load(entry)
 
 
@@ -415,13 +415,13 @@ def test_weights_of_quick_gelu_in_a_model_of_gelu_are_refused(monkeypatch):
 
     monkeypatch.setattr(open_clip.factory, "download_pretrained", lambda *_, **__: "absent")
     entry = {"name": "x", "library": "open_clip", "model": "ViT-B-32", "pretrained": "openai"}
-    with pytest.raises(InputError, match="QuickGELU mismatch.*Set `model` to ViT-B-32-quickgelu"):
+    with pytest.raises(InputError, match=r"QuickGELU mismatch.*Set `model` to ViT-B-32-quickgelu"):
         encoders.load(entry)
 
 
 @pytest.mark.parametrize("tag", [{}, {"pretrained": "opena"}])
 def test_a_model_by_name_needs_one_of_its_tags(tag):
-    with pytest.raises(InputError, match="`pretrained`.*such as openai"):
+    with pytest.raises(InputError, match=r"`pretrained`.*such as openai"):
         encoders.load({"name": "x", "library": "open_clip", "model": "ViT-B-32"} | tag)
 
 

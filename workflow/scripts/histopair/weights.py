@@ -37,15 +37,8 @@ WRAPPERS = {*CONTAINERS, *MEANT, *TWINS, "_orig_mod"}
 # What stands on a tower in training, and is not part of it: classifiers, projectors, language.
 CLASSIFIERS = {"head", "head_dist", "fc", "classifier"}
 PROJECTORS = {"dino_head", "ibot_head", "projector", "projection_head", "predictor", "decoder"}
-LANGUAGE = {
-    "cls",
-    "lm_head",
-    "qa_outputs",
-    "vocab_transform",
-    "vocab_layer_norm",
-    "vocab_projector",
-}
-HEADS = {*CLASSIFIERS, *PROJECTORS, *LANGUAGE, "mask_token"}
+LANGUAGE = {"cls", "lm_head", "qa_outputs", "vocab_transform", "vocab_layer_norm"}
+HEADS = {*CLASSIFIERS, *PROJECTORS, *LANGUAGE, "vocab_projector", "mask_token"}
 # Buffers that are computed when a tower is built, whatever a file says of them.
 COMPUTED = {"position_ids", "relative_position_index", "attn_mask", "num_batches_tracked"}
 
@@ -66,7 +59,7 @@ def check_folder(folder: Path, library: str) -> None:
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist")
     for file in _files(folder):
-        if file.suffix in DESCRIBING:
+        if file.suffix in DESCRIBING and file.stat().st_size:
             _head(file)
     fitting = [other for other, (name, key) in MARKS.items() if key in _json(folder / name)]
     if library not in fitting:
@@ -112,9 +105,8 @@ def read(file: Path) -> State:
     except Exception as error:  # as many types as there are ways to break a file
         size = file.stat().st_size
         problem = f"{file} ({size} bytes) is cut short or no file of weights ({shortened(error)})"
-        raise Refusal(
-            problem, "Get the file anew, or save its state dict as .safetensors"
-        ) from error
+        remedy = "Get the file anew, or save its state dict as .safetensors"
+        raise Refusal(problem, remedy) from error
     return _opened(content, file)
 
 

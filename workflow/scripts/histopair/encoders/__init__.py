@@ -5,6 +5,7 @@ KEYS, the keys of a config entry that it reads beside those of ENTRY; the config
 it. `entry` is an encoder's config entry with its `name`.
 """
 
+import errno
 import importlib
 import math
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from histopair.weights import Refusal, check_finite, shortened
 
 # What every library's entry may have, and what of it no library reads.
 ENTRY = ("name", "library", "model", "backbone", "templates", "train", "description", "licence")
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The pad_id of a tower that reads padding: no token has it, and so nothing is cut.
 NO_PADDING = -1
 
@@ -87,7 +89,7 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    if any(isinstance(cause, PermissionError) for cause in _causes(error)):
+    if any(getattr(cause, "errno", None) in NOT_ALLOWED for cause in _causes(error)):
         return (
             "Let this user read the files; a cache that cannot be written is moved by HF_HOME "
             "(transformers, open_clip, timm) and TORCH_HOME (timm)"
