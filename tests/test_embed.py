@@ -6,6 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 import tiny
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from histopair import embed, encoders, images, tables
 from histopair.errors import InputError
@@ -169,3 +172,50 @@ def test_prompts_are_class_names_in_templates(tmp_path):
         "A pathology image of c1",
         "c1.",
     ]
+
+
+def stored(tmp_path, parts: list) -> np.ndarray:
+    """The file of shards, one for each of `parts` (n, d) in turn."""
+    waiting = [np.asarray(part, np.float32) for part in parts]
+    n = sum(map(len, waiting))
+    items = pd.DataFrame({"image_id": [f"i{i}" for i in range(n)], "sha256": "x"})
+    settings = {"shard_size": len(waiting[0]), "storage": "float16"}
+    out = tmp_path / "e.parquet"
+    compute = lambda part: waiting.pop(0)  # noqa: E731
+    folder = str(tmp_path / "shards")
+    embed._embed(items, ["image_id"], "sha256", compute, [], settings, folder, str(out), {})
+    return tables.matrix(out)
+
+
+@pytest.mark.parametrize("vector", [[1e5, 1.0], [1.0, 1e-9], [3e-8, 1e-8], [7e4, 1e-9]])
+def test_vectors_beyond_float16_are_kept_in_float32_and_a_line_says_so(tmp_path, capsys, vector):
+    first, last = np.array([[1.0, 2.0]]), np.array([vector])
+    found = stored(tmp_path, [first, last])
+    np.testing.assert_array_equal(found, np.concatenate([first, last]).astype(np.float32))
+    assert "do not fit into float16" in capsys.readouterr().out
+
+
+def test_a_number_lost_among_others_is_no_reason_for_more_room(tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(50, 8))
+    vectors[3, 2] = 1e-9
+    assert stored(tmp_path, [vectors]).dtype == np.float16
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(1, 6), st.integers(1, 5)),
+        elements=st.floats(-1.0, 1.0, width=32).map(lambda x: np.float32(x)),
+    ),
+    st.integers(-30, 30),
+)
+def test_what_is_stored_is_the_vector_to_a_thousandth(array, power):
+    scaled = array * np.float32(2.0**power)
+    found = tables.narrowed(scaled, "float16").astype(np.float64)
+    error = np.linalg.norm(found - scaled, axis=1)
+    assert (error <= 1e-3 * np.linalg.norm(scaled.astype(np.float64), axis=1)).all()
+
+
+def test_the_file_says_how_images_were_read(tmp_path):
+    assert "Resize(size=" in tables.about(run(tmp_path))["pixels"]

@@ -98,6 +98,7 @@ TEXTS = {
     "clip, end token": lambda _: clip(text_cfg=TEXT | {"pool_type": "eos", "eos_id": 39}).text,
     "bert, cls": lambda _: PooledText(bert(), "cls", 0),
     "bert, mean": lambda _: PooledText(bert(), "mean", 0),
+    "bert, pooler": lambda _: PooledText(bert(), "pooler", 0),
     "distilbert, cls": lambda _: PooledText(distilbert(), "cls", 0),
     "distilbert, mean": lambda _: PooledText(distilbert(), "mean", 0),
     "locked, mean": lambda folder: locked(folder, "mean_pooler")[1],
@@ -240,3 +241,13 @@ def test_a_tower_that_cannot_be_split_is_named_with_those_that_can():
     for tower in (nn.Linear(2, 2), clip(text_cfg=TEXT | {"no_causal_mask": True}).text):
         with pytest.raises(InputError, match=rf"{type(tower).__name__}.*BERT and DistilBERT"):
             trunks.split(tower, 1)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "pooler", "mean"])
+def test_padding_that_is_no_token_is_masked_in_both_halves(pooling):
+    tower = random(PooledText(bert(), pooling, -1))
+    tokens = torch.tensor([[3, 0, 7, 5], [0, 8, -1, -1]])  # 0 is a word here
+    trunk, top = trunks.split(tower, 1)
+    whole = tower(tokens).detach()
+    torch.testing.assert_close(top(*trunk(tokens)).detach(), whole)
+    torch.testing.assert_close(whole[1:], tower(tokens[1:, :2]).detach())

@@ -14,6 +14,8 @@ from histopair.errors import InputError
 from histopair.fingerprint import constant
 from histopair.mistakes import not_allowed, of_schema
 
+# What only an encoder with a text tower makes.
+TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -74,14 +76,15 @@ def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
 def runs(config: dict, study: str) -> list[dict]:
     """The runs of a study: dataset, encoder, method, seed, column. Methods without chance run once.
 
-    `encoder` is what the run is made with: the method's own, or else the study's. `column` is the
-    study's: a method with an encoder of its own is compared in each column.
+    `encoder` is what the run is made with: the method's own, or else the study's, or that one's
+    `backbone` where the method reads images alone. `column` is the study's: a method with an
+    encoder of its own is compared in each column.
     """
     entry, methods = config["studies"][study], config["methods"]
     return [
         {
             "dataset": dataset,
-            "encoder": methods[method].get("encoder", column),
+            "encoder": methods[method].get("encoder") or _adapted(config, column, methods[method]),
             "method": method,
             "seed": seed,
             "column": column,
@@ -155,6 +158,12 @@ def reads_text_embeddings(method: dict) -> bool:
         return False
     frozen = method["text_lora"] is None or method.get("text_stage") == "head"
     return frozen and not method["word_dropout"]
+
+
+def _adapted(config: dict, encoder: str, method: dict) -> str:
+    """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
+    both = TEXT_TOWER & set(needs(method["recipe"]))
+    return encoder if both else config["encoders"][encoder].get("backbone", encoder)
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from histopair import devices, encoders, jobs, pixels, tables
+from histopair import devices, encoders, first_pass, jobs, pixels, tables
 from histopair.errors import InputError
 
 CPU_BATCH, GPU_BATCH = 64, 512
@@ -43,7 +43,8 @@ def embed_images(
         layout = {"memory_format": torch.channels_last}
         return _stack(_forward(tower, batch.to(device, dtype, **layout)) for batch in stream)
 
-    identity = _identity(tower, dtype, encoder, settings, about)
+    about["pixels"] = first_pass.preparation(model.preprocess)
+    identity = [about["pixels"], *_identity(tower, dtype, encoder, settings, about)]
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
 
 
@@ -138,12 +139,14 @@ def _embed(
     out: str,
     about: dict,
 ) -> None:
-    """Compute missing shards, then join them as the row groups of one file."""
+    """Compute missing shards, then join them as the row groups of one file.
+
+    A shard is stored as settings say, or in float32 where that cannot hold its vectors.
+    """
     if items.empty:
         raise InputError(out, "there is nothing to embed", "Look at the audit table of its source")
     size = settings["shard_size"]
     parts = [items.iloc[start : start + size] for start in range(0, len(items), size)]
-    store = np.dtype(settings["storage"])
     folder = Path(shards)
     files = []
     for part in jobs.progress(parts, len(items), "items", Path(out).stem):
@@ -151,7 +154,8 @@ def _embed(
         if not file.is_file():
             vectors = compute(part)
             _check_finite(vectors, part[keys[0]], out)
-            tables.write(file, _shard(part[keys], vectors.astype(store)), about)
+            stored = tables.narrowed(vectors, settings["storage"])
+            tables.write(file, _shard(part[keys], stored), about)
         files.append(file)
     tables.write_stream(out, _in_turn(files), about)
     for stale in set(folder.glob("*.parquet")) - set(files):
@@ -164,7 +168,10 @@ def _shard(keys: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
 
 
 def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
-    return (pq.ParquetFile(file).read() for file in files)
+    """The shards, all in the widest type that one of them needed."""
+    schemas = [pq.read_schema(file) for file in files]
+    widest = max(schemas, key=lambda schema: schema.field("embedding").type.value_type.bit_width)
+    return (pq.ParquetFile(file).read().cast(widest) for file in files)
 
 
 def _hash(identity: list, part: pd.DataFrame) -> str:

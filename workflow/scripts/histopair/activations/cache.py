@@ -12,7 +12,6 @@ bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from histopair import devices, embed, encoders, jobs, pixels, tables
+from histopair import devices, embed, encoders, first_pass, jobs, pixels, tables
 from histopair.activations import trunks
 from histopair.activations.source import (
     ABOUT,
@@ -128,7 +127,7 @@ def _images(samples, root, preprocess, trunk, views, device) -> Inputs:
             yield from torch.stack([trunk(pixels)[0] for pixels in seen], dim=1).cpu()
 
     one = next(compute(np.array([0])))
-    prepared = re.sub(r" at 0x\w+", "", repr(preprocess))
+    prepared = first_pass.preparation(preprocess)
     return Inputs(items, np.full(len(items), one.numel()), compute, prepared)
 
 

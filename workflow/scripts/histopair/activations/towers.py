@@ -158,7 +158,7 @@ def transformers_text(tower: nn.Module, pooling: str, pad_id: int) -> Parts:
         raise unsupported(tower, "is of a class that cannot be split")
 
     def enter(part, tokens):
-        return part.embeddings(input_ids=tokens), tokens != pad_id
+        return part.embeddings(input_ids=tokens.clamp(min=0)), tokens != pad_id
 
     def step(block, states, mask):
         seen = create_bidirectional_mask(

@@ -45,7 +45,7 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
     table = pa.Table.from_pandas(samples, preserve_index=False)
     table = table.append_column("text", pa.array(texts))
     for name, array in vectors.items():
-        table = table.append_column(name, tables.vectors(array.astype(np.float16)))
+        table = table.append_column(name, tables.vectors(tables.narrowed(array, np.float16)))
     tables.write(out, table, about | {"task": run.task, "classes": run.classes})
 
 

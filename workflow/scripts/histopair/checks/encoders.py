@@ -12,9 +12,23 @@ def encoders(config: dict) -> list[str]:
         found.append("encoders.oracle: this name is kept for pairs made from the truth")
     for name, entry in config["encoders"].items():
         libraries = configuration.known("encoders")
-        found += unknown(f"encoders.{name}.library", entry["library"], libraries)
+        wrong = unknown(f"encoders.{name}.library", entry["library"], libraries)
+        found += wrong or _unread(name, entry, libraries)
+        if entry.get("backbone"):
+            found += unknown(f"encoders.{name}.backbone", entry["backbone"], config["encoders"])
         if entry.get("train"):
             found += _training(name, entry, config)
+    return found
+
+
+def _unread(name: str, entry: dict, libraries: list[str]) -> list[str]:
+    """Keys that the encoder's library does not read, and those that do."""
+    keys = {library: constant(f"histopair.encoders.{library}", "KEYS") for library in libraries}
+    common = constant("histopair.encoders", "ENTRY")
+    found = []
+    for key in sorted(set(entry) - {*common, *keys[entry["library"]]}):
+        others = [library for library in libraries if key in keys[library]]
+        found.append(f"encoders.{name}.{key}: {entry['library']} does not read it; {others} do")
     return found
 
 

@@ -9,21 +9,36 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import pad
 
+from histopair import weights as tensors
 from histopair.encoders import Encoder
+
+KEYS = ("projected",)
 
 ARCHITECTURE = "conch_ViT-B-16"
 LENGTH = 127  # tokens that it reads; the class token takes the next and last place
+# Parts that write captions; the published weights may be without them.
+CAPTIONS = ("text_decoder.", "visual.attn_pool_caption.", "visual.ln_caption.")
 
 
 class ImageTower(torch.nn.Module):
-    """Pixels -> embeddings in the space that image and text share, (n, 512)."""
+    """Pixels -> embeddings (n, 512): in the space that image and text share, if `projected`.
 
-    def __init__(self, visual: torch.nn.Module):
+    Unprojected they are what the authors' model card gives for probes: proj_contrast=False,
+    normalize=False.
+    """
+
+    def __init__(self, visual: torch.nn.Module, projected: bool = True):
         super().__init__()
-        self.visual = visual
+        self.visual, self.projected = visual, projected
+        for part in ("attn_pool_caption", "ln_caption"):
+            if hasattr(visual, part):
+                delattr(visual, part)
+        visual.use_attentional_pool_caption = False
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.visual(pixels)[0]
+        if self.projected:
+            return self.visual(pixels)[0]
+        return self.visual.forward_no_head(pixels, normalize=False)
 
 
 class TextTower(torch.nn.Module):
@@ -43,10 +58,15 @@ class TextTower(torch.nn.Module):
 def load(entry: dict, weights: bool = True) -> Encoder:
     """Both towers; their package builds them with their weights, asked for or not.
 
-    Raises ValueError where the package `conch` is not installed.
+    `projected: false` gives the image tower alone, before the projection, for a backbone.
+    Raises ValueError where the package `conch` is not installed, and Refusal for other weights.
     """
     conch = _package()
-    model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, entry["model"])
+    with tensors.replaced(torch.nn.Module, "load_state_dict", _accounted(torch.nn.Module)):
+        model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, entry["model"])
+    if not entry.get("projected", True):
+        image = ImageTower(model.visual, projected=False)
+        return Encoder(entry["name"], image, preprocess, model.embed_dim)
     tokenizer = conch.get_tokenizer()
 
     def tokens(texts: list[str]) -> torch.Tensor:
@@ -81,3 +101,17 @@ def _package():
         return importlib.import_module("conch.open_clip_custom")  # no index has it: no dependency
     except ImportError as error:
         raise ValueError("its package `conch` is not installed") from error
+
+
+def _accounted(module: type):
+    """The package loads what fits and says nothing of the rest: this tells it."""
+    library_load = module.load_state_dict
+
+    def load(model, state, strict: bool = True, **options):
+        found = library_load(model, state, strict=False, **options)
+        lost = [key for key in found.missing_keys if not key.startswith(CAPTIONS)]
+        extra = [key for key in found.unexpected_keys if not key.startswith(CAPTIONS)]
+        tensors.account(model, lost, extra)
+        return found
+
+    return load

@@ -2,11 +2,24 @@
 
 import difflib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from histopair.encoders import Encoder
+from histopair import weights as tensors
+from histopair.encoders import NO_PADDING, Encoder
+from histopair.encoders.transformers import check_words
+from histopair.weights import Refusal
 
+KEYS = ("pretrained",)
+
+# Names of files of weights, in the order of preference; open_clip's own order.
+FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
+NUMBERS = (
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+)  # beside the tensors of OpenAI's CLIP
 # In a saved config: the tower's own files lie in the model's folder, wherever that folder is now.
 HERE = "local-dir:."
 
@@ -14,34 +27,37 @@ HERE = "local-dir:."
 def load(entry: dict, weights: bool = True) -> Encoder:
     """Both towers of an open_clip model; `local-dir:` folders need no network.
 
-    Raises ValueError for a name that open_clip does not know, with those most like it.
+    Raises ValueError for a name that open_clip does not know, with those most like it, and Refusal
+    for weights that are not the model's or that the entry does not name.
     """
     import open_clip
 
     name = entry["model"]
     _check_name(name, open_clip.list_models())
+    if name.startswith("local-dir:"):
+        tensors.check_folder(Path(name.removeprefix("local-dir:")), "open_clip")
     towers = {"force_custom_text": True, **_towers_in_folder(name)}
     if weights:
-        tag = entry.get("pretrained")
-        model, preprocess = open_clip.create_model_from_pretrained(
-            name, pretrained=tag, weights_only=True, **towers
-        )
+        _check_tag(entry, open_clip.list_pretrained_tags_by_model)
+        model, preprocess = _filled(name, entry.get("pretrained"), towers)
     else:
         model = open_clip.create_model(name, load_weights=False, pretrained_text=False, **towers)
         preprocess = None
+    tokenize = open_clip.get_tokenizer(name)
+    if weights:
+        _check_vocabulary(model.text, tokenize)
     _allow_cut_tokens(model.text)
     dimension = _output_dimension(model)
-    tokenizer = open_clip.get_tokenizer(name)
     return Encoder(
         name=entry["name"],
         image=model.visual,
         preprocess=preprocess,
         image_dim=dimension,
         text=model.text,
-        tokenize=tokenizer,
-        count=_counting(tokenizer),
-        context=tokenizer.context_length,
-        pad_id=getattr(getattr(model.text, "config", model.text), "pad_token_id", 0) or 0,
+        tokenize=tokenize,
+        count=_counting(tokenize),
+        context=tokenize.context_length,
+        pad_id=_padding(model.text, tokenize),
         text_dim=dimension,
         scale=model.logit_scale.exp().item(),
     )
@@ -75,6 +91,96 @@ def _cleaned_for_siglip(text: str) -> str:
     from open_clip.tokenizer import basic_clean, canonicalize_text
 
     return canonicalize_text(basic_clean(text))
+
+
+def _filled(name: str, tag: str | None, towers: dict) -> tuple:
+    import open_clip
+    from open_clip import factory
+
+    loader = _loader(factory, factory.load_checkpoint)
+    with (
+        tensors.replaced(factory, "load_checkpoint", loader),
+        tensors.replaced(factory, "_find_checkpoint_in_dir", str),  # found by the loader
+        warnings.catch_warnings(),
+    ):
+        # Weights of one activation in a model of another.
+        warnings.filterwarnings("error", message="QuickGELU mismatch")
+        try:
+            return open_clip.create_model_from_pretrained(
+                name, pretrained=tag, weights_only=True, **towers
+            )
+        except UserWarning as warning:
+            remedy = f"Set `model` to {name}-quickgelu, or `pretrained` to other weights"
+            raise Refusal(str(warning).rstrip("."), remedy) from warning
+
+
+def _loader(factory, library_load: Callable) -> Callable:
+    """open_clip's own loading of a file, after which all tensors are accounted for."""
+
+    def load(model, path: str, **_) -> None:
+        file = tensors.find(Path(path), FILES) if Path(path).is_dir() else Path(path)
+        own = model.state_dict()
+        flat = {key.removeprefix("text."): own[key] for key in own}  # as in OpenAI's CLIP
+        state = tensors.stripped(tensors.read(file), own | flat)
+        state = {key: state[key] for key in state if key not in NUMBERS}
+        before = dict(state)
+        with tensors.replaced(factory, "load_state_dict", lambda *_, **__: state):
+            try:
+                found = library_load(model, path, strict=False)
+            except Exception:
+                tensors.account(model, (), (), tensors.other(model, before))
+                raise
+        tensors.account(model, found.missing_keys, found.unexpected_keys)
+        tensors.say_resized(model, before)
+
+    return load
+
+
+def _check_tag(entry: dict, tags_of: Callable) -> None:
+    """Raise Refusal where nothing, or more than one thing, says whose weights are meant."""
+    name, tag = entry["model"], entry.get("pretrained")
+    if ":" in name and tag:
+        problem = f"{name} has weights of its own, beside which `pretrained` {tag!r} is not read"
+        raise Refusal(problem, "Leave out `pretrained`")
+    tags = tags_of(name.replace("/", "-"))
+    if ":" not in name and not (tag in tags or (tag and Path(tag).is_file())):
+        problem = (
+            f"`pretrained` {tag!r} names no weights of {name}" if tag else "it needs `pretrained`"
+        )
+        raise Refusal(problem, f"Set it to a file, or a tag such as {', '.join(tags[:3])}")
+
+
+def _check_vocabulary(tower, tokenize) -> None:
+    """Raise Refusal for a tokenizer of other tokens than the tower's, or of none.
+
+    Where no tokenizer is named open_clip takes CLIP's word pieces, whatever the tower reads.
+    """
+    size, library = tower.vocab_size, getattr(tokenize, "tokenizer", None)
+    if library is not None:
+        check_words(library, size)
+        if library.pad_token_id is None:
+            problem = "its tokenizer has no padding token"
+            raise Refusal(problem, "Name one as pad_token in tokenizer_config.json")
+    elif tokenize.vocab_size != size:
+        problem = f"CLIP's tokenizer knows {tokenize.vocab_size} tokens, and this text tower {size}"
+        raise Refusal(problem, "Name its own: text_cfg.hf_tokenizer_name in open_clip_config.json")
+
+
+def _padding(tower, tokenize) -> int:
+    """The id of padding that may be cut: of a masked tower, or a causal one that pools its end.
+
+    Other towers pool the last position, padding or not (SigLIP), or see all of it.
+    """
+    library = getattr(tokenize, "tokenizer", None)
+    if library is not None:
+        library.padding_side = "right"
+    pad = 0 if library is None else library.pad_token_id
+    if type(tower).__name__ == "HFTextEncoder":
+        tower.config.pad_token_id = pad  # it masks by that
+        return pad
+    causal = getattr(tower, "attn_mask", None) is not None and tower.cls_emb is None
+    ends = causal and tower.pool_type in ("argmax", "eos") and pad == 0 != tower.eos_id
+    return pad if ends else NO_PADDING
 
 
 def _check_name(name: str, known: list[str]) -> None:

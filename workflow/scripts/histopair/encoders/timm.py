@@ -1,35 +1,169 @@
 """Image backbones of timm: by name, `hf-hub:` or `local-dir:`, with weights by name or by file."""
 
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+from histopair import weights as tensors
 from histopair.encoders import Encoder
 from histopair.errors import InputError
+from histopair.weights import Refusal
+
+KEYS = ("weights", "kwargs", "mean", "std")
+
+# Names of files of weights, in the order of preference; timm's own order.
+FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
+UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
+# Arguments that are the same for every backbone.
+OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
+# timm knows activations and norms by its own short names.
+BY_SHORT_NAME = ("act_layer", "norm_layer")
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
     """A pooled-feature backbone with its own input size, mean and standard deviation.
 
-    `weights` (optional) is a local state dict, .safetensors or .pth; `kwargs` go to timm
-    (UNI needs init_values and dynamic_img_size). Raises InputError where that file is absent.
+    `weights` (optional) is a local state dict, .safetensors or .pth, with or without a classifier;
+    `kwargs` go to timm (UNI needs init_values and dynamic_img_size), layers by their class's name.
+    Raises Refusal for weights of another architecture and for arguments that it does not take, and
+    InputError where their file is absent.
     """
     import timm
+    from timm.models import _builder
 
-    kwargs = dict(entry.get("kwargs", {}))
     file = entry.get("weights")
-    if file and not Path(file).is_file():
+    if file and not Path(file).exists():
         problem = f"there is no file {str(file)!r}"
         raise InputError(f"encoder {entry['name']}", problem, "Correct `weights` in the config")
-    if file:
-        # A whole checkpoint of the architecture, classifier included; features come after pooling.
-        model = timm.create_model(entry["model"], checkpoint_path=str(file), **kwargs)
-        model.reset_classifier(0)
-    else:
-        model = timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
+    if entry["model"].startswith("local-dir:"):
+        tensors.check_folder(Path(entry["model"].removeprefix("local-dir:")), "timm")
+    filled: list = []
+    with tensors.replaced(_builder, "load_pretrained", _loader(entry, filled)):
+        model = _created(entry, weights)
+    if weights and not filled:
+        raise Refusal("timm builds this model without weights", "Choose another model")
     data = timm.data.resolve_model_data_config(model)
     data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
     return Encoder(
         name=entry["name"],
         image=model,
         preprocess=timm.data.create_transform(**data, is_training=False),
-        image_dim=model.num_features,
+        image_dim=getattr(model, "head_hidden_size", model.num_features),
     )
+
+
+def _created(entry: dict, weights: bool):
+    import timm
+
+    kwargs = {key: _layer(key, value) for key, value in entry.get("kwargs", {}).items()}
+    if taken := sorted(OURS & kwargs.keys()):
+        raise Refusal(f"`kwargs`: {', '.join(taken)} is not free", "Leave it out")
+    try:
+        return timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
+    except TypeError as error:
+        refusal = _argument(error, kwargs)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _loader(entry: dict, filled: list) -> Callable:
+    """What timm calls to fill a model that it has built, in place of its own, which is lenient."""
+
+    def load(model, pretrained_cfg: dict, filter_fn: Callable | None = None, **_) -> None:
+        state = _state(entry, pretrained_cfg)
+        state = tensors.stripped(state, model.state_dict())
+        before = dict(state)
+        if filter_fn is not None:
+            state = _converted(filter_fn, state, model)
+        for name in _classifiers(pretrained_cfg):
+            for key in (f"{name}.weight", f"{name}.bias"):
+                state.pop(key, None)
+        tensors.fit(model, state)
+        tensors.say_resized(model, before)
+        filled.append(model)
+
+    return load
+
+
+def _state(entry: dict, known: dict) -> dict:
+    """The state dict of an entry's own file, a folder, the hub or an address."""
+    from timm.models import _builder
+
+    source, hub = known.get("source"), known.get("hf_hub_id")
+    if file := entry.get("weights"):
+        return tensors.read(tensors.find(Path(file), FILES) if Path(file).is_dir() else Path(file))
+    if source == "local-dir":
+        return tensors.read(tensors.find(Path(known["file"]), FILES))
+    if known.get("file"):
+        return tensors.read(Path(known["file"]))
+    if hub:
+        names = [known["hf_hub_filename"]] if known.get("hf_hub_filename") else []
+        return _builder.load_state_dict_from_hf(hub, *names)
+    if known.get("url") and not known.get("custom_load"):
+        return _builder.load_state_dict_from_url(
+            known["url"], map_location="cpu", weights_only=True
+        )
+    raise Refusal(
+        "timm has no weights of this name that can be read",
+        "Give the file of its `weights`, or a name with a tag, such as resnet18.tv_in1k",
+    )
+
+
+def _converted(convert: Callable, state: dict, model) -> dict:
+    """timm's own change of names and sizes; where that fails, what does not fit is told."""
+    try:
+        two = len(inspect.signature(convert).parameters) > 1
+        return convert(state, model) if two else convert(state)
+    except Exception:
+        tensors.fit(model, state)
+        raise
+
+
+def _classifiers(known: dict) -> tuple[str, ...]:
+    names = known.get("classifier") or ()
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _layer(key: str, value: object) -> object:
+    """A layer's class by name: `SwiGLUPacked`, `timm.layers.SwiGLUPacked`, `torch.nn.SiLU`."""
+    if not (key.endswith("_layer") and isinstance(value, str)):
+        return value
+    place, _, name = value.rpartition(".")
+    places = [place] if place in ("timm.layers", "torch.nn") else ["timm.layers", "torch.nn"]
+    if place not in ("", *places) or (not place and key in BY_SHORT_NAME):
+        return value
+    for module in map(importlib.import_module, places):
+        found = getattr(module, name, None)
+        if inspect.isclass(getattr(found, "func", found)):  # a class, or one with arguments
+            return found
+    problem = f"`kwargs`: {key} {value!r} is no layer of timm.layers or torch.nn"
+    raise Refusal(problem, "Correct it, or leave it out")
+
+
+def _argument(error: TypeError, kwargs: dict) -> Refusal | None:
+    """What is wrong with the config's arguments, where they are the reason."""
+    unknown = re.search(UNKNOWN, str(error))
+    if unknown and unknown[2] in kwargs:
+        taken = _parameters(error, unknown[1])
+        near = difflib.get_close_matches(unknown[2], taken, n=3)
+        near = f"; it takes {', '.join(near)}" if near else ""
+        problem = f"`kwargs`: {unknown[1]} takes no {unknown[2]!r}{near}"
+        return Refusal(problem, f"Correct {unknown[2]!r} in `kwargs`, or leave it out")
+    texts = [f"{key}: {value}" for key, value in kwargs.items() if isinstance(value, str)]
+    if texts and "not callable" in str(error):
+        problem = f"`kwargs`: a class is needed in the place of a text ({', '.join(texts)})"
+        return Refusal(problem, "Layers can be named where the key ends in _layer")
+    return None
+
+
+def _parameters(error: BaseException, name: str) -> list[str]:
+    """The parameters of the class `name`, from the frame that called it."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    found = trace.tb_frame.f_locals.get("model_cls") or trace.tb_frame.f_globals.get(name)
+    return list(inspect.signature(found).parameters) if inspect.isclass(found) else []

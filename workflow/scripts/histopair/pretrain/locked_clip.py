@@ -25,7 +25,11 @@ from histopair.training import losses
 REQUIRES = ("towers", "model")
 
 BATCH = 64
-POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler"}
+POOLERS = {
+    "mean": "mean_pooler",
+    "cls": "cls_last_hidden_state_pooler",
+    "pooler": "cls_pooler",
+}
 
 
 class Projections(nn.Module):

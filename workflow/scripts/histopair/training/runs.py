@@ -213,7 +213,7 @@ def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     table = table.append_column("scores", tables.vectors(scores))
     if run.teacher is None:
         return table
-    taught = run.teacher(rows).cpu().numpy().astype(np.float16)
+    taught = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
     return table.append_column("teacher", tables.vectors(taught))
 
 
