@@ -69,7 +69,8 @@ def test_fisher_by_hand():
     p = [0.1, 0.02]
     statistic = -2 * (math.log(0.1) + math.log(0.02))
     assert p_values.fisher(p) == pytest.approx(stats.chi2.sf(statistic, 4))
-    assert p_values.fisher([0.1, None]) is None and p_values.fisher([]) is None
+    assert p_values.fisher([None, *p, None]) == p_values.fisher(p)
+    assert p_values.fisher([None]) is None and p_values.fisher([]) is None
 
 
 def test_holm_by_hand():
@@ -127,7 +128,7 @@ def test_permutations_are_the_same_however_many_fit_in_memory(monkeypatch):
     assert shapes == [p_values.PERMUTATIONS] * 2
 
 
-def cell(better, groups=40, seeds=2, metric="accuracy", draws=400):
+def cell(better, groups=40, seeds=4, metric="accuracy", draws=400):
     """Two methods on one sample per group, "new" right on a further share `better` of them."""
     random = np.random.default_rng(0)
     index, truth = np.arange(groups), np.eye(2, dtype=bool)[np.arange(groups) % 2]
@@ -151,8 +152,13 @@ def cell(better, groups=40, seeds=2, metric="accuracy", draws=400):
 @pytest.mark.parametrize("metric", ["accuracy", "macro_auc"])
 def test_a_clear_gain_is_significant_and_none_is_not(metric):
     clear = significance.compare(cell(0.6, metric=metric), "old", "new", metric)
-    assert clear["test"] == ("permutation" if metric == "accuracy" else "bootstrap")
-    assert clear["p"] < 0.01 and clear["p_better"] < 0.01 and clear["effect_groups"] > 0.3
+    assert clear["test_groups"] == ("permutation" if metric == "accuracy" else "bootstrap")
+    assert (
+        clear["p"] < 0.01
+        and clear["p_groups"] < 0.01
+        and clear["p_better"] < 0.01
+        and clear["effect_groups"] > 0.3
+    )
     none = significance.compare(cell(0.0, metric=metric), "old", "new", metric)
     assert none["p"] == 1 and none["gain"] == 0 and none["effect_seeds"] in (0, None)
 
@@ -165,7 +171,7 @@ def test_a_loss_has_a_small_two_sided_and_a_large_one_sided_p():
 def test_one_group_has_no_test():
     alone = cell(0.6, groups=40) | {"n_groups": 1}
     found = significance.compare(alone, "old", "new", "accuracy")
-    assert found["p"] is found["p_better"] is found["test"] is None
+    assert found["p"] is found["p_better"] is found["p_groups"] is found["test_groups"] is None
 
 
 def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():

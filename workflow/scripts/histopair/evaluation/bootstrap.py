@@ -1,10 +1,8 @@
 """How sure a table's numbers are: bootstrap over the groups (patients, videos) of the test split.
 
-Samples of one group are alike, so whole groups are resampled, with replacement. Within one
-resample a method's metric is averaged over its seeds, and all methods see the same resamples, so
-that differences are paired. An interval therefore says how the mean over these seeds would move
-with other test patients; how a single training moves is what the standard deviation over seeds
-says.
+Samples of one group are alike, so whole groups are resampled, with replacement. All methods and
+seeds see the same resamples, so that differences are paired. How a mean over seeds moves with other
+test patients is one part of its interval; how trainings differ is the other (`two_way`).
 """
 
 import numpy as np
@@ -37,8 +35,7 @@ def replicate(
     truth, scores: (n, C) as for `metrics.metrics`; groups: (n,) in 0..G-1; draws: (replicates, G).
     NaN where a metric does not exist in a resample, and always for `ece`: repeating samples alone
     raises a sum of absolute deviations. Metrics of the order of scores take the first
-    `ranked_resamples` draws only. A class that a resample misses is left out of its top3_f1_macro;
-    counted as 0, it would draw the interval of rare classes below the metric itself.
+    `ranked_resamples` draws only.
     """
     weights, counts = draws.astype(float), group_counts(truth, scores, groups, task)
     totals = {name: weights @ values for name, values in counts.items()}
@@ -50,17 +47,9 @@ def replicate(
     for name, values in zip(("macro_auc", "macro_ap"), zip(*ranks, strict=True), strict=True):
         found[name] = metrics.mean_defined(np.stack(values, axis=-1))
     if task == "multi":
-        found["top3_f1_macro"] = _macro_f1(totals, truth)
         spread = np.repeat(groups, truth.shape[1])
         found["micro_auc"] = ranking.weighted(truth.ravel(), scores.ravel(), spread, some)[0]
     return {name: found[name] for name in metrics.names(task)}
-
-
-def _macro_f1(totals: dict[str, np.ndarray], truth: np.ndarray) -> np.ndarray:
-    """Mean F1 over the classes of a resample; those that `truth` never has count as 0 in all."""
-    f1 = metrics.ratio(2 * totals["hits"], totals["true"] + totals["decided"])
-    there = np.where(totals["true"] > 0, f1, np.nan)
-    return metrics.mean_defined(there) * truth.any(0).mean()
 
 
 def ranked_resamples(scores: int) -> int:

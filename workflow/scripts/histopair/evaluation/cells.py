@@ -27,11 +27,11 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
 
     runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`.
     labels: labels parquet of their dataset, for the groups. Returns
-        methods: {method: {metric: (values of the seeds, replicates of their mean)}};
+        methods: {method: {metric: (values of the S seeds, their replicates (S, R))}};
         runs: {method: [metrics (those of metrics.json), counts (`bootstrap.group_counts`)]};
         own_encoder: {method: its encoder where that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
-        task, n_test, n_groups.
+        task, n_test, n_groups, unit (`unit_of`).
     Seeds that predict alike count once. Raises InputError where methods predict different samples.
     """
     first, groups, draws = None, None, None
@@ -57,6 +57,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         "task": task,
         "n_test": len(first["ids"]),
         "n_groups": int(groups.max()) + 1,
+        "unit": unit_of(labels, first["ids"]),
     }
 
 
@@ -88,6 +89,17 @@ def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
     return pd.factorize(number.loc[ids], sort=True)[0]
 
 
+def unit_of(labels: str | Path, ids: list[str]) -> str:
+    """What an interval over groups resamples: "patient", "video" ..., or "image" without groups.
+
+    Where some samples have a group and some none, both are named: "patient or image".
+    """
+    group = tables.read(labels, ["sample_id", "group"]).set_index("sample_id")["group"].loc[ids]
+    unit = tables.about(labels).get("unit", "group")
+    known = group.notna()
+    return unit if known.all() else f"{unit} or image" if known.any() else "image"
+
+
 def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
     part = split["truth"], split["scores"], groups
     return {
@@ -103,7 +115,7 @@ def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, n
     return {
         metric: (
             np.array([found[metric] for found in values], float),
-            np.mean([member["replicates"][metric] for member in members], axis=0),
+            np.stack([member["replicates"][metric] for member in members]),
         )
         for metric in metrics.names(task)
     }

@@ -14,6 +14,9 @@ COLUMNS = [
     "gain",
     "low",
     "high",
+    "p",
+    "seed_share",
+    "unit",
     "seeds_agreeing",
     "n_seeds",
     "not_converged",
@@ -21,17 +24,14 @@ COLUMNS = [
 ]
 
 
-def verdict(
-    expect: str, low: float | None, high: float | None, gains: list[float], margin: float = MARGIN
-) -> str:
-    """What a gain comes to: its 95% interval, and those of the seeds, `gains`, where known.
+def verdict(expect: str, low: float | None, high: float | None, margin: float = MARGIN) -> str:
+    """What a gain comes to by its 95% interval, of other test groups and other trainings at once.
 
-    A claimed "gain" holds (is contradicted) where they lie `orders.apart` above (below) 0. A claim
-    of "no gain" holds where they lie below `margin`, the least gain that would matter, and is
-    contradicted where they lie above 0 and the interval reaches the margin. All else is "not
-    resolved".
+    A claimed "gain" holds (is contradicted) where it lies `orders.apart` above (below) 0. A claim
+    of "no gain" holds where it lies below `margin`, the least gain that would matter, and is
+    contradicted where it lies above 0 and reaches the margin. All else is "not resolved".
     """
-    above, below = orders.apart(low, high, gains, 0.0 if expect == "gain" else margin)
+    above, below = orders.apart(low, high, 0.0 if expect == "gain" else margin)
     holds, contradicted = (above, below) if expect == "gain" else (below, above)
     return "holds" if holds else "contradicted" if contradicted else "not resolved"
 
@@ -56,18 +56,17 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
     orders.check(metric, cell["task"])
     margin = claim.get("margin", MARGIN)
     found = orders.gain(cell, claim["worse"], claim["better"], metric)
-    seeds = found.pop("seeds")
     unfinished = orders.unconverged(cell["not_converged"], claim["better"], claim["worse"])
-    came_to = verdict(claim["expect"], found["low"], found["high"], seeds, margin)
+    came_to = verdict(claim["expect"], found["low"], found["high"], margin)
     named = {name: claim[name] for name in ("claim", "paper", "better", "worse", "expect")}
     return (
         named
-        | found
+        | {name: found[name] for name in ("gain", "low", "high", "p", "seed_share")}
         | {
             "metric": metric,
             "margin": margin if claim["expect"] == "no gain" else None,
-            "seeds_agreeing": sum(gain > 0 for gain in seeds),
-            "n_seeds": len(seeds),
+            "seeds_agreeing": sum(gain > 0 for gain in found["seeds"]),
+            "n_seeds": len(found["seeds"]),
             "not_converged": unfinished,
             "verdict": orders.UNDECIDED if unfinished else came_to,
         }

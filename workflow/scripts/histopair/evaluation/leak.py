@@ -2,11 +2,10 @@
 
 from itertools import product
 
-import numpy as np
-
-from histopair.evaluation import bootstrap
+from histopair.evaluation import two_way
 
 COLUMNS = ["random", "method", "metric", "by_row", "by_group", "difference", "low", "high"]
+COLUMNS += ["seed_share", "unit"]
 
 
 def pairs(study: dict) -> list[tuple[str, str]]:
@@ -24,8 +23,8 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     """One row per method and metric for each pair of views, `dataset` by group, `random` by row.
 
     study: `splits`, for each dataset its base `of` and how it is split, `by` "row" or "group". The
-    two test splits hold different samples, so their resamples are independent: the interval is
-    that of the difference of two unpaired means.
+    two test splits hold different samples, so nothing is paired: the interval is that of the
+    difference of two means, each over its groups and seeds.
     """
     return [
         {"dataset": group, "encoder": column, "random": row, "method": method} | found
@@ -47,18 +46,13 @@ def _differences(by_row: dict, by_group: dict, method: str) -> list[dict]:
 
 
 def _difference(by_row: dict, by_group: dict, method: str, metric: str) -> dict:
-    values, replicates = by_row["methods"][method][metric]
-    grouped, others = by_group["methods"][method][metric]
-    count = min(len(replicates), len(others))
-    # Both sides draw from one seed; another order makes their draws independent.
-    others = np.random.default_rng(bootstrap.SEED).permutation(others[:count])
-    fewest = min(by_row["n_groups"], by_group["n_groups"])
-    low, high = bootstrap.interval(replicates[:count] - others, fewest)
-    means = values.mean(), grouped.mean()
+    sides = [cell["methods"][method][metric] for cell in (by_row, by_group)]
+    groups = by_row["n_groups"], by_group["n_groups"]
+    found = two_way.of_unpaired(*sides, groups)
+    means = [values.mean() for values, _ in sides]
     return {
         "by_row": means[0],
         "by_group": means[1],
         "difference": means[0] - means[1],
-        "low": low,
-        "high": high,
+        **{name: found[name] for name in ("low", "high", "seed_share")},
     }

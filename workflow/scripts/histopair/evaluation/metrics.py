@@ -103,11 +103,14 @@ def metrics(truth: np.ndarray, scores: np.ndarray, task: str, classes: list[str]
         accuracy; balanced_accuracy: mean recall over the classes present; macro_f1: mean F1 over
         the classes that are true or predicted at least once; macro_auc: one against the rest.
     Multi-label ("multi"): the decision is the TOP = 3 classes of the highest scores.
-        top3_f1_micro; top3_f1_macro: mean over all C classes, 0 for one that is never true nor
-        predicted (as scikit-learn and the multi-label paper); hamming: share of wrong cells;
-        label_accuracy_k: share of samples with at least k true labels among the top 3. A sample
-        with fewer than k labels is kept and counts as a miss at k, so label_ceiling_k, the share
-        of samples that have at least k labels, is the most that can be reached.
+        top3_f1_micro; top3_f1_macro: mean over the classes_present classes that are true at least
+        once (scikit-learn, as the multi-label paper used it, counts the others as 0: equal where
+        each class is present, else a small test split lowers every method); hamming: share of wrong
+        cells; label_accuracy_k: share of samples with at least k true labels among the top 3. A
+        sample with fewer than k labels is kept and counts as a miss at k, so label_ceiling_k, the
+        share of samples that have at least k labels, is the most that can be reached.
+        With three classes or fewer all of them would be decided, rightly for any model: the
+        decision is then all but the lowest (`top`), and label_accuracy_k is None for greater k.
         The identities F1 micro = (A1 + A2 + A3) / 3 and hamming = 6 (1 - F1) / C hold where every
         sample has exactly three labels.
     Ties in the scores are broken by class order. macro_auc is the mean over the macro_auc_classes
@@ -131,6 +134,8 @@ def metrics(truth: np.ndarray, scores: np.ndarray, task: str, classes: list[str]
         found["ece"] = calibration.expected_error(calibration.reliability(truth, scores, task))
     result = dict.fromkeys(names(task)) | {name: _number(value) for name, value in found.items()}
     result["n"] = len(truth)
+    if task == "multi":
+        result["top"] = top(truth.shape[1])
     result["classes_present"] = int(truth.any(0).sum())
     result["macro_auc_classes"] = int(np.isfinite(auc).sum())
     result["macro_ap_classes"] = int(np.isfinite(precision).sum())
@@ -139,12 +144,17 @@ def metrics(truth: np.ndarray, scores: np.ndarray, task: str, classes: list[str]
 
 
 def decide(scores: np.ndarray, task: str) -> np.ndarray:
-    """Booleans (n, C): the highest score ("single") or the three highest ("multi") of each row."""
-    kept = 1 if task == "single" else TOP
+    """Booleans (n, C): the highest score ("single") or the `top` highest ("multi") of each row."""
+    kept = 1 if task == "single" else top(scores.shape[1])
     best = np.argsort(-scores, axis=1, kind="stable")[:, :kept]
     decided = np.zeros(scores.shape, bool)
     np.put_along_axis(decided, best, True, axis=1)
     return decided
+
+
+def top(classes: int) -> int:
+    """How many classes a multi-label decision names: TOP, and always fewer than there are."""
+    return max(1, min(TOP, classes - 1))
 
 
 def count(truth: np.ndarray, decided: np.ndarray) -> dict[str, np.ndarray]:
@@ -178,10 +188,11 @@ def rates(totals: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
     wrong = (true + decided - 2 * hits).sum(-1)
     found = {
         "top3_f1_micro": ratio(2 * hits.sum(-1), (true + decided).sum(-1)),
-        "top3_f1_macro": np.nan_to_num(f1).mean(-1),
+        "top3_f1_macro": mean_defined(np.where(true > 0, f1, np.nan)),
         "hamming": ratio(wrong, samples * true.shape[-1]),
     }
     shares = ratio(totals["at_least"], totals["samples"])
+    shares = np.where(np.arange(TOP) < top(true.shape[-1]), shares, np.nan)
     return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in range(1, TOP + 1)}
 
 

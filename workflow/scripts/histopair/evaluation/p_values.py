@@ -62,10 +62,9 @@ def welch_of_summary(ours: tuple, theirs: tuple, n: int) -> float:
 
 
 def fisher(p: list[float | None]) -> float | None:
-    """Fisher's combined p of independent tests; None unless all exist."""
-    if not p or None in p:
-        return None
-    return float(stats.combine_pvalues(p, method="fisher").pvalue)
+    """Fisher's combined p of independent tests; None counts for nothing, and alone gives None."""
+    known = [value for value in p if value is not None]
+    return float(stats.combine_pvalues(known, method="fisher").pvalue) if known else None
 
 
 def holm(p: list[float | None]) -> list[float | None]:

@@ -1,9 +1,10 @@
 """The tables of a study: every method on every dataset and encoder, with how sure the numbers are.
 
 Three spreads are kept apart: the standard deviation over seeds (n - 1 in the denominator; null for
-one seed or a method whose seeds predict alike), the 95% interval of the mean over seeds under
-resampling of the test groups (`bootstrap`), and the interval of the paired difference to the
-study's reference method on the same resamples.
+one seed or a method whose seeds predict alike), the 95% interval of the mean, for other test groups
+and other trainings at once (`two_way`), and that of the paired difference to the study's reference
+method. Beside an interval stand the share of its variance that is the seeds', and what is resampled
+for the rest, the `unit`.
 """
 
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 
 from histopair.evaluation import (
-    bootstrap,
     cells,
     claims,
     class_tables,
@@ -19,6 +19,7 @@ from histopair.evaluation import (
     orders,
     published,
     significance,
+    two_way,
 )
 
 TABLE = [
@@ -31,13 +32,17 @@ TABLE = [
     "not_converged",
     "low",
     "high",
+    "seed_share",
     "difference",
     "difference_low",
     "difference_high",
+    "difference_p",
+    "difference_seed_share",
     "reference",
     "values",
     "n_test",
     "n_groups",
+    "unit",
     *published.COLUMNS,
 ]
 
@@ -54,17 +59,25 @@ def tabulate(
     Raises InputError where methods of one cell predict different test samples.
     """
     found = cells.gather(runs, labels)
+    units = {key: cell["unit"] for key, cell in found.items()}
     return {
-        table: _frame(name, make(found, study), columns, study)
+        table: _frame(name, make(found, study), columns, study, units)
         for table, (columns, make) in TABLES.items()
     }
 
 
-def _frame(name: str, rows: list[dict], columns: list[str], study: dict) -> pd.DataFrame:
+def _frame(
+    name: str, rows: list[dict], columns: list[str], study: dict, units: dict
+) -> pd.DataFrame:
     synthetic = {*study.get("synthetic", ())}
     if synthetic >= {*study.get("datasets", "?")}:
         synthetic.add(significance.EVERYTHING)
-    rows = [{"study": name, "synthetic": row["dataset"] in synthetic} | row for row in rows]
+    rows = [
+        {"study": name, "synthetic": row["dataset"] in synthetic}
+        | {"unit": units.get((row["dataset"], row["encoder"]))}
+        | row
+        for row in rows
+    ]
     return pd.DataFrame(rows, columns=["study", "dataset", "encoder", *columns, "synthetic"])
 
 
@@ -90,7 +103,7 @@ def _cell_rows(key: tuple[str, str], cell: dict, reference: str | None) -> list[
     found = []
     for method, by_metric in cell["methods"].items():
         for metric, (values, replicates) in by_metric.items():
-            low, high = bootstrap.interval(replicates, cell["n_groups"])
+            sure = two_way.of_mean(values, replicates, cell["n_groups"])
             row = {
                 "dataset": key[0],
                 "encoder": key[1],
@@ -101,18 +114,21 @@ def _cell_rows(key: tuple[str, str], cell: dict, reference: str | None) -> list[
                 "std": values.std(ddof=1) if len(values) > 1 else None,
                 "n_seeds": len(values),
                 "not_converged": cell["not_converged"][method],
-                "low": low,
-                "high": high,
+                **{name: sure[name] for name in ("low", "high", "seed_share")},
                 "reference": reference,
                 "values": ";".join(f"{value:.6f}" for value in values),
                 "n_test": cell["n_test"],
                 "n_groups": cell["n_groups"],
             }
             if reference in cell["methods"] and method != reference:
-                names = ("difference", "difference_low", "difference_high")
-                row |= zip(names, orders.difference(cell, reference, method, metric), strict=True)
+                row |= _to_reference(orders.difference(cell, reference, method, metric))
             found.append(row)
     return found
+
+
+def _to_reference(found: dict) -> dict:
+    spread = {f"difference_{name}": found[name] for name in ("low", "high", "p", "seed_share")}
+    return {"difference": found["difference"]} | spread
 
 
 def each(rows_of):

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
+
 import histopair
 from histopair import licences, tables
-from histopair.evaluation import bootstrap, calibration, cells, metrics
+from histopair.evaluation import bootstrap, calibration, cells, metrics, two_way
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."
@@ -89,14 +91,16 @@ def _results(files: dict, labels: str) -> str:
         titles["ece"] += ", before calibration"
     rows = ["| metric | test | 95% interval |", "|---|---|---|"]
     for name in metrics.names(task):
-        low, high = bootstrap.interval(replicates[name], count)
-        between = "–" if low is None else f"{low:.3f} to {high:.3f}"
+        value = np.array([values[name]], float)
+        sure = two_way.of_mean(value, replicates[name], count)
+        between = "–" if sure["low"] is None else f"{sure['low']:.3f} to {sure['high']:.3f}"
         value = "–" if values[name] is None else f"{values[name]:.3f}"
         rows.append(f"| {titles[name]} | {value} | {between} |")
     if after is not None:
         rows.append(f"| {metrics.TITLES['ece']}, calibrated as exported | {after:.3f} | – |")
-    size = f"{len(split['ids'])} samples in {count} groups"
-    return "\n".join([*rows, "", f"{size}; this one run. Intervals resample groups.", ""])
+    size = f"{len(split['ids'])} test samples; intervals are for other groups"
+    told = f"{size} ({cells.unit_of(labels, split['ids'])}: {count})"
+    return "\n".join([*rows, "", f"{told}, not for other trainings: this is one run.", ""])
 
 
 def _calibration(config: dict) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from histopair import tables
-from histopair.evaluation import orders, significance, studies
+from histopair.evaluation import metrics, orders, significance, studies
 from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 
@@ -107,6 +107,10 @@ def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
         "synthetic": bool(rows["synthetic"].any()),
         "n_test": int(rows["n_test"].iloc[0]),
         "n_groups": int(rows["n_groups"].iloc[0]),
+        "unit": rows["unit"].iloc[0],
+        "units": units(rows["unit"].iloc[0]),
+        "lone": "image" in rows["unit"].iloc[0].split(" or "),
+        "top": _top(own["classes"], rows),
         "rows": rows[rows["metric"] == study["metric"]].to_dict("records"),
         "metrics": list(dict.fromkeys(rows["metric"])),
         "paper": bool(rows["paper"].notna().any()),
@@ -117,6 +121,17 @@ def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
         "calibration": own["calibration"].to_dict("records"),
         "reliability": reliability_plot(own["reliability"]) if len(own["reliability"]) else None,
     }
+
+
+def units(unit: str) -> str:
+    """The plural: "patients", "patients or images"."""
+    return " or ".join(f"{part}s" for part in unit.split(" or "))
+
+
+def _top(classes: pd.DataFrame, rows: pd.DataFrame) -> int | None:
+    """How many classes a multi-label decision names, where there are too few for three."""
+    named = metrics.top(classes["class"].nunique())
+    return named if named < metrics.TOP and "top3_f1_micro" in set(rows["metric"]) else None
 
 
 def _by_method(rows: pd.DataFrame) -> dict[str, list[dict]]:

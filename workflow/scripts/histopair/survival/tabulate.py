@@ -2,8 +2,8 @@
 
 A metric is taken in each test fold and averaged over the folds, as the paper does. Two spreads are
 kept apart: over seeds (of that mean) and over folds (of the mean over seeds). The 95% interval is
-for other patients: patients are resampled within each test fold, and a metric is averaged over
-folds and seeds in every resample, the same resamples for all methods.
+for other patients and other trainings at once (`two_way`): patients are resampled within each test
+fold, and a metric is averaged over folds in every resample, the same resamples for all methods.
 """
 
 import numpy as np
@@ -12,20 +12,15 @@ from scipy.stats import spearmanr
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, claims, convergence, orders, published
+from histopair.evaluation import bootstrap, claims, convergence, orders, published, two_way
 from histopair.survival import evaluation
 
 TRUTH = "true hazard"
+UNIT = "patient"
 COLUMNS = ["study", "cohort", "method", "metric", "mean", "std_seeds", "std_folds", "n_seeds"]
-COLUMNS += [
-    "not_converged",
-    "low",
-    "high",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "reference",
-]
+COLUMNS += ["not_converged", "low", "high", "seed_share"]
+COLUMNS += ["difference", "difference_low", "difference_high"]
+COLUMNS += ["difference_p", "difference_seed_share", "reference", "unit"]
 COLUMNS += ["published", "values", "n_patients", "n_events", "synthetic"]
 
 
@@ -68,7 +63,10 @@ def not_converged(runs: list[dict]) -> dict[str, int]:
 
 
 def evaluate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray]]:
-    """Each metric per method, seed and fold; per (method, metric) its mean in every resample."""
+    """Each metric per method, seed and fold; per (method, metric) its mean over folds, resampled.
+
+    The latter are (S, R), for S seeds and R resamples. `n_test` counts a fold's patients.
+    """
     rows, sums = [], {}
     for (method, seed, fold), part in predictions.groupby(["method", "seed", "fold"], sort=False):
         test = part["split"] == "test"
@@ -81,12 +79,16 @@ def evaluate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, s
             found["truth"] = float(spearmanr(test["risk"], test["log_hazard"]).statistic)
         rows += [
             {"method": method, "seed": seed, "fold": fold, "metric": metric, "value": value}
+            | {"n_test": len(test)}
             for metric, value in found.items()
         ]
         draws = bootstrap.resamples(np.arange(len(test)), seed=bootstrap.SEED + fold)
         for metric, values in evaluation.resampled(known, test, draws).items():
-            sums.setdefault((method, metric), []).append(values)
-    replicates = {key: _mean_of_existing(values) for key, values in sums.items()}
+            sums.setdefault((method, metric), {}).setdefault(seed, []).append(values)
+    replicates = {
+        key: np.stack([_mean_of_existing(folds) for folds in seeds.values()])
+        for key, seeds in sums.items()
+    }
     return pd.DataFrame(rows), replicates
 
 
@@ -116,13 +118,15 @@ def summarise(
             "values": ";".join(f"{value:.6f}" for value in seeds),
         }
         if (method, metric) in replicates:
-            own = replicates[method, metric]
-            row["low"], row["high"] = bootstrap.interval(own, 2)
+            own = seeds, replicates[method, metric]
+            sure = two_way.of_mean(*own, _groups(scores))
+            row |= {name: sure[name] for name in ("low", "high", "seed_share")} | {"unit": UNIT}
             if reference and method not in (reference, TRUTH):
-                base = replicates[reference, metric]
-                row["difference"] = seeds.mean() - _mean(scores, reference, metric).mean()
-                bounds = bootstrap.interval(own - base, 2)
-                row["difference_low"], row["difference_high"] = bounds
+                base = _mean(scores, reference, metric), replicates[reference, metric]
+                sure = two_way.of_difference(own, base, _groups(scores))
+                row["difference"] = seeds.mean() - base[0].mean()
+                names = ("low", "high", "p", "seed_share")
+                row |= {f"difference_{name}": sure[name] for name in names}
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
@@ -132,14 +136,18 @@ def verdicts(scores: pd.DataFrame, replicates: dict, study: dict, unfinished: di
     rows = []
     for claim in study.get("claims", []):
         metric = claim["metric"]
-        better, worse = (_mean(scores, claim[side], metric) for side in ("better", "worse"))
-        paired = replicates[claim["better"], metric] - replicates[claim["worse"], metric]
-        low, high = bootstrap.interval(paired, 2)
-        gains = better - worse
-        found = {"gain": gains.mean(), "low": low, "high": high, "n_seeds": len(gains)}
-        found["seeds_agreeing"] = int((gains > 0).sum())
+        better, worse = (
+            (_mean(scores, claim[side], metric), replicates[claim[side], metric])
+            for side in ("better", "worse")
+        )
+        sure = two_way.of_difference(better, worse, _groups(scores))
+        found = {name: sure[name] for name in ("low", "high", "p", "seed_share")} | {"unit": UNIT}
+        found["gain"] = better[0].mean() - worse[0].mean()
+        gains = two_way.paired(better[0], worse[0])
+        found["n_seeds"] = 0 if gains is None else len(gains)
+        found["seeds_agreeing"] = 0 if gains is None else int((gains > 0).sum())
         margin = claim["margin"]
-        found["verdict"] = claims.verdict(claim["expect"], low, high, list(gains), margin)
+        found["verdict"] = claims.verdict(claim["expect"], sure["low"], sure["high"], margin)
         found["not_converged"] = orders.unconverged(unfinished, claim["better"], claim["worse"])
         if found["not_converged"]:
             found["verdict"] = orders.UNDECIDED
@@ -174,8 +182,13 @@ def _mean(scores: pd.DataFrame, method: str, metric: str) -> np.ndarray:
     return own.groupby("seed", sort=False)["value"].mean().to_numpy()
 
 
+def _groups(scores: pd.DataFrame) -> int:
+    """Patients that vary freely, and one: each fold's resamples keep its number of patients."""
+    return int((scores.drop_duplicates("fold")["n_test"] - 1).sum()) + 1
+
+
 def _mean_of_existing(values: list[np.ndarray]) -> np.ndarray:
-    """Mean over folds and seeds in each resample, without folds where the metric does not exist."""
+    """Mean over folds in each resample, without folds where the metric does not exist."""
     stacked = np.stack(values)
     exists = np.isfinite(stacked)
     total = np.where(exists, stacked, 0).sum(0)

@@ -1,0 +1,119 @@
+"""How sure a mean or a difference is: for other test groups and other trainings, both at once.
+
+Test groups (patients, videos) and seeds are two crossed samples of what could have been. The
+variance of a mean over both is taken as the sum of two: over resamples of the groups, of the mean
+over seeds (`bootstrap`), and over the seeds, of their values on all groups, divided by their number
+(n - 1 in the denominator). What varies between groups and seeds together counts in both, which errs
+towards wide intervals, as resampling both does (Owen 2007, The pigeonhole bootstrap). Three seeds
+tell little of their own spread: resampling them understates it by a third, and percentiles do not
+know that it is a guess. So the quantile is Student's, its degrees of freedom those of the sum
+(Satterthwaite 1946): 2 where three seeds are all of the variance, near G - 1 where G groups are.
+benchmarks/coverage.py measures how often such intervals hold the truth.
+
+A part of the variance is (variance, degrees of freedom); one run alone has none over seeds.
+"""
+
+import math
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+ROUNDING = 1e-12  # what varies less does not vary
+NOTHING = {"low": None, "high": None, "p": None, "p_better": None, "seed_share": None}
+
+
+def of_mean(values: np.ndarray, replicates: np.ndarray, groups: int) -> dict:
+    """low, high (within [0, 1]) and seed_share of a method's mean, as `judge`; no p.
+
+    values: (S,), the metric of each seed; replicates: (S, R), the same in R resamples of `groups`.
+    """
+    found = judge(values.mean(), over_groups(replicates, groups), over_seeds(values))
+    low = found["low"] and max(0.0, found["low"])
+    return NOTHING | {"low": low, "high": found["high"], "seed_share": found["seed_share"]}
+
+
+def of_difference(ours: tuple, theirs: tuple, groups: int) -> dict:
+    """How sure it is that ours are higher, as `judge`; each side is (values, replicates).
+
+    Both sides see the same resamples. Seeds are paired where both have equally many; one run alone
+    stands against each seed of the other; otherwise the seeds of both sides vary independently.
+    """
+    gain = ours[0].mean() - theirs[0].mean()
+    replicates = _rows(ours[1]).mean(0) - _rows(theirs[1]).mean(0)
+    seeds = paired(ours[0], theirs[0])
+    varying = [ours[0], theirs[0]] if seeds is None else [seeds]
+    of_seeds = [part for values in varying for part in over_seeds(values)]
+    return judge(gain, over_groups(replicates, groups), of_seeds)
+
+
+def of_unpaired(ours: tuple, theirs: tuple, groups: tuple[int, int]) -> dict:
+    """The same for two sides on different test samples: nothing of them is paired."""
+    gain = ours[0].mean() - theirs[0].mean()
+    one, other = (
+        over_groups(side[1], count) for side, count in zip((ours, theirs), groups, strict=True)
+    )
+    of_groups = one + other if one and other else None
+    return judge(gain, of_groups, over_seeds(ours[0]) + over_seeds(theirs[0]))
+
+
+def paired(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray | None:
+    """The difference of each seed (S,); None where seeds cannot be matched."""
+    if len(ours) == len(theirs) or 1 in (len(ours), len(theirs)):
+        return ours - theirs
+    return None
+
+
+def over_groups(replicates: np.ndarray, groups: int) -> list[tuple[float, int]] | None:
+    """Variance of the mean over seeds between resamples, as a list of one part.
+
+    replicates: (S, R) or (R,). None for fewer than two groups, and where the metric exists in fewer
+    than half of the resamples. A bootstrap of G groups understates by (G - 1) / G.
+    """
+    means = _rows(replicates).mean(0)
+    existing = means[np.isfinite(means)]
+    if groups < 2 or len(existing) < max(2, len(means) / 2):
+        return None
+    return [(float(existing.var()) * groups / (groups - 1), groups - 1)]
+
+
+def over_seeds(values: np.ndarray) -> list[tuple[float, int]]:
+    """Variance of the mean of S seeds' values, as a list of one part; of none for one seed."""
+    count = len(values)
+    return [(float(values.var(ddof=1)) / count, count - 1)] if count > 1 else []
+
+
+def judge(mean: float, groups: list | None, seeds: list) -> dict:
+    """The 95% interval of a mean, and p against 0, from the parts of its variance.
+
+    Returns low, high (within [-1, 1]), p (two-sided), p_better (one-sided: above 0), seed_share
+    (the share of the variance that is the seeds'; None for one run). All are None without groups.
+    Where nothing varies, the interval is the mean, and p that of G groups which all have its sign.
+    """
+    if groups is None or not math.isfinite(mean):
+        return dict(NOTHING)
+    variance = sum(part for part, _ in groups + seeds)
+    if variance < ROUNDING**2:
+        return NOTHING | {"low": mean, "high": mean} | _constant(mean, groups[0][1])
+    freedom = variance**2 / sum(part**2 / df for part, df in groups + seeds)
+    error, student = math.sqrt(variance), stats.t(freedom)
+    reach = float(student.ppf((1 + LEVEL) / 2)) * error
+    return {
+        "low": float(max(-1.0, mean - reach)),
+        "high": float(min(1.0, mean + reach)),
+        "p": float(2 * student.sf(abs(mean) / error)),
+        "p_better": float(student.sf(mean / error)),
+        "seed_share": sum(part for part, _ in seeds) / variance if seeds else None,
+    }
+
+
+def _constant(mean: float, freedom: int) -> dict:
+    """The sign test of a difference that is the same in all groups."""
+    if abs(mean) < ROUNDING:
+        return {"p": 1.0, "p_better": 0.5}
+    half = 0.5 ** (freedom + 1)
+    return {"p": 2 * half, "p_better": half if mean > 0 else 1 - half}
+
+
+def _rows(replicates: np.ndarray) -> np.ndarray:
+    return np.atleast_2d(replicates)
