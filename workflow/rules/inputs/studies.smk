@@ -54,7 +54,7 @@ def embedded(runs):
         if pair["encoder"] != "oracle"
     ]
     for run in runs:
-        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]):
+        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]):
             found.append((run["encoder"], base(run["dataset"])))
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]
 

@@ -14,6 +14,7 @@ from histopair.errors import InputError
 from histopair.fingerprint import constant
 from histopair.mistakes import not_allowed, of_schema
 
+BLOCKS_OF = {"image_activations": "image", "caption_activations": "text"}
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -30,7 +31,7 @@ def load(config: dict) -> dict:
     _fail_on(_resolve_likes(config) + checks.data.views(config))
     _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
-        _fill_parameters(method)
+        fill_parameters(method)
     _fail_on(checks.references(config, schema))
     return config
 
@@ -40,15 +41,34 @@ def parameters(method: dict) -> dict:
     return constant(f"histopair.methods.{method['recipe']}", "PARAMETERS")
 
 
-def needs(recipe: str) -> tuple[str, ...]:
-    """The artifacts that a recipe reads beside the labels."""
-    return constant(f"histopair.methods.{recipe}", "NEEDS")
+def needs(method: dict) -> tuple[str, ...]:
+    """The artifacts that a method reads beside the labels; of a frozen tower its embeddings."""
+    found = constant(f"histopair.methods.{method['recipe']}", "NEEDS")
+    frozen = [need for need in found if need in BLOCKS_OF and not blocks(method, BLOCKS_OF[need])]
+    return tuple(
+        need.replace("activations", "embeddings") if need in frozen else need for need in found
+    )
+
+
+def blocks(method: dict, tower: str) -> int:
+    """How many of the last blocks of its "image" or "text" tower a method trains."""
+    unfreeze = method["unfreeze"]
+    return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
 
 def choices(method: dict) -> dict[str, tuple]:
     """The values that each of a recipe's parameters may have, for those that have few."""
+    return _of_recipe(method, "CHOICES")
+
+
+def least(method: dict) -> dict[str, int]:
+    """The least of each of a recipe's whole numbers, for those that do not start at 1."""
+    return _of_recipe(method, "LEAST")
+
+
+def _of_recipe(method: dict, name: str) -> dict:
     try:
-        return constant(f"histopair.methods.{method['recipe']}", "CHOICES")
+        return constant(f"histopair.methods.{method['recipe']}", name)
     except (KeyError, FileNotFoundError):
         return {}
 
@@ -199,12 +219,15 @@ def _filling(schema: dict) -> jsonschema.protocols.Validator:
     return jsonschema.validators.extend(plain, {"properties": properties})(schema)
 
 
-def _fill_parameters(method: dict) -> None:
+def fill_parameters(method: dict) -> None:
+    """Write into a method the defaults of its recipe's parameters, where it says nothing."""
     try:
         defaults = parameters(method)
     except (KeyError, FileNotFoundError):
         return  # checks.references words it
     for key, value in defaults.items():
+        if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) is int:
+            method[key] = dict.fromkeys(value, method[key])  # one number for both towers
         if isinstance(value, dict) and isinstance(method.get(key), dict):
             method[key] = {**value, **method[key]}
         method.setdefault(key, copy.deepcopy(value))

@@ -28,16 +28,25 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
         for parameter in sorted(set(method) - allowed)
     ]
+    first = configuration.least(method)
     for parameter, default in defaults.items():
-        found += fits(f"{key}.{parameter}", method[parameter], default)
+        found += fits(f"{key}.{parameter}", method[parameter], default, first.get(parameter, 1))
     for role in ENCODER_KEYS:
         if method.get(role):
             found += unknown(f"{key}.{role}", method[role], config["encoders"])
     for parameter, values in configuration.choices(method).items():
         found += unknown(f"{key}.{parameter}", method[parameter], list(values))
-    if not 1 <= method.get("views", 1) <= VIEWS:
-        found.append(f"{key}.views: {method['views']} is not allowed; 1 to {VIEWS} are")
+    found += [] if found else _views(f"{key}.views", method)
     return found + (_pairing(key, method, config) if "pairing" in method else [])
+
+
+def _views(key: str, method: dict) -> list[str]:
+    views = method.get("views", 1)
+    if not 1 <= views <= VIEWS:
+        return [f"{key}: {views} is not allowed; 1 to {VIEWS} are"]
+    if views > 1 and not configuration.blocks(method, "image"):
+        return [f"{key}: {views} is not allowed where no block of the image tower trains; 1 is"]
+    return []
 
 
 def _pairing(key: str, method: dict, config: dict) -> list[str]:

@@ -2,7 +2,7 @@
 
 from histopair.checks.studies import metrics, run
 from histopair.checks.types import fits
-from histopair.configuration import choices, parameters
+from histopair.configuration import choices, least, parameters
 from histopair.mistakes import unknown
 from histopair.training.search_space import changed
 
@@ -46,7 +46,9 @@ def _values(key: str, name: str, values: list, method: dict) -> list[str]:
         except (KeyError, TypeError):
             return [*found, f"{key}: method has no parameter {name!r}"]
         if first in default:
-            found += fits(f"{key}.{name}", trial[first], default[first])
+            found += fits(
+                f"{key}.{name}", trial[first], default[first], least(method).get(first, 1)
+            )
         if first in choices(method):
             found += unknown(f"{key}.{name}", value, list(choices(method)[first]))
     return found
