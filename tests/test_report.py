@@ -144,6 +144,18 @@ def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path)
     assert "No group and no image stands in two splits." in text
 
 
+def test_classes_and_samples_stand_beside_the_papers(tmp_path):
+    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
+    config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
+    shown = fake_artifacts.finish(tmp_path, config)
+    page = " ".join(write((tmp_path, config, shown), tmp_path / "report.html").split())
+    labels = tmp_path / "results/labels/phantom-quilt.parquet"
+    samples, classes = len(tables.read(labels)), len(tables.about(labels)["classes"])
+    theirs = f"had 60 classes in {templates.big(43866)} samples; "
+    assert theirs + f"here are {classes} in {templates.big(samples)}." in page
+    assert page.count("the paper's cannot be compared with those here") >= 1
+
+
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
     assert write(world, tmp_path / "again.html") == html
 

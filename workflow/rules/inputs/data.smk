@@ -9,11 +9,13 @@ NOT_READING = {
     "classes",
     "class_names",
     "min_count",
+    "most_classes",
     "max_quarantined",
     "max_pixels",
     "labels_map",
 }
 NOT_CLEANING = {"description", "licence", "corpus", "truth", "match", "synthetic", "proposals"}
+NOT_CLEANING |= {"published"}
 VIEWS = [name for name, entry in config["datasets"].items() if "of" in entry]
 SOURCES = [name for name, entry in config["datasets"].items() if "of" not in entry]
 

@@ -26,13 +26,13 @@ def searches(config: dict) -> list[str]:
 def _space(key: str, space: dict, method: dict) -> list[str]:
     """Each parameter is one that the method has, with values that it may have."""
     found: list[str] = []
-    earlier: list[str] = []
+    tried: dict[str, list] = {}
     for name, domain in space.items():
         values = domain if isinstance(domain, list) else [domain.get("low")]
-        if isinstance(domain, dict) and "times" in domain:
-            found += unknown(f"{key}.{name}.times", domain["times"], earlier)
-            values = domain["of"]
-        earlier.append(name)
+        for kind in {"times", "same"} & set(domain if isinstance(domain, dict) else ()):
+            found += unknown(f"{key}.{name}.{kind}", domain[kind], list(tried))
+            values = domain["of"] if kind == "times" else tried.get(domain[kind], [])
+        tried[name] = values
         found += _values(key, name, values, method)
     return found
 
