@@ -259,6 +259,12 @@ def test_labels_with_dollar_signs_are_no_formulas():
     assert "cost $x_" in label_figures.frequencies(table, "single", {})
 
 
+def test_a_title_of_any_characters_is_shown_as_it_is():
+    figure, _ = figures.panels(1, 1, 4, 2)
+    figure.suptitle("US$5_{x against US$6 & <b> \\$ %s ^")
+    assert "US$5_{x against US$6 &amp; &lt;b&gt; \\$ %s ^" in figures.svg(figure)
+
+
 def test_thumbnails_keep_proportions_and_shrink_only():
     import base64
     from io import BytesIO

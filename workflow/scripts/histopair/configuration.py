@@ -26,13 +26,15 @@ def load(config: dict) -> dict:
     """
     from histopair import checks
 
+    _fail_on(checks.values.values(config))
     config = copy.deepcopy(config)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     _fail_on(_resolve_likes(config) + checks.data.views(config))
     _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
         fill_parameters(method)
-    _fail_on(checks.references(config, schema))
+    _fail_on(checks.entries(config, schema))
+    _fail_on(checks.references(config))
     return config
 
 
@@ -181,14 +183,16 @@ def _seeds(method: dict, seeds: list[int]) -> list[int]:
 
 def _resolve_likes(config: dict) -> list[str]:
     """A method with `like: other` takes over what `other` says and it does not."""
-    methods, mistakes = config.get("methods") or {}, []
+    methods, mistakes = config.get("methods"), []
+    if not isinstance(methods, dict) or not all(isinstance(m, dict) for m in methods.values()):
+        return []  # the schema words it
 
     def resolved(name: str, seen: tuple[str, ...]) -> dict:
         method = methods[name]
-        other = method.get("like") if isinstance(method, dict) else None
+        other = method.get("like")
         if other is None:
             return method
-        if other not in methods or other in seen:
+        if not isinstance(other, str) or other not in methods or other in seen:
             others = sorted(set(methods) - {name})
             mistakes.append(not_allowed(f"methods.{name}.like", other, others))
             return method
@@ -207,6 +211,8 @@ def _schema_mistakes(config: dict, schema: dict) -> list[str]:
 def _filling(schema: dict) -> jsonschema.protocols.Validator:
     """A validator that also writes the schema's defaults into what it validates."""
     plain = jsonschema.Draft202012Validator
+    # 3.0 is no whole number: what counts with it would fail.
+    types = plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     check = plain.VALIDATORS["properties"]
 
     def properties(validator, known, instance, parent):
@@ -216,15 +222,15 @@ def _filling(schema: dict) -> jsonschema.protocols.Validator:
                     instance.setdefault(name, copy.deepcopy(sub["default"]))
         yield from check(validator, known, instance, parent)
 
-    return jsonschema.validators.extend(plain, {"properties": properties})(schema)
+    extended = {"validators": {"properties": properties}, "type_checker": types}
+    return jsonschema.validators.extend(plain, **extended)(schema)
 
 
 def fill_parameters(method: dict) -> None:
     """Write into a method the defaults of its recipe's parameters, where it says nothing."""
-    try:
-        defaults = parameters(method)
-    except (KeyError, FileNotFoundError):
-        return  # checks.references words it
+    if method["recipe"] not in known("methods"):
+        return  # checks.entries words it
+    defaults = parameters(method)
     for key, value in defaults.items():
         if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) is int:
             method[key] = dict.fromkeys(value, method[key])  # one number for both towers

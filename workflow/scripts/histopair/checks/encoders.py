@@ -1,8 +1,16 @@
 """Checks of the config's encoders and of how they are trained."""
 
 from histopair import configuration
+from histopair.checks.data import patterns
 from histopair.fingerprint import constant
-from histopair.mistakes import unknown
+from histopair.mistakes import unknown, unread
+
+# Keys that these libraries alone read, and these kinds of training.
+READ_BY = {"pretrained": ("open_clip",), "pooling": ("transformers",)}
+READ_BY |= {"max_length": ("transformers",), "weights": ("timm",), "kwargs": ("timm",)}
+READ_BY |= {"mean": ("timm",), "std": ("timm",)}
+TRAINED_BY = {"architecture": ("classifier",), "vocabulary": ("masked_language",)}
+TRAINED_BY |= {key: ("locked_clip",) for key in ("corpora", "match", "towers")}
 
 
 def encoders(config: dict) -> list[str]:
@@ -13,6 +21,7 @@ def encoders(config: dict) -> list[str]:
     for name, entry in config["encoders"].items():
         libraries = configuration.known("encoders")
         found += unknown(f"encoders.{name}.library", entry["library"], libraries)
+        found += unread(f"encoders.{name}", entry, "library", READ_BY)
         if entry.get("train"):
             found += _training(name, entry, config)
     return found
@@ -21,6 +30,8 @@ def encoders(config: dict) -> list[str]:
 def _training(name: str, entry: dict, config: dict) -> list[str]:
     key, train = f"encoders.{name}", entry["train"]
     found = unknown(f"{key}.train.kind", train["kind"], configuration.known("pretrain"))
+    found += unread(f"{key}.train", train, "kind", TRAINED_BY)
+    found += patterns(f"{key}.train.match", train.get("match", {}))
     if not found:
         for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
             if needed not in train:
