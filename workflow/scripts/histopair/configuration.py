@@ -4,12 +4,14 @@ Every mistake is one line that names the key, the value and what is allowed.
 """
 
 import copy
+from functools import cache
 from pathlib import Path
 
 import jsonschema
 import jsonschema.protocols
 import yaml
 
+from histopair.config_files import LOADER
 from histopair.errors import InputError
 from histopair.fingerprint import constant
 from histopair.mistakes import not_allowed, of_schema
@@ -28,7 +30,7 @@ def load(config: dict) -> dict:
 
     _fail_on(checks.values.values(config))
     config = copy.deepcopy(config)
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = _schema()
     _fail_on(_resolve_likes(config) + checks.data.views(config))
     _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
@@ -75,6 +77,7 @@ def _of_recipe(method: dict, name: str) -> dict:
         return {}
 
 
+@cache
 def known(kind: str) -> list[str]:
     """Names of the modules in one of the package's folders: readers, methods, pretrain ..."""
     folder = Path(__file__).parent / kind
@@ -172,6 +175,11 @@ def reads_text_embeddings(method: dict) -> bool:
         return False
     frozen = method["text_lora"] is None or method.get("text_stage") == "head"
     return frozen and not method["word_dropout"]
+
+
+@cache
+def _schema() -> dict:
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), LOADER)  # a safe one, in C
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:

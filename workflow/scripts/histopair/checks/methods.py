@@ -3,6 +3,7 @@
 from histopair import configuration
 from histopair.checks.types import fits
 from histopair.configuration import CORRECTIONS
+from histopair.errors import nearest
 from histopair.fingerprint import constant
 from histopair.mistakes import unknown
 
@@ -26,6 +27,7 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
     allowed = settings | set(defaults)
     found = [
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
+        + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
     first = configuration.least(method)
@@ -36,8 +38,9 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
             found += unknown(f"{key}.{role}", method[role], config["encoders"])
     for parameter, values in configuration.choices(method).items():
         found += unknown(f"{key}.{parameter}", method[parameter], list(values))
-    found += [] if found else _views(f"{key}.views", method)
-    return found + (_pairing(key, method, config) if "pairing" in method else [])
+    if found:
+        return found
+    return _views(f"{key}.views", method) + _pairing(key, method, config)
 
 
 def _views(key: str, method: dict) -> list[str]:
@@ -50,6 +53,8 @@ def _views(key: str, method: dict) -> list[str]:
 
 
 def _pairing(key: str, method: dict, config: dict) -> list[str]:
+    if "pairing" not in method:
+        return []
     found = unknown(f"{key}.pairing", method["pairing"], PAIRINGS)
     found += unknown(f"{key}.retriever", method["retriever"], config["encoders"])
     if method.get("corpus"):

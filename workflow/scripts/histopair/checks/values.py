@@ -12,7 +12,7 @@ NEVER_IN_NAMES = (*NEVER, "Cf")
 
 def values(config: dict) -> list[str]:
     """Mistakes of keys that are no texts, and of values that are no YAML of every day."""
-    return _below(config, "", [])
+    return _below(config, "", []) if isinstance(config, dict) else ["it is no map of keys"]
 
 
 def _below(part: object, key: str, above: list[object]) -> list[str]:
