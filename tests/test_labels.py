@@ -262,7 +262,7 @@ def test_labels_and_images_that_may_be_mistakes_are_warned_of(tmp_path):
 def test_class_names_of_no_class_are_refused_with_the_nearest(tmp_path):
     entry = _tiles(tmp_path / "t", _rows(classes=["tumour", "normal"]))
     assert _said(tmp_path, entry | {"class_names": {"tumor": "a tumour"}}) == (
-        "mine (labels.csv): `class_names` names 'tumor', which is no class of it (did you mean "
+        "mine (labels.csv): class_names: 'tumor' is no class of the dataset (did you mean "
         "'tumour'?). The classes are 'normal', 'tumour'"
     )
 
@@ -277,7 +277,7 @@ def test_a_label_that_cleaning_dropped_may_have_a_class_name(tmp_path):
 def test_a_view_names_classes_of_its_dataset_alone(tmp_path):
     _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
     view = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}
-    with pytest.raises(InputError, match=r"view: `class_names` names 'c', which is no class"):
+    with pytest.raises(InputError, match=r"view: class_names: 'c' is no class of the dataset"):
         views.resplit(paths[0], paths[3], view, "view", *"laqf", {})
 
 

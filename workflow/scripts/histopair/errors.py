@@ -13,6 +13,13 @@ class InputError(Exception):
         super().__init__(" ".join(f"{where}: {problem}. {remedy}".splitlines()))
 
 
+def require_classes(key: str, named: Iterable[str], classes: list[str]) -> None:
+    """Raise InputError for the first of the `named` that is no class, with what is most like it."""
+    for name in sorted(set(named) - set(classes)):
+        problem = f"{name!r} is no class of the dataset{nearest(name, classes)}"
+        raise InputError(key, problem, f"The classes are {', '.join(map(repr, classes))}")
+
+
 def nearest(name: object, allowed: Iterable) -> str:
     """Words for the allowed name that is most like a wrong one; "" where none is like it."""
     known = {str(other).casefold(): other for other in allowed}

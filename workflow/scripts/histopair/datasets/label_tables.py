@@ -7,9 +7,9 @@ from itertools import chain
 import pandas as pd
 import pyarrow as pa
 
-from histopair import audit, sheets, tables
+from histopair import audit, tables
 from histopair.datasets.splits import TEST, TRAIN, VAL
-from histopair.errors import InputError, nearest
+from histopair.errors import require_classes
 
 LABELS = pa.schema(
     [
@@ -41,10 +41,8 @@ def class_names(
     that dataset `name` had before cleaning.
     """
     own = own or {}
-    if strange := sorted(set(own) - {*classes, *known, *labels}):
-        problem = f"`class_names` names {strange[0]!r}, which is no class of it"
-        remedy = f"The classes are {sheets.listed_names(classes)}"
-        raise InputError(name, problem + nearest(strange[0], classes), remedy)
+    others = {*known, *labels} - set(classes)
+    require_classes(f"{name}: class_names", set(own) - others, classes)
     return {
         label: own.get(label) or known.get(label) or label.replace("_", " ") for label in classes
     }
