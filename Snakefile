@@ -5,9 +5,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-if "studies" not in config:
-
-    configfile: "config/config.yaml"
+include: "workflow/rules/config.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -223,6 +223,46 @@ def test_an_encoder_that_a_method_names_must_exist(key):
         configuration.load(config)
 
 
+UNFREEZE = [
+    (2, ("image_activations", "caption_activations"), (2, 2)),
+    ({"image": 3, "text": 0}, ("image_activations", "caption_embeddings"), (3, 0)),
+    ({"image": 0}, ("image_embeddings", "caption_activations"), (0, 2)),
+    (0, ("image_embeddings", "caption_embeddings"), (0, 0)),
+]
+
+
+@pytest.mark.parametrize("written, needs, blocks", UNFREEZE)
+def test_a_tower_of_which_no_block_trains_needs_no_activations(written, needs, blocks):
+    config = small()
+    config["methods"]["tops"] = {"recipe": "fusion_partial", "unfreeze": written}
+    method = configuration.load(config)["methods"]["tops"]
+    assert configuration.needs(method) == needs
+    assert tuple(configuration.blocks(method, tower) for tower in ("image", "text")) == blocks
+
+
+@pytest.mark.parametrize("wrong", [-1, True, None, "two", {"images": 1}, {"image": 1.5}, [2, 2]])
+def test_blocks_that_are_no_numbers_are_one_line(wrong):
+    config = small()
+    config["methods"]["tops"] = {"recipe": "fusion_partial", "unfreeze": wrong}
+    with pytest.raises(InputError, match=r"methods\.tops\.unfreeze"):
+        configuration.load(config)
+
+
+def test_attention_has_no_tokens_where_no_block_trains():
+    config = small()
+    config["methods"]["tops"] = {"recipe": "cross_attention", "unfreeze": {"text": 0}}
+    with pytest.raises(InputError, match=r"methods.tops.unfreeze.text: 0 is not allowed"):
+        configuration.load(config)
+
+
+def test_a_tower_that_is_read_as_embeddings_has_one_view():
+    config = small()
+    method = {"recipe": "fusion_partial", "unfreeze": {"image": 0}, "views": 8}
+    config["methods"]["tops"] = method
+    with pytest.raises(InputError, match=r"views: 8 is not allowed where no block of the image"):
+        configuration.load(config)
+
+
 def test_a_tile_has_eight_views():
     config = small()
     config["methods"]["tops"] = {"recipe": "image_only", "views": 9}

@@ -97,6 +97,18 @@ def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
     np.testing.assert_allclose(model.probabilities(pixels, notes), cooled)
 
 
+def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path):  # noqa: F811
+    run = make(world, "fusion_partial", "clip", unfreeze={"image": 1, "text": 0})
+    stage, _ = runs.train(run, str(tmp_path / "resume"))
+    folder, *_ = _written(run, stage, tmp_path)
+    pixels = run.pixels(run.encoder().preprocess)(torch.arange(4))
+    logits = read.torch_logits(folder, read.load(folder).config)
+    notes = list(run.samples["caption"][:4])
+    with torch.inference_mode():
+        trained = stage.model.eval()(*stage.fetch(torch.arange(4))["inputs"])
+    np.testing.assert_allclose(logits(pixels.numpy(), notes), trained.numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize("recipe", ["vision_lora", "clip_it"])
 def test_logits_are_those_of_the_model_that_was_trained(exported, recipe):
     folder, _, stage, _ = exported(recipe)

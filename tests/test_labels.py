@@ -259,6 +259,41 @@ def test_labels_and_images_that_may_be_mistakes_are_warned_of(tmp_path):
     assert twins.split.nunique() == 1
 
 
+def test_class_names_of_no_class_are_refused_with_the_nearest(tmp_path):
+    entry = _tiles(tmp_path / "t", _rows(classes=["tumour", "normal"]))
+    assert _said(tmp_path, entry | {"class_names": {"tumor": "a tumour"}}) == (
+        "mine (labels.csv): class_names: 'tumor' is no class of the dataset (did you mean "
+        "'tumour'?). The classes are 'normal', 'tumour'"
+    )
+
+
+def test_a_label_that_cleaning_dropped_may_have_a_class_name(tmp_path):
+    entry = _tiles(tmp_path / "t", [*_rows(), "x.png,rare,gx"])
+    entry |= {"min_count": 2, "class_names": {"rare": "seldom", "a": "an A"}}
+    _, paths = _clean(tmp_path, entry)
+    assert tables.about(paths[0])["class_names"] == {"a": "an A", "b": "b"}
+
+
+def test_a_view_names_classes_of_its_dataset_alone(tmp_path):
+    _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
+    view = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}
+    with pytest.raises(InputError, match=r"view: class_names: 'c' is no class of the dataset"):
+        views.resplit(paths[0], paths[3], view, "view", *"laqf", {})
+
+
+def test_only_the_commonest_labels_are_kept_where_the_config_counts_them():
+    lists = [["a", "b"], ["a"], ["b"], ["c"], ["d"], ["c"]]
+    frame = pd.DataFrame({"labels": lists, "row": range(2, 8), "path": "p"})
+    clean, rows = standardise.apply(frame, {"most_classes": 2}, "any", None)
+    assert clean.labels.tolist() == [["a", "b"], ["a"], ["b"]]
+    assert [(row["subject"], row["count"]) for row in rows if row["subject"] in "abcd"] == [
+        ("c", 2),
+        ("d", 1),
+    ]
+    assert rows[0]["reason"] == "not among the 2 commonest (most_classes)"
+    assert rows[-1]["reason"] == "no label is left" and rows[-1]["count"] == 3
+
+
 def test_a_view_has_the_same_samples_split_anew(tmp_path):
     entry = _tiles(tmp_path / "t", _rows())
     (clean, *_), paths = _clean(tmp_path, entry)
@@ -291,22 +326,25 @@ maps = st.dictionaries(
 )
 
 
-@given(st.lists(names, min_size=1, max_size=20), maps, st.integers(0, 3))
+@given(st.lists(names, min_size=1, max_size=20), maps, st.integers(0, 3), st.integers(2, 4))
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_standardised_labels_are_standard_unique_and_common_enough(tmp_path, lists, mapping, least):
+def test_standardised_labels_are_standard_unique_and_common_enough(
+    tmp_path, lists, mapping, least, most
+):
     path = tmp_path / "map.csv"
     path.write_text("label,standard\n" + "".join(f"{k},{v}\n" for k, v in mapping.items()))
     frame = pd.DataFrame({"labels": lists, "row": range(len(lists)), "path": "p"})
-    entry = {"labels_map": str(path), "min_count": least} if mapping else {"min_count": least}
+    entry = {"min_count": least, "most_classes": most}
+    entry |= {"labels_map": str(path)} if mapping else {}
     try:
         clean, _ = standardise.apply(frame, entry, "any", None)
     except InputError:
         return
     kept = label_tables.counted(clean.labels)
     assert not set(kept) & set(mapping)
-    assert min(kept.values()) >= least
+    assert min(kept.values()) >= least and len(kept) <= most
     assert all(len(found) == len(set(found)) > 0 for found in clean.labels)
     again, rows = standardise.apply(clean, entry, "any", None)
     assert again.labels.tolist() == clean.labels.tolist()

@@ -16,6 +16,7 @@ from histopair.errors import InputError
 from histopair.methods import (
     clip_it,
     cross_attention,
+    fusion_frozen,
     fusion_partial,
     linear_probe,
     unimodal,
@@ -89,7 +90,8 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
         "schedule": "constant",
         "precision": "float32",
     }
-    method |= configuration.parameters(method) | parameters
+    method |= parameters
+    configuration.fill_parameters(method)
     embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
     artifacts = world["artifacts"] | embeddings
     if not configuration.reads_text_embeddings(method):
@@ -321,6 +323,31 @@ def test_probabilities_of_half_precision_logits_do_not_tie(world):
         run.about["task"] = task
         found = run.probabilities(torch.tensor([[7.0, 8.0, 9.0]], dtype=torch.bfloat16))
         assert found.dtype == torch.float32 and len(found.unique()) == 3
+
+
+def test_a_tower_of_which_no_block_trains_is_its_cached_embeddings(world):
+    run = make(world, "fusion_partial", "clip", unfreeze={"image": 1, "text": 0})
+    stage = next(fusion_partial.build(run))
+    model, rows = stage.model.eval(), torch.tensor([3, 4])
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"image", "head"}
+    image, text = stage.fetch(rows)["inputs"]
+    torch.testing.assert_close(text[0], run.embeddings("caption_embeddings")[rows])
+    joined = torch.cat([model.image(*image), text[0]], dim=1)
+    torch.testing.assert_close(model(image, text), model.head(joined))
+
+
+def test_with_no_block_of_either_tower_it_is_the_frozen_fusion(world):
+    frozen, none = (
+        next(recipe.build(make(world, name, "clip", **parameters)))
+        for recipe, name, parameters in (
+            (fusion_frozen, "fusion_frozen", {}),
+            (fusion_partial, "fusion_partial", {"unfreeze": 0}),
+        )
+    )
+    none.model.head.load_state_dict(frozen.model.state_dict())
+    rows = torch.arange(4)
+    first, second = (part.model.eval()(*part.fetch(rows)["inputs"]) for part in (frozen, none))
+    torch.testing.assert_close(first, second)
 
 
 def test_the_last_blocks_and_the_head_train_and_nothing_else(world):

@@ -132,7 +132,7 @@ def write_world(folder, report_of=("r1", "r2", "r1"), k=2):
         }
     )
     for name, table in (("labels", labels), ("pairs", pairs), ("reports", reports)):
-        tables.write(folder / f"{name}.parquet", table, {})
+        tables.write(folder / f"{name}.parquet", table, {"classes": ["x", "y"]})
     return [folder / f"{name}.parquet" for name in ("pairs", "labels", "reports")]
 
 
@@ -148,6 +148,12 @@ def test_class_agreement_by_regular_expression(tmp_path):
     assert found["observed"] == pytest.approx(2 / 3)  # c is y, its report r1 is a carcinoma
     assert found["chance"] == pytest.approx((2 / 4 + 1 / 4 + 1 / 4) / 3)
     assert found["by_class"]["y"] == {"observed": 0.5, "chance": 0.25, "images": 2}
+
+
+def test_a_pattern_for_no_class_is_one_line(tmp_path):
+    paths = write_world(tmp_path)
+    with pytest.raises(InputError, match=r"match: 'X' is no class .*did you mean 'x'\?.*'x', 'y'"):
+        quality(tmp_path, *paths, match={"X": "carcinoma"})
 
 
 def test_the_retrieved_chunk_is_judged_by_itself(tmp_path):

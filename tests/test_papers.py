@@ -28,12 +28,12 @@ def test_figures_3_and_4_have_every_backbone_of_tables_1_and_2(dataset):
     assert {"linear_probe", "clip_it", "text_reports"} < {m["recipe"] for m in methods}
     pair = {role: CONFIG["methods"][name] for role, name in study["complementarity"].items()}
     assert (pair["vision"]["recipe"], pair["text"]["recipe"]) == ("linear_probe", "text_reports")
+    (ours,) = (m for m in methods if m["recipe"] == "clip_it")
+    assert pair["text"]["text_lora"] == ours["text_lora"], "Fig. 4's text model is fine-tuned"
 
 
 def test_texts_of_a_dataset_are_classified_once_for_all_backbones():
-    runs = [
-        run for run in configuration.runs(CONFIG, "pcam-gain") if run["method"] == "text-reports"
-    ]
+    runs = [run for run in configuration.runs(CONFIG, "pcam-gain") if run["method"] == "text-tuned"]
     assert len(runs) == 8 * 3
     assert len({(run["encoder"], run["seed"]) for run in runs}) == 3
 
@@ -55,6 +55,56 @@ def test_one_word_of_the_config_says_who_retrieves():
         if "quiltnet" in (method.get("retriever"), method.get("encoder"))
     }
     assert named == set(fixed)
+
+
+def test_texts_of_table_6_are_read_by_the_frozen_tower():
+    for study in ("pcam-texts", "bach-texts"):
+        methods = [CONFIG["methods"][name] for name in CONFIG["studies"][study]["methods"]]
+        assert [m["text_lora"] for m in methods if m["recipe"] == "text_reports"] == [None]
+
+
+MULTILABEL = {
+    "multilabel.yaml": configuration.load(
+        yaml.safe_load((ROOT / "config/multilabel.yaml").read_text(encoding="utf-8"))
+    ),
+    "config.yaml": configuration.load(
+        yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    ),
+}
+
+
+@pytest.mark.parametrize("config", MULTILABEL.values(), ids=MULTILABEL)
+def test_unfreezing_and_the_fifth_layer_are_each_compared_alone(config):
+    claims = config["studies"]["discussion"]["claims"]
+    for words, parts in (
+        ("Unfreezing", {"unfreeze": ({"image": 2, "text": 0}, {"image": 0, "text": 0})}),
+        ("A fifth layer", {"layers": (5, 4)}),
+    ):
+        (claim,) = (c for c in claims if c["claim"].startswith(words))
+        better, worse = (config["methods"][claim[side]] for side in ("better", "worse"))
+        differ = {key: (better[key], worse[key]) for key in better if better[key] != worse[key]}
+        assert better.keys() == worse.keys() and differ == parts
+    fifth = config["methods"]["five-layers"]
+    assert fifth["recipe"] == "fusion_frozen"
+
+
+def test_the_multi_label_papers_classes_and_pairs_are_in_its_config():
+    entry = MULTILABEL["multilabel.yaml"]["datasets"]["quilt"]
+    assert entry["published"] == {"classes": 60, "samples": 43866}
+    assert entry["most_classes"] == entry["published"]["classes"]
+    rows = published.read(ROOT / "config/published/multilabel.csv")
+    values = {(row["method"], row["metric"]): row["value"] for row in rows}
+    for method in ("resnet50", "bert", "final"):  # Hamming loss of three labels of 60
+        loss = 6 * (1 - values[method, "top3_f1_micro"]) / entry["published"]["classes"]
+        assert values[method, "hamming"] == pytest.approx(loss, abs=6e-5)
+
+
+@pytest.mark.parametrize("config", [CONFIG, MULTILABEL["config.yaml"]], ids=["real", "phantom"])
+def test_the_search_varies_both_towers_alike(config):
+    space = config["searches"]["lambda-and-lora"]["space"]
+    for part in ("rank", "alpha", "targets"):
+        assert f"lora.{part}" in space
+        assert space[f"text_lora.{part}"] == {"same": f"lora.{part}"}
 
 
 def test_validation_of_bach_is_a_tenth_of_its_train_set():

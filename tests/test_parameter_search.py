@@ -111,6 +111,17 @@ def test_alpha_is_a_multiple_of_the_rank_of_its_own_trial():
     assert found == {"distillation_weight": 2.0, "lora.rank": 2, "lora.alpha": 1.0}
 
 
+def test_both_towers_can_be_searched_alike():
+    space = {"lora.rank": [1, 2], "text_lora.rank": {"same": "lora.rank"}}
+    found = search_space.suggest(optuna.trial.FixedTrial({"lora.rank": 2}), space)
+    assert found == {"lora.rank": 2, "text_lora.rank": 2}
+    method = {"lora": dict(LORA), "text_lora": dict(LORA)}
+    changed = search_space.changed(method, found)
+    assert changed["lora"]["rank"] == changed["text_lora"]["rank"] == 2
+    config = with_search(space={**space, "text_lora.targets": ["all", "no-linear"]})
+    assert configuration.load(config)["searches"]["mine"]["space"]["text_lora.rank"]
+
+
 def test_a_run_is_judged_on_validation_and_reads_no_test_image(world, tmp_path):
     run = make(world, "vision_lora", lora=LORA, epochs=1)
     folder = tmp_path / "without test"
@@ -175,6 +186,8 @@ def test_a_search_in_the_config_takes_its_defaults():
         ({"space": {"lora.rank": [0]}}, r"space.lora.rank.rank: 0 is not allowed"),
         ({"space": {"text_branch": ["late", "odd"]}}, r"space.text_branch: 'odd'"),
         ({"space": {"lora.alpha": {"times": "lora.rank", "of": [1]}}}, r"lora.alpha.times"),
+        ({"space": {"text_lora.rank": {"same": "lora.rank"}}}, r"text_lora.rank.same"),
+        ({"space": {"lora.targets": ["all"], "lora.rank": {"same": "lora.targets"}}}, r"lora.rank"),
         ({"space": {"distillation_weight": {"low": 1}}}, r"searches.mine.space"),
     ],
 )

@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,8 @@ from test_export import exported  # noqa: F401
 from test_methods import world  # noqa: F401
 
 from histopair.export import predict, read
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -44,6 +50,20 @@ def test_an_image_gets_ranked_findings(image_model, tiles, capsys):
     out = capsys.readouterr().out
     assert "not for diagnosis" in out and "a.png" in out
     assert len([line for line in out.splitlines() if " %" in line]) == 2
+
+
+def test_where_nobody_reads_on_it_ends_quietly_and_writes_all_findings(
+    image_model, tiles, tmp_path
+):
+    """As in `predict.py ... | head -1`: the pipe is closed before the first line is written."""
+    there, here = os.pipe()
+    os.close(there)
+    command = [sys.executable, str(ROOT / "workflow" / "predict.py"), image_model]
+    command += ["--folder", str(tiles), "--csv", str(tmp_path / "all.csv")]
+    with os.fdopen(here, "w") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 1 + 3 * 2
 
 
 def test_json_holds_the_models_own_probabilities(image_model, tiles, capsys):

@@ -151,6 +151,17 @@ def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path)
     assert "No group and no image stands in two splits." in text
 
 
+def test_classes_and_samples_stand_beside_the_papers(tmp_path):
+    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
+    config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
+    shown = fake_artifacts.finish(tmp_path, config)
+    page = " ".join(write((tmp_path, config, shown), tmp_path / "report.html").split())
+    labels = tmp_path / "results/labels/phantom-quilt.parquet"
+    samples, classes = len(tables.read(labels)), len(tables.about(labels)["classes"])
+    assert f"had 60 classes in 43 866 samples; here are {classes} in {samples}." in page
+    assert page.count("the paper's cannot be compared with those here") >= 1
+
+
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
     assert write(world, tmp_path / "again.html") == html
 
@@ -253,6 +264,12 @@ def test_labels_with_dollar_signs_are_no_formulas():
         {"label": ["cost $x_", "$"], "raw": 1, "cleaned": 1, "train": 1, "val": 0, "test": 0}
     )
     assert "cost $x_" in label_figures.frequencies(table, "single", {})
+
+
+def test_a_title_of_any_characters_is_shown_as_it_is():
+    figure, _ = figures.panels(1, 1, 4, 2)
+    figure.suptitle("US$5_{x against US$6 & <b> \\$ %s ^")
+    assert "US$5_{x against US$6 &amp; &lt;b&gt; \\$ %s ^" in figures.svg(figure)
 
 
 def test_thumbnails_keep_proportions_and_shrink_only():

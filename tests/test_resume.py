@@ -84,3 +84,13 @@ def test_a_run_at_work_keeps_its_lock_and_its_job(start, tmp_path, command):
     assert running.poll() is None
     assert at_work(job)
     assert list(tmp_path.glob(".snakemake/locks/*.lock"))
+
+
+@pytest.mark.parametrize("given", [["--configfile", "a.yaml", "b.yaml"], ["--configfile=b.yaml"]])
+def test_a_config_that_snakemake_cannot_decode_is_one_line(tmp_path, given):
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    (tmp_path / "b.yaml").write_bytes("a: 1\n".encode("utf-16"))
+    command = [*RESUME, "--cores", "1", *given, "-n"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == "histopair: b.yaml: it is UTF-16. Save it as UTF-8\n"
+    assert done.returncode == 1 and not (tmp_path / ".snakemake").exists()

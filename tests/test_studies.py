@@ -257,6 +257,25 @@ def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
         assert "phantom (synthetic)" in page.read_text()
 
 
+def test_a_phantom_study_says_that_it_is_of_one_world(world, tmp_path):
+    assert "of one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
+
+
+def test_a_study_says_how_many_classes_the_paper_had(world, tmp_path):
+    root, config = world
+    study, plain = config["studies"]["multi-label"], write(world, "multi-label", tmp_path / "0")
+    classes = len(tables.about(root / "results/labels/phantom-quilt.parquet")["classes"])
+    assert "in the paper." not in plain.html.read_text()
+    said = {}
+    for name, count in (("other", 60), ("same", classes)):
+        study["papers_data"] = {"phantom-quilt": {"classes": count, "samples": 43866}}
+        page = " ".join(write(world, "multi-label", tmp_path / name).html.read_text().split())
+        said[name] = "cannot be compared" in page
+        assert f"{classes} classes here, {count} in the paper." in page
+    del study["papers_data"]
+    assert said == {"other": True, "same": False}
+
+
 @pytest.mark.parametrize("name", ["clip-it", "multi-label"])
 def test_writing_a_study_twice_gives_equal_bytes(world, tmp_path, name):
     first, second = (write(world, name, tmp_path / part) for part in ("1", "2"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
+from histopair import jobs
 from histopair.datasets import merges
 from histopair.errors import InputError
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("mapping", help="the dataset's labels_map; made where there is none")
     arguments = parser.parse_args()
     try:
-        print(merges.accept(arguments.proposals, arguments.mapping))
+        jobs.say(merges.accept(arguments.proposals, arguments.mapping))
     except InputError as error:
         sys.exit(f"histopair: {error}")
 

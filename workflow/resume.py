@@ -15,6 +15,11 @@ from pathlib import Path
 
 import psutil
 
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+
+from histopair import config_files
+from histopair.errors import InputError
+
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 
@@ -52,7 +57,29 @@ def end(processes: list[psutil.Process]) -> None:
         process.kill()
 
 
+def check_configs(arguments: list[str]) -> None:
+    """End with one line for a config file for which Snakemake would end with a traceback."""
+    try:
+        for path in configs(arguments):
+            config_files.check(path)
+    except InputError as mistake:
+        sys.exit(f"histopair: {mistake}")
+
+
+def configs(arguments: list[str]) -> list[str]:
+    """The config files that Snakemake's arguments name: `--configfile A B` or `--configfile=A`."""
+    found, inside = [], False
+    for word in arguments:
+        option, _, value = word.partition("=")
+        if word.startswith("-"):
+            inside = option in ("--configfile", "--configfiles")
+            word = value
+        found += [word] if inside and word else []
+    return found
+
+
 def main(arguments: list[str]) -> None:
+    check_configs(arguments)
     state = Path(".snakemake")
     state.mkdir(exist_ok=True)
     # Held by this process and, after exec, by Snakemake: the kernel frees it even after kill -9.

@@ -1,27 +1,14 @@
 # The checked config, the names that wildcards may take, and the fingerprint of code.
 
 import os
-import sys
-
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from histopair import configuration
-from histopair.errors import InputError
 from histopair.fingerprint import fingerprint
-from snakemake.exceptions import WorkflowError
 
 try:
     config = configuration.load(config)
 except InputError as mistake:
-    raise WorkflowError(str(mistake)) from None
-
-
-def stop(mistake):
-    """End Snakemake with one line, for mistakes that show while it plans.
-
-    An exception would not: of a file that exists Snakemake forgets a rule that cannot make it.
-    """
-    raise SystemExit(f"histopair: {mistake}")
+    stop(mistake)
 
 
 def there(path):

@@ -9,6 +9,7 @@ NOT_READING = {
     "classes",
     "class_names",
     "min_count",
+    "most_classes",
     "max_quarantined",
     "max_pixels",
     "labels_map",
@@ -20,6 +21,7 @@ NOT_CLEANING = {
     "licence",
     "match",
     "proposals",
+    "published",
     "synthetic",
     "truth",
 }

@@ -22,7 +22,7 @@ def method_of(w):
 
 
 def needs(w):
-    return configuration.needs(method_of(w)["recipe"])
+    return configuration.needs(method_of(w))
 
 
 def run_artifacts(w):
@@ -35,8 +35,8 @@ def run_artifacts(w):
         "image_embeddings": f"{embeddings}.images.parquet",
         "caption_embeddings": f"results/embeddings/{text_encoder(w)}/{data}.captions.parquet",
         "prompt_embeddings": f"{embeddings}.prompts.parquet",
-        "image_activations": activations(w, w.encoder, "images"),
-        "caption_activations": activations(w, text_encoder(w), "captions"),
+        "image_activations": activations(w, "image", w.encoder),
+        "caption_activations": activations(w, "text", text_encoder(w)),
     }
     if configuration.reads_reports(method):
         known["reports"] = f"results/chunks/{method['retriever']}/{corpus}.parquet"
@@ -61,10 +61,13 @@ def run_encoders(w):
     return [file for encoder in encoders for file in encoder_files(encoder)]
 
 
-def activations(w, encoder, kind):
-    """Folder of what the method's last blocks take: {blocks}, or {blocks}x{views} of each image."""
-    blocks, views = method_of(w).get("unfreeze"), method_of(w).get("views", 1)
-    seen = f"x{views}" if kind == "images" and views > 1 else ""
+def activations(w, tower, encoder):
+    """Folder of what a tower's last blocks take: {blocks}, or {blocks}x{views} of each image."""
+    method, kind = method_of(w), {"image": "images", "text": "captions"}[tower]
+    if "unfreeze" not in method:
+        return None
+    seen = f"x{method['views']}" if tower == "image" and method.get("views", 1) > 1 else ""
+    blocks = configuration.blocks(method, tower)
     return f"results/activations/{encoder}/{base(w.dataset)}.{kind}.{blocks}{seen}"
 
 

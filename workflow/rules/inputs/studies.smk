@@ -1,6 +1,6 @@
 # Who reads what, by wildcards: functions for the rules in study.smk, and what the report page shows.
 
-from histopair.report import distinct, look
+from histopair.report import distinct, look, of_papers
 
 
 def reference(w):
@@ -31,6 +31,8 @@ def study_params(w):
         name: {"of": base(name), "by": config["datasets"][name]["split"]["by"]} for name in datasets
     }
     synthetic = [name for name in datasets if dataset_entry(name)["synthetic"]]
+    papers = of_papers(config["datasets"], datasets)
+    kept |= {"papers_data": papers} if papers else {}
     return kept | {"datasets": datasets, "splits": splits, "synthetic": synthetic}
 
 
@@ -96,7 +98,7 @@ def embedded(runs):
         if pair["encoder"] != "oracle"
     ]
     for run in runs:
-        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]["recipe"]):
+        if "image_embeddings" in configuration.needs(config["methods"][run["method"]]):
             found.append((run["encoder"], base(run["dataset"])))
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(found)]
 

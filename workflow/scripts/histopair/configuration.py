@@ -4,18 +4,21 @@ Every mistake is one line that names the key, the value and what is allowed.
 """
 
 import copy
+from functools import cache
 from pathlib import Path
 
 import jsonschema
 import jsonschema.protocols
 import yaml
 
+from histopair.config_files import LOADER
 from histopair.errors import InputError
 from histopair.fingerprint import constant
 from histopair.mistakes import not_allowed, of_schema
 
 # What only an encoder with a text tower makes.
 TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
+BLOCKS_OF = {"image_activations": "image", "caption_activations": "text"}
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -27,13 +30,15 @@ def load(config: dict) -> dict:
     """
     from histopair import checks
 
+    _fail_on(checks.values.values(config))
     config = copy.deepcopy(config)
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = _schema()
     _fail_on(_resolve_likes(config) + checks.data.views(config))
     _fail_on(_schema_mistakes(config, schema))
     for method in config["methods"].values():
-        _fill_parameters(method)
-    _fail_on(checks.references(config, schema))
+        fill_parameters(method)
+    _fail_on(checks.entries(config, schema))
+    _fail_on(checks.references(config))
     return config
 
 
@@ -42,19 +47,39 @@ def parameters(method: dict) -> dict:
     return constant(f"histopair.methods.{method['recipe']}", "PARAMETERS")
 
 
-def needs(recipe: str) -> tuple[str, ...]:
-    """The artifacts that a recipe reads beside the labels."""
-    return constant(f"histopair.methods.{recipe}", "NEEDS")
+def needs(method: dict) -> tuple[str, ...]:
+    """The artifacts that a method reads beside the labels; of a frozen tower its embeddings."""
+    found = constant(f"histopair.methods.{method['recipe']}", "NEEDS")
+    frozen = [need for need in found if need in BLOCKS_OF and not blocks(method, BLOCKS_OF[need])]
+    return tuple(
+        need.replace("activations", "embeddings") if need in frozen else need for need in found
+    )
+
+
+def blocks(method: dict, tower: str) -> int:
+    """How many of the last blocks of its "image" or "text" tower a method trains."""
+    unfreeze = method["unfreeze"]
+    return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
 
 def choices(method: dict) -> dict[str, tuple]:
     """The values that each of a recipe's parameters may have, for those that have few."""
+    return _of_recipe(method, "CHOICES")
+
+
+def least(method: dict) -> dict[str, int]:
+    """The least of each of a recipe's whole numbers, for those that do not start at 1."""
+    return _of_recipe(method, "LEAST")
+
+
+def _of_recipe(method: dict, name: str) -> dict:
     try:
-        return constant(f"histopair.methods.{method['recipe']}", "CHOICES")
+        return constant(f"histopair.methods.{method['recipe']}", name)
     except (KeyError, FileNotFoundError):
         return {}
 
 
+@cache
 def known(kind: str) -> list[str]:
     """Names of the modules in one of the package's folders: readers, methods, pretrain ..."""
     folder = Path(__file__).parent / kind
@@ -162,8 +187,13 @@ def reads_text_embeddings(method: dict) -> bool:
 
 def _adapted(config: dict, encoder: str, method: dict) -> str:
     """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
-    both = TEXT_TOWER & set(needs(method["recipe"]))
+    both = TEXT_TOWER & set(needs(method))
     return encoder if both else config["encoders"][encoder].get("backbone", encoder)
+
+
+@cache
+def _schema() -> dict:
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), LOADER)  # a safe one, in C
 
 
 def _seeds(method: dict, seeds: list[int]) -> list[int]:
@@ -175,14 +205,16 @@ def _seeds(method: dict, seeds: list[int]) -> list[int]:
 
 def _resolve_likes(config: dict) -> list[str]:
     """A method with `like: other` takes over what `other` says and it does not."""
-    methods, mistakes = config.get("methods") or {}, []
+    methods, mistakes = config.get("methods"), []
+    if not isinstance(methods, dict) or not all(isinstance(m, dict) for m in methods.values()):
+        return []  # the schema words it
 
     def resolved(name: str, seen: tuple[str, ...]) -> dict:
         method = methods[name]
-        other = method.get("like") if isinstance(method, dict) else None
+        other = method.get("like")
         if other is None:
             return method
-        if other not in methods or other in seen:
+        if not isinstance(other, str) or other not in methods or other in seen:
             others = sorted(set(methods) - {name})
             mistakes.append(not_allowed(f"methods.{name}.like", other, others))
             return method
@@ -201,6 +233,8 @@ def _schema_mistakes(config: dict, schema: dict) -> list[str]:
 def _filling(schema: dict) -> jsonschema.protocols.Validator:
     """A validator that also writes the schema's defaults into what it validates."""
     plain = jsonschema.Draft202012Validator
+    # 3.0 is no whole number: what counts with it would fail.
+    types = plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     check = plain.VALIDATORS["properties"]
 
     def properties(validator, known, instance, parent):
@@ -210,15 +244,18 @@ def _filling(schema: dict) -> jsonschema.protocols.Validator:
                     instance.setdefault(name, copy.deepcopy(sub["default"]))
         yield from check(validator, known, instance, parent)
 
-    return jsonschema.validators.extend(plain, {"properties": properties})(schema)
+    extended = {"validators": {"properties": properties}, "type_checker": types}
+    return jsonschema.validators.extend(plain, **extended)(schema)
 
 
-def _fill_parameters(method: dict) -> None:
-    try:
-        defaults = parameters(method)
-    except (KeyError, FileNotFoundError):
-        return  # checks.references words it
+def fill_parameters(method: dict) -> None:
+    """Write into a method the defaults of its recipe's parameters, where it says nothing."""
+    if method["recipe"] not in known("methods"):
+        return  # checks.entries words it
+    defaults = parameters(method)
     for key, value in defaults.items():
+        if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) is int:
+            method[key] = dict.fromkeys(value, method[key])  # one number for both towers
         if isinstance(value, dict) and isinstance(method.get(key), dict):
             method[key] = {**value, **method[key]}
         method.setdefault(key, copy.deepcopy(value))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from histopair.errors import InputError
 
@@ -61,6 +61,15 @@ def limit_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].set_cpu_count(threads)
+
+
+def say(text: str, end: str = "\n", stream: TextIO | None = None) -> None:
+    """Print, to stdout by itself; where nobody reads any more (`| head`) the rest goes nowhere."""
+    stream = stream or sys.stdout
+    try:
+        print(text, end=end, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def threads() -> int:

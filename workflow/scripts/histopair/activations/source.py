@@ -29,12 +29,16 @@ STATES, ENDS = "states", "ends"
 def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     """The top of a run's tower with its last `blocks` blocks, its width, and what it takes.
 
+    With no block it is the frozen tower's embeddings, cached for all methods.
+
     kind: "image", or "text" for the captions. fetch(rows, views=None) gives a tuple of tensors on
     the device for n row numbers of run.samples; top(*tensors) is (n, width). views (n,) turns each
     image (`turned`), below the method's `views`; without it images are as they are. Raises
     InputError if the tower cannot be split there, a sample has no caption, or images that are not
     square are to be turned.
     """
+    if not blocks:
+        return _frozen(run, kind)
     entry = run.encoder_entry if kind == "image" else run.text_encoder_entry or run.encoder_entry
     encoder = encoders.load(entry)
     whole = encoder.image if kind == "image" else encoder.text
@@ -43,6 +47,11 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     width = encoder.image_dim if kind == "image" else encoder.text_dim
     fetch = _kept(run, kind) or _computed(run, kind, encoder, trunk.to(run.device))
     return top.to(run.device), width, fetch
+
+
+def _frozen(run, kind: str) -> tuple[nn.Module, int, Fetch]:
+    vectors = run.embeddings("image_embeddings" if kind == "image" else "caption_embeddings")
+    return nn.Identity(), vectors.shape[1], lambda rows, views=None: (vectors[rows],)
 
 
 def turned(pixels: Tensor, view: int) -> Tensor:

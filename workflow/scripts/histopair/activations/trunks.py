@@ -101,6 +101,11 @@ def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Trunk, nn.
     return _halves(tower, towers.parts(tower), blocks, alone)
 
 
+def top(tower: nn.Module, blocks: int) -> nn.Module:
+    """What of a tower trains: its last `blocks` blocks and what follows; with none, nothing."""
+    return split(tower, blocks)[1] if blocks else nn.Identity()
+
+
 def _halves(tower: nn.Module, parts: Parts, blocks: int, alone: bool) -> tuple[Trunk, Top]:
     cut = len(parts.blocks) - blocks
     if not 0 < cut < len(parts.blocks):

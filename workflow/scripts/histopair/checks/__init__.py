@@ -3,20 +3,29 @@
 Each check gives the lines of the mistakes that it found (`mistakes`).
 """
 
-from histopair.checks import data, encoders, methods, searches, studies
+from histopair.checks import data, encoders, methods, paths, searches, studies, values
 from histopair.survival import checks as survival
 
+__all__ = ["data", "entries", "paths", "references", "values"]
 
-def references(config: dict, schema: dict) -> list[str]:
-    """Mistakes of a config that fits the schema, with defaults filled in."""
+
+def entries(config: dict, schema: dict) -> list[str]:
+    """Mistakes of datasets, corpora, encoders and methods of a config that fits the schema."""
     settings = set(schema["properties"]["methods"]["additionalProperties"]["properties"])
     return [
+        *paths.paths(config),
         *data.datasets(config),
         *data.corpora(config),
         *encoders.encoders(config),
+        *methods.methods(config, settings),
+    ]
+
+
+def references(config: dict) -> list[str]:
+    """Mistakes of what studies, searches and survival studies name, where all entries are right."""
+    return [
         *studies.studies(config),
         *searches.searches(config),
         *studies.reported(config),
-        *methods.methods(config, settings),
         *survival.mistakes(config),
     ]

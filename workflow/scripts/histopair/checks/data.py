@@ -1,9 +1,18 @@
 """Checks of the config's datasets, their views, and corpora."""
 
+import re
+
 from histopair import configuration
 from histopair.fingerprint import constant
-from histopair.mistakes import unknown
+from histopair.mistakes import unknown, unread
 
+# Keys that these readers alone read.
+READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table",)}
+READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",)}
+SECTIONS = [
+    *constant("histopair.corpora.sections", "HEADINGS"),
+    constant("histopair.corpora.sections", "OTHER"),
+]
 VIEW_KEYS = ("of", "split", "class_names", "corpus", "description", "licence", "synthetic")
 
 
@@ -12,9 +21,10 @@ def views(config: dict) -> list[str]:
 
     Read before the schema fills in its defaults.
     """
+    entries = config.get("datasets")
     return [
         f"datasets.{name}: a view cannot have {key!r}; allowed are {sorted(VIEW_KEYS)}"
-        for name, entry in (config.get("datasets") or {}).items()
+        for name, entry in (entries.items() if isinstance(entries, dict) else ())
         if isinstance(entry, dict) and "of" in entry
         for key in sorted(set(entry) - set(VIEW_KEYS))
     ]
@@ -30,12 +40,14 @@ def datasets(config: dict) -> list[str]:
             found += unknown(f"{key}.of", entry["of"], whole)
         else:
             found += unknown(f"{key}.reader", entry.get("reader"), _readers("images"))
+            found += unread(key, entry, "reader", READ_BY)
             if "root" not in entry:
                 found.append(f"{key}: 'root' is a required property")
         if "corpus" in entry:
             found += unknown(f"{key}.corpus", entry["corpus"], config["corpora"])
         if encoder := entry.get("proposals", {}).get("encoder"):
             found += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
+        found += patterns(f"{key}.match", entry.get("match", {}))
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
             found.append(f"{key}.split: test and val leave nothing to train on")
     return found
@@ -48,6 +60,19 @@ def corpora(config: dict) -> list[str]:
         found += unknown(f"corpora.{name}.reader", entry["reader"], _readers("reports"))
         if ("table" in entry) == ("tables" in entry):
             found.append(f"corpora.{name}: give either 'table' or 'tables'")
+        for section in entry.get("skip_sections", ()):
+            found += unknown(f"corpora.{name}.skip_sections", section, SECTIONS)
+    return found
+
+
+def patterns(key: str, match: dict[str, str]) -> list[str]:
+    """Mistakes of regular expressions, by class."""
+    found = []
+    for label, pattern in match.items():
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            found.append(f"{key}.{label}: {pattern!r} is no regular expression ({error})")
     return found
 
 

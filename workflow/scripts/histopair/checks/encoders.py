@@ -1,8 +1,13 @@
 """Checks of the config's encoders and of how they are trained."""
 
 from histopair import configuration
+from histopair.checks.data import patterns
 from histopair.fingerprint import constant
-from histopair.mistakes import unknown
+from histopair.mistakes import unknown, unread
+
+# Keys that these kinds of training alone read.
+TRAINED_BY = {"architecture": ("classifier",), "vocabulary": ("masked_language",)}
+TRAINED_BY |= {key: ("locked_clip",) for key in ("corpora", "match", "towers")}
 
 
 def encoders(config: dict) -> list[str]:
@@ -35,6 +40,8 @@ def _unread(name: str, entry: dict, libraries: list[str]) -> list[str]:
 def _training(name: str, entry: dict, config: dict) -> list[str]:
     key, train = f"encoders.{name}", entry["train"]
     found = unknown(f"{key}.train.kind", train["kind"], configuration.known("pretrain"))
+    found += unread(f"{key}.train", train, "kind", TRAINED_BY)
+    found += patterns(f"{key}.train.match", train.get("match", {}))
     if not found:
         for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
             if needed not in train:

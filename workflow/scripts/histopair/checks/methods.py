@@ -3,6 +3,7 @@
 from histopair import configuration
 from histopair.checks.types import fits
 from histopair.configuration import CORRECTIONS
+from histopair.errors import nearest
 from histopair.fingerprint import constant
 from histopair.mistakes import unknown
 
@@ -26,10 +27,12 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
     allowed = settings | set(defaults)
     found = [
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
+        + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
+    first = configuration.least(method)
     for parameter, default in defaults.items():
-        found += fits(f"{key}.{parameter}", method[parameter], default)
+        found += fits(f"{key}.{parameter}", method[parameter], default, first.get(parameter, 1))
     for role in ENCODER_KEYS:
         if method.get(role):
             found += unknown(f"{key}.{role}", method[role], config["encoders"])
@@ -40,12 +43,23 @@ def _method(key: str, method: dict, settings: set[str], config: dict) -> list[st
             f"{key}.teacher: 'joint' trains the text tower, which no image teaches; "
             "set teacher_of to text or label-prompt"
         )
-    if not 1 <= method.get("views", 1) <= VIEWS:
-        found.append(f"{key}.views: {method['views']} is not allowed; 1 to {VIEWS} are")
-    return found + (_pairing(key, method, config) if "pairing" in method else [])
+    if found:
+        return found
+    return _views(f"{key}.views", method) + _pairing(key, method, config)
+
+
+def _views(key: str, method: dict) -> list[str]:
+    views = method.get("views", 1)
+    if not 1 <= views <= VIEWS:
+        return [f"{key}: {views} is not allowed; 1 to {VIEWS} are"]
+    if views > 1 and not configuration.blocks(method, "image"):
+        return [f"{key}: {views} is not allowed where no block of the image tower trains; 1 is"]
+    return []
 
 
 def _pairing(key: str, method: dict, config: dict) -> list[str]:
+    if "pairing" not in method:
+        return []
     found = unknown(f"{key}.pairing", method["pairing"], PAIRINGS)
     found += unknown(f"{key}.retriever", method["retriever"], config["encoders"])
     if method.get("corpus"):

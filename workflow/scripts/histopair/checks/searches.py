@@ -2,7 +2,7 @@
 
 from histopair.checks.studies import metrics, run
 from histopair.checks.types import fits
-from histopair.configuration import choices, parameters
+from histopair.configuration import choices, least, parameters
 from histopair.mistakes import unknown
 from histopair.training.search_space import changed
 
@@ -26,13 +26,13 @@ def searches(config: dict) -> list[str]:
 def _space(key: str, space: dict, method: dict) -> list[str]:
     """Each parameter is one that the method has, with values that it may have."""
     found: list[str] = []
-    earlier: list[str] = []
+    tried: dict[str, list] = {}
     for name, domain in space.items():
         values = domain if isinstance(domain, list) else [domain.get("low")]
-        if isinstance(domain, dict) and "times" in domain:
-            found += unknown(f"{key}.{name}.times", domain["times"], earlier)
-            values = domain["of"]
-        earlier.append(name)
+        for kind in {"times", "same"} & set(domain if isinstance(domain, dict) else ()):
+            found += unknown(f"{key}.{name}.{kind}", domain[kind], list(tried))
+            values = domain["of"] if kind == "times" else tried.get(domain[kind], [])
+        tried[name] = values
         found += _values(key, name, values, method)
     return found
 
@@ -46,7 +46,9 @@ def _values(key: str, name: str, values: list, method: dict) -> list[str]:
         except (KeyError, TypeError):
             return [*found, f"{key}: method has no parameter {name!r}"]
         if first in default:
-            found += fits(f"{key}.{name}", trial[first], default[first])
+            found += fits(
+                f"{key}.{name}", trial[first], default[first], least(method).get(first, 1)
+            )
         if first in choices(method):
             found += unknown(f"{key}.{name}", value, list(choices(method)[first]))
     return found

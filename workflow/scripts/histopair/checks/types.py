@@ -5,30 +5,30 @@ from histopair.mistakes import unknown
 LORA_TARGETS = ["all", "no-linear"]
 
 
-def fits(key: str, value: object, default: object) -> list[str]:
+def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
     """Mistakes of a parameter; floats may be written as whole numbers.
 
-    Whole numbers count something, and start at 1; others weigh something, and start at 0. A dict
-    may be null: that part is left out.
+    Whole numbers count something, and start at `first`; others weigh something, and start at 0.
+    Adapters may be null: they are left out.
     """
-    if isinstance(default, dict) and value is None:
+    if isinstance(default, dict) and "targets" in default and value is None:
         return []
     kinds = (int, float) if isinstance(default, float) else type(default)
-    least = 1 if isinstance(default, int) else 0
+    least = first if isinstance(default, int) else 0
     too_small = isinstance(value, (int, float)) and value < least
     if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
         wanted = type(default).__name__
         return [f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is"]
-    return _parts(key, value, default) if isinstance(default, dict) else []
+    return _parts(key, value, default, first) if isinstance(default, dict) else []
 
 
-def _parts(key: str, value: dict, default: dict) -> list[str]:
+def _parts(key: str, value: dict, default: dict, first: int) -> list[str]:
     found = [
         f"{key}: unknown key {name!r}; allowed are {sorted(default)}"
-        for name in sorted(set(value) - set(default))
+        for name in sorted(set(value) - set(default), key=str)
     ]
     if "targets" in default:
         found += unknown(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS)
     for name in default:
-        found += fits(f"{key}.{name}", value.get(name, default[name]), default[name])
+        found += fits(f"{key}.{name}", value.get(name, default[name]), default[name], first)
     return found

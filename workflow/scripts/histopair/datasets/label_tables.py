@@ -1,6 +1,7 @@
 """The four tables of a dataset: labels, audit, quarantine and frequencies."""
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import chain
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from histopair import audit, tables
 from histopair.datasets.splits import TEST, TRAIN, VAL
+from histopair.errors import require_classes
 
 LABELS = pa.schema(
     [
@@ -30,9 +32,17 @@ def counted(labels: pd.Series) -> Counter:
     return Counter(chain.from_iterable(labels))
 
 
-def class_names(classes: list[str], own: dict | None, known: dict) -> dict[str, str]:
-    """The text of each class: from the config, else the format, else the label itself."""
+def class_names(
+    classes: list[str], own: dict | None, known: dict, name: str, labels: Iterable[str]
+) -> dict[str, str]:
+    """The text of each class: from the config (`own`), else the format, else the label itself.
+
+    Raises InputError where the config names what is neither a class nor another of the `labels`
+    that dataset `name` had before cleaning.
+    """
     own = own or {}
+    others = {*known, *labels} - set(classes)
+    require_classes(f"{name}: class_names", set(own) - others, classes)
     return {
         label: own.get(label) or known.get(label) or label.replace("_", " ") for label in classes
     }

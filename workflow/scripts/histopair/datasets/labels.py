@@ -41,6 +41,8 @@ def clean(
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     classes = sorted(label_tables.counted(frame.labels))
+    mapped, _ = standardise.mapping(entry.get("labels_map"))
+    labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
     if len(classes) < 2:
         problem = f"'{classes[0]}' is its only class"
         raise InputError(place, problem, "Give it samples of at least two classes")
@@ -48,7 +50,7 @@ def clean(
         "task": info["task"],
         "classes": classes,
         "class_names": label_tables.class_names(
-            classes, entry.get("class_names"), info["class_names"]
+            classes, entry.get("class_names"), info["class_names"], place, labels_before
         ),
         "root": entry["root"],
         "official": official,

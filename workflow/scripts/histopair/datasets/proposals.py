@@ -28,7 +28,7 @@ def write(entry: dict, embeddings: str | None, output: str) -> None:
     in the log how many labels beyond MOST were not compared.
     """
     mapping, _ = standardise.mapping(entry.get("labels_map"))
-    least = (entry.get("proposals") or {}).get("similarity", 1.0)
+    least = (entry.get("proposals") or {}).get("similarity", 0.9)
     similar = _similar(embeddings, least) if embeddings else {}
     found = counts(entry)
     rows, labels = propose(found, mapping, similar), len(undecided(found, mapping))

@@ -6,7 +6,7 @@ from histopair import audit, images
 from histopair.datasets import image_checks
 from histopair.errors import InputError
 
-MOST = 0.01
+MOST = 0.05
 
 
 def check(

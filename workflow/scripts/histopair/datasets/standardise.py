@@ -14,7 +14,8 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
 
     `labels_map` is a csv of label, standard (empty: drop the label), reason. Only `classes` (the
     config's, else those `fixed` by the format) may follow from it. Labels of fewer than
-    `min_count` samples are dropped, then samples without a label.
+    `min_count` samples are dropped, and those beyond the `most_classes` commonest; then samples
+    without a label.
     Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
     """
     standards, reasons = mapping(entry.get("labels_map"))
@@ -27,11 +28,8 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     frame = frame.assign(labels=_translated(frame.labels, standards))
     rows += _alike(frame.labels)
     _known(frame, entry.get("classes") or fixed, name)
-    rare = _rare(frame, entry.get("min_count", 0))
-    rows += [
-        audit.row("standardise", "dropped", label, "rarer than min_count", label, None, count)
-        for label, count in sorted(rare.items())
-    ]
+    rare, thinned = _rare(frame, entry.get("min_count", 0), entry.get("most_classes"))
+    rows += thinned
     frame = frame.assign(labels=_translated(frame.labels, dict.fromkeys(rare)))
     empty = frame.labels.map(len) == 0
     if empty.any():
@@ -132,9 +130,21 @@ def _first(labels: list[str]) -> str | None:
     return labels[0] if labels else None
 
 
-def _rare(frame: pd.DataFrame, least: int) -> dict[str, int]:
+def _rare(frame: pd.DataFrame, least: int, most: int | None) -> tuple[list[str], list[dict]]:
+    """Labels of fewer than `least` samples and those beyond the `most` commonest; audit rows.
+
+    Of labels as common as each other the first by name are kept.
+    """
     counts = Counter(chain.from_iterable(frame.labels))
-    return {label: count for label, count in counts.items() if count < least}
+    common = [label for label in sorted(counts) if counts[label] >= least]
+    beyond = sorted(common, key=lambda label: -counts[label])[most:] if most else []
+    reasons = {label: "rarer than min_count" for label in set(counts) - set(common)}
+    reasons |= dict.fromkeys(beyond, f"not among the {most} commonest (most_classes)")
+    rows = [
+        audit.row("standardise", "dropped", label, reasons[label], label, None, counts[label])
+        for label in sorted(reasons)
+    ]
+    return list(reasons), rows
 
 
 def _where(frame: pd.DataFrame) -> str:

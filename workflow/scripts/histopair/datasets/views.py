@@ -36,7 +36,7 @@ def resplit(
     raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
     about = about | {key: known[key] for key in INHERITED}
     about["class_names"] = label_tables.class_names(
-        known["classes"], entry.get("class_names"), known["class_names"]
+        known["classes"], entry.get("class_names"), known["class_names"], name, raw
     )
     outputs = (labels, audit_table, quarantine, frequencies)
     label_tables.write(frame, rows + found, None, raw, outputs, about)

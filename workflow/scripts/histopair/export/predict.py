@@ -12,6 +12,7 @@ from PIL import Image
 from histopair import images, paths
 from histopair.errors import InputError
 from histopair.export import read, terminal
+from histopair.jobs import say
 
 OK, SOME_FAILED, NOTHING = 0, 1, 2  # exit status
 NOTE = "Give a note with --note, or a csv of notes with --notes"
@@ -31,14 +32,14 @@ def main(arguments: list[str]) -> int:
         for case in cases:
             results.append(result := _predict(model, case, options))
             if not options.json and "error" not in result:
-                print(terminal.block(result), end="")
+                say(terminal.block(result), end="")
         _write(options, model, results)
     except InputError as error:
-        print(f"predict: {error}", file=sys.stderr)
+        say(f"predict: {error}", stream=sys.stderr)
         return NOTHING
     failed = [result for result in results if "error" in result]
     if failed and options.folder:
-        print(f"predict: {len(failed)} of {len(results)} images failed", file=sys.stderr)
+        say(f"predict: {len(failed)} of {len(results)} images failed", stream=sys.stderr)
     return OK if not failed else SOME_FAILED if len(failed) < len(results) else NOTHING
 
 
@@ -140,7 +141,7 @@ def _say_what_is_cut(model: read.Exported, cases: list[dict]) -> None:
         name, room = list(rooms.items())[-1]
         others = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
         said = f"the model reads the first {room} tokens of a note and cuts what is beyond them"
-        print(f"predict: note of {name!r}{others}: {said}", file=sys.stderr)
+        say(f"predict: note of {name!r}{others}: {said}", stream=sys.stderr)
 
 
 def _predict(model: read.Exported, case: dict, options) -> dict:
@@ -154,7 +155,7 @@ def _predict(model: read.Exported, case: dict, options) -> dict:
     except InputError as error:
         if not options.folder:
             raise
-        print(f"predict: {error}", file=sys.stderr)
+        say(f"predict: {error}", stream=sys.stderr)
         return {"image": case["name"], "error": str(error)}
     notes = [case["note"]] if "text" in model.reads else None
     values = model.probabilities(pixels, notes)[0]
@@ -184,9 +185,9 @@ def _write(options, model: read.Exported, results: list[dict]) -> None:
         result["findings"] = result.pop("shown", [])
     if options.json:
         about = {key: model.config[key] for key in ("run", "task", "temperature", "calibrated")}
-        print(json.dumps({"model": about, "results": results}, indent=1, ensure_ascii=False))
+        say(json.dumps({"model": about, "results": results}, indent=1, ensure_ascii=False))
     elif any(result["findings"] for result in results):
-        print(terminal.footer(model.config))
+        say(terminal.footer(model.config))
 
 
 def _write_csv(file: Path, results: list[dict]) -> None:

@@ -58,14 +58,17 @@ def of_one_tower(run, weights, kind: str) -> Predictor:
 class CrossPredictor(Predictor):
     """As Predictor, where each modality asks the other's tokens before the features are joined.
 
-    join: `unfreeze`, the blocks of each tower behind its tokens, and `asks`, the arguments of
+    join: `unfreeze`, how many blocks of each tower stand behind its tokens (a number is of both),
+    and `asks`, the arguments of
     `cross_attention.questions`.
     """
 
     def __init__(self, head: nn.Module, image: Encoder, text: Encoder, join: dict):
         super().__init__(head, image, text, join)
         self.asks = cross_attention.questions(**join["asks"])
-        halves = [trunks.split(tower, join["unfreeze"]) for tower in (self.image, self.text)]
+        blocks = join["unfreeze"]
+        blocks = blocks if isinstance(blocks, dict) else dict.fromkeys(("image", "text"), blocks)
+        halves = [trunks.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")]
         # In a tuple, which registers nothing: the halves share the towers' parameters.
         self.trunks, tops = zip(*halves, strict=True)
         self.crossed = (cross_attention.CrossAttention(*tops, self.asks, self.head),)

@@ -12,7 +12,13 @@ from histopair.errors import InputError
 from histopair.training import heads
 
 NEEDS = ("image_activations", "caption_activations")
-PARAMETERS = {"unfreeze": 2, "layers": 4, "attention_heads": 4, "views": 1, "text_encoder": ""}
+PARAMETERS = {
+    "unfreeze": {"image": 2, "text": 2},
+    "layers": 4,
+    "attention_heads": 4,
+    "views": 1,
+    "text_encoder": "",
+}
 
 
 class Question(nn.Module):
@@ -66,8 +72,8 @@ def questions(
 
 
 def build(run):
-    image, image_width, image_fetch = run.tower("image", run.method["unfreeze"])
-    text, text_width, text_fetch = run.tower("text", run.method["unfreeze"])
+    image, image_width, image_fetch = run.tower("image", run.method["unfreeze"]["image"])
+    text, text_width, text_fetch = run.tower("text", run.method["unfreeze"]["text"])
     one = run.rows("train")[:1]
     patches, words = image_fetch(one)[0], text_fetch(one)[0]
     if patches.dim() != 3:

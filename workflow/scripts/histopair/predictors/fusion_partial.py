@@ -11,6 +11,6 @@ def predictor(run, weights) -> Predictor:
     width = joined_width(image.image_dim, text.text_dim, join)
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     # Tops share their towers' parameters.
-    tops = [trunks.split(tower, blocks)[1] for tower in (image.image, text.text)]
+    tops = [trunks.top(image.image, blocks["image"]), trunks.top(text.text, blocks["text"])]
     loaded(Fusion(*tops, join, head), weights)
     return Predictor(head, image=image, text=text, join=join)

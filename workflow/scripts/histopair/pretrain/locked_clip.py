@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 
 from histopair import embed, encoders, jobs, pixels, tables
 from histopair.encoders.open_clip import HERE
-from histopair.errors import InputError
+from histopair.errors import InputError, require_classes
 from histopair.training import losses
 
 REQUIRES = ("towers", "model")
@@ -106,6 +106,7 @@ def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
     if not match:
         texts = world.captions()
         return texts, [(row, np.array([row])) for row in range(len(texts))], np.array([], int)
+    require_classes("train.match", match, world.about["classes"])
     corpus = pd.concat([tables.read(path, ["text"]) for path in world.reports])
     texts = list(corpus["text"])
     matching = {

@@ -19,3 +19,9 @@ def distinct(runs: Iterable[dict]) -> list[dict]:
     names = ("dataset", "encoder", "method", "seed")
     found = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
     return [dict(zip(names, run, strict=True)) for run in found]
+
+
+def of_papers(entries: dict, datasets: list[str]) -> dict[str, dict]:
+    """How many classes and samples papers had, of those datasets whose config entries say so."""
+    bases = {name: entries[entries[name].get("of", name)] for name in datasets}
+    return {name: entry["published"] for name, entry in bases.items() if "published" in entry}

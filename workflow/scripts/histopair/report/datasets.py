@@ -35,6 +35,7 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
         "split_by": (entry.get("split") or {}).get("by", "group"),
         "official": [split for split in SPLITS if split in (made.get("official") or [])],
         "classes": made["classes"],
+        "published": base.get("published", {}),
         "names": made.get("class_names", {}),
         "images": labels["image_id"].nunique(),
         "samples": len(labels),

@@ -29,7 +29,8 @@ def view(name: str, table: pd.DataFrame, config: dict) -> dict | None:
 def split_words(dataset: str, config: dict) -> str:
     """How a dataset was split, in words."""
     by = (config["datasets"][dataset].get("split") or {}).get("by", "group")
-    return {"group": "split by group", "row": "random split of rows"}[by]
+    words = {"group": "split by group", "row": "random split of rows"}
+    return (words | {"val-row": "validation of random rows"})[by]
 
 
 def _row(key: tuple[str, str], found: pd.DataFrame, datasets: list[str]) -> dict:

@@ -10,6 +10,7 @@ from histopair.report import (
     distinct,
     encoders,
     multilabel,
+    of_papers,
     pairing,
     provenance,
     study_page,
@@ -68,5 +69,6 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
 def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
     """A study as shown, and its multi-label block if it has one."""
     folder, entry = f"{results}/studies", config["studies"][name]
+    entry = entry | {"papers_data": of_papers(config["datasets"], entry["datasets"])}
     table = pd.read_csv(f"{folder}/{studies.file(name, 'table')}", dtype={"values": str})
     return study_page.read_study(name, entry, folder), multilabel.view(name, table, config)

@@ -168,7 +168,6 @@ def times(by_rule: pd.DataFrame) -> str:
 
 def short(text: str, characters: int = 34) -> str:
     """A label that fits beside a bar."""
-    text = text.replace("$", r"\$")  # no formulas from data
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 

@@ -47,8 +47,12 @@ def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str
 
 
 def plot(table: pd.DataFrame, entry: dict) -> str:
-    """The value of each trial with the best so far, and a panel of its values per parameter."""
-    names = list(entry["space"])
+    """The value of each trial with the best so far, and a panel of its values per parameter.
+
+    Parameters that take over another's value have no panel of their own.
+    """
+    space = entry["space"].items()
+    names = [name for name, domain in space if not (isinstance(domain, dict) and "same" in domain)]
     figure, (axes,) = figures.panels(1, 1 + len(names), 2.6 * (1 + len(names)), 2.5, sharey=True)
     title = metrics.TITLES[entry["metric"]]
     lower = entry["metric"] in metrics.LOWER_IS_BETTER

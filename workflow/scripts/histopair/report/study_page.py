@@ -56,7 +56,9 @@ def view(name: str, study: dict, made: dict[str, pd.DataFrame], plot: str) -> di
             part: frame[(frame["dataset"] == key[0]) & (frame["encoder"] == key[1])]
             for part, frame in made.items()
         }
-        blocks.append({"dataset": key[0], "encoder": key[1]} | _block(own, study))
+        theirs = study.get("papers_data", {}).get(key[0], {})
+        block = {"dataset": key[0], "encoder": key[1], "papers_data": theirs}
+        blocks.append(block | _block(own, study))
     return {
         "name": name,
         "title": study.get("title") or name,

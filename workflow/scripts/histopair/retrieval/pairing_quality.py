@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from histopair import tables
-from histopair.errors import InputError
+from histopair.errors import InputError, require_classes
 from histopair.retrieval import agreement
 
 EDGES = np.round(np.arange(-1, 1.0001, 0.01), 2)  # of the similarity histogram
@@ -31,8 +31,10 @@ def write_quality(
     match: for each class a regular expression (case is ignored) that a report of that class
     contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
     How the pairs were searched and corrected is taken over from them. Memory grows with the
-    images' ids, not with k.
+    images' ids, not with k. Raises InputError for a class in `match` that the labels do not have,
+    and for paired reports that are not in the corpus.
     """
+    require_classes("match", match or (), tables.about(labels)["classes"])
     first, occurrences = read_pairs(pairs)
     corpus = tables.read(chunks, ["report_id"])["report_id"].drop_duplicates().tolist()
     unknown = sorted(set(first["report_id"]) - set(corpus))

@@ -7,12 +7,14 @@ def suggest(trial, space: dict) -> dict:
     """A value for each parameter of a space, from an Optuna trial.
 
     A list holds the values; {low, high, log} is a range; {times, of} multiplies another parameter
-    by one of the factors `of`.
+    by one of the factors `of`; {same} takes over another parameter's value.
     """
     found: dict = {}
     for name, domain in space.items():
         if isinstance(domain, list):
             found[name] = trial.suggest_categorical(name, domain)
+        elif "same" in domain:
+            found[name] = found[domain["same"]]
         elif "times" in domain:
             found[name] = trial.suggest_categorical(name, domain["of"]) * found[domain["times"]]
         else:
