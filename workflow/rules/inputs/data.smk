@@ -6,8 +6,6 @@ from histopair import readers
 
 NOT_READING = {
     "split",
-    "classes",
-    "class_names",
     "min_count",
     "max_quarantined",
     "max_pixels",

@@ -1,8 +1,16 @@
-"""The audit: what cleaning dropped, merged or renamed, and why; one row per reason or label."""
+"""The audit: what cleaning dropped, merged or renamed, and why; one row per reason or label.
 
-from collections.abc import Iterable, Sequence
+Snakemake deletes what a failed job has written: `jobs.job` keeps the audit beside the log.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import pyarrow as pa
+
+from histopair import tables
+from histopair.errors import InputError
 
 SCHEMA = pa.schema(
     [
@@ -16,7 +24,8 @@ SCHEMA = pa.schema(
     ]
 )
 STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split")
-ACTIONS = ("dropped", "merged", "renamed", "quarantined", "warned", "kept")
+# "unread": an image, or what may be one, that is there and no sample.
+ACTIONS = ("dropped", "merged", "renamed", "quarantined", "unread", "warned", "kept")
 
 
 def row(
@@ -46,6 +55,22 @@ def row(
 def table(rows: Iterable[dict]) -> pa.Table:
     """The audit rows as a table of the artifact's schema, also where there are none."""
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+@contextmanager
+def kept(path: str | Path, about: dict) -> Iterator[list[dict]]:
+    """Collect a step's rows. Where bad input ends the step, they are at `path`, as its error says.
+
+    Where it succeeds, the step writes them itself.
+    """
+    rows: list[dict] = []
+    try:
+        yield rows
+    except InputError as error:
+        if rows:
+            tables.write(path, table(rows), about)
+            error.audit = Path(path)
+        raise
 
 
 def listed(values: Sequence, most: int = 5) -> str:
