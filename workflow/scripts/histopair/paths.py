@@ -81,13 +81,14 @@ def files_below(folder: str, all_of_them: bool = True) -> list[str]:
     return sorted(found)
 
 
-def unnamed(root: str, named: pd.Series) -> list[dict]:
-    """The audit row of the images below a root that no row of its table names."""
+def unnamed(root: str, named: pd.Series, folder: str = ".") -> list[dict]:
+    """The audit row of the images in a folder below the root that no row of its table names."""
     from histopair import audit
 
     known = set(named)
-    images = (path for path in files_below(root, all_of_them=False) if is_image(path) and path not in known)
-    left = [path for path in images if not any(map(hidden, path.split("/")))]
+    files = files_below(os.path.join(root, folder), all_of_them=False)
+    images = (posixpath.normpath(f"{folder}/{file}") for file in files if is_image(file))
+    left = [path for path in images if path not in known and not any(map(hidden, path.split("/")))]
     if not left:
         return []
     shown = audit.listed([printable(path) for path in left], 3)

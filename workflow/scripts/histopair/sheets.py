@@ -62,8 +62,8 @@ def read(
     any_case: bool = True,
     texts: Collection[str] = (),
     values: Mapping[str, Collection[str]] | None = None,
-) -> "tuple[pd.DataFrame, list[dict]]":
-    """Columns of a table as text, with a column `row` for messages; and the audit rows.
+) -> "pd.DataFrame":
+    """Columns of a table as text, with a column `row` for messages; audit rows in attrs["audit"].
 
     Cells that are empty, or say NA or such (`missing.WORDS`), are null, but for the words that are
     `values` of their column. Cells are as they look (`folding.tidy`), but those of columns of
@@ -94,7 +94,8 @@ def read(
         if name not in names:
             frame[name] = pd.Series(None, index=frame.index, dtype="str")
     frame["row"] = rows
-    return _valued(frame, path.name, list(names), texts, values or {}, empty)
+    frame.attrs["audit"] = _valued(frame, path.name, list(names), texts, values or {}, empty)
+    return frame
 
 
 def require(
@@ -318,8 +319,8 @@ def _kind(word: re.Match) -> str:
     return "a" if not digits else "9" if digits == len(word.group()) else "m"
 
 
-def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: int):
-    """The frame with nulls for cells without a value and cells as they look; the audit rows."""
+def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: int) -> list[dict]:
+    """Make cells without a value null, and others as they look; the audit rows of that."""
     from histopair import audit, missing
 
     notes = []
@@ -340,7 +341,7 @@ def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: i
                 told = audit.listed([repr(text) for text in odd], 3)
                 count = int(written.isin(odd).sum())
                 notes.append(audit.row("read", "renamed", where, reason, told, count=count))
-    return frame, notes
+    return notes
 
 
 def _tidied(column: "pd.Series") -> "tuple[pd.Series, list[str]]":

@@ -31,7 +31,20 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
     Raises InputError where no report is left, with the organs found, and for what the reader
     raises.
     """
-    frame, rows = readers.find(entry.get("reader", "tcga")).read(entry)
+    with audit.kept(audit_table, about) as rows:
+        table = _cleaned(entry, name, rows)
+    kept = table.report_id.nunique()
+    print(f"{name}: {kept} reports kept, {len(table)} chunks", flush=True)
+    counts = table.drop_duplicates("report_id").organ.value_counts()
+    about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
+    tables.write(audit_table, audit.table(rows), about)
+    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
+
+
+def _cleaned(entry: dict, name: str, rows: list[dict]) -> pd.DataFrame:
+    """The chunks of the reports that are kept; fills the audit `rows`."""
+    frame, found = readers.find(entry.get("reader", "tcga")).read(entry)
+    rows += found + organs.unused(entry.get("cancer_types"))
     print(f"{name}: {len(frame)} reports", flush=True)
     frame, found = _of_organ(frame, entry, name)
     rows += found
@@ -42,13 +55,10 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
     table, found = _chunked(frame, entry)
     rows += found
     if table.empty:
-        raise InputError(name, "no report is left after cleaning", "Read its audit: loosen limits")
-    kept = table.report_id.nunique()
-    print(f"{name}: {kept} reports kept, {len(table)} chunks", flush=True)
-    counts = table.drop_duplicates("report_id").organ.value_counts()
-    about = about | {"reports": kept, "organs": counts.sort_index().to_dict()}
-    tables.write(audit_table, audit.table(rows), about)
-    tables.write(reports, pa.Table.from_pandas(table, SCHEMA, preserve_index=False), about)
+        lost = [row for row in rows if row["action"] == "dropped"]
+        told = "; ".join(f"{row['count']}: {row['reason']}" for row in lost) or "it has none"
+        raise InputError(name, f"no report is left after cleaning ({told})", "Loosen its limits")
+    return table
 
 
 def _of_organ(frame: pd.DataFrame, entry: dict, name: str):

@@ -50,7 +50,7 @@ def accept(proposals: str, mapping: str) -> str:
 
 def _answered(path: str) -> pd.DataFrame:
     """The proposals: label, standard, reason, accept (lower case), row."""
-    frame, _ = sheets.read(path, ["label", "standard", "accept"], ["reason"], values=AS_WRITTEN)
+    frame = sheets.read(path, ["label", "standard", "accept"], ["reason"], values=AS_WRITTEN)
     names = ["label", "standard", "accept", "reason"]
     frame[names] = frame[names].fillna("").map(sheets.unguarded)
     frame["accept"] = frame.accept.str.lower()
@@ -73,7 +73,7 @@ def _table(path: str) -> pd.DataFrame:
     found = sheets.heading(path, COLUMNS)
     others = [name for name in found if name.casefold() not in COLUMNS]
     names = ["reason", *others]
-    frame, _ = sheets.read(path, ["label", "standard"], names, texts=names, values=AS_WRITTEN)
+    frame = sheets.read(path, ["label", "standard"], names, texts=names, values=AS_WRITTEN)
     frame = frame[[*COLUMNS, *others]].astype(object)
     frame[COLUMNS] = frame[COLUMNS].fillna("").map(str.strip)
     return frame.drop_duplicates(["label", "standard"])

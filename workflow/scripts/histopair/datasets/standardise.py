@@ -59,7 +59,7 @@ def mapping(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
     if path is None:
         return {}, {}
     words = {"label": missing.WORDS, "standard": named}  # whoever maps NA means a label
-    table, _ = sheets.read(path, ["label", "standard"], ["reason"], texts=["reason"], values=words)
+    table = sheets.read(path, ["label", "standard"], ["reason"], texts=["reason"], values=words)
     if table.label.isna().any():
         row = int(table.row[table.label.isna().idxmax()])
         raise InputError(path, "the cell 'label' is empty", "Fill it or remove the row", row)

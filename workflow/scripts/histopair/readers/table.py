@@ -38,7 +38,7 @@ def read(entry: dict):
 
     table, root = _table(entry), entry["root"]
     name = os.path.basename(table)
-    frame, rows = sheets.read(
+    frame = sheets.read(
         table,
         ["path"],
         OPTIONAL,
@@ -46,6 +46,7 @@ def read(entry: dict):
         texts=("path", "caption"),
         values=dict.fromkeys(("label", "labels"), readers.declared(entry)),
     )
+    rows = frame.attrs["audit"]
     _filled(frame, "path", table)
     written = paths.relative(frame.path, table, frame.row, root=root)
     frame["path"], renamed = paths.on_disk(written, root, name)
