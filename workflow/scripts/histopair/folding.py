@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Control characters and those of no width; white space is `str.split`'s to find.
 INVISIBLE = re.compile(
@@ -22,7 +24,7 @@ def tidy(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """The same for spellings that differ in case, width of letters or kind of dash, or look alike."""
+    """The same for texts that look alike, or differ in case, width of letters or kind of dash."""
     wide = unicodedata.normalize("NFKC", tidy(text)).translate(DASHES)
     return tidy(wide.casefold())
 
@@ -49,7 +51,7 @@ def spellings(counts: Mapping[str, int], fixed: Collection[str] = ()) -> dict[st
     return {text: text if text in kept else chosen[key(text)] for text in counts}
 
 
-def united(column: pd.Series, what: str) -> tuple[pd.Series, list[dict]]:
+def united(column: "pd.Series", what: str) -> "tuple[pd.Series, list[dict]]":
     """A column (nulls stay) with one spelling of each thing, and the audit row of what changed."""
     from histopair import audit
 

@@ -1,16 +1,16 @@
 """Words that programs write where there is no value: R, pandas, spreadsheets, GDC, SAS."""
 
 from collections.abc import Collection
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from histopair import folding
 
-WORDS = frozenset(
-    "|na|n/a|n.a.|#n/a|#n/a n/a|#na|<na>|nan|-nan|1.#ind|-1.#ind|1.#qnan|-1.#qnan|null|none|nil|(null)"
-    "|-|--|---|'--|.|?|[not available]|[not applicable]|not available|not applicable".split("|")
-)
+if TYPE_CHECKING:
+    import pandas as pd
 
+WORDS = {"", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "null", "none"}
+WORDS |= {"(null)", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "nil", "-", "--", "---", "'--"}
+WORDS |= {".", "?", "[not available]", "[not applicable]", "not available", "not applicable"}
 LONGEST = 4 * max(map(len, WORDS))  # with characters that are not seen
 
 
@@ -20,8 +20,8 @@ def word(text: str) -> bool:
 
 
 def without(
-    column: pd.Series, values: Collection[str] = ()
-) -> tuple[pd.Series, dict[str, int]]:
+    column: "pd.Series", values: Collection[str] = ()
+) -> "tuple[pd.Series, dict[str, int]]":
     """The column with such cells as null, and how often each such word stood there, but for "".
 
     `values` are words that mean something in this column, in any case: a class called None.
@@ -34,7 +34,7 @@ def without(
 
 
 def without_items(
-    lists: pd.Series, values: Collection[str], file: str
+    lists: "pd.Series", values: Collection[str], file: str
 ) -> tuple[list[list[str]], list[dict]]:
     """Lists of labels without repeats and such words, and the audit row of those words."""
     from histopair import audit

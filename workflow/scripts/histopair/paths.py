@@ -1,20 +1,22 @@
-"""Paths written in tables: one spelling each, never outside their root, as their files are called."""
+"""Paths written in tables: one spelling each, inside their root, as their files are called."""
 
 import os
 import posixpath
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from histopair import errors, folding
 from histopair.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 SYSTEM = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin")
 
 
 def relative(
-    written: pd.Series, table: str, rows: pd.Series, below: str = "", root: str | None = None
-) -> pd.Series:
+    written: "pd.Series", table: str, rows: "pd.Series", below: str = "", root: str | None = None
+) -> "pd.Series":
     """One spelling per path: "a\\\\b.png", "./a/b.png" and "a//b.png" are "<below>/a/b.png".
 
     Absolute paths are accepted below `root`, where given. Raises InputError with the row for a
@@ -40,7 +42,7 @@ def relative(
     return below + "/" + normal if below else normal
 
 
-def on_disk(written: pd.Series, root: str, table: str) -> tuple[pd.Series, list[dict]]:
+def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, list[dict]]":
     """Paths as their files are called, and the audit row of those that were written otherwise.
 
     A path that is not there is that of the one file whose name differs in case, Unicode form,
@@ -81,14 +83,15 @@ def files_below(folder: str, all_of_them: bool = True) -> list[str]:
     return sorted(found)
 
 
-def unnamed(root: str, named: pd.Series, folder: str = ".") -> list[dict]:
+def unnamed(root: str, named: "pd.Series", folder: str = ".") -> list[dict]:
     """The audit row of the images in a folder below the root that no row of its table names."""
     from histopair import audit
 
     known = set(named)
     files = files_below(os.path.join(root, folder), all_of_them=False)
     images = (posixpath.normpath(f"{folder}/{file}") for file in files if is_image(file))
-    left = [path for path in images if path not in known and not any(map(hidden, path.split("/")))]
+    seen = (path for path in images if not any(map(hidden, path.split("/"))))
+    left = [path for path in seen if path not in known]
     if not left:
         return []
     shown = audit.listed([printable(path) for path in left], 3)

@@ -309,7 +309,7 @@ def _rows_within(record: Record, layout: Layout, width: int) -> set[str]:
 
 
 def _shape(cell: str) -> str:
-    """What a cell looks like: each word as a, number as 9, both in one as m. Words alone: the cell."""
+    """What a cell looks like: each word as a, number as 9, both in one as m; words as they are."""
     shape = re.sub(r"\w+", _kind, cell.strip())
     return shape if shape.strip("a ") else cell.strip()
 
@@ -332,8 +332,8 @@ def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: i
         where = f"{file}, column '{name}'"
         if words:
             reason = "a word for a missing value"
-            told = audit.listed(list(words), 3)
-            notes.append(audit.row("read", "warned", where, reason, told, count=sum(words.values())))
+            told, count = audit.listed(list(words), 3), sum(words.values())
+            notes.append(audit.row("read", "warned", where, reason, told, count=count))
         if name not in texts:
             frame[name], odd = _tidied(frame[name])
             if odd:

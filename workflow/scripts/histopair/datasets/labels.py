@@ -38,7 +38,8 @@ def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code:
     place = f"{name} ({reader.inputs(entry)[0]})"
     info = dict(frame.attrs)
     if frame.empty:
-        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in rows)
+        dropped = (row for row in rows if row["action"] == "dropped")
+        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in dropped)
         raise InputError(
             entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
         )

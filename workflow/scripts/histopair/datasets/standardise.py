@@ -16,9 +16,8 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     Labels that are one, written in two ways (`folding.key`), are united in the spelling that the
     config or the format names, else in the commonest. `labels_map` is a csv of label, standard
     (empty: drop the label), reason. Only `classes` (the config's, else those `fixed` by the format)
-    may follow from it. Labels of fewer than
-    `min_count` samples are dropped, then samples without a label.
-    Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
+    may follow from it. Labels of fewer than `min_count` samples are dropped, then samples without
+    a label. Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
     """
     own = entry.get("classes") or fixed or ()
     named = {*own, *(entry.get("class_names") or ())}
@@ -53,8 +52,9 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
 def mapping(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
     """Label -> standard (None: dropped), and label -> reason, of a `labels_map`.
 
-    A standard that is a word for a missing value is none, unless it is `named`. Raises InputError for a row without a
-    label, a label of several standards, and a standard that is mapped to another.
+    A standard that is a word for a missing value is none, unless it is `named`. Raises InputError
+    for a row without a label, a label of several standards, and a standard that is mapped to
+    another.
     """
     if path is None:
         return {}, {}

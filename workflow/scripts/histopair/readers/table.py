@@ -1,7 +1,7 @@
 """Any folder of images with a labels.csv: path, label[, group][, split][, caption][, label_name].
 
-Several labels per image: a column `labels` (or `multi: true`), separated by `;`. A label that is a
-word for a missing value, such as None, is one only if `classes`, `class_names` or `labels_map` name it.
+Several labels per image: a column `labels` (or `multi: true`), separated by `;`. A word for a
+missing value, such as None, is a label only where `classes`, `class_names` or `labels_map` name it.
 """
 
 import os
