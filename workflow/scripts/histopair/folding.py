@@ -56,7 +56,7 @@ def united(column: "pd.Series", what: str) -> "tuple[pd.Series, list[dict]]":
     from histopair import audit
 
     counts = column.value_counts().to_dict()
-    changed = {old: new for old, new in spellings(counts).items() if old != new}
+    changed = {old: new for old, new in sorted(spellings(counts).items()) if old != new}
     if not changed:
         return column, []
     row = audit.row(

@@ -29,7 +29,10 @@ def without(
     kept = {folding.plain(value) for value in values}
     counts = column.value_counts()
     absent = {text for text in counts.index if word(text) and folding.plain(text) not in kept}
-    told = {text: int(counts[text]) for text in sorted(absent) if folding.tidy(text)}
+    told: dict[str, int] = {}
+    for text in sorted(absent):
+        if looks := folding.tidy(text):
+            told[looks] = told.get(looks, 0) + int(counts[text])
     return column.mask(column.isin(absent), None), told
 
 

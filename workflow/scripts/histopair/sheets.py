@@ -191,8 +191,8 @@ def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
         separators = told.group(1) if told else SEPARATORS
         layouts = [Layout(encoding, separator, int(bool(told))) for separator in separators]
         read = [(layout, found) for layout in layouts if (found := _heading(path, layout))]
-        if not read:
-            next(_records(path, layouts[0]))  # which says why
+        if not read and not next(_records(path, layouts[0]), None):  # which says why, if it can
+            raise InputError(path, "the file is empty", "Give it a heading and at least one row")
     names = {folding.plain(name) for name in wanted.values()}
 
     def shown(option: tuple[Layout, list[str]]) -> tuple[int, int]:
@@ -205,7 +205,7 @@ def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
 def _heading(path: Path, layout: Layout) -> list[str]:
     """The cells of the heading; none where it cannot be read in this layout."""
     with suppress(InputError):
-        return next(_records(path, layout)).cells
+        return next((record.cells for record in _records(path, layout)), [])
     return []
 
 

@@ -10,7 +10,11 @@ MADE_BY_RULES = "results/phantom"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The six arrays, and the tables of slides where they are there or will be made."""
+    """The six arrays, and the tables of slides where they are there or will be made.
+
+    Raises InputError for Kaggle's form of the dataset.
+    """
+    _layout(entry["root"])
     arrays = [_file(entry, split, f"{part}.h5") for split in SPLITS for part in "xy"]
     slides = [_file(entry, split, "meta.csv") for split in SPLITS]
     made = os.path.normpath(entry["root"]).replace(os.sep, "/").startswith(MADE_BY_RULES)

@@ -20,6 +20,8 @@ def check(entry: dict) -> None:
 
     for table in _tables(entry):
         sheets.require(table["table"], *_columns(table))
+    if "cancer_types" in entry:
+        sheets.require(entry["cancer_types"], ["patient_id", "cancer_type"])
 
 
 def read(entry: dict):
