@@ -1,7 +1,9 @@
 """Paths written in tables: one spelling each, inside their root, as their files are called."""
 
+import errno
 import os
 import posixpath
+import stat
 from typing import TYPE_CHECKING
 
 from histopair import errors, folding
@@ -59,6 +61,26 @@ def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, li
     shown = [audit.listed([*map(repr, names)], 3) for names in (changed, changed.values())]
     reason = "the path is written in another way than its file's name"
     return written.map(found), [audit.row("read", "renamed", table, reason, *shown, count)]
+
+
+def leads_to(path: str | os.PathLike) -> int | None:
+    """The mode (`stat`) of a file or folder, links followed; None where there is none.
+
+    Raises InputError where that may not be known.
+    """
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise errors.of_system(path, error) from error
+
+
+def is_folder(path: str | os.PathLike) -> bool:
+    """Whether there is a folder; InputError where that may not be known."""
+    return stat.S_ISDIR(leads_to(path) or 0)
 
 
 def hidden(name: str) -> bool:

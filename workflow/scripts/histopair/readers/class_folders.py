@@ -1,6 +1,7 @@
 """Single-label images sorted into one folder per class: <root>/<folder>/<class>/<image>."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def read_folders(root: str, folders: dict, classes=None, class_names: dict | Non
 def _files(root: str, folder: str) -> Iterator[tuple[str | None, str, str | None]]:
     """(class, path below root, why it is no sample) of all files of a folder, sorted."""
     place = Path(root, folder)
-    if not place.is_dir():
+    if not paths.is_folder(place):
         raise InputError(place, "there is no such folder", "Correct `root` or unpack the dataset")
     for name, is_folder in _entries(place):
         path = _path(folder, name)
@@ -105,11 +106,12 @@ def _flaw(file: Path) -> str | None:
         return "it has no ending, as images have"
     if reason is None and paths.printable(file.name) != file.name:
         return "its name is not UTF-8"
-    return reason or (None if file.is_file() else NO_IMAGE)
+    return reason or (None if stat.S_ISREG(paths.leads_to(file) or 0) else NO_IMAGE)
 
 
 def _dangling(file: Path) -> str | None:
-    return None if file.exists() or paths.hidden(file.name) else "a link that leads nowhere"
+    there = paths.hidden(file.name) or paths.leads_to(file) is not None
+    return None if there else "a link that leads nowhere"
 
 
 def _reason(name: str, otherwise: str | None) -> str | None:

@@ -41,7 +41,7 @@ def files(folder: str | Path) -> dict[str, Path]:
         )
     slides: dict[str, Path] = {}
     for path in found:
-        if not path.exists():
+        if paths.leads_to(path) is None:
             raise InputError(path, "the link leads nowhere", "Restore its target or remove it")
         if slides.setdefault(path.stem, path) != path:
             raise InputError(path, f"{slides[path.stem].name} is the same slide", "Keep one")
@@ -57,10 +57,10 @@ def others(folder: str | Path) -> list[str]:
 def _place(folder: str | Path) -> Path:
     """The folder itself, or its h5_files."""
     folder = Path(folder)
-    if not folder.is_dir():
+    if not paths.is_folder(folder):
         raise InputError(folder, "there is no such folder", "Correct the path in the config")
     inner = folder / "h5_files"
-    return inner if inner.is_dir() else folder
+    return inner if "h5_files" in _names(folder) and paths.is_folder(inner) else folder
 
 
 def _is_h5(name: str) -> bool:
