@@ -122,8 +122,12 @@ def _array(path: str, key: str):
 
 
 def _values(path: str, key: str):
+    array = _array(path, key)
+    if array.dtype.kind not in "biuf":
+        problem = f"its array '{key}' holds no numbers but {array.dtype}"
+        raise InputError(path, problem, "Download it again")
     try:
-        return _array(path, key)[...].reshape(-1)
+        return array[...].reshape(-1)
     except OSError as error:  # of a chunk
         raise InputError(path, f"its array '{key}' is damaged", "Download it again") from error
 
