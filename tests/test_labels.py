@@ -262,6 +262,59 @@ def test_labels_and_images_that_may_be_mistakes_are_warned_of(tmp_path):
     assert twins.split.nunique() == 1
 
 
+def test_patients_and_labels_are_never_split_by_spelling(tmp_path):
+    spelled = ["{0}", "{0}.0", " {0} ", "0{0}", "{0}\u200b"]
+    rows = [f"t{i:03}.png,{spelled[i % 5].format(i // 5 % 2)},{spelled[i % 5].format(i // 5)}"
+            for i in range(50)]  # fmt: skip
+    (clean, found, _, _), _ = _clean(tmp_path, _tiles(tmp_path / "t", rows))
+    assert set(clean.labels.str[0]) == {"0", "1"}
+    assert clean.group.tolist() == [str(i // 5) for i in range(50)]
+    assert (clean.groupby("group").split.nunique() == 1).all()
+    assert {"merged", "renamed"} <= set(found.action)
+
+
+def test_a_word_for_a_missing_value_is_no_class_unless_the_config_names_it(tmp_path):
+    rows = [f"t{i:03}.png,{('a', 'b', 'None')[i % 3]},g{i}" for i in range(60)]
+    entry = _tiles(tmp_path / "t", rows)
+    (clean, found, _, _), _ = _clean(tmp_path, entry)
+    assert set(clean.labels.str[0]) == {"a", "b"}
+    assert found[["reason", "count"]].to_numpy().tolist() == [
+        ["a word for a missing value", 20],
+        ["no label is left", 20],
+    ]
+    (tmp_path / "map.csv").write_text("label,standard\nnone,nothing seen\n")
+    for named, label in (
+        ({"classes": ["a", "b", "None"]}, "None"),
+        ({"class_names": {"None": "no tumour"}}, "None"),
+        ({"labels_map": str(tmp_path / "map.csv")}, "nothing seen"),
+    ):
+        (clean, *_), _ = _clean(tmp_path, entry | named)
+        assert set(clean.labels.str[0]) == {"a", "b", label}
+
+
+def test_labels_of_several_lose_words_for_missing_values(tmp_path):
+    rows = [f"t{i:03}.png,{('a; NA', 'b;a', 'NA')[i % 3]},g{i}" for i in range(60)]
+    (clean, found, _, _), _ = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,labels,group"))
+    assert set(clean.labels.map(tuple)) == {("a",), ("b", "a")}
+    assert found[["reason", "count"]].to_numpy().tolist()[:2] == [
+        ["a word for a missing value", 20],
+        ["a word for a missing value among labels", 20],
+    ]
+
+
+def test_empty_ids_are_the_paths_and_two_ids_that_are_one_stop_the_run(tmp_path):
+    rows = [f"{row},{'NA' if i in (3, 4) else f'id{i}'}" for i, row in enumerate(_rows())]
+    entry = _tiles(tmp_path / "t", rows, "path,label,group,id")
+    (clean, *_), _ = _clean(tmp_path, entry)
+    assert clean.sample_id.tolist()[2:6] == ["id2", "t003.png", "t004.png", "id5"]
+    rows = [f"{row},{'7.0' if i == 3 else i}" for i, row in enumerate(_rows())]
+    assert _said(tmp_path / "t", _tiles(tmp_path / "t", rows, "path,label,group,id")) == (
+        f"{tmp_path}/t/labels.csv, row 5 and 9: the ids '7.0' and '7' are one, written in two "
+        "ways. "
+        "Give each sample an id of its own"
+    )
+
+
 def test_a_view_has_the_same_samples_split_anew(tmp_path):
     entry = _tiles(tmp_path / "t", _rows())
     (clean, *_), paths = _clean(tmp_path, entry)
