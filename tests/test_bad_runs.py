@@ -1,6 +1,7 @@
 """Bad input at the terminal: one line says where, what and what to do, and finished work stays."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -99,6 +100,16 @@ def test_a_bad_dataset_is_one_line_at_the_terminal_and_in_its_log(folder, bad_ru
     assert len(said) == 1, complaints(bad_run[0])
     assert said[0].removeprefix(expected).strip() or expected.endswith("config")
     assert said[0] in (folder / f"logs/labels/{name}.txt").read_text()
+
+
+def test_the_audit_that_a_message_names_is_there_although_snakemake_deletes_outputs(
+    folder, bad_run
+):
+    [said] = [line for line in complaints(bad_run[0]) if line.startswith("images-lost ")]
+    kept = "logs/labels/images-lost.audit.csv"
+    assert said.endswith(f" What was found until then: {kept}")
+    rows = pd.read_csv(folder / kept)
+    assert rows["count"][rows.action == "quarantined"].sum() == 10
 
 
 def test_bad_datasets_leave_nothing_behind_and_finished_ones_alone(folder, bad_run):

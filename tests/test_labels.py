@@ -39,9 +39,12 @@ def _clean(folder, entry: dict, name: str = "mine"):
 def _said(folder, entry: dict) -> str:
     with pytest.raises(InputError) as error:
         _clean(folder, entry)
-    assert not list(folder.glob("*.parquet"))
-    assert "\n" not in str(error.value)
-    return str(error.value).replace(f"({folder}/t/", "(")
+    left = [str(path) for path in folder.glob("*.parquet")]
+    assert left == ([str(error.value.audit)] if error.value.audit else [])
+    said, _, audit_named = str(error.value).partition(". What was found until then: ")
+    assert audit_named == "".join(left)
+    assert "\n" not in said
+    return said.replace(f"({folder}/t/", "(")
 
 
 def _rows(n: int = 40, classes: str = "ab") -> list[str]:
@@ -252,7 +255,7 @@ def test_labels_and_images_that_may_be_mistakes_are_warned_of(tmp_path):
     (tmp_path / "t" / "x.png").write_bytes((tmp_path / "t" / "y.png").read_bytes())
     (clean, found, _, _), _ = _clean(tmp_path, entry)
     assert found[["action", "subject", "reason", "count"]].to_numpy().tolist() == [
-        ["warned", "'B', 'b'", "spelled almost the same", 1],
+        ["merged", "B", "the same label written in another way", 13],
         ["warned", "mine", "identical images have different labels", 1],
     ]
     twins = clean[clean.path.isin(["x.png", "y.png"])]
@@ -292,6 +295,59 @@ def test_only_the_commonest_labels_are_kept_where_the_config_counts_them():
     ]
     assert rows[0]["reason"] == "not among the 2 commonest (most_classes)"
     assert rows[-1]["reason"] == "no label is left" and rows[-1]["count"] == 3
+
+
+def test_patients_and_labels_are_never_split_by_spelling(tmp_path):
+    spelled = ["{0}", "{0}.0", " {0} ", "0{0}", "{0}\u200b"]
+    rows = [f"t{i:03}.png,{spelled[i % 5].format(i // 5 % 2)},{spelled[i % 5].format(i // 5)}"
+            for i in range(50)]  # fmt: skip
+    (clean, found, _, _), _ = _clean(tmp_path, _tiles(tmp_path / "t", rows))
+    assert set(clean.labels.str[0]) == {"0", "1"}
+    assert clean.group.tolist() == [str(i // 5) for i in range(50)]
+    assert (clean.groupby("group").split.nunique() == 1).all()
+    assert {"merged", "renamed"} <= set(found.action)
+
+
+def test_a_word_for_a_missing_value_is_no_class_unless_the_config_names_it(tmp_path):
+    rows = [f"t{i:03}.png,{('a', 'b', 'None')[i % 3]},g{i}" for i in range(60)]
+    entry = _tiles(tmp_path / "t", rows)
+    (clean, found, _, _), _ = _clean(tmp_path, entry)
+    assert set(clean.labels.str[0]) == {"a", "b"}
+    assert found[["reason", "count"]].to_numpy().tolist() == [
+        ["a word for a missing value", 20],
+        ["no label is left", 20],
+    ]
+    (tmp_path / "map.csv").write_text("label,standard\nnone,nothing seen\n")
+    for named, label in (
+        ({"classes": ["a", "b", "None"]}, "None"),
+        ({"class_names": {"None": "no tumour"}}, "None"),
+        ({"labels_map": str(tmp_path / "map.csv")}, "nothing seen"),
+    ):
+        (clean, *_), _ = _clean(tmp_path, entry | named)
+        assert set(clean.labels.str[0]) == {"a", "b", label}
+
+
+def test_labels_of_several_lose_words_for_missing_values(tmp_path):
+    rows = [f"t{i:03}.png,{('a; NA', 'b;a', 'NA')[i % 3]},g{i}" for i in range(60)]
+    (clean, found, _, _), _ = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,labels,group"))
+    assert set(clean.labels.map(tuple)) == {("a",), ("b", "a")}
+    assert found[["reason", "count"]].to_numpy().tolist()[:2] == [
+        ["a word for a missing value", 20],
+        ["a word for a missing value among labels", 20],
+    ]
+
+
+def test_empty_ids_are_the_paths_and_two_ids_that_are_one_stop_the_run(tmp_path):
+    rows = [f"{row},{'NA' if i in (3, 4) else f'id{i}'}" for i, row in enumerate(_rows())]
+    entry = _tiles(tmp_path / "t", rows, "path,label,group,id")
+    (clean, *_), _ = _clean(tmp_path, entry)
+    assert clean.sample_id.tolist()[2:6] == ["id2", "t003.png", "t004.png", "id5"]
+    rows = [f"{row},{'7.0' if i == 3 else i}" for i, row in enumerate(_rows())]
+    assert _said(tmp_path / "t", _tiles(tmp_path / "t", rows, "path,label,group,id")) == (
+        f"{tmp_path}/t/labels.csv, row 5 and 9: the ids '7.0' and '7' are one, written in two "
+        "ways. "
+        "Give each sample an id of its own"
+    )
 
 
 def test_a_view_has_the_same_samples_split_anew(tmp_path):

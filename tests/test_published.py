@@ -123,9 +123,12 @@ def test_one_row_may_name_a_method_in_several_ways(tmp_path):
     ("text", "message"),
     [
         ("method,metric,value\n", "column 'note' is missing"),
-        ("", "column 'method' is missing"),
+        ("", "the file is empty"),
         ("method,metric,value,note,extra\n", "column 'extra' is unknown"),
-        ("method,metric,value,note\nm,accuracy,0.1,a, b, c\n", "row 2.*2 more fields.*Quote"),
+        (
+            "method,metric,value,note\nm,accuracy,0.1,a, b, c\n",
+            "row 2: it has 6 cells, the heading has 4.*Quote",
+        ),
         ("method,metric,value,note\nm,f2,0.1,\n", "row 2.*no metric 'f2'"),
         ("method,metric,value,note\nm,accuracy,high,\n", "row 2.*'high' is no number"),
         ("method,metric,value,note\nm,accuracy,nan,\n", "'nan' is no number"),

@@ -42,7 +42,7 @@ LISTS = {
     "[" + "'A'," * 20000 + "]": ["A"],
 }
 NO_LISTS = [
-    "['Renal', 'Bone'", "'Renal', 'Bone']", "Renal", "'Renal'", "nan", "None", "{'A': 1}", "{'A'}",
+    "['Renal', 'Bone'", "'Renal', 'Bone']", "Renal", "'Renal'", "{'A': 1}", "{'A'}",
     "('A', 'B')", "[['A'], 'B']", "[1, 2]", "[b'A']", "[f'{1}']", "['A' + 'B']", "['\\ud800']",
     "['\\x']", "['A'] * 9", "[" * 5000 + "]" * 5000, "array(['A'], dtype=object)", "[__import__]",
 ]  # fmt: skip

@@ -176,7 +176,8 @@ def _clean(folder, entry: dict):
 def _said(folder, entry: dict) -> str:
     with pytest.raises(InputError) as error:
         _clean(folder, entry)
-    assert not list(folder.glob("*.parquet"))
+    audit = error.value.audit
+    assert [str(path) for path in folder.glob("*.parquet")] == ([str(audit)] if audit else [])
     return str(error.value)
 
 
@@ -278,6 +279,46 @@ def test_one_id_for_two_texts_is_an_error(tmp_path):
         "reports.csv, row 2 and 3: the id 'a' stands for two different texts. "
         "Give each report an id of its own"
     )
+
+
+def test_one_id_in_two_spellings_is_one_report(tmp_path):
+    text = "Colon with an invasive adenocarcinoma."
+    entry = _corpus(tmp_path, f"id,text\n7,{text}\n7.0,{text}\nNA,{text} Of it.\n8,None\n")
+    clean, rows, _ = _clean(tmp_path, entry)
+    assert clean.report_id.tolist() == ["7"]
+    assert rows[["action", "reason", "count"]].to_numpy().tolist() == [
+        ["warned", "a word for a missing value", 1],
+        ["warned", "a word for a missing value", 1],
+        ["dropped", "no id", 1],
+        ["dropped", "exact repeat of an earlier row", 1],
+        ["dropped", "no text", 1],
+    ]
+    entry = _corpus(tmp_path, f"id,text\n7,{text}\n7.0,{text} Of it.\n", "two.csv")
+    with pytest.raises(InputError, match=r"the id '7' or '7\.0' stands for two different texts"):
+        _clean(tmp_path, entry)
+
+
+def test_cancer_types_find_their_patient_in_any_spelling_and_silent_rows_are_counted(tmp_path):
+    types = "patient_id,cancer_type\ntcga-aa-0001\u200b,coad\nTCGA-BB-0002,NA\nTCGA-CC-3,COADREAD\n"
+    (tmp_path / "types.csv").write_text(types)
+    entry = _corpus(tmp_path, TCGA, cancer_types=str(tmp_path / "types.csv"))
+    clean, rows, _ = _clean(tmp_path, entry)
+    assert clean.organ.tolist() == ["colon", "breast"]
+    [silent] = rows[rows.reason.str.startswith("no cancer type")].itertuples()
+    assert (silent.subject, silent.before, silent.count) == ("types.csv, rows 3, 4", "COADREAD", 2)
+    (tmp_path / "types.csv").write_text(TYPES + "tcga-aa-0001,BRCA\n")
+    with pytest.raises(InputError, match="'TCGA-AA-0001' has two organs: colon and breast"):
+        _clean(tmp_path, entry)
+
+
+def test_what_was_dropped_is_kept_where_no_report_is_left(tmp_path):
+    said = _said(tmp_path, _corpus(tmp_path, "id,text\na,Too short\nb,None\n"))
+    assert said == (
+        "mine: no report is left after cleaning (1: fewer than 5 words; 1: no text). "
+        f"Loosen its limits. What was found until then: {tmp_path}/a.parquet"
+    )
+    rows = tables.read(tmp_path / "a.parquet")
+    assert rows["count"][rows.action == "dropped"].tolist() == [1, 1]
 
 
 def test_missing_columns_are_named(tmp_path):

@@ -40,6 +40,32 @@ def test_slides_go_to_the_patient_whose_name_they_begin_with(tmp_path):
     assert audit.empty
 
 
+def test_case_unicode_and_dashes_do_not_part_a_patient_from_its_slides(tmp_path):
+    names = [f"p{i}\u2013e\u0301" for i in range(12)]
+    found, _ = cleaned(tmp_path, entry(tmp_path, [f"P{i}-É" for i in range(12)], slides=names))
+    assert found["slides"].map(len).tolist() == [1] * 12
+
+
+def test_where_no_name_fits_the_message_has_one_of_each_side(tmp_path):
+    names = [f"{i:03}" for i in range(1, 13)]
+    with pytest.raises(InputError) as error:
+        cleaned(tmp_path, entry(tmp_path, [str(i) for i in range(1, 13)], slides=names))
+    assert str(error.value).startswith(
+        f"{tmp_path}/clinical.csv: no patient has a slide in {tmp_path}/features: "
+        "a patient is called '1', a slide '001.h5'. "
+    )
+    kept = tables.read(tmp_path / "a.parquet")
+    assert kept["count"].tolist() == [12, 12]
+
+
+def test_files_that_are_no_features_are_counted(tmp_path):
+    given = entry(tmp_path)
+    (tmp_path / "features" / "notes.txt").write_text("")
+    (tmp_path / "features" / "._P1-1.h5").write_text("")
+    _, audit = cleaned(tmp_path, given)
+    assert audit[["subject", "count"]].to_numpy().tolist() == [["._P1-1.h5, notes.txt", 2]]
+
+
 def test_the_table_may_name_the_slides(tmp_path):
     heading = "case,days,dead,slide"
     given = entry(tmp_path, slides=[f"s{i}" for i in range(12)], heading=heading)

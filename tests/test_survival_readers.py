@@ -81,7 +81,7 @@ def test_coordinates_alone_and_other_files_are_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"no dataset `features`.*\['coords'\]"):
         features.size(tmp_path / "c.h5")
     (tmp_path / "t.h5").write_text("text")
-    with pytest.raises(InputError, match="not a readable HDF5 file"):
+    with pytest.raises(InputError, match="it is no HDF5 file"):
         features.size(tmp_path / "t.h5")
 
 
@@ -109,7 +109,38 @@ def test_events_are_understood_as_people_write_them(tmp_path, yes, no):
     assert list(found["event"]) == [True, False]
 
 
+@pytest.mark.parametrize("yes, no", [("DECEASED:1", "LIVING:0"), ("1:PROGRESSION", "0:none")])
+def test_events_of_two_parts_may_stand_either_way_round(tmp_path, yes, no):
+    found = clinical.read(table(tmp_path / "c.csv", f"patient,time,event\na,1,{yes}\nb,2,{no}\n"))
+    assert list(found["event"]) == [True, False]
+
+
+def test_times_with_a_comma_are_read(tmp_path):
+    found = clinical.read(table(tmp_path / "c.csv", "patient;time;event\na;12,5;1\nb;3;0\n"))
+    assert list(found["time"]) == [12.5, 3.0]
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "'--", "[Not Available]", "None", "-"])
+def test_missing_follow_up_is_null_and_counted(tmp_path, word):
+    found = clinical.read(
+        table(tmp_path / "c.csv", f"patient,time,event\na,{word},{word}\nb,1,1\n")
+    )
+    assert found["time"].isna().tolist() == found["event"].isna().tolist() == [True, False]
+    assert [row["count"] for row in found.attrs["audit"]] == [1, 1]
+
+
+def test_a_patient_in_two_spellings_is_one(tmp_path):
+    text = "patient,time,event,slide\n7,1,1,a\n7.0,1,1,b\nP1,2,0,c\np1\u200b,2,0,d\n"
+    found = clinical.read(table(tmp_path / "c.csv", text))
+    assert found["patient"].tolist() == ["7", "7", "P1", "P1"]
+    assert [row["action"] for row in found.attrs["audit"]] == ["renamed", "merged"]
+
+
 BAD_TABLES = {
+    "spellings that disagree": ("7,1,1\n7.0,2,1", r"row 3: patient '7' has other times"),
+    "parts that disagree": ("a,1,1:LIVING", r"row 2: the event '1:LIVING' says both"),
+    "thousands": ('a,"1,200",1', r"row 2: the time '1,200' can be read in two ways"),
+    "an underscore": ("a,1_0,1", r"row 2: the time '1_0' is not a number"),
     "negative time": ("a,-1,1", r"row 2: the time '-1' is not a number of 0 or more"),
     "time in words": ("a,long,1", r"row 2: the time 'long'"),
     "infinite time": ("a,inf,1", r"row 2: the time 'inf'"),

@@ -2,7 +2,8 @@
 
 import os
 
-from histopair import configuration
+from histopair import configuration, errors
+from histopair.errors import InputError
 from histopair.fingerprint import fingerprint
 
 try:
@@ -14,8 +15,14 @@ except InputError as mistake:
 def there(path):
     """A path of the config, if it is there or made here; else the end."""
     path = os.path.normpath(path)
-    if Path(path).parts[0] != "results" and not os.path.exists(path):
-        stop(InputError(path, "there is no such file or folder", "Correct the path in the config"))
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        if Path(path).parts[0] != "results":
+            problem = "there is no such file or folder"
+            stop(InputError(path, problem, "Correct the path in the config"))
+    except OSError as error:
+        stop(errors.of_system(path, error))
     return path
 
 

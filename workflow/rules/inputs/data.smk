@@ -6,8 +6,6 @@ from histopair import readers
 
 NOT_READING = {
     "split",
-    "classes",
-    "class_names",
     "min_count",
     "most_classes",
     "max_quarantined",
@@ -40,12 +38,12 @@ def published(entry):
     """The files and folders that cleaning an entry reads."""
     reader = readers.find(entry["reader"])
     mapping = [entry["labels_map"]] if entry.get("labels_map") else []
-    files = [there(path) for path in reader.inputs(entry) + mapping]
-    if hasattr(reader, "check") and all(map(os.path.exists, files)):
-        try:
+    try:
+        files = [there(path) for path in reader.inputs(entry) + mapping]
+        if hasattr(reader, "check") and all(map(os.path.exists, files)):
             reader.check(entry)
-        except InputError as mistake:
-            stop(mistake)
+    except InputError as mistake:
+        stop(mistake)
     return files
 
 

@@ -24,7 +24,8 @@ SCHEMA = pa.schema(
     ]
 )
 STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split", "chunk")
-ACTIONS = ("dropped", "merged", "renamed", "quarantined", "warned", "kept", "cut")
+# "unread": an image, or what may be one, that is there and no sample.
+ACTIONS = ("dropped", "merged", "renamed", "quarantined", "unread", "warned", "kept", "cut")
 
 
 def row(

@@ -30,14 +30,19 @@ def job(snakemake) -> Iterator[dict]:
     """Run a script's work with its rule's threads and log; yield what the artifacts say of it.
 
     Yields a dict of rule, wildcards, params, code fingerprint and versions. An InputError becomes
-    one line on stderr and in the log, and exit status 1.
+    one line on stderr and in the log, and exit status 1. The audit of a step that fails is kept
+    beside the log: Snakemake deletes its outputs.
     """
     limit_threads(snakemake.threads)
     log = Path(snakemake.log[0])
+    audit = log.with_suffix(".audit.csv")
+    audit.unlink(missing_ok=True)
     with _logging_to(log):
         try:
             yield _about(snakemake)
         except InputError as error:
+            if error.audit:
+                error.audit = _copied(error.audit, audit)
             print(f"error: {error}", file=sys.stderr, flush=True)
             failed = str(error)
         else:
@@ -45,6 +50,14 @@ def job(snakemake) -> Iterator[dict]:
     # After the log is closed, so that the person at the terminal reads it too.
     print(f"histopair: {failed}", file=sys.stderr, flush=True)
     sys.exit(1)
+
+
+def _copied(table: Path, path: Path) -> Path:
+    """A table written as csv."""
+    from histopair import tables
+
+    tables.write_text(path, tables.read(table).to_csv(index=False))
+    return path
 
 
 def limit_threads(threads: int) -> None:

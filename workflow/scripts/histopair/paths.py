@@ -1,16 +1,24 @@
-"""Paths written in tables: one spelling each, never outside their root."""
+"""Paths written in tables: one spelling each, inside their root, as their files are called."""
 
+import errno
 import os
 import posixpath
+import stat
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from histopair import errors, folding
 from histopair.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+SYSTEM = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin")
 
 
 def relative(
-    written: pd.Series, table: str, rows: pd.Series, below: str = "", root: str | None = None
-) -> pd.Series:
+    written: "pd.Series", table: str, rows: "pd.Series", below: str = "", root: str | None = None
+) -> "pd.Series":
     """One spelling per path: "a\\\\b.png", "./a/b.png" and "a//b.png" are "<below>/a/b.png".
 
     Absolute paths are accepted below `root`, where given. Raises InputError with the row for a
@@ -34,3 +42,136 @@ def relative(
             rows[first],
         )
     return below + "/" + normal if below else normal
+
+
+def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, list[dict]]":
+    """Paths as their files are called, and the audit row of those that were written otherwise.
+
+    A path that is not there is that of the one file whose name differs in case, Unicode form,
+    invisible characters or dashes, or has an image's ending besides. Others stay as they are.
+    """
+    from histopair import audit
+
+    folders: dict[str, _Folder | None] = {"": _Folder.of(root, "")}
+    found = {path: _found(path, root, folders) for path in written.unique()}
+    changed = {old: new for old, new in found.items() if old != new}
+    if not changed:
+        return written, []
+    count = written.isin(changed).sum()
+    shown = [audit.listed([*map(repr, names)], 3) for names in (changed, changed.values())]
+    reason = "the path is written in another way than its file's name"
+    return written.map(found), [audit.row("read", "renamed", table, reason, *shown, count)]
+
+
+def leads_to(path: str | os.PathLike) -> int | None:
+    """The mode (`stat`) of a file or folder, links followed; None where there is none.
+
+    Raises InputError where that may not be known.
+    """
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise errors.of_system(path, error) from error
+
+
+def is_folder(path: str | os.PathLike) -> bool:
+    """Whether there is a folder; InputError where that may not be known."""
+    return stat.S_ISDIR(leads_to(path) or 0)
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder is the system's, or hidden."""
+    return name.startswith((".", "~$")) or name.casefold() in SYSTEM
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as an image's."""
+    return name.lower().endswith(IMAGES)
+
+
+def files_below(folder: str, all_of_them: bool = True) -> list[str]:
+    """Files below a folder, relative to it and sorted; links to folders are not followed.
+
+    Raises InputError where a folder may not be read, unless not all of them are needed.
+    """
+    found = []
+    for place, _, files in os.walk(folder, onerror=_refuse if all_of_them else None):
+        prefix = os.path.relpath(place, folder).replace(os.sep, "/")
+        found += files if prefix == "." else [f"{prefix}/{name}" for name in files]
+    return sorted(found)
+
+
+def unnamed(root: str, named: "pd.Series", folder: str = ".") -> list[dict]:
+    """The audit row of the images in a folder below the root that no row of its table names."""
+    from histopair import audit
+
+    known = set(named)
+    files = files_below(os.path.join(root, folder), all_of_them=False)
+    images = (posixpath.normpath(f"{folder}/{file}") for file in files if is_image(file))
+    seen = (path for path in images if not any(map(hidden, path.split("/"))))
+    left = [path for path in seen if path not in known]
+    if not left:
+        return []
+    shown = audit.listed([printable(path) for path in left], 3)
+    reason = "no row of the table names these images"
+    return [audit.row("read", "warned", shown, reason, count=len(left))]
+
+
+def printable(name: str) -> str:
+    """A file's name as text, also one that is not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class _Folder:
+    """The names in one folder, and those that are alike."""
+
+    def __init__(self, names: list[str]):
+        self.names = set(names)
+        self._alike: dict[str, list[str]] | None = None
+
+    @classmethod
+    def of(cls, root: str, path: str) -> "_Folder | None":
+        try:
+            return cls(os.listdir(os.path.join(root, path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise errors.of_system(os.path.join(root, path), error) from error
+
+    def name(self, written: str) -> str | None:
+        """The name there is for one as written; None where there is none or are several."""
+        if written in self.names:
+            return written
+        if self._alike is None:
+            self._alike = {}
+            for name in sorted(self.names):
+                self._alike.setdefault(folding.plain(name), []).append(name)
+                if is_image(name):
+                    stem = folding.plain(name.rpartition(".")[0])
+                    self._alike.setdefault(f"{stem}\0", []).append(name)
+        wanted = folding.plain(written)
+        for alike in (self._alike.get(wanted, []), self._alike.get(f"{wanted}\0", [])):
+            if alike:
+                return alike[0] if len(alike) == 1 else None
+        return None
+
+
+def _found(path: str, root: str, folders: dict[str, "_Folder | None"]) -> str:
+    parts: list[str] = []
+    for part in path.split("/"):
+        place = "/".join(parts)
+        if place not in folders:
+            folders[place] = _Folder.of(root, place)
+        name = folders[place].name(part) if folders[place] else None
+        if name is None:
+            return path
+        parts.append(name)
+    return "/".join(parts)
+
+
+def _refuse(error: OSError):
+    raise errors.of_system(error.filename, error) from error

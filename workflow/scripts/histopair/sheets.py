@@ -1,18 +1,57 @@
-"""CSV input as people have it: BOM, Windows line ends, semicolons or tabs, spaced headings."""
+"""Tables as people have them: what is a row and a cell in them, and which cells hold a value.
+
+Read are commas, semicolons, tabs, bars or blanks between cells, any line ends, UTF-8 and UTF-16. A
+table that can be read in two ways is not read: the message names the line.
+"""
 
 import csv
-from collections.abc import Sequence
-from contextlib import contextmanager
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from histopair import errors, folding
 from histopair.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+csv.field_size_limit(sys.maxsize)  # a caption may be long
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-FIRST_ROW = 2  # as a spreadsheet numbers them: the heading is row 1
+SEPARATORS = (",", ";", "\t", "|", " ")  # blanks last: names and texts hold them
+SEPARATOR_LINE = re.compile(r'"?sep=([^\w"\r\n])"?;*\s*', re.I)  # Excel's first line
+HEADING_BYTES = 1_000_000
+NO_TEXT = {
+    b"PK\x03\x04": ("it is an Excel workbook or a zip archive", "Save it as csv"),
+    b"\xd0\xcf\x11\xe0": ("it is an Excel workbook", "Save it as csv"),
+    b"\x1f\x8b": ("it is compressed", "Unpack it"),
+    b"PAR1": ("it is a parquet file", "Save it as csv"),
+    b"\x89HDF": ("it is an HDF5 file", "Save it as csv"),
+    b"%PDF": ("it is a PDF", "Save it as csv"),
+    b"version https://git-lfs": ("it is a pointer of Git LFS", "Fetch the file: git lfs pull"),
+    b"<!doctype html": ("it is a web page", "Download the file itself"),
+    b"<html": ("it is a web page", "Download the file itself"),
+}
+
+
+class Layout(NamedTuple):
+    """How a table is written: its encoding, separator, and lines before the heading."""
+
+    encoding: str
+    separator: str
+    skipped: int
+
+
+class Record(NamedTuple):
+    """One row: as a spreadsheet numbers it (the heading is row 1), its first line, its cells."""
+
+    row: int
+    line: int
+    cells: list[str]
+    lines: list[str]
 
 
 def read(
@@ -21,24 +60,41 @@ def read(
     optional: Sequence[str] = (),
     columns: dict[str, str] | None = None,
     any_case: bool = True,
+    texts: Collection[str] = (),
+    values: Mapping[str, Collection[str]] | None = None,
 ) -> "pd.DataFrame":
-    """Read columns of a csv as text, empty cells as missing, with a column `row` for messages.
+    """Columns of a table as text, with a column `row` for messages; audit rows in attrs["audit"].
 
-    `optional` columns that the file lacks are all missing. `columns` maps our names to the file's
-    where they differ. Raises InputError where the file is absent, empty, malformed or lacks a
-    required column.
+    Cells that are empty, or say NA or such (`missing.WORDS`), are null, but for the words that are
+    `values` of their column. Cells are as they look (`folding.tidy`), but those of columns of
+    `texts`, which stay as written. Optional columns that the file lacks are all null. `columns`
+    maps our names to the file's where they differ. Rows without any value are left out. Raises
+    InputError where the file is absent, empty, no table, lacks a column that is required or named
+    in `columns`, or has a row of more or fewer cells than the heading.
     """
     import pandas as pd
 
     path = Path(path)
     names = require(path, required, optional, columns, any_case)
-    frame = _read(path, _separator(path), list(names.values()))
-    frame = frame.rename(columns={file: name for name, file in names.items()})
-    if frame.empty:
+    layout, heading = _opened(path, _wanted(required, optional, columns))
+    places = [heading.index(column) for column in names.values()]
+    short = [place for name, place in zip(names, places, strict=True) if name not in texts]
+    kept, rows, empty = [], [], 0
+    with _as_input_error(path):
+        for record in _rows(path, layout, len(heading), short):
+            if any(cell.strip() for cell in record.cells):
+                kept.append([record.cells[place] for place in places])
+                rows.append(record.row)
+            else:
+                empty += 1
+    if not kept:
         raise InputError(path, "it has a heading but no rows", "Give it at least one row")
-    for name in {*required, *optional} - set(names):
-        frame[name] = pd.Series(None, index=frame.index, dtype="str")
-    frame["row"] = range(FIRST_ROW, FIRST_ROW + len(frame))
+    frame = pd.DataFrame(kept, columns=list(names), dtype="str")
+    for name in [*required, *optional]:
+        if name not in names:
+            frame[name] = pd.Series(None, index=frame.index, dtype="str")
+    frame["row"] = rows
+    frame.attrs["audit"] = _valued(frame, path.name, list(names), texts, values or {}, empty)
     return frame
 
 
@@ -51,13 +107,22 @@ def require(
 ) -> dict[str, str]:
     """Our name -> the heading's, for the columns that `read` would give; reads the heading alone.
 
-    Raises InputError where the file is absent or empty, or lacks a required column.
+    Raises InputError where the file is absent or empty, or lacks a column that is required or that
+    `columns` names.
     """
     path = Path(path)
-    found = _heading(path)
-    wanted = {(columns or {}).get(name, name): name for name in [*required, *optional]}
+    columns = columns or {}
+    wanted = _wanted(required, optional, columns)
+    if unknown := sorted(set(columns) - {*required, *optional}):
+        raise InputError(
+            path,
+            f"`columns` gives a name for {listed_names(unknown)}, which is not read; the columns "
+            f"read are {listed_names([*required, *optional])}",
+            "Correct `columns` in the config",
+        )
+    _, found = _opened(path, wanted)
     names = _matched(path, found, wanted, any_case)
-    missing = [file for file, name in wanted.items() if name in required and name not in names]
+    missing = [wanted[name] for name in {**dict.fromkeys(required), **columns} if name not in names]
     if missing:
         raise InputError(
             path,
@@ -68,9 +133,9 @@ def require(
     return names
 
 
-def heading(path: str | Path) -> list[str]:
-    """The names of a csv's columns, without outer spaces."""
-    return [name.strip() for name in _heading(Path(path))]
+def heading(path: str | Path, wanted: Sequence[str] = ()) -> list[str]:
+    """The names of a table's columns, without outer spaces; `wanted` are some that it may have."""
+    return [name.strip() for name in _opened(Path(path), {name: name for name in wanted})[1]]
 
 
 def guarded(cell: object) -> object:
@@ -90,14 +155,19 @@ def listed_names(names) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
+def _wanted(required, optional, columns: dict[str, str] | None) -> dict[str, str]:
+    """Our names -> the file's. A column that `columns` gives to one name is not another's too."""
+    columns = columns or {}
+    taken = set(columns.values())
+    free = [name for name in optional if name in columns or name not in taken]
+    return {name: columns.get(name, name) for name in [*required, *free]}
+
+
 def _matched(path: Path, heading, wanted: dict[str, str], any_case: bool) -> dict[str, str]:
     """Our column name -> the heading as written; case and outer spaces do not matter."""
-
-    def fold(name: str) -> str:
-        return name.strip().casefold() if any_case else name.strip()
-
+    fold = folding.plain if any_case else folding.tidy
     names = {}
-    for file, name in wanted.items():
+    for name, file in wanted.items():
         found = [column for column in heading if fold(column) == fold(file)]
         exact = [column for column in found if column.strip() == file]
         if len(found) > 1 and len(exact) != 1:
@@ -109,71 +179,197 @@ def _matched(path: Path, heading, wanted: dict[str, str], any_case: bool) -> dic
     return names
 
 
-def _separator(path: Path) -> str:
-    """The separator of the heading line: a comma unless it has none and has tabs or semicolons."""
+def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
+    """The layout and the heading. Snakemake's start reads them, so it does without pandas.
+
+    The separator is the one that shows most of the wanted columns, then the one of most cells.
+    """
+    with _as_input_error(path):
+        encoding = _encoding(path)
+        with open(path, encoding=encoding, newline="") as file:
+            told = SEPARATOR_LINE.fullmatch(file.readline(99).removeprefix("\ufeff"))
+        separators = told.group(1) if told else SEPARATORS
+        layouts = [Layout(encoding, separator, int(bool(told))) for separator in separators]
+        read = [(layout, found) for layout in layouts if (found := _heading(path, layout))]
+        if not read and not next(_records(path, layouts[0]), None):  # which says why, if it can
+            raise InputError(path, "the file is empty", "Give it a heading and at least one row")
+    names = {folding.plain(name) for name in wanted.values()}
+
+    def shown(option: tuple[Layout, list[str]]) -> tuple[int, int]:
+        layout, found = option
+        return len(names & set(map(folding.plain, found))), len(found) * (layout.separator != " ")
+
+    return max(read, key=shown)
+
+
+def _heading(path: Path, layout: Layout) -> list[str]:
+    """The cells of the heading; none where it cannot be read in this layout."""
+    with suppress(InputError):
+        return next((record.cells for record in _records(path, layout)), [])
+    return []
+
+
+def _encoding(path: Path) -> str:
+    """utf-8-sig or a form of UTF-16; InputError for what is no text."""
     with open(path, "rb") as file:
-        heading = file.readline(1_000_000)
-    if not heading.strip():
+        start = file.read(HEADING_BYTES)
+    for magic, (problem, remedy) in NO_TEXT.items():
+        if start[: len(magic)].lower() == magic.lower():
+            raise InputError(path, problem, remedy)
+    if not start.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
         raise InputError(path, "the file is empty", "Give it a heading and at least one row")
-    return next((mark for mark in (",", "\t", ";") if mark.encode() in heading), ",")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    zeros = [start[:200:2].count(0), start[1:200:2].count(0)]
+    if b"\0" in start.splitlines()[0] and max(zeros) > len(start[:200]) // 4 > min(zeros):
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    if b"\0" in start.splitlines()[0]:
+        raise InputError(path, "it is not a text file", "Save it as csv")
+    return "utf-8-sig"
 
 
-def _heading(path: Path) -> list[str]:
-    """The first row, as written. Snakemake's start reads it, so it does without pandas."""
-    if not path.is_file():
-        raise InputError(path, "there is no such file", "Correct the path in the config")
-    separator = _separator(path)
-    with _as_input_error(path), open(path, encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file, delimiter=separator))
+def _records(path: Path, layout: Layout) -> Iterator[Record]:
+    """The rows, the heading first, but for blank lines.
+
+    csv's own errors are raised as InputErrors that name the line.
+    """
+    consumed: list[str] = []
+
+    def lines(file):
+        for line in file:
+            consumed.append(line)
+            yield line.rstrip(" \t\r\n") + "\n" if layout.separator == " " else line
+
+    with open(path, encoding=layout.encoding, newline="") as file:
+        line = 1 + len(list(islice(file, layout.skipped)))
+        options = {"delimiter": layout.separator, "skipinitialspace": True, "strict": True}
+        reader = csv.reader(lines(file), **options)
+        row, after_heading = 0, False
+        while True:
+            consumed.clear()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise _unquoted(path, line, str(error)) from error
+            row += 1
+            if any(map(str.strip, consumed)):
+                row = row if after_heading else 1
+                after_heading = True
+                yield Record(row, line, cells, list(consumed))
+            line += len(consumed)
 
 
-def _read(path: Path, separator: str, chosen: list[str]) -> "pd.DataFrame":
-    """The chosen columns. Whole rows are parsed, in parts: pandas' usecols hides rows too long."""
-    import pandas as pd
-
-    with _as_input_error(path), _parts(path, separator, chunksize=100_000) as parts:
-        frames = []
-        for part in parts:
-            if frames == [] and not isinstance(part.index, pd.RangeIndex):
-                raise InputError(
-                    path, "its rows have more cells than its heading", "Quote cells with commas"
-                )
-            frames.append(part[chosen])
-    return pd.concat(frames, ignore_index=True)
+def _unquoted(path: Path, line: int, said: str) -> InputError:
+    problem = f"in line {line} a quotation mark is not closed where its cell ends ({said})"
+    remedy = 'Remove it, or write it twice within a quoted cell: "a ""word"" in quotes"'
+    return InputError(path, problem, remedy)
 
 
-def _parts(path: Path, separator: str, **options):
-    import pandas as pd
+def _rows(path: Path, layout: Layout, width: int, short: Collection[int]) -> Iterator[Record]:
+    """The rows below the heading, each of `width` cells and none within another's quotes.
 
-    return pd.read_csv(
-        path,
-        sep=separator,
-        dtype=str,
-        encoding="utf-8-sig",
-        keep_default_na=False,
-        na_values=[""],
-        iterator=True,
-        **options,
-    )
+    Cells of the columns `short` are no texts of several lines.
+    """
+    shapes: set[str] = set()
+    doubtful: list[Record] = []
+    for record in islice(_records(path, layout), 1, None):
+        if len(record.cells) != width:
+            raise _uneven(path, record, width)
+        shapes.add(_shape(record.cells[0]))
+        if len(record.lines) > 1 and width > 1 and _rows_within(record, layout, width):
+            doubtful.append(record)
+        yield record
+    for record in doubtful:
+        broken = any(len(record.cells[place].splitlines()) > 1 for place in short)
+        if broken or _rows_within(record, layout, width) <= shapes:
+            inner = len(record.lines) - 1
+            problem = f"in line {record.line} a quotation mark opens a cell that holds {inner} more"
+            raise InputError(path, f"{problem} rows of the table", "Remove it, or close it")
+
+
+def _uneven(path: Path, record: Record, width: int) -> InputError:
+    found = len(record.cells)
+    cells = "1 cell" if found == 1 else f"{found} cells"
+    problem = f"it has {cells}, the heading has {width} (line {record.line})"
+    remedy = "Quote cells that hold the separator" if found > width else "Fill it up"
+    return InputError(path, problem, remedy, record.row)
+
+
+def _rows_within(record: Record, layout: Layout, width: int) -> set[str]:
+    """Shapes of the first cells of the lines in a row, if each line by itself would be a row."""
+    lines = [line.replace('"', "") for line in record.lines if line.strip()]
+    if layout.separator == " ":
+        lines = [" ".join(line.split()) for line in lines]
+    parts = [line.split(layout.separator) for line in lines]
+    if any(len(cells) != width for cells in parts):
+        return set()
+    return {_shape(cells[0]) for cells in parts[1:]}
+
+
+def _shape(cell: str) -> str:
+    """What a cell looks like: each word as a, number as 9, both in one as m; words as they are."""
+    shape = re.sub(r"\w+", _kind, cell.strip())
+    return shape if shape.strip("a ") else cell.strip()
+
+
+def _kind(word: re.Match) -> str:
+    digits = sum(map(str.isdigit, word.group()))
+    return "a" if not digits else "9" if digits == len(word.group()) else "m"
+
+
+def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: int) -> list[dict]:
+    """Make cells without a value null, and others as they look; the audit rows of that."""
+    from histopair import audit, missing
+
+    notes = []
+    if empty:
+        notes.append(audit.row("read", "dropped", file, "the row is empty", count=empty))
+    for name in names:
+        written = frame[name]
+        frame[name], words = missing.without(written, values.get(name, ()))
+        where = f"{file}, column '{name}'"
+        if words:
+            reason = "a word for a missing value"
+            told, count = audit.listed(list(words), 3), sum(words.values())
+            notes.append(audit.row("read", "warned", where, reason, told, count=count))
+        if name not in texts:
+            frame[name], odd = _tidied(frame[name])
+            if odd:
+                reason = "blanks, invisible characters or another Unicode form"
+                told = audit.listed([repr(text) for text in odd], 3)
+                count = int(written.isin(odd).sum())
+                notes.append(audit.row("read", "renamed", where, reason, told, count=count))
+    return notes
+
+
+def _tidied(column: "pd.Series") -> "tuple[pd.Series, list[str]]":
+    """The column as it looks, and the texts of which more than the outer blanks changed."""
+    known = {text: folding.tidy(text) for text in column.dropna().unique()}
+    odd = [text for text, looks in known.items() if looks != text.strip(" ")]
+    return column.map(known).astype("str"), odd
 
 
 @contextmanager
 def _as_input_error(path: Path):
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-    except (ValueError, csv.Error) as error:  # pandas' own are ValueErrors
-        said = str(error).strip().removeprefix("Error tokenizing data. C error: ")
-        raise InputError(path, f"it is not a csv table ({said})", "Mend that line") from error
+    except UnicodeError as error:
+        raise _not_text(path) from error
+    except OSError as error:
+        raise errors.of_system(path, error) from error
 
 
-def _not_utf8(path: Path) -> InputError:
+def _not_text(path: Path) -> InputError:
     """Where the file's first bytes that are no UTF-8 stand: a decoder knows that of its part alone.
 
     Rows are counted as a spreadsheet does, lines as an editor does: quoted cells hold line ends.
     """
+    encoding = _encoding(path)
     content = path.read_bytes()
+    if encoding != "utf-8-sig":
+        return InputError(path, "it is not UTF-16 text as it begins", "Save it as UTF-8")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

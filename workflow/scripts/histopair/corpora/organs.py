@@ -1,10 +1,12 @@
 """The organ of a report: as given, by the patient's TCGA cancer type, or by words of the text."""
 
+import os
 import re
 
 import pandas as pd
 
-from histopair import sheets
+from histopair import folding, sheets
+from histopair.errors import InputError
 
 # TCGA study abbreviations: gdc.cancer.gov/resources-tcga-users/tcga-code-tables
 BY_CANCER_TYPE = {
@@ -54,7 +56,7 @@ def assign(frame: pd.DataFrame, cancer_types: str | None) -> pd.Series:
     and both before the text.
     """
     patients = _by_patient(cancer_types) if cancer_types else {}
-    by_type = frame.group.str.strip().str.upper().map(patients).astype(object)
+    by_type = frame.group.map(folding.key, na_action="ignore").map(patients).astype(object)
     given = frame.organ_given.astype(object).map(standard, na_action="ignore")
     organ = by_type.where(by_type.notna(), given)
     untold = organ.isna()
@@ -75,9 +77,45 @@ def by_text(text: str) -> str:
     return best if counts[best] else UNKNOWN
 
 
+def unused(cancer_types: str | None) -> list[dict]:
+    """Audit rows of the table of cancer types: rows that tell no organ."""
+    if cancer_types is None:
+        return []
+    from histopair import audit
+
+    table = _cancer_types(cancer_types)
+    silent = table.organ.isna()
+    if not silent.any():
+        return table.attrs["audit"]
+    where = audit.at(os.path.basename(cancer_types), table.row[silent].tolist())
+    before = audit.listed(sorted(table.cancer_type[silent].dropna().unique())) or None
+    reason = "no cancer type, or an unknown one: the organ is told by the report"
+    row = audit.row("read", "warned", where, reason, before, count=silent.sum())
+    return [*table.attrs["audit"], row]
+
+
 def _by_patient(path: str) -> dict[str, str]:
-    """Patient -> organ, from a csv of patient_id and cancer_type (unknown types left out)."""
-    table = sheets.read(path, ["patient_id", "cancer_type"]).dropna()
-    table["organ"] = table.cancer_type.str.strip().str.upper().map(BY_CANCER_TYPE)
-    table = table.dropna().drop_duplicates("patient_id")
-    return dict(zip(table.patient_id.str.strip().str.upper(), table.organ, strict=True))
+    """Patient (`folding.key`) -> organ, from a csv of patient_id and cancer_type.
+
+    Unknown types are left out. Raises InputError for a patient of two organs.
+    """
+    table = _cancer_types(path).dropna(subset="organ")
+    table = table.drop_duplicates(["key", "organ"])
+    double = table.key.duplicated(keep=False)
+    if double.any():
+        pair = table[table.key == table.key[double].iloc[0]]
+        problem = f"the patient '{pair.patient_id.iloc[0]}' has two organs: "
+        problem += " and ".join(pair.organ)
+        raise InputError(path, problem, "Keep one of the rows", " and ".join(map(str, pair.row)))
+    return dict(zip(table.key, table.organ, strict=True))
+
+
+def _cancer_types(path: str) -> pd.DataFrame:
+    """Rows of patient_id, cancer_type, row; key of the patient, and organ or null."""
+    table = sheets.read(path, ["patient_id", "cancer_type"])
+    rows = table.attrs["audit"]
+    table = table.dropna(subset="patient_id").copy()
+    table["key"] = table.patient_id.map(folding.key)
+    table["organ"] = table.cancer_type.str.upper().map(BY_CANCER_TYPE)
+    table.attrs["audit"] = rows
+    return table

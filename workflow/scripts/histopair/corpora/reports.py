@@ -43,7 +43,7 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
 def _cleaned(entry: dict, name: str, rows: list[dict]) -> pd.DataFrame:
     """The sections of the reports that are kept; fills the audit `rows`."""
     frame, found = readers.find(entry.get("reader", "tcga")).read(entry)
-    rows += found
+    rows += found + organs.unused(entry.get("cancer_types"))
     print(f"{name}: {len(frame)} reports", flush=True)
     frame, found = _of_organ(frame, entry, name)
     rows += found

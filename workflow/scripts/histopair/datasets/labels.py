@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import readers
+from histopair import audit, folding, readers
 from histopair.datasets import label_tables, partition, quarantine, standardise
 from histopair.errors import InputError
 
@@ -22,43 +22,51 @@ def clean(
     In the folder `shards` stays what is known of images, so that they are decoded once.
 
     Raises InputError for bad input that would make the result wrong: see the entry's reader,
-    `quarantine.check`, `standardise.apply` and `partition.split`.
+    `quarantine`, `standardise.apply` and `partition.split`. The audit stays, as `audit.kept` says.
     """
+    with audit.kept(audit_table, about) as rows:
+        frame, bad, raw, made = _cleaned(entry, name, rows, shards, about.get("code"))
+    outputs = (labels, audit_table, quarantined, frequencies)
+    label_tables.write(frame, rows, bad, raw, outputs, about | made)
+
+
+def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code: str | None):
+    """(frame, quarantined rows, counts of raw labels, what to say of the dataset); fills `rows`."""
     reader = readers.find(entry["reader"])
-    frame, read = reader.read(entry)
+    frame, found = reader.read(entry)
+    rows += found
     place = f"{name} ({reader.inputs(entry)[0]})"
     info = dict(frame.attrs)
     if frame.empty:
-        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in read)
+        dropped = (row for row in rows if row["action"] == "dropped")
+        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in dropped)
         raise InputError(
             entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
         )
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
+    quarantine.check_read(frame, rows, entry, place)
+    frame["group"], united = folding.united(frame.group, "group")
+    rows += united
     raw = label_tables.counted(frame.labels)
-    frame, bad, set_aside = quarantine.check(frame, entry, place, shards, about.get("code"))
+    frame, bad = quarantine.check(frame, entry, place, rows, shards, code)
     frame, standardised = standardise.apply(frame, entry, place, info["classes"])
+    rows += standardised
     _unique(frame, place)
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
+    rows += odd
     classes = sorted(label_tables.counted(frame.labels))
     mapped, _ = standardise.mapping(entry.get("labels_map"))
     labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
     if len(classes) < 2:
         problem = f"'{classes[0]}' is its only class"
         raise InputError(place, problem, "Give it samples of at least two classes")
-    about = about | {
-        "task": info["task"],
-        "classes": classes,
-        "class_names": label_tables.class_names(
-            classes, entry.get("class_names"), info["class_names"], place, labels_before
-        ),
-        "root": entry["root"],
-        "official": official,
-        "unit": entry.get("unit") or getattr(reader, "UNIT", "group"),
-    }
-    rows = read + set_aside + standardised + odd
-    outputs = (labels, audit_table, quarantined, frequencies)
-    label_tables.write(frame, rows, bad, raw, outputs, about)
+    names = label_tables.class_names(
+        classes, entry.get("class_names"), info["class_names"], place, labels_before
+    )
+    made = {"task": info["task"], "classes": classes, "class_names": names}
+    unit = entry.get("unit") or getattr(reader, "UNIT", "group")
+    return frame, bad, raw, made | {"root": entry["root"], "official": official, "unit": unit}
 
 
 def _unique(frame: pd.DataFrame, name: str) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import sheets, tables
+from histopair import missing, sheets, tables
 from histopair.datasets import standardise
 from histopair.errors import InputError
 
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
 COLUMNS = ["label", "standard", "reason"]
+AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # what NA means is cleaning's to say
 
 
 def accept(proposals: str, mapping: str) -> str:
@@ -49,9 +50,9 @@ def accept(proposals: str, mapping: str) -> str:
 
 def _answered(path: str) -> pd.DataFrame:
     """The proposals: label, standard, reason, accept (lower case), row."""
-    frame = sheets.read(path, ["label", "standard", "accept"], ["reason"])
+    frame = sheets.read(path, ["label", "standard", "accept"], ["reason"], values=AS_WRITTEN)
     names = ["label", "standard", "accept", "reason"]
-    frame[names] = frame[names].fillna("").map(lambda cell: sheets.unguarded(cell.strip()))
+    frame[names] = frame[names].fillna("").map(sheets.unguarded)
     frame["accept"] = frame.accept.str.lower()
     for row in frame.itertuples():
         if row.accept not in ("", *YES, *NO):
@@ -69,9 +70,11 @@ def _table(path: str) -> pd.DataFrame:
     if not Path(path).exists():
         return pd.DataFrame(columns=COLUMNS, dtype=object)
     standardise.mapping(path)  # a mapping that is wrong already gets no more rows
-    others = [name for name in sheets.heading(path) if name.casefold() not in COLUMNS]
-    frame = sheets.read(path, ["label", "standard"], ["reason", *others])
-    frame = frame[[*COLUMNS, *others]].dropna(subset="label").astype(object)
+    found = sheets.heading(path, COLUMNS)
+    others = [name for name in found if name.casefold() not in COLUMNS]
+    names = ["reason", *others]
+    frame = sheets.read(path, ["label", "standard"], names, texts=names, values=AS_WRITTEN)
+    frame = frame[[*COLUMNS, *others]].astype(object)
     frame[COLUMNS] = frame[COLUMNS].fillna("").map(str.strip)
     return frame.drop_duplicates(["label", "standard"])
 

@@ -9,14 +9,38 @@ from histopair.errors import InputError
 MOST = 0.05
 
 
-def check(
-    frame: pd.DataFrame, entry: dict, name: str, shards: str | None = None, code: str | None = None
-):
-    """Decode every image: (frame of good samples with sha256 and phash, quarantined rows, audit).
+def check_read(frame: pd.DataFrame, rows: list[dict], entry: dict, name: str) -> None:
+    """Raise InputError where more than `max_quarantined` of the images are there and not read.
 
-    What is known of images stays in the folder `shards`: see `image_checks.check_all`.
-    Raises InputError where more than `max_quarantined` of the images are bad, and for a path
-    that leads outside the root.
+    rows: the audit of the reader.
+    """
+    unread = [row for row in rows if row["action"] == "unread"]
+    count = sum(row["count"] for row in unread)
+    total = count + frame.path.nunique()
+    most = entry.get("max_quarantined", MOST)
+    if count > most * total:
+        shown = audit.listed([f"{row['subject']} ({row['reason']})" for row in unread], 3)
+        raise InputError(
+            name,
+            f"{count} of {total} images are there and not read, more than the allowed share of "
+            f"{most:g}: {shown}",
+            "Move, rename or remove them, or raise `max_quarantined`",
+        )
+
+
+def check(
+    frame: pd.DataFrame,
+    entry: dict,
+    name: str,
+    rows: list[dict],
+    shards: str | None = None,
+    code: str | None = None,
+):
+    """Decode every image: (frame of good samples with sha256 and phash, quarantined rows).
+
+    What is wrong is added to the audit `rows`. What is known of images stays in the folder
+    `shards`: see `image_checks.check_all`. Raises InputError where more than `max_quarantined` of
+    the images are bad, and for a path that leads outside the root.
     """
     distinct = frame.path.drop_duplicates()
     limit = entry.get("max_pixels", images.MAX_PIXELS)
@@ -26,6 +50,10 @@ def check(
     columns = image_checks.Checked._fields
     checked = pd.DataFrame(list(results), columns=columns, index=distinct.to_numpy(), dtype=object)
     bad = checked.reason.notna()
+    is_bad = frame.path.map(bad)
+    away = frame.loc[is_bad, ["path", "row"]]
+    away["reason"] = checked.reason.loc[away.path].to_numpy()
+    rows += [_row(reason, part) for reason, part in away.groupby("reason", sort=True)]
     most = entry.get("max_quarantined", MOST)
     if bad.sum() > most * len(distinct):
         raise InputError(
@@ -37,20 +65,12 @@ def check(
     if bad.all():
         raise InputError(name, "no image is left", "Correct `root`")
     frame = frame.assign(sha256=frame.path.map(checked.sha256), phash=frame.path.map(checked.phash))
-    is_bad = frame.path.map(bad)
-    away = frame.loc[is_bad, ["path", "row"]]
-    away["reason"] = checked.reason.loc[away.path].to_numpy()
-    rows = [
-        audit.row(
-            "quarantine",
-            "quarantined",
-            audit.listed(part.path.unique().tolist(), 3),
-            reason,
-            count=len(part),
-        )
-        for reason, part in away.groupby("reason", sort=True)
-    ]
-    return frame[~is_bad].reset_index(drop=True), away, rows
+    return frame[~is_bad].reset_index(drop=True), away
+
+
+def _row(reason: str, part: pd.DataFrame) -> dict:
+    shown = audit.listed(part.path.unique().tolist(), 3)
+    return audit.row("quarantine", "quarantined", shown, reason, count=len(part))
 
 
 def _examples(bad: pd.DataFrame) -> str:

@@ -1,32 +1,37 @@
 """Labels by their standard names: a mapping file merges synonyms and drops what is no class."""
 
 from collections import Counter
+from collections.abc import Collection
 from itertools import chain
 
 import pandas as pd
 
-from histopair import audit, sheets
+from histopair import audit, folding, missing, sheets
 from histopair.errors import InputError
 
 
 def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     """Map, unite, check and thin out labels: (frame, audit rows).
 
-    `labels_map` is a csv of label, standard (empty: drop the label), reason. Only `classes` (the
-    config's, else those `fixed` by the format) may follow from it. Labels of fewer than
-    `min_count` samples are dropped, and those beyond the `most_classes` commonest; then samples
-    without a label.
-    Raises InputError for unknown labels, an ambiguous mapping, and where nothing is left.
+    Labels that are one, written in two ways (`folding.key`), are united in the spelling that the
+    config or the format names, else in the commonest. `labels_map` is a csv of label, standard
+    (empty: drop the label), reason. Only `classes` (the config's, else those `fixed` by the format)
+    may follow from it. Labels of fewer than `min_count` samples are dropped, and those beyond the
+    `most_classes` commonest; then samples without a label. Raises InputError for unknown labels, an
+    ambiguous mapping, and where nothing is left.
     """
-    standards, reasons = mapping(entry.get("labels_map"))
+    own = entry.get("classes") or fixed or ()
+    named = {*own, *(entry.get("class_names") or ())}
+    standards, reasons = mapping(entry.get("labels_map"), named)
+    united, rows = _united(frame.labels, named | {*standards, *filter(None, standards.values())})
+    frame = frame.assign(labels=united)
     before = Counter(chain.from_iterable(frame.labels))
-    rows = [
+    rows += [
         _mapped(label, standards[label], reasons[label], before)
         for label in sorted(before)
         if standards.get(label, label) != label
     ]
     frame = frame.assign(labels=_translated(frame.labels, standards))
-    rows += _alike(frame.labels)
     _known(frame, entry.get("classes") or fixed, name)
     rare, thinned = _rare(frame, entry.get("min_count", 0), entry.get("most_classes"))
     rows += thinned
@@ -42,17 +47,21 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     return frame[~empty].reset_index(drop=True), rows
 
 
-def mapping(path: str | None) -> tuple[dict, dict]:
+def mapping(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
     """Label -> standard (None: dropped), and label -> reason, of a `labels_map`.
 
-    Raises InputError for a label of several standards, and a standard that is mapped to another.
+    A standard that is a word for a missing value is none, unless it is `named`. Raises InputError
+    for a row without a label, a label of several standards, and a standard that is mapped to
+    another.
     """
     if path is None:
         return {}, {}
-    table = sheets.read(path, ["label", "standard"], ["reason"])
-    table["label"] = table.label.str.strip()
-    table["standard"] = table.standard.str.strip()
-    table = table.dropna(subset="label").drop_duplicates(["label", "standard"])
+    words = {"label": missing.WORDS, "standard": named}  # whoever maps NA means a label
+    table = sheets.read(path, ["label", "standard"], ["reason"], texts=["reason"], values=words)
+    if table.label.isna().any():
+        row = int(table.row[table.label.isna().idxmax()])
+        raise InputError(path, "the cell 'label' is empty", "Fill it or remove the row", row)
+    table = table.drop_duplicates(["label", "standard"])
     double = table.label.duplicated(keep=False)
     if double.any():
         first = table[table.label == table.label[double].iloc[0]]
@@ -96,16 +105,17 @@ def _translated(labels: pd.Series, standards: dict) -> list[list[str]]:
     return [known[tuple(names)] for names in labels]
 
 
-def _alike(labels: pd.Series) -> list[dict]:
-    """Warn of labels that differ in case or white space only: they stay different classes."""
-    spellings = {}
-    for label in sorted(set(chain.from_iterable(labels))):
-        spellings.setdefault(" ".join(label.casefold().split()), []).append(label)
-    return [
-        audit.row("standardise", "warned", sheets.listed_names(same), "spelled almost the same")
-        for same in spellings.values()
-        if len(same) > 1
+def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], list[dict]]:
+    """Lists of labels with one spelling of each, and an audit row for each other spelling."""
+    counts = Counter(chain.from_iterable(labels))
+    chosen = folding.spellings(counts, named)
+    changed = {old: new for old, new in sorted(chosen.items()) if old != new}
+    reason = "the same label written in another way"
+    rows = [
+        audit.row("standardise", "merged", old, reason, old, new, counts[old])
+        for old, new in changed.items()
     ]
+    return _translated(labels, changed), rows
 
 
 def _known(frame: pd.DataFrame, classes: list[str] | None, name: str) -> None:

@@ -1,10 +1,10 @@
 """A paper's own numbers, to be shown beside ours."""
 
-import csv
 import math
 from collections.abc import Collection
 from pathlib import Path
 
+from histopair import missing, sheets
 from histopair.errors import InputError
 from histopair.evaluation import metrics
 
@@ -22,20 +22,20 @@ def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict
     Raises InputError for columns that are missing or unknown, a row of more fields than columns, a
     metric that does not exist, a value that is no number, and a row told twice.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [
-            name for name in REQUIRED if name not in columns
-        ]:
-            problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
-            remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
-            raise InputError(path, problem, remedy)
-        rows = [
-            (line, row)
-            for line, told in enumerate(reader, 2)
-            for row in _rows(told, path, line, known)
-        ]
+    columns = sheets.heading(path, (*REQUIRED, *OPTIONAL))
+    for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [
+        name for name in REQUIRED if name not in columns
+    ]:
+        problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
+        remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
+        raise InputError(path, problem, remedy)
+    given = {"value": missing.WORDS}  # a value of nan is a mistake to be named
+    table = sheets.read(path, REQUIRED, OPTIONAL, texts=("note",), values=given).fillna("")
+    rows = [
+        (told["row"], row)
+        for told in table.to_dict("records")
+        for row in _rows(told, path, told["row"], known)
+    ]
     seen = set()
     for line, row in rows:
         key = tuple(row[name] for name in ("dataset", "encoder", "method", "metric"))
@@ -74,10 +74,7 @@ def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
 
 def _rows(row: dict, path: str | Path, line: int, known: Collection[str]) -> list[dict]:
     """One row for each name of the method."""
-    if None in row:  # where csv puts what has no column
-        problem = f"{len(row[None])} more fields than columns"
-        raise InputError(path, problem, 'Quote what holds a comma: "Table 6, PCAM"', line)
-    row = {name: (row.get(name) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
+    row = {name: row[name].strip() for name in (*REQUIRED, *OPTIONAL)}
     if row["metric"] not in known:
         problem = f"no metric {row['metric']!r}"
         raise InputError(path, problem, f"Choose one of {', '.join(known)}", line)

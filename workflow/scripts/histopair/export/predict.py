@@ -114,7 +114,7 @@ def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
     """Notes by image. Raises InputError for rows of other files, twice-named files, empty notes."""
     from histopair import sheets
 
-    table = sheets.read(file, ["path", "note"])
+    table = sheets.read(file, ["path", "note"], texts=["path", "note"])
     for column in ("path", "note"):
         empty = table[column].isna() | (table[column].str.strip() == "")
         if empty.any():

@@ -16,7 +16,10 @@ Snakemake calls it, too, before it clears finished artifacts away for a job that
     labels                list of raw labels
     caption               text of the sample, or null
     row                   where the sample stands in its table, for messages; null without a table
-and in `frame.attrs`
+Texts are as they look (`folding.tidy`), paths as their files are called. Groups may still be
+written in several ways: cleaning unites them. Audit rows account for every row of a table and every
+file that is no sample; those of the action "unread" count towards `max_quarantined`.
+And in `frame.attrs`
     task                  "single" (one label each) or "multi"
     classes               the labels that the format fixes, or None
     class_names           {label: text for prompts}, as far as the format says
@@ -35,3 +38,11 @@ def find(name: str) -> ModuleType:
     if name not in found:
         raise InputError("config", f"there is no reader '{name}'", f"Use {', '.join(found)}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def declared(entry: dict) -> set[str]:
+    """Labels that the config names: words of theirs, such as None, are no missing values."""
+    from histopair.datasets import standardise
+
+    mapped = standardise.mapping(entry.get("labels_map"))[0]
+    return {*(entry.get("classes") or ()), *(entry.get("class_names") or ()), *mapped}

@@ -1,12 +1,24 @@
 """Single-label images sorted into one folder per class: <root>/<folder>/<class>/<image>."""
 
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from histopair import errors, paths
 from histopair.errors import InputError
 from histopair.readers import _groups
+from histopair.readers.table import SPLITS
 
-IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+# Files that people and programs put beside images; any other ending may be an image's.
+NOTES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
+NOTES += (".db", ".ini", ".xls", ".xlsx", ".doc", ".docx", ".rtf", ".py", ".geojson")
+HIDDEN = "hidden, or the system's own"
+NO_IMAGE = "not an image"
+BESIDE = "beside the class folders, not in one"
+DEEPER = "in a folder within a class folder"
+ELSEWHERE = "in a folder that the dataset does not name"
+COUNTED_ONLY = (HIDDEN, NO_IMAGE, ELSEWHERE)  # what may be there without being missed
 
 
 def inputs(entry: dict) -> list[str]:
@@ -20,8 +32,8 @@ check = _groups.check
 def read(entry: dict):
     """Read the tree; `folders` maps each folder to its official split (or null).
 
-    Raises InputError for a missing folder, one without class folders, and an empty tree, and as
-    `_groups.join` does.
+    Raises InputError for a missing folder, one without class folders, an unknown split and an
+    empty tree, and as `_groups.join` does.
     """
     frame, rows = read_folders(entry["root"], _folders(entry))
     return _groups.join(frame, entry), rows
@@ -30,29 +42,28 @@ def read(entry: dict):
 def read_folders(root: str, folders: dict, classes=None, class_names: dict | None = None):
     """Samples of `folders` {folder under root: split or None}; see the package's docstring.
 
-    Only images of known suffix are taken; everything else is audited. Paths are sorted, so the
-    file system's order does not matter.
+    A sample is an image of known suffix right in a class folder; every other file is audited with
+    its reason. Paths are sorted, so the file system's order does not matter.
     """
     import pandas as pd
 
-    from histopair import audit
-
-    found, ignored, rows = [], [], []
+    found, unread, rows = [], {}, []
     for folder, split in folders.items():
-        for label, name in _files(root, folder):
-            path = "/".join(part for part in (folder, label, name) if part not in ("", "."))
-            is_image = name.lower().endswith(IMAGES)
-            (found if is_image else ignored).append((path, split, label))
+        for label, path, reason in _files(root, folder):
+            if reason is None:
+                found.append((path, _split(split, root), label))
+            else:
+                unread.setdefault(reason, []).append(path)
+        rows += _empty_classes(root, folder)
+    for path in _beside(root, folders):
+        unread.setdefault(ELSEWHERE, []).append(path)
+    rows = _told(unread) + rows
     if not found:
+        lost = "".join(f"; {row['count']} files {row['reason']}" for row in rows if row["count"])
         raise InputError(
             ", ".join(_join(root, folder) for folder in folders),
-            f"there is no image ({', '.join(IMAGES)}) in its class folders",
+            f"there is no image ({', '.join(paths.IMAGES)}) in its class folders{lost}",
             "Expected is <folder>/<class>/<image>",
-        )
-    if ignored:
-        names = [path for path, _, _ in ignored]
-        rows.append(
-            audit.row("read", "dropped", audit.listed(names, 3), "not an image", count=len(names))
         )
     frame = pd.DataFrame(found, columns=["path", "split", "label"])
     frame = frame.assign(
@@ -67,21 +78,126 @@ def read_folders(root: str, folders: dict, classes=None, class_names: dict | Non
     return frame, rows
 
 
-def _files(root: str, folder: str):
-    """(class, file name) of a folder's class folders, sorted."""
+def _files(root: str, folder: str) -> Iterator[tuple[str | None, str, str | None]]:
+    """(class, path below root, why it is no sample) of all files of a folder, sorted."""
     place = Path(root, folder)
-    if not place.is_dir():
+    if not paths.is_folder(place):
         raise InputError(place, "there is no such folder", "Correct `root` or unpack the dataset")
-    classes = sorted(item.name for item in os.scandir(place) if item.is_dir())
-    for label in classes:
-        names = (item.name for item in os.scandir(place / label) if item.is_file())
-        for name in sorted(name for name in names if not name.startswith(".")):
-            yield label, name
+    for name, is_folder in _entries(place):
+        path = _path(folder, name)
+        if path == _groups.NAME:
+            continue  # it is read, as no image
+        if not is_folder:
+            yield None, path, _dangling(place / name) or _reason(name, BESIDE)
+        elif paths.hidden(name):
+            inside = paths.files_below(str(place / name), all_of_them=False)
+            yield from ((None, f"{path}/{file}", HIDDEN) for file in inside)
+        else:
+            yield from _of_class(place / name, name, path)
+
+
+def _of_class(place: Path, label: str, path: str) -> Iterator[tuple[str | None, str, str | None]]:
+    for name, is_folder in _entries(place):
+        if is_folder:
+            inside = paths.files_below(str(place / name), all_of_them=not paths.hidden(name))
+            for file in (f"{name}/{file}" for file in inside):
+                yield None, f"{path}/{file}", _reason(file, DEEPER)
+        else:
+            yield label, f"{path}/{name}", _flaw(place / name)
+
+
+def _flaw(file: Path) -> str | None:
+    """Why a file of a class folder is no sample; None for an image."""
+    reason = _dangling(file) or _reason(file.name, None)
+    if reason == NO_IMAGE and not file.suffix:
+        return "it has no ending, as images have"
+    if reason is None and paths.printable(file.name) != file.name:
+        return "its name is not UTF-8"
+    return reason or (None if stat.S_ISREG(paths.leads_to(file) or 0) else NO_IMAGE)
+
+
+def _dangling(file: Path) -> str | None:
+    there = paths.hidden(file.name) or paths.leads_to(file) is not None
+    return None if there else "a link that leads nowhere"
+
+
+def _reason(name: str, otherwise: str | None) -> str | None:
+    """`otherwise` for an image; else what it is: HIDDEN, NO_IMAGE, or of another ending."""
+    parts = name.split("/")
+    if any(map(paths.hidden, parts)):
+        return HIDDEN
+    if paths.is_image(name):
+        return otherwise
+    ending = os.path.splitext(parts[-1])[1].lower()
+    if ending in NOTES or not ending:
+        return NO_IMAGE
+    return f"its ending {paths.printable(ending)} is not that of an image"
+
+
+def _entries(place: Path) -> list[tuple[str, bool]]:
+    """Names in a folder, sorted, and whether each is a folder."""
+    try:
+        return sorted((item.name, item.is_dir()) for item in os.scandir(place))
+    except OSError as error:
+        raise errors.of_system(place, error) from error
+
+
+def _empty_classes(root: str, folder: str) -> list[dict]:
+    """A row for each folder that could be a class and holds no file."""
+    from histopair import audit
+
+    place = Path(root, folder)
+    names = [name for name, is_folder in _entries(place) if is_folder and not paths.hidden(name)]
+    empty = [_path(folder, name) for name in names if not any(os.scandir(place / name))]
+    reason = "an empty folder, not a class"
+    shown = audit.listed([*map(paths.printable, empty)], 3)
+    return [audit.row("read", "warned", shown, reason, count=0)] if empty else []
+
+
+def _beside(root: str, folders: dict) -> list[str]:
+    """Images below the root that are in none of the folders."""
+    named = [_join(".", folder) for folder in folders]
+    if "." in named:
+        return []
+    files = paths.files_below(root, all_of_them=False)
+    return [
+        path
+        for path in files
+        if _reason(path, ELSEWHERE) == ELSEWHERE
+        and not any(path.startswith(f"{folder}/") for folder in named)
+    ]
+
+
+def _told(unread: dict[str, list[str]]) -> list[dict]:
+    """One audit row for each reason."""
+    from histopair import audit
+
+    return [
+        audit.row(
+            "read",
+            "dropped" if reason in COUNTED_ONLY else "unread",
+            audit.listed([*map(paths.printable, names)], 3),
+            reason,
+            count=len(names),
+        )
+        for reason, names in sorted(unread.items())
+    ]
+
+
+def _split(name: str | None, root: str) -> str | None:
+    if name is None or str(name).casefold() in SPLITS:
+        return name and SPLITS[str(name).casefold()]
+    problem = f"the split {name!r} of `folders` is unknown"
+    raise InputError(root, problem, "Use train, val, test or null")
 
 
 def _folders(entry: dict) -> dict:
     folders = entry.get("folders", ["."])
     return folders if isinstance(folders, dict) else dict.fromkeys(folders)
+
+
+def _path(folder: str, name: str) -> str:
+    return name if folder in ("", ".") else f"{folder}/{name}"
 
 
 def _join(root: str, folder: str) -> str:

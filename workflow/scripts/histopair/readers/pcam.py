@@ -12,7 +12,11 @@ MADE_BY_RULES = "results/phantom"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The six arrays, the tables of slides where they are there or will be made, and of groups."""
+    """The six arrays, the tables of slides where they are there or will be made, and of groups.
+
+    Raises InputError for Kaggle's form of the dataset.
+    """
+    _layout(entry["root"])
     arrays = [_file(entry, split, f"{part}.h5") for split in SPLITS for part in "xy"]
     slides = [_file(entry, split, "meta.csv") for split in SPLITS]
     made = os.path.normpath(entry["root"]).replace(os.sep, "/").startswith(MADE_BY_RULES)
@@ -26,15 +30,44 @@ check = _groups.check
 def read(entry: dict):
     """Read labels and slides; pixels stay on disk. The group is the slide (`wsi`), if known.
 
-    A csv of groups goes before the slides. Raises InputError for a missing or damaged array, where
-    arrays or tables differ in length, and as `_groups.join` does.
+    A csv of groups goes before the slides. Raises InputError for a missing, locked or damaged
+    array, where arrays or tables differ in length, and as `_groups.join` does. Other files below
+    the root are audited.
     """
     import pandas as pd
 
-    frames = [_read_split(entry, split) for split in SPLITS]
-    frame = pd.concat(frames, ignore_index=True)
+    _layout(entry["root"])
+    parts = [_read_split(entry, split) for split in SPLITS]
+    frame = pd.concat([frame for frame, _ in parts], ignore_index=True)
     frame.attrs = {"task": "single", "classes": list(CLASS_NAMES), "class_names": CLASS_NAMES}
-    return _groups.join(frame, entry), []
+    rows = [row for _, rows in parts for row in rows] + _others(entry)
+    return _groups.join(frame, entry), rows
+
+
+def _layout(root: str) -> None:
+    """Raise InputError for Kaggle's form of the dataset, which has files instead of arrays."""
+    if os.path.exists(os.path.join(root, "train_labels.csv")):
+        raise InputError(
+            root,
+            "it holds train_labels.csv, as Kaggle's form of PatchCamelyon, and no arrays",
+            "Give it `reader: table`, `root: .../train`, `table: ../train_labels.csv` and "
+            "`columns: {path: id}`",
+        )
+
+
+def _others(entry: dict) -> list[dict]:
+    """The audit row of files that are none of the dataset's."""
+    from histopair import audit, paths
+
+    known = {_file(entry, split, end) for split in SPLITS for end in ("x.h5", "y.h5", "meta.csv")}
+    known |= {*_groups.inputs(entry)}
+    known = {os.path.relpath(path, entry["root"]).replace(os.sep, "/") for path in known}
+    files = paths.files_below(entry["root"], all_of_them=False)
+    left = [paths.printable(path) for path in files if path not in known]
+    if not left:
+        return []
+    reason = "none of the files that are read"
+    return [audit.row("read", "dropped", audit.listed(left, 3), reason, count=len(left))]
 
 
 def _read_split(entry: dict, split: str):
@@ -43,7 +76,7 @@ def _read_split(entry: dict, split: str):
 
     name = os.path.basename(_file(entry, split, "x.h5"))
     count = len(_array(_file(entry, split, "x.h5"), "x"))
-    target = _array(_file(entry, split, "y.h5"), "y")[...].reshape(-1)
+    target = _values(_file(entry, split, "y.h5"), "y")
     _same_length(_file(entry, split, "y.h5"), len(target), count)
     bad = np.flatnonzero(~np.isin(target, (0, 1)))
     if len(bad):
@@ -55,41 +88,57 @@ def _read_split(entry: dict, split: str):
         )
     path = name + "#" + pd.Series(np.arange(count)).astype(str)
     labels = np.array(list(CLASS_NAMES), dtype=object)[target.astype(int)]
-    return pd.DataFrame(
+    slides, rows = _slides(entry, split, count)
+    frame = pd.DataFrame(
         {
             "sample_id": path,
             "image_id": path,
             "path": path,
-            "group": _slides(entry, split, count),
+            "group": slides,
             "split": SPLITS[split],
             "labels": [[label] for label in labels],
             "caption": None,
             "row": np.arange(count),
         }
     )
+    return frame, rows
 
 
 def _slides(entry: dict, split: str, count: int):
+    """The slide of each patch, or None; and the audit rows of their table."""
     from histopair import sheets
 
     path = _file(entry, split, "meta.csv")
     if not os.path.exists(path):
-        return None
-    slides = sheets.read(path, ["wsi"]).wsi
-    _same_length(path, len(slides), count)
-    return slides.to_numpy()
+        return None, []
+    table = sheets.read(path, ["wsi"])
+    _same_length(path, len(table), count)
+    slides = table.wsi.astype(object)
+    return slides.where(slides.notna(), None).to_numpy(), table.attrs["audit"]
 
 
 def _array(path: str, key: str):
     import h5py
 
+    from histopair import hdf5
+
+    file = hdf5.opened(path, "Unpack PCAM into `root`", "Download it again")
+    array = file.get(key)
+    if not isinstance(array, h5py.Dataset) or array.ndim == 0:
+        problem = f"it has no array '{key}'; it holds {sorted(file) or 'nothing'}"
+        raise InputError(path, problem, "Download it again")
+    return array
+
+
+def _values(path: str, key: str):
+    array = _array(path, key)
+    if array.dtype.kind not in "biuf":
+        problem = f"its array '{key}' holds no numbers but {array.dtype}"
+        raise InputError(path, problem, "Download it again")
     try:
-        return h5py.File(path, "r")[key]
-    except FileNotFoundError as error:
-        raise InputError(path, "there is no such file", "Unpack PCAM into `root`") from error
-    except (OSError, KeyError) as error:
-        problem = f"it is no HDF5 file with an array '{key}'"
-        raise InputError(path, problem, "Download it again") from error
+        return array[...].reshape(-1)
+    except OSError as error:  # of a chunk
+        raise InputError(path, f"its array '{key}' is damaged", "Download it again") from error
 
 
 def _same_length(path: str, found: int, expected: int) -> None:

@@ -27,13 +27,14 @@ def read(entry: dict):
     become one sample with all their labels. Raises InputError for a missing column and for a path
     outside the folder of images.
     """
-    from histopair import sheets
+    from histopair import paths, readers, sheets
 
     table = os.path.join(entry["root"], LOOKUP)
-    frame = sheets.read(table, REQUIRED, any_case=False)
-    frame, rows = _complete(frame)
-    frame["path"] = _paths(frame, table)
-    frame, unparsed = _labelled(frame)
+    frame = sheets.read(table, REQUIRED, any_case=False, texts=REQUIRED)
+    rows = frame.attrs["audit"]
+    frame, incomplete = _complete(frame)
+    frame["path"], renamed = _paths(frame, table, entry["root"])
+    frame, unparsed = _labelled(frame, readers.declared(entry))
     frame["caption"] = frame[entry.get("caption", "corrected_text")].str.strip()
     frame, cleaned = _printable(frame)
     frame, merged = _merged(frame)
@@ -46,7 +47,8 @@ def read(entry: dict):
     frame["split"] = None
     frame = frame.drop(columns=["image_path", "corrected_text", "pathology"])
     frame.attrs = {"task": "multi", "classes": None, "class_names": {}}
-    return frame, rows + unparsed + cleaned + merged
+    rows += incomplete + renamed + unparsed + cleaned + merged
+    return frame, rows + paths.unnamed(entry["root"], frame.path, IMAGES)
 
 
 def _complete(frame):
@@ -63,27 +65,29 @@ def _complete(frame):
     return frame.reset_index(drop=True), rows
 
 
-def _paths(frame, table: str):
-    from histopair.paths import relative
+def _paths(frame, table: str, root: str):
+    from histopair import paths
 
-    return relative(frame.image_path, table, frame.row, below=IMAGES)
+    written = paths.relative(frame.image_path, table, frame.row, below=IMAGES)
+    return paths.on_disk(written, root, LOOKUP)
 
 
-def _labelled(frame):
+def _labelled(frame, values):
     """Parse the labels; equal texts are parsed once, rows that do not parse are dropped."""
-    from histopair import audit
+    from histopair import audit, missing
 
     texts = frame.pathology.fillna("[]")
     parsed = {text: _parse(text) for text in texts.unique()}
     frame["labels"] = [parsed[text] for text in texts]
     bad = frame.labels.isna()
-    if not bad.any():
-        return frame, []
-    where = audit.at(LOOKUP, frame.row[bad].tolist())
-    reason = "pathology is not a list such as \"['Renal', 'Pulmonary']\""
-    before = texts[bad].iloc[0][:80]
-    rows = [audit.row("read", "dropped", where, reason, before, count=bad.sum())]
-    return frame[~bad].reset_index(drop=True), rows
+    kept = frame[~bad].reset_index(drop=True)
+    kept["labels"], rows = missing.without_items(kept.labels, values, LOOKUP)
+    if bad.any():
+        where = audit.at(LOOKUP, frame.row[bad].tolist())
+        reason = "pathology is not a list such as \"['Renal', 'Pulmonary']\""
+        before = texts[bad].iloc[0][:80]
+        rows.append(audit.row("read", "dropped", where, reason, before, count=bad.sum()))
+    return kept, rows
 
 
 def _parse(text: str) -> list[str] | None:

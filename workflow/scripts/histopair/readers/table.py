@@ -1,6 +1,7 @@
 """Any folder of images with a labels.csv: path, label[, group][, split][, caption][, label_name].
 
-Several labels per image: a column `labels` (or `multi: true`), separated by `;`.
+Several labels per image: a column `labels` (or `multi: true`), separated by `;`. A word for a
+missing value, such as None, is a label only where `classes`, `class_names` or `labels_map` name it.
 """
 
 import os
@@ -33,18 +34,29 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair import paths, sheets
+    from histopair import folding, paths, readers, sheets
 
-    table = _table(entry)
-    frame = sheets.read(table, ["path"], OPTIONAL, entry.get("columns"))
+    table, root = _table(entry), entry["root"]
+    name = os.path.basename(table)
+    frame = sheets.read(
+        table,
+        ["path"],
+        OPTIONAL,
+        entry.get("columns"),
+        texts=("path", "caption"),
+        values=dict.fromkeys(("label", "labels"), readers.declared(entry)),
+    )
+    rows = frame.attrs["audit"]
     _filled(frame, "path", table)
-    frame["path"] = paths.relative(frame.path, table, frame.row, root=entry["root"])
-    multi, frame["labels"] = _labels(frame, entry, table)
-    frame["split"], renamed = _splits(frame, table)
-    frame["group"] = frame.group.str.strip()
+    written = paths.relative(frame.path, table, frame.row, root=root)
+    frame["path"], renamed = paths.on_disk(written, root, name)
+    multi, frame["labels"], found = _labels(frame, entry, table)
+    frame["split"], splits = _splits(frame, table)
+    frame["group"], united = folding.united(frame.group, f"{name}, column 'group'")
     frame, repeated = _distinct(frame, table)
     frame["image_id"] = frame.path
-    frame["sample_id"] = frame.path if frame.id.isna().all() else frame.id.str.strip()
+    frame["sample_id"], named = _ids(frame, table)
+    rows += renamed + found + splits + united + repeated + named + paths.unnamed(root, frame.path)
     names = {} if multi else _class_names(frame)
     frame = frame.astype({"group": object, "split": object}).drop(
         columns=["label", "label_name", "id"]
@@ -52,7 +64,7 @@ def read(entry: dict):
     frame = frame.where(pd.notna(frame), None)
     task = "multi" if multi else "single"
     frame.attrs = {"task": task, "classes": None, "class_names": names}
-    return frame, renamed + repeated
+    return frame, rows
 
 
 def _table(entry: dict) -> str:
@@ -60,7 +72,9 @@ def _table(entry: dict) -> str:
 
 
 def _labels(frame, entry: dict, table: str):
-    """Whether samples may have several labels, and the list of each row."""
+    """Whether samples may have several labels, the list of each row, and audit rows."""
+    from histopair import missing, readers
+
     found = [name for name in ("labels", "label") if frame[name].notna().any()]
     if not found:
         raise InputError(
@@ -69,14 +83,13 @@ def _labels(frame, entry: dict, table: str):
             "Add it, or give its name in the config",
         )
     multi = bool(entry.get("multi", found[0] == "labels"))
-    texts = frame[found[0]].fillna("").str.strip()
+    texts = frame[found[0]].fillna("")
     if not multi:
-        return False, [[text] if text else [] for text in texts]
-    split = {text: [part.strip() for part in text.split(SEPARATOR)] for text in texts.unique()}
-    lists = {
-        text: list(dict.fromkeys(part for part in parts if part)) for text, parts in split.items()
-    }
-    return True, [lists[text] for text in texts]
+        return False, [[text] if text else [] for text in texts], []
+    values = readers.declared(entry)
+    items = {text: [part.strip() for part in text.split(SEPARATOR)] for text in texts.unique()}
+    lists, rows = missing.without_items(texts.map(items), values, os.path.basename(table))
+    return True, lists, rows
 
 
 def _splits(frame, table: str):
@@ -86,7 +99,7 @@ def _splits(frame, table: str):
     if frame.split.isna().all():
         return None, []
     _filled(frame, "split", table)
-    written = frame.split.str.strip()
+    written = frame.split
     standard = written.str.casefold().map(SPLITS)
     unknown = standard.isna()
     if unknown.any():
@@ -140,12 +153,37 @@ def _distinct(frame, table: str):
     return kept.drop(columns="key").reset_index(drop=True), rows
 
 
+def _ids(frame, table: str):
+    """The id of each sample, its path where it has none; InputError for two that are one."""
+    from histopair import audit, folding
+
+    nameless = frame.id.isna()
+    if nameless.all():
+        return frame.path, []
+    ids = frame.id.dropna().drop_duplicates()
+    keys = ids.map(folding.key)
+    if keys.duplicated().any():
+        same = ids[keys == keys[keys.duplicated()].iloc[0]].iloc[:2]
+        raise InputError(
+            table,
+            f"the ids {' and '.join(map(repr, same))} are one, written in two ways",
+            "Give each sample an id of its own",
+            " and ".join(map(str, frame.row[same.index])),
+        )
+    if not nameless.any():
+        return frame.id, []
+    where = audit.at(os.path.basename(table), frame.row[nameless].tolist())
+    reason = "no id: the path stands for it"
+    rows = [audit.row("read", "renamed", where, reason, count=nameless.sum())]
+    return frame.id.where(~nameless, frame.path), rows
+
+
 def _class_names(frame) -> dict[str, str]:
     """Label -> text, where each label has one label_name."""
     if frame.label_name.isna().all():
         return {}
     pairs = frame.dropna(subset=["label", "label_name"])[["label", "label_name"]]
-    pairs = pairs.apply(lambda column: column.str.strip()).drop_duplicates()
+    pairs = pairs.drop_duplicates()
     return dict(pairs[~pairs.label.duplicated(keep=False)].itertuples(index=False, name=None))
 
 

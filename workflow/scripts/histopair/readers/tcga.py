@@ -20,6 +20,8 @@ def check(entry: dict) -> None:
 
     for table in _tables(entry):
         sheets.require(table["table"], *_columns(table))
+    if "cancer_types" in entry:
+        sheets.require(entry["cancer_types"], ["patient_id", "cancer_type"])
 
 
 def read(entry: dict):
@@ -30,17 +32,18 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair import audit
+    from histopair import audit, folding
 
     frames = [_read_table(table) for table in _tables(entry)]
+    rows = [row for part in frames for row in part.attrs.pop("audit")]
     frame = pd.concat(frames, ignore_index=True)
-    rows = []
     nameless = frame.report_id.isna()
     if nameless.any():
         where = audit.at(frame.file[nameless].iloc[0], frame.row[nameless].tolist())
         rows.append(audit.row("read", "dropped", where, "no id", count=nameless.sum()))
     frame, repeated = _distinct(frame[~nameless].reset_index(drop=True))
-    return frame, rows + repeated
+    frame["group"], united = folding.united(frame.group, "group")
+    return frame, rows + repeated + united
 
 
 def _tables(entry: dict) -> list[dict]:
@@ -67,8 +70,7 @@ def _read_table(table: dict):
 
     from histopair import sheets
 
-    frame = sheets.read(table["table"], *_columns(table))
-    frame["id"] = frame.id.str.strip()
+    frame = sheets.read(table["table"], *_columns(table), texts=("text",))
     frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
     frame["organ"] = table.get("organ_is", frame.organ)
     frame["file"] = os.path.basename(table["table"])
@@ -79,26 +81,29 @@ def _id_column(path: str) -> str:
     """`patient_filename` where the table has it, else `id`."""
     from histopair import sheets
 
-    found = {name.casefold() for name in sheets.heading(path)}
+    found = {name.casefold() for name in sheets.heading(path, COLUMNS.values())}
     return COLUMNS["id"] if COLUMNS["id"] in found or "id" not in found else "id"
 
 
 def _distinct(frame):
-    """Drop rows repeated exactly; one id with two texts is an error."""
-    from histopair import audit
+    """Drop rows repeated exactly; one id with two texts is an error. 7 and 7.0 are one id."""
+    from histopair import audit, folding
     from histopair.errors import InputError
 
-    repeats = frame.duplicated(["report_id", "text"])
+    frame = frame.assign(key=frame.report_id.map(folding.key))
+    repeats = frame.duplicated(["key", "text"])
     kept = frame[~repeats].reset_index(drop=True)
-    double = kept.report_id.duplicated(keep=False)
+    double = kept.key.duplicated(keep=False)
     if double.any():
-        pair = kept[kept.report_id == kept.report_id[double].iloc[0]].iloc[:2]
+        pair = kept[kept.key == kept.key[double].iloc[0]].iloc[:2]
+        ids = " or ".join(f"'{name}'" for name in pair.report_id.unique())
         raise InputError(
             " and ".join(pair.file.unique()),
-            f"the id '{pair.report_id.iloc[0]}' stands for two different texts",
+            f"the id {ids} stands for two different texts",
             "Give each report an id of its own",
             " and ".join(map(str, pair.row)),
         )
+    kept = kept.drop(columns="key")
     if not repeats.any():
         return kept, []
     where = audit.at(frame.file[repeats].iloc[0], frame.row[repeats].tolist())

@@ -73,7 +73,8 @@ def became(audit_table: str) -> dict[str, str | None]:
     table = tables.read(audit_table, ["step", "before", "after"])
     table = table[(table["step"] == "standardise") & table["before"].notna()].astype(object)
     after = table["after"].where(table["after"].notna(), None)
-    return dict(zip(table["before"], after, strict=True))
+    steps = dict(zip(table["before"], after, strict=True))
+    return {label: steps.get(other, other) for label, other in steps.items()}
 
 
 def examples(labels: pd.DataFrame, made: dict) -> list[dict]:

@@ -1,11 +1,12 @@
 """From a clinical csv and folders of patch features to one row per patient, with its fold."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from histopair import audit, tables
+from histopair import audit, folding, tables
 from histopair.errors import InputError
 from histopair.survival import clinical, features, folds
 
@@ -21,21 +22,54 @@ def clean(entry: dict, out: dict[str, str], about: dict) -> None:
     `features` refuse, slides of different widths, a slide that the csv names and the folder lacks,
     too few patients or events for the folds, and a fold beside which nothing can be validated on.
     """
+    with audit.kept(out["audit"], about) as notes:
+        table, width = _cleaned(entry, notes)
+    about |= {"folds": entry["folds"], "events": int(table["event"].sum()), "width": width}
+    tables.write(out["patients"], table, about)
+    tables.write(out["audit"], audit.table(notes), about)
+
+
+def _cleaned(entry: dict, notes: list[dict]) -> tuple[pd.DataFrame, int]:
+    """The patients and the width of their features; fills the audit `notes`."""
     rows = clinical.read(entry["clinical"], entry.get("columns"))
     found = features.files(entry["features"])
-    patients, notes = _with_follow_up(rows, entry["clinical"])
-    slides = _slides_of(patients, rows, found, entry)
+    notes += rows.attrs["audit"] + _others(entry["features"])
+    patients, dropped = _with_follow_up(rows, entry["clinical"])
+    notes += dropped
+    slides, renamed = _slides_of(patients, rows, found, entry)
     table, dropped = _with_slides(patients, slides, entry["clinical"])
-    notes += dropped + _unused(found, slides, entry["features"])
-    _measure(table, found)
+    notes += renamed + dropped + _unused(found, slides, entry["features"])
+    if table.empty:
+        raise _strangers(patients, found, entry)
+    width = _measure(table, found)
     _check(table, entry)
     time, event = table["time"].to_numpy(), table["event"].to_numpy(bool)
     table["fold"] = folds.stratified(time, event, entry["folds"], entry["seed"])
     _check_parts(table, entry)
-    about |= {"folds": entry["folds"], "events": int(event.sum()), "width": table.attrs["width"]}
     table.attrs = {}
-    tables.write(out["patients"], table, about)
-    tables.write(out["audit"], audit.table(notes), about)
+    return table, width
+
+
+def _strangers(patients: pd.DataFrame, found: dict[str, Path], entry: dict) -> InputError:
+    """No slide is of any patient: one name of each side."""
+    if patients.empty:
+        problem, remedy = "no patient has a time and an event", "Check its columns"
+        return InputError(entry["clinical"], problem, remedy)
+    patient, slide = patients["patient"].iloc[0], next(iter(found.values())).name
+    return InputError(
+        entry["clinical"],
+        f"no patient has a slide in {entry['features']}: a patient is called {patient!r}, a slide "
+        f"{slide!r}",
+        "Begin slides' names with the patient's (P1-a.h5), or give the csv a column `slide`",
+    )
+
+
+def _others(folder: str) -> list[dict]:
+    """The audit row of files in the folder of features that are none."""
+    left = features.others(folder)
+    reason = "not an h5 file of the folder itself"
+    row = audit.row("read", "dropped", audit.listed(left, 3), reason, count=len(left))
+    return [row] if left else []
 
 
 def slide_paths(patients: pd.DataFrame, folder: str) -> list[list[Path]]:
@@ -65,39 +99,62 @@ def _with_follow_up(rows: pd.DataFrame, path: str) -> tuple[pd.DataFrame, list[d
 
 def _slides_of(
     patients: pd.DataFrame, rows: pd.DataFrame, found: dict[str, Path], entry: dict
-) -> dict[str, list[str]]:
-    """Patient -> its slides: as the csv says, or else by the patient's name before the slide's."""
+) -> tuple[dict[str, list[str]], list[dict]]:
+    """Patient -> its slides: as the csv says, or else by the patient's name before the slide's.
+
+    And audit rows of slides that the csv writes in another way than their file.
+    """
     if rows["slide"].isna().all():
-        return _by_prefix(list(patients["patient"]), list(found))
+        return _by_prefix(list(patients["patient"]), list(found)), []
+    alike = _one_of_each(found)
+    renamed: dict[str, str] = {}
     slides: dict[str, list[str]] = {}
     owner: dict[str, str] = {}
     named = rows.dropna(subset=["slide"])
     for patient, slide, row in named[["patient", "slide", "row"]].itertuples(index=False):
-        name = slide if slide in found else Path(slide).stem
-        if name not in found:
-            raise InputError(
-                entry["clinical"],
-                f"{entry['features']} has no features of slide {slide!r}",
-                "Extract them, or remove the row",
-                row,
-            )
+        names = (slide, Path(slide).stem)
+        name = next((each for each in names if each in found), None)
+        if name is None:
+            known = (alike.get(folding.plain(each)) for each in names)
+            name = renamed[slide] = next(filter(None, known), None)
+        if name is None:
+            problem = f"{entry['features']} has no features of slide {slide!r}, but of "
+            problem += repr(next(iter(found.values())).name)
+            raise InputError(entry["clinical"], problem, "Extract them, or remove the row", row)
         if owner.setdefault(name, patient) != patient:
             problem = f"slide {slide!r} belongs to {owner[name]!r} and to {patient!r}"
             raise InputError(entry["clinical"], problem, "Keep one of them", row)
         slides.setdefault(patient, []).append(name)
-    return {patient: sorted(set(names)) for patient, names in slides.items()}
+    slides = {patient: sorted(set(names)) for patient, names in slides.items()}
+    if not renamed:
+        return slides, []
+    reason = "the slide is written in another way than its file's name"
+    shown = [audit.listed(list(names), 3) for names in (renamed, renamed.values())]
+    where = Path(entry["clinical"]).name
+    return slides, [audit.row("read", "renamed", where, reason, *shown, len(renamed))]
 
 
 def _by_prefix(patients: list[str], names: list[str]) -> dict[str, list[str]]:
-    """A slide is of the patient with the longest name that it starts with, up to a boundary."""
-    known, slides = set(patients), {}
+    """A slide is of the patient with the longest name that it starts with, up to a boundary.
+
+    Names are compared as `folding.plain` has them.
+    """
+    known, slides = {folding.plain(patient): patient for patient in patients}, {}
     for name in names:
-        ends = [i for i, mark in enumerate(name) if mark in BOUNDARIES]
-        starts = [name, *(name[:end] for end in reversed(ends))]
-        owner = next((start for start in starts if start in known), None)
+        plain = folding.plain(name)
+        ends = [i for i, mark in enumerate(plain) if mark in BOUNDARIES]
+        starts = [plain, *(plain[:end] for end in reversed(ends))]
+        owner = next((known[start] for start in starts if start in known), None)
         if owner is not None:
             slides.setdefault(owner, []).append(name)
     return slides
+
+
+def _one_of_each(found: dict[str, Path]) -> dict[str, str]:
+    """Plain name -> name, of slides whose plain name no other has."""
+    plain = {name: folding.plain(name) for name in found}
+    counts = Counter(plain.values())
+    return {same: name for name, same in plain.items() if counts[same] == 1}
 
 
 def _with_slides(
@@ -125,8 +182,8 @@ def _unused(found: dict[str, Path], slides: dict[str, list[str]], folder: str) -
     return [audit.row("clean", "dropped", folder, reason, count=len(left))]
 
 
-def _measure(table: pd.DataFrame, found: dict[str, Path]) -> None:
-    """Count patches and check that all slides have features of one width."""
+def _measure(table: pd.DataFrame, found: dict[str, Path]) -> int:
+    """Count patches; the width of the features, which is that of all slides."""
     counts, width, first = [], None, None
     for names in table["slides"]:
         sizes = [features.size(found[name]) for name in names]
@@ -141,7 +198,7 @@ def _measure(table: pd.DataFrame, found: dict[str, Path]) -> None:
                 )
         counts.append(sum(n for n, _ in sizes))
     table["patches"] = np.array(counts, int)
-    table.attrs["width"] = width
+    return width
 
 
 def _check(table: pd.DataFrame, entry: dict) -> None:

@@ -5,11 +5,14 @@ CLAM: the same two datasets without attributes, in a folder h5_files beside pt_f
 write `features` with a leading axis of length 1.
 """
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from histopair import errors, hdf5, paths
 from histopair.errors import InputError
 
 BLOCK = 65536  # patches checked at a time
@@ -21,13 +24,10 @@ def files(folder: str | Path) -> dict[str, Path]:
     CLAM's output folder may be given instead of its h5_files. Raises InputError for a folder that
     is missing or holds no h5 file; .pt files are never opened.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(folder, "there is no such folder", "Correct the path in the config")
-    inner = folder / "h5_files"
-    folder = inner if inner.is_dir() else folder
-    found = sorted(folder.glob("*.h5"))
-    if not found and any(folder.glob("*.pt")):
+    folder = _place(folder)
+    names = _names(folder)
+    found = [folder / name for name in names if _is_h5(name)]
+    if not found and any(name.endswith(".pt") for name in names):
         raise InputError(
             folder,
             "it holds .pt files, which are pickles and are not opened here",
@@ -39,7 +39,39 @@ def files(folder: str | Path) -> dict[str, Path]:
         raise InputError(
             folder, "it holds no .h5 file", "Give the folder with one h5 file of features per slide"
         )
-    return {path.stem: path for path in found}
+    slides: dict[str, Path] = {}
+    for path in found:
+        if paths.leads_to(path) is None:
+            raise InputError(path, "the link leads nowhere", "Restore its target or remove it")
+        if slides.setdefault(path.stem, path) != path:
+            raise InputError(path, f"{slides[path.stem].name} is the same slide", "Keep one")
+    return slides
+
+
+def others(folder: str | Path) -> list[str]:
+    """The files in a folder that `files` does not give, also those in folders within it."""
+    found = paths.files_below(str(_place(folder)), all_of_them=False)
+    return [paths.printable(name) for name in found if "/" in name or not _is_h5(name)]
+
+
+def _place(folder: str | Path) -> Path:
+    """The folder itself, or its h5_files."""
+    folder = Path(folder)
+    if not paths.is_folder(folder):
+        raise InputError(folder, "there is no such folder", "Correct the path in the config")
+    inner = folder / "h5_files"
+    return inner if "h5_files" in _names(folder) and paths.is_folder(inner) else folder
+
+
+def _is_h5(name: str) -> bool:
+    return name.lower().endswith(".h5") and not paths.hidden(name)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise errors.of_system(folder, error) from error
 
 
 def size(path: str | Path) -> tuple[int, int]:
@@ -51,10 +83,11 @@ def size(path: str | Path) -> tuple[int, int]:
     with _opened(path) as file:
         dataset = _dataset(file, path)
         n, d = dataset.shape[-2:]
-        if "coords" in file and len(file["coords"]) != n:
+        coords = np.shape(file["coords"])[:1] if "coords" in file else (n,)
+        if coords != (n,):
             raise InputError(
                 path,
-                f"it has {n} features and {len(file['coords'])} coords",
+                f"it has {n} features and {' '.join(map(str, coords)) or 'no'} coords",
                 "Extract this slide's features again",
             )
         for start, block in _blocks(dataset):
@@ -77,19 +110,16 @@ def read(path: str | Path) -> np.ndarray:
     return values.reshape(values.shape[-2:])
 
 
+@contextmanager
 def _opened(path: str | Path):
-    import h5py
-
     if Path(path).suffix == ".pt":
         raise InputError(path, "a .pt file is a pickle and is not opened here", "Give its .h5 file")
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise InputError(path, "there is no such file", "Rerun clean_cohort") from error
-    except OSError as error:
-        raise InputError(
-            path, "it is not a readable HDF5 file", "Extract this slide's features again"
-        ) from error
+    again = "Extract this slide's features again"
+    with hdf5.opened(path, "Rerun clean_cohort", again) as file:
+        try:
+            yield file
+        except OSError as error:  # of a chunk
+            raise InputError(path, f"a part of it is damaged ({error})", again) from error
 
 
 def _dataset(file, path: str | Path):
@@ -103,7 +133,11 @@ def _dataset(file, path: str | Path):
             "Give feature files, not coordinates: TRIDENT's folder features_ENCODER, or CLAM's "
             "h5_files of extract_features",
         )
-    shape = dataset.shape
+    if dataset.dtype.kind not in "fiu":
+        raise InputError(
+            path, f"its features are no numbers but {dataset.dtype}", "Give patch features"
+        )
+    shape = dataset.shape or ()
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2:

@@ -1,0 +1,71 @@
+"""One thing written in two ways: which spellings are one, and which of them is kept."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Control characters and those of no width; white space is `str.split`'s to find.
+INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
+WHOLE = re.compile(r"(-?)0*([0-9]+)(?:[.,]0+)?")
+
+
+def tidy(text: str) -> str:
+    """The text as it looks: without invisible characters, single blanks, Unicode's form NFC."""
+    return unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", text).split()))
+
+
+def plain(text: str) -> str:
+    """The same for texts that look alike, or differ in case, width of letters or kind of dash."""
+    wide = unicodedata.normalize("NFKC", tidy(text)).translate(DASHES)
+    return tidy(wide.casefold())
+
+
+def key(text: str) -> str:
+    """As `plain`, and one for each whole number: 1, 1.0, 01."""
+    text = plain(text)
+    number = WHOLE.fullmatch(text)
+    return "".join(number.groups()) if number else text
+
+
+def spellings(counts: Mapping[str, int], fixed: Collection[str] = ()) -> dict[str, str]:
+    """Each text's one spelling, that of `fixed` texts, or else the commonest of the same key.
+
+    Fixed texts stay as they are, also where their keys are the same.
+    """
+    fixed = sorted(set(fixed))
+    several = {same for same, count in Counter(map(key, fixed)).items() if count > 1}
+    common = sorted(counts, key=lambda text: (-counts[text], text))
+    chosen: dict[str, str] = {}
+    for text in [*fixed, *common]:
+        chosen.setdefault(key(text), text if text in fixed else tidy(text) or text)
+    kept = {text for text in counts if text in fixed or key(text) in several}
+    return {text: text if text in kept else chosen[key(text)] for text in counts}
+
+
+def united(column: "pd.Series", what: str) -> "tuple[pd.Series, list[dict]]":
+    """A column (nulls stay) with one spelling of each thing, and the audit row of what changed."""
+    from histopair import audit
+
+    counts = column.value_counts().to_dict()
+    changed = {old: new for old, new in sorted(spellings(counts).items()) if old != new}
+    if not changed:
+        return column, []
+    row = audit.row(
+        "read",
+        "merged",
+        what,
+        "one thing written in several ways",
+        audit.listed(list(changed), 3),
+        audit.listed(list(changed.values()), 3),
+        sum(counts[old] for old in changed),
+    )
+    return column.map(lambda text: changed.get(text, text), na_action="ignore"), [row]
