@@ -327,7 +327,8 @@ def _audit(root: Path, name: str, table: pd.DataFrame) -> None:
     )
     tables.write(root / f"{base}.audit.parquet", audit, about("labels"))
     bad = pd.DataFrame(
-        [("bad/<script>.png", 7, "truncated image")], columns=["path", "row", "reason"]
+        [("bad/<script>.png", 7, "truncated image", "Replace the file")],
+        columns=["path", "row", "reason", "remedy"],
     )
     tables.write(root / f"{base}.quarantine.parquet", bad, about("labels"))
     counts = table.explode("labels").groupby(["labels", "split"]).size().unstack(fill_value=0)

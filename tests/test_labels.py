@@ -22,8 +22,8 @@ def _tiles(folder, rows: list[str], heading: str = "path,label,group", bad: int 
     (folder / "labels.csv").write_text("\n".join([heading, *rows]) + "\n")
     names = list(dict.fromkeys(row.split(",")[0] for row in rows))
     for number, name in enumerate(names):
-        pixels = np.full((4, 4, 3), number % 256, dtype=np.uint8)
-        pixels[0, 0] = number // 256
+        pixels = np.full((4, 4, 3), 2 + number % 250, dtype=np.uint8)
+        pixels[0, 0] = number // 250
         Image.fromarray(pixels).save(folder / name)
     for name in names[len(names) - bad :]:
         (folder / name).write_bytes((folder / name).read_bytes()[:40])
@@ -55,7 +55,7 @@ def test_clean_writes_the_four_tables_of_the_contract(tmp_path):
     (clean, rows, away, counts), paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
     assert list(clean) == label_tables.LABELS.names
     assert list(rows) == audit.SCHEMA.names
-    assert list(away) == ["path", "row", "reason"]
+    assert list(away) == ["path", "row", "reason", "remedy"]
     assert len(away) == 0
     assert clean.sha256.str.len().eq(64).all()
     expected = [["a", 20, 20], ["b", 20, 20]]
@@ -90,7 +90,9 @@ def test_missing_images_are_set_aside(tmp_path):
     entry = _tiles(tmp_path / "t", _rows()) | {"max_quarantined": 0.05}
     (tmp_path / "t" / "t005.png").unlink()
     away = _clean(tmp_path, entry)[0][2]
-    assert away.to_numpy().tolist() == [["t005.png", 7, "there is no such file"]]
+    assert away.to_numpy().tolist() == [
+        ["t005.png", 7, "there is no such file", "Restore it or remove its row"]
+    ]
 
 
 def test_too_many_bad_images_stop_the_run_with_count_and_examples(tmp_path):
@@ -98,7 +100,7 @@ def test_too_many_bad_images_stop_the_run_with_count_and_examples(tmp_path):
     (tmp_path / "t" / "t005.png").unlink()
     assert _said(tmp_path, entry | {"max_quarantined": 0.01}) == (
         "mine (labels.csv): 1 of 40 images cannot be used, more than the allowed share of 0.01: "
-        "t005.png (there is no such file). Restore them, or raise `max_quarantined`"
+        "t005.png (there is no such file). Restore it or remove its row, or raise `max_quarantined`"
     )
 
 

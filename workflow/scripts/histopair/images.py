@@ -3,33 +3,34 @@
 import hashlib
 import math
 import os
-import struct
 import threading
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from histopair.decoders import jpeg2000, png, samples, tiff
 from histopair.errors import InputError
 
 MAX_PIXELS = 100_000_000
 ARRAY_KEY = "x"
-Image.MAX_IMAGE_PIXELS = None  # open_rgb() has its own limit, checked before pixels are decoded
+Image.MAX_IMAGE_PIXELS = None  # _limit() has its own, checked before pixels are decoded
 
-# What Pillow raises for damaged files, by format.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError)
-DAMAGE += (OverflowError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
+# Formats that are read. Others Pillow opens by programs (EPS) or reads without their range (FITS).
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
+# Of these every frame is an image of its own; the other frames of a JPEG (MPO) are previews.
+ANIMATED = ("PNG", "GIF", "WEBP", "AVIF")
 
 _open = threading.local()
 
 
 class Unreadable(InputError):
-    """One image cannot be used; cleaning quarantines it with `reason` and goes on."""
+    """One image cannot be used; cleaning quarantines it, `reason` and `remedy`, and goes on."""
 
     def __init__(self, path: str, reason: str, remedy: str):
         super().__init__(path, reason, remedy)
-        self.reason = reason
+        self.reason, self.remedy = reason, remedy
 
 
 def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -43,14 +44,57 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     if index is not None:
         return Image.fromarray(pixels(file, path, index, max_pixels))
     try:
-        with Image.open(file) as image:
-            _limit(path, image.width, image.height, max_pixels)
-            image.load()  # the first page, where there are several
-            return _rgb(image)
+        return _decoded(file, lambda width, height: _limit(path, width, height, max_pixels))
+    except InputError:
+        raise
+    except samples.Refused as error:
+        raise Unreadable(path, error.reason, error.remedy) from error
     except FileNotFoundError as error:
         raise Unreadable(path, "there is no such file", "Restore it or remove its row") from error
-    except DAMAGE as error:
+    except Exception as error:  # decoders raise anything for a damaged file
         raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
+
+
+def _decoded(file: Path, limit: Callable[[int, int], None]) -> Image.Image:
+    """The image as RGB; `limit` gets width and height before pixels are decoded."""
+    with file.open("rb") as stream:
+        start = stream.read(png.HEADER)
+    if tiff.is_one(start):
+        found = tiff.read(file, limit)
+        if found is not None:
+            return _opaque(*found)
+    elif png.is_deep(start):
+        limit(*png.size(start))
+        return _opaque(png.read(file))
+    elif jpeg2000.is_one(start) and not 0 < jpeg2000.bits(file) <= 8:
+        limit(*jpeg2000.size(file))
+        return _opaque(jpeg2000.read(file))
+    with Image.open(file, formats=FORMATS) as image:
+        limit(image.width, image.height)
+        if image.format in ANIMATED and getattr(image, "n_frames", 1) > 1:
+            raise samples.Refused("it is an animation, not one image", "Save one image per file")
+        if image.format == "PPM":
+            _refuse_deep_colours(image)
+        image.load()
+        return _rgb(image)
+
+
+def _refuse_deep_colours(image: Image.Image) -> None:
+    """PPM with more than 8 bits: Pillow keeps 8 of them, whatever the range of the values."""
+    numbers = [part for part in np.atleast_1d(image.tile[0].args) if str(part).isdigit()]
+    if image.mode == "RGB" and any(int(number) > 255 for number in numbers):
+        raise samples.Refused("its colours have 16 bits")
+
+
+def _opaque(values: np.ndarray, multiplied: bool = False) -> Image.Image:
+    """RGB of uint8 samples (H, W, 1 to 4), the last of 2 or 4 being alpha."""
+    colours, alpha = values[..., : 3 - 2 * (values.shape[-1] < 3)], values[..., -1:]
+    colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
+    if values.shape[-1] % 2:
+        return Image.fromarray(np.ascontiguousarray(colours))
+    size = values.shape[1::-1]
+    data = np.concatenate([colours, alpha], axis=-1).tobytes()
+    return _rgb(Image.frombytes("RGBa" if multiplied else "RGBA", size, data))
 
 
 def digest(root: str | Path, path: str) -> str:
@@ -88,12 +132,19 @@ def pixels(file: Path, path: str, index: int | slice, max_pixels: float = math.i
         if array.ndim == 4:
             _limit(path, array.shape[2], array.shape[1], max_pixels)
         pixels = array[index]
-        if pixels.dtype != np.uint8 or pixels.shape[-1] != 3:
-            raise ValueError(f"{pixels.dtype} of shape {pixels.shape}, not uint8 RGB")
+        if pixels.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
+            raise samples.Refused(
+                f"an array of {pixels.dtype} of shape {array.shape}, not uint8 RGB",
+                "Store it as uint8, 0 to 255, of shape (images, height, width, 3)",
+            )
         return pixels
+    except InputError:
+        raise
+    except samples.Refused as error:
+        raise Unreadable(path, error.reason, error.remedy) from error
     except FileNotFoundError as error:
         raise Unreadable(path, "there is no such file", "Restore it") from error
-    except (*DAMAGE, RuntimeError) as error:
+    except Exception as error:  # HDF5 and its filters raise anything for a damaged file
         raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
 
 
@@ -121,25 +172,19 @@ def _array(file: Path):
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB of any mode: transparency over white (glass), deeper integers by their range."""
+    """8-bit RGB of any mode: transparency over white (glass), PGM's 16 bits by their range."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode.startswith("I"):  # PGM, scaled by Pillow from the file's largest value to 65535
+        values = np.atleast_3d(np.asarray(image)).astype(np.uint16)
+        return _opaque(samples.eight_bits(values, samples.span(values, 16)))
+    if image.mode == "F":
+        raise samples.Refused("its values are floats of unknown range")
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         glass = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return Image.alpha_composite(glass, image).convert("RGB")
     return image.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Grey values as 0..255: integers are taken for 16-bit, floats for 0..1 unless above 1."""
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values) * (255 if np.nanmax(values, initial=0) <= 1 else 1)
-    else:
-        values = values / 257
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def said(error: Exception) -> str:

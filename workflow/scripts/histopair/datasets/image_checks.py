@@ -18,25 +18,34 @@ from histopair.images import MAX_PIXELS, Unreadable
 SHARD = 4096  # images whose results are kept together: what a killed job has to do again
 FILES_PER_TASK = 16
 ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows: read slabs of them
+BLACK = "black all over: no value is above 1 of 255"
 
 
 class Checked(NamedTuple):
-    """What is known of an image: `reason` is None for a good one; `phash` is None for glass."""
+    """What is known of an image: no `reason` or `remedy` for a good one, no `phash` for glass."""
 
     sha256: str | None
     phash: str | None
-    reason: str | None
+    reason: str | None = None
+    remedy: str | None = None
+    doubt: str | None = None
+
+
+def seen(image: Image.Image, sha256: str) -> Checked:
+    """What is known of a decoded image."""
+    brightest = max(high for _, high in image.getextrema())
+    return Checked(sha256, phash.of(image), doubt=None if brightest > 1 else BLACK)
 
 
 def check(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Checked:
     """Decode one image fully."""
     try:
         image = images.load(root, path, max_pixels)
-        return Checked(images.digest(root, path), phash.of(image), None)
+        return seen(image, images.digest(root, path))
     except Unreadable as error:
-        return Checked(None, None, error.reason)
+        return Checked(None, None, error.reason, error.remedy)
     except OSError as error:
-        return Checked(None, None, f"unreadable ({images.said(error)})")
+        return Checked(None, None, f"unreadable ({images.said(error)})", "Replace the file")
 
 
 def check_all(
@@ -122,8 +131,6 @@ def _check_slab(root, paths: list[str], max_pixels: int) -> list[Checked]:
         # One row at a time, so that the good ones among them are kept.
         return _check_each(root, paths, max_pixels)
     return [
-        Checked(
-            hashlib.sha256(pixels.tobytes()).hexdigest(), phash.of(Image.fromarray(pixels)), None
-        )
+        seen(Image.fromarray(pixels), hashlib.sha256(pixels.tobytes()).hexdigest())
         for pixels in slab
     ]

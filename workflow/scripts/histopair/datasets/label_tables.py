@@ -24,7 +24,14 @@ LABELS = pa.schema(
         ("caption", pa.string()),
     ]
 )
-QUARANTINE = pa.schema([("path", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
+QUARANTINE = pa.schema(
+    [
+        ("path", pa.string()),
+        ("row", pa.int64()),
+        ("reason", pa.string()),
+        ("remedy", pa.string()),
+    ]
+)
 
 
 def counted(labels: pd.Series) -> Counter:

@@ -6,7 +6,7 @@ from histopair import audit, images
 from histopair.datasets import image_checks
 from histopair.errors import InputError
 
-MOST = 0.05
+MOST = 0.05  # as in the schema
 
 
 def check_read(frame: pd.DataFrame, rows: list[dict], entry: dict, name: str) -> None:
@@ -52,15 +52,17 @@ def check(
     bad = checked.reason.notna()
     is_bad = frame.path.map(bad)
     away = frame.loc[is_bad, ["path", "row"]]
-    away["reason"] = checked.reason.loc[away.path].to_numpy()
+    for column in ("reason", "remedy"):
+        away[column] = checked[column].loc[away.path].to_numpy()
     rows += [_row(reason, part) for reason, part in away.groupby("reason", sort=True)]
+    rows += _doubts(checked)
     most = entry.get("max_quarantined", MOST)
     if bad.sum() > most * len(distinct):
         raise InputError(
             name,
             f"{bad.sum()} of {len(distinct)} images cannot be used, more than the allowed share "
             f"of {most:g}: {_examples(checked[bad])}",
-            "Restore them, or raise `max_quarantined`",
+            f"{checked.remedy[bad].iloc[0]}, or raise `max_quarantined`",
         )
     if bad.all():
         raise InputError(name, "no image is left", "Correct `root`")
@@ -71,6 +73,14 @@ def check(
 def _row(reason: str, part: pd.DataFrame) -> dict:
     shown = audit.listed(part.path.unique().tolist(), 3)
     return audit.row("quarantine", "quarantined", shown, reason, count=len(part))
+
+
+def _doubts(checked: pd.DataFrame) -> list[dict]:
+    """Audit rows for images that are kept though something is odd about them."""
+    return [
+        audit.row("quarantine", "warned", audit.listed(list(part.index), 3), doubt, count=len(part))
+        for doubt, part in checked.groupby("doubt", sort=True)
+    ]
 
 
 def _examples(bad: pd.DataFrame) -> str:

@@ -1,0 +1,47 @@
+"""Recompute what the pages of a finished run state: `python workflow/audit.py [RESULTS]`.
+
+One line per kind of check, then one per disagreement; the exit status is 1 if there is any, or if
+there is nothing that could be checked.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from recompute import (
+    adapters,
+    artifacts,
+    calibration,
+    data,
+    metrics,
+    p_values,
+    pairs,
+    studies,
+    survival,
+    training,
+)
+
+SUBJECTS = (data, pairs, training, adapters, metrics, calibration, studies, p_values, survival)
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="?", default="results", type=Path)
+    results = parser.parse_args(words).results
+    artifacts.forget()
+    tallies = []
+    if results.is_dir():
+        for check in (check for subject in SUBJECTS for check in subject.CHECKS):
+            tallies.append(check(results))
+            if any(tally.checked for tally in tallies):
+                print(tallies[-1].line(), flush=True)
+    if not any(tally.checked for tally in tallies):
+        print(f"{results}: there is nothing to check. Name the results folder of a finished run")
+        return 1
+    disagreements = [line for tally in tallies for line in tally.disagreements]
+    print("\n".join(disagreements) or "All agree.")
+    return int(bool(disagreements))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""A cell of a study, found again from its table: the runs behind every number."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recompute import artifacts, metrics
+from recompute.artifacts import Predictions
+
+PRINTED = 1e-6  # half a digit of the values in a study's table
+
+
+class Cell:
+    """All methods of a study on one dataset in one column, on the same test samples."""
+
+    def __init__(self, results: Path, rows: pd.DataFrame):
+        self.results, self.rows = results, rows
+        self._known: dict[Path, dict] = {}
+        self.dataset, self.column = rows["dataset"].iloc[0], rows["encoder"].iloc[0]
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(self.rows["method"]))
+
+    @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """Predictions of each method's seeds, those whose metrics are the values in the table.
+
+        Raises ValueError where values are of no run.
+        """
+        return {method: self._runs_of(method) for method in self.methods}
+
+    def _runs_of(self, method: str) -> list[Path]:
+        rows = self.rows[self.rows["method"] == method]
+        own = rows["own_encoder"].iloc[0]
+        encoder = own if isinstance(own, str) else self.column
+        folder = self.results / "runs" / self.dataset / encoder / method
+        known = sorted(folder.glob("*/predictions.parquet"), key=lambda file: int(file.parent.name))
+        stated = [[float(value) for value in row.split(";")] for row in rows["values"]]
+        found = []
+        for values in zip(*stated, strict=True):
+            told = dict(zip(rows["metric"], values, strict=True))
+            fits = [file for file in known if file not in found and self._fits(file, told)]
+            if not fits:
+                raise ValueError(f"the values of {method} {told} are of no run in {folder}")
+            found.append(fits[0])
+        return found
+
+    def _metrics(self, file: Path) -> dict[str, float | None]:
+        if file not in self._known:
+            self._known[file] = metrics.of_test(file)
+        return self._known[file]
+
+    def _fits(self, file: Path, told: dict[str, float]) -> bool:
+        """Whether a run's metrics are these, all digits that a table prints."""
+        found = [self._metrics(file)[name] for name in told]
+        return np.allclose(
+            list(told.values()), np.array(found, float), rtol=0, atol=PRINTED, equal_nan=True
+        )
+
+    @cached_property
+    def tests(self) -> dict[str, list[Predictions]]:
+        """The test samples of each method's seeds, by sample id."""
+        return {
+            method: [artifacts.predictions(file).of("test") for file in files]
+            for method, files in self.files.items()
+        }
+
+    def values(self, method: str, metric: str) -> np.ndarray:
+        """The metric of each seed."""
+        found = [self._metrics(file)[metric] for file in self.files[method]]
+        return np.array([np.nan if value is None else value for value in found], float)
+
+    def seeds(self, better: str, worse: str, metric: str) -> np.ndarray:
+        """What each seed gains; a single run stands against all of the other's seeds."""
+        one, other = self.values(better, metric), self.values(worse, metric)
+        if len(one) != len(other) and 1 not in (len(one), len(other)):
+            return np.array([])
+        return sign(metric) * (one - other)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The number of each test sample's group; an image of no known group is its own."""
+        columns = ["sample_id", "image_id", "group"]
+        known = artifacts.table(self.results / "labels" / f"{self.dataset}.parquet", columns)
+        known = known.set_index("sample_id").loc[self.tests[self.methods[0]][0].ids]
+        lone = known["group"].isna()
+        names = [
+            (bool(a), b)
+            for a, b in zip(lone, known["group"].where(~lone, known["image_id"]), strict=True)
+        ]
+        return pd.factorize(pd.Series(names))[0]
+
+
+def of_study(results: Path, file: Path) -> dict[tuple[str, str], Cell]:
+    """The cells of a study by dataset and column."""
+    table = artifacts.csv(file)
+    return {
+        key: Cell(results, rows) for key, rows in table.groupby(["dataset", "encoder"], sort=False)
+    }
+
+
+def study_files(results: Path) -> list[Path]:
+    """The main table of each study."""
+    return [file for file in sorted(results.glob("studies/*.csv")) if "." not in file.stem]
+
+
+def beside(file: Path, table: str) -> pd.DataFrame:
+    """Another table of the same study; empty where there is none."""
+    other = file.with_name(f"{file.stem}.{table}.csv")
+    return artifacts.csv(other) if other.is_file() else pd.DataFrame()
+
+
+def sign(metric: str) -> int:
+    """-1 where less is better."""
+    return -1 if metric in ("hamming", "ece") else 1

@@ -1,0 +1,124 @@
+"""Metrics under resampling of test groups, and whether a stated percentile is one of them."""
+
+import numpy as np
+
+from recompute.artifacts import Predictions
+from recompute.cells import Cell
+from recompute.metrics import decisions
+
+SEED = 7
+COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
+PAIRS = 2_000_000  # of a positive and a negative, beyond which an AUC is not resampled
+OFF = 0.5  # standard deviations: five times what a percentile of a thousand resamples is off by
+SHARE = 0.02  # of resamples, the same for metrics that take few values
+
+
+def percentile_fits(stated: float, replicates: np.ndarray, share: float) -> bool:
+    """Whether a stated bound can be that percentile, given the chance in two sets of resamples."""
+    found = np.nanquantile(replicates, [share, max(0, share - SHARE), min(1, share + SHARE)])
+    near = abs(stated - found[0]) <= OFF * np.nanstd(replicates) + 1e-9
+    return bool(near or found[1] - 1e-9 <= stated <= found[2] + 1e-9)
+
+
+def replicates(cell: Cell, method: str) -> dict[str, np.ndarray]:
+    """Every metric's mean over the method's seeds in resamples of the cell's test groups."""
+    count = cell.groups.max() + 1
+    draws = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), COUNTED)
+    seeds = [_metrics(test, cell.groups, draws) for test in cell.tests[method]]
+    return {name: np.mean([seed[name] for seed in seeds], axis=0) for name in seeds[0]}
+
+
+def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    counts = {name: draws @ of_groups(value, groups) for name, value in counted(test).items()}
+    found = rates(counts, test.task)
+    if test.task == "multi":
+        found["top3_f1_macro"] = _macro_f1(counts, test.truth)
+    some = draws[:RANKED][:, groups].astype(float)
+    columns = range(test.truth.shape[1])
+    found["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
+    aucs = [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
+    if all(auc is not None for auc in aucs):
+        found["macro_auc"] = _nanmean(aucs)
+    return found
+
+
+def counted(test: Predictions) -> dict[str, np.ndarray]:
+    """What metrics of decisions are made of, per sample: (n, k)."""
+    decided = decisions(test)
+    hits = test.truth & decided
+    at_least = hits.sum(1)[:, None] >= np.array([1, 2, 3])
+    found = {"hits": hits, "true": test.truth, "told": decided, "at_least": at_least}
+    found["samples"] = np.ones((len(decided), 1))
+    return {name: value.astype(float) for name, value in found.items()}
+
+
+def of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sums over the samples of each group."""
+    one_hot = np.zeros((groups.max() + 1, len(groups)))
+    one_hot[groups, np.arange(len(groups))] = 1
+    return one_hot @ values
+
+
+def rates(counts: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
+    """Metrics of decisions from sums (..., k)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        samples = counts["samples"][..., 0]
+        f1 = 2 * counts["hits"] / (counts["true"] + counts["told"])
+        if task == "single":
+            return {
+                "accuracy": counts["hits"].sum(-1) / samples,
+                "balanced_accuracy": _mean_last(counts["hits"] / counts["true"]),
+                "macro_f1": _mean_last(f1),
+            }
+        both = (counts["true"] + counts["told"]).sum(-1)
+        hits = 2 * counts["hits"].sum(-1)
+        found = {
+            "top3_f1_micro": hits / both,
+            "top3_f1_macro": np.nan_to_num(f1).mean(-1),
+            "hamming": (both - hits) / samples / f1.shape[-1],
+        }
+        shares = counts["at_least"] / samples[..., None]
+    return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in (1, 2, 3)}
+
+
+def _macro_f1(counts: dict[str, np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Over the classes of a resample; classes that are never true count as 0 in all of them."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1 = 2 * counts["hits"] / (counts["true"] + counts["told"])
+    return _mean_last(np.where(counts["true"] > 0, f1, np.nan)) * truth.any(0).mean()
+
+
+def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
+    """Weighted share of pairs in the right order (R,); None where there are too many of them."""
+    positive, negative = scores[truth], scores[~truth]
+    if len(positive) * len(negative) > PAIRS:
+        return None
+    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+    one, other = weights[:, truth], weights[:, ~truth]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return ((one @ wins) * other).sum(1) / (one.sum(1) * other.sum(1))
+
+
+def _precision(test: Predictions, column: int, weights: np.ndarray) -> np.ndarray:
+    """Weighted average precision (R,)."""
+    order = np.argsort(-test.scores[:, column], kind="stable")
+    truth, scores, weights = (
+        test.truth[order, column],
+        test.scores[order, column],
+        weights[:, order],
+    )
+    last = np.searchsorted(-scores, -scores, side="right") - 1
+    hits = np.cumsum(weights * truth, axis=1)[:, last]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = hits / np.cumsum(weights, axis=1)[:, last]
+        return np.nansum(weights * truth * precision, axis=1) / (weights * truth).sum(1)
+
+
+def _mean_last(values: np.ndarray) -> np.ndarray:
+    exists = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(exists, values, 0).sum(-1) / exists.sum(-1)
+
+
+def _nanmean(values: list[np.ndarray]) -> np.ndarray:
+    return _mean_last(np.stack(values, axis=-1))

@@ -1,0 +1,80 @@
+"""What one kind of check looked at, how far off the worst value was, and what disagrees."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROUNDING = 1e-9
+PRINTED = 5.1e-6  # relative: tables of studies have six digits
+
+
+@dataclass
+class Tally:
+    """`checked` values of a `kind`; `largest` absolute difference; a line per disagreement.
+
+    relative: the share by which a number may be off, beside the tolerance of its own.
+    """
+
+    kind: str
+    relative: float = ROUNDING
+    checked: int = 0
+    largest: float = 0.0
+    disagreements: list[str] = field(default_factory=list)
+
+    def equal(
+        self, file: Path, what: str, stated: object, found: object, tolerance: float = ROUNDING
+    ) -> None:
+        """Count one number; it disagrees where it is off by more than both tolerances.
+
+        None and NaN are a value that does not exist, and agree with each other alone.
+        """
+        stated, found = (_number(value) for value in (stated, found))
+        self.checked += 1
+        if stated is None and found is None:
+            return
+        if (
+            stated is None
+            or found is None
+            or not math.isclose(stated, found, rel_tol=self.relative, abs_tol=tolerance)
+        ):
+            self.disagreements.append(
+                f"{file}: {what}: stated {_said(stated)}, recomputed {_said(found)}"
+            )
+        if stated is not None and found is not None:
+            self.largest = max(self.largest, abs(stated - found))
+
+    def holds(self, file: Path, what: str, agrees: bool, stated: object, found: object) -> None:
+        """Count one statement that is no number."""
+        self.checked += 1
+        if not agrees:
+            self.disagreements.append(f"{file}: {what}: stated {stated}, recomputed {found}")
+
+    @contextmanager
+    def reading(self, file: Path) -> Iterator[None]:
+        """A file that cannot be read, or lacks a column, is one disagreement and not the end."""
+        try:
+            yield
+        except Exception as error:
+            text = str(error).splitlines()[0] if str(error) else ""
+            self.checked += 1
+            self.disagreements.append(f"{file}: cannot be checked: {type(error).__name__} {text}")
+
+    def line(self) -> str:
+        """One line for people."""
+        if not self.checked:
+            return f"{self.kind:<42} nothing to check"
+        bad = f", {len(self.disagreements)} disagree" if self.disagreements else ""
+        off = f", largest difference {self.largest:.1g}" if self.largest else ""
+        return f"{self.kind:<42} {self.checked:>7} checked{off}{bad}"
+
+
+def _number(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    return None if math.isnan(float(value)) else float(value)
+
+
+def _said(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.9g}"

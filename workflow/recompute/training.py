@@ -1,0 +1,86 @@
+"""Trainings: what history.parquet holds, and the loss of the predictions beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recompute import artifacts, calibration
+from recompute.tally import Tally
+
+FLOAT32 = 2e-5  # of a loss; scores are stored as float32
+
+
+def histories(results: Path) -> Tally:
+    """Epochs follow each other and are no more than asked for; losses are finite; rates as set."""
+    tally = Tally("histories of trainings")
+    for file in artifacts.run_files(results, "history.parquet"):
+        with tally.reading(file):
+            table, method = artifacts.table(file), _method(file)
+            values = table.select_dtypes("number")
+            losses = values[[name for name in values if name.startswith(("train_", "val_"))]]
+            for stage, part in table.groupby("stage", sort=False):
+                in_turn = part["epoch"].tolist() == list(range(len(part)))
+                tally.holds(file, f"{stage} epochs", in_turn, part["epoch"].tolist(), "0, 1, 2 ...")
+                own = losses.loc[part.index].dropna(axis=1, how="all")
+                bad = (~np.isfinite(own.to_numpy(float))).sum()
+                tally.equal(file, f"{stage} losses that are not finite", 0, bad)
+            _settings(tally, file, table[table["stage"] == "main"], method)
+    return tally
+
+
+def _settings(tally: Tally, file: Path, main: pd.DataFrame, method: dict) -> None:
+    if len(main) and "epochs" in method:
+        enough = len(main) == method["epochs"] or (
+            method.get("patience") and len(main) < method["epochs"]
+        )
+        tally.holds(file, "number of epochs", bool(enough), method["epochs"], len(main))
+    if len(main) and method.get("schedule") == "constant":
+        rate = main["learning_rate"].iloc[0]
+        tally.equal(file, "learning rate at the start", method["learning_rate"], rate, 1e-12)
+
+
+def best_losses(results: Path) -> Tally:
+    """The least loss on val is the cross-entropy of the val predictions: the best epoch's."""
+    tally = Tally("losses of the best epochs")
+    for file in artifacts.run_files(results, "history.parquet"):
+        with tally.reading(file):
+            table, method = artifacts.table(file), _method(file)
+            plain = method.get("loss") == "plain" and method.get("precision") == "float32"
+            if plain and "val_task" in table and len(table):
+                last = table[table["stage"] == table["stage"].iloc[-1]]
+                made = artifacts.predictions(file.with_name("predictions.parquet")).of("val")
+                found = calibration.loss(made, 1.0)
+                tally.equal(file, "least loss on val", last["val_task"].min(), found, FLOAT32)
+    return tally
+
+
+def convergence(results: Path) -> Tally:
+    """A run whose best epoch is its last is not marked as converged."""
+    tally = Tally("convergence of trainings")
+    for file in artifacts.run_files(results, "metrics.json"):
+        with tally.reading(file):
+            stated = artifacts.read_json(file).get("convergence")
+            history = artifacts.table(file.with_name("history.parquet"))
+            if stated and len(history) and "val_task" in history:
+                main = history[history["stage"] == history["stage"].iloc[-1]]
+                best = int(main["epoch"].iloc[int(main["val_task"].argmin())])
+                tally.equal(file, "best epoch", stated["best_epoch"], best)
+                tally.equal(file, "epochs", stated["epochs"], len(main))
+                still = best == main["epoch"].max()
+                agrees = not (still and stated["converged"])
+                tally.holds(
+                    file,
+                    "converged",
+                    agrees,
+                    stated["converged"],
+                    f"best epoch {best} of {len(main)}",
+                )
+    return tally
+
+
+def _method(file: Path) -> dict:
+    return (artifacts.made(file).get("params") or {}).get("method") or {}
+
+
+CHECKS = [histories, best_losses, convergence]
