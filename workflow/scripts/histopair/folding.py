@@ -20,11 +20,15 @@ WHOLE = re.compile(r"(-?)0*([0-9]+)(?:[.,]0+)?")
 
 def tidy(text: str) -> str:
     """The text as it looks: without invisible characters, single blanks, Unicode's form NFC."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     return unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", text).split()))
 
 
 def plain(text: str) -> str:
     """The same for texts that look alike, or differ in case, width of letters or kind of dash."""
+    if text.isascii():
+        return tidy(text).casefold()
     wide = unicodedata.normalize("NFKC", tidy(text)).translate(DASHES)
     return tidy(wide.casefold())
 

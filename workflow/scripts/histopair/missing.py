@@ -1,5 +1,6 @@
 """Words that programs write where there is no value: R, pandas, spreadsheets, GDC, SAS."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,12 @@ def without(
     `values` are words that mean something in this column, in any case: a class called None.
     """
     kept = {folding.plain(value) for value in values}
-    counts = column.value_counts()
-    absent = {text for text in counts.index if word(text) and folding.plain(text) not in kept}
+    counts = Counter(column.dropna().tolist())
+    absent = {text for text in counts if word(text) and folding.plain(text) not in kept}
     told: dict[str, int] = {}
     for text in sorted(absent):
         if looks := folding.tidy(text):
-            told[looks] = told.get(looks, 0) + int(counts[text])
+            told[looks] = told.get(looks, 0) + counts[text]
     return column.mask(column.isin(absent), None), told
 
 

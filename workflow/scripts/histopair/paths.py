@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 SYSTEM = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin")
+STAMP = ".snakemake_timestamp"  # which Snakemake puts into folders that a rule makes
 
 
 def relative(
@@ -101,7 +102,8 @@ def files_below(folder: str, all_of_them: bool = True) -> list[str]:
     found = []
     for place, _, files in os.walk(folder, onerror=_refuse if all_of_them else None):
         prefix = os.path.relpath(place, folder).replace(os.sep, "/")
-        found += files if prefix == "." else [f"{prefix}/{name}" for name in files]
+        names = (name for name in files if name != STAMP)
+        found += names if prefix == "." else [f"{prefix}/{name}" for name in names]
     return sorted(found)
 
 

@@ -24,6 +24,7 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 SEPARATORS = (",", ";", "\t", "|", " ")  # blanks last: names and texts hold them
 SEPARATOR_LINE = re.compile(r'"?sep=([^\w"\r\n])"?;*\s*', re.I)  # Excel's first line
 HEADING_BYTES = 1_000_000
+SHAPED_ROWS = 1000  # whose first cells show what a row of the table begins with
 NO_TEXT = {
     b"PK\x03\x04": ("it is an Excel workbook or a zip archive", "Save it as csv"),
     b"\xd0\xcf\x11\xe0": ("it is an Excel workbook", "Save it as csv"),
@@ -82,7 +83,7 @@ def read(
     kept, rows, empty = [], [], 0
     with _as_input_error(path):
         for record in _rows(path, layout, len(heading), short):
-            if any(cell.strip() for cell in record.cells):
+            if any(map(str.strip, record.cells)):
                 kept.append([record.cells[place] for place in places])
                 rows.append(record.row)
             else:
@@ -277,13 +278,15 @@ def _rows(path: Path, layout: Layout, width: int, short: Collection[int]) -> Ite
     for record in islice(_records(path, layout), 1, None):
         if len(record.cells) != width:
             raise _uneven(path, record, width)
-        shapes.add(_shape(record.cells[0]))
+        if record.row <= SHAPED_ROWS:
+            shapes.add(_shape(record.cells[0]))
         if len(record.lines) > 1 and width > 1 and _rows_within(record, layout, width):
             doubtful.append(record)
         yield record
     for record in doubtful:
         broken = any(len(record.cells[place].splitlines()) > 1 for place in short)
-        if broken or _rows_within(record, layout, width) <= shapes:
+        known = shapes | {_shape(record.cells[0])}
+        if broken or _rows_within(record, layout, width) <= known:
             inner = len(record.lines) - 1
             problem = f"in line {record.line} a quotation mark opens a cell that holds {inner} more"
             raise InputError(path, f"{problem} rows of the table", "Remove it, or close it")

@@ -137,7 +137,8 @@ def _reason(name: str, otherwise: str | None) -> str | None:
 def _entries(place: Path) -> list[tuple[str, bool]]:
     """Names in a folder, sorted, and whether each is a folder."""
     try:
-        return sorted((item.name, item.is_dir()) for item in os.scandir(place))
+        found = ((item.name, item.is_dir()) for item in os.scandir(place))
+        return sorted(entry for entry in found if entry[0] != paths.STAMP)
     except OSError as error:
         raise errors.of_system(place, error) from error
 
