@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 CORES ?= all
+RESULTS ?= results
 VENV := .venv
 BIN := $(VENV)/bin
 # Named after the lock's pins, written last: after an interrupted install or with other pins, .venv is made anew.
 INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint format lock clean
+.PHONY: help demo test audit install lint format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -19,6 +20,9 @@ demo: $(INSTALLED) ## install, then run the default workflow to results/report.h
 
 test: $(INSTALLED) ## install, then run all tests
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+
+audit: $(INSTALLED) ## recompute what the pages of results/ state, by other code
+	@$(BIN)/python workflow/audit.py $(RESULTS)
 
 install: $(INSTALLED) ## create .venv from requirements.lock
 

@@ -40,10 +40,10 @@ def finished_run(small_run, tmp_path_factory) -> Path:
     return shutil.copytree(small_run, copy, symlinks=True)
 
 
-# Files that run whole workflows. The first builds the small run; the last two, which need it, would
-# wait for it if they came any sooner.
+# Files that run whole workflows. The first builds the small run; the last three, which need it,
+# would wait for it if they came any sooner.
 SLOW = ("test_reruns", "test_survival_chain", "test_real", "test_bad_runs", "test_resume")
-SLOW += ("test_kill", "test_end_to_end")
+SLOW += ("test_kill", "test_end_to_end", "test_recompute")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """Reading a results folder: runs, predictions, vectors and what made a file."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+
+_memories = []
+
+
+def remembered(function: Callable) -> Callable:
+    """What a function made of a file is kept until `forget`."""
+    _memories.append(cache(function))
+    return _memories[-1]
+
+
+def forget() -> None:
+    """Files may have changed since they were read."""
+    for memory in _memories:
+        memory.cache_clear()
 
 
 class Predictions(NamedTuple):
@@ -28,7 +43,7 @@ class Predictions(NamedTuple):
         return Predictions(*arrays, self.classes, self.task)
 
 
-@cache
+@remembered
 def predictions(file: Path) -> Predictions:
     table, about = pq.read_table(file), made(file)
     classes = about["classes"]
@@ -36,12 +51,6 @@ def predictions(file: Path) -> Predictions:
     truth = np.array([[name in own for name in classes] for own in labels], bool)
     ids, split = (np.array(table[name].to_pylist(), object) for name in ("sample_id", "split"))
     return Predictions(ids, split, truth, vectors(file, "scores"), classes, about["task"])
-
-
-def forget() -> None:
-    """Files may have changed since they were read."""
-    predictions.cache_clear()
-    made.cache_clear()
 
 
 def vectors(file: Path, column: str = "embedding") -> np.ndarray:
@@ -63,7 +72,7 @@ def csv(file: Path) -> pd.DataFrame:
     return read.astype({name: object for name in names if name in read})
 
 
-@cache
+@remembered
 def made(file: Path) -> dict:
     """What made a parquet file: its metadata `histopair`."""
     return json.loads((pq.read_schema(file).metadata or {}).get(b"histopair", b"{}"))

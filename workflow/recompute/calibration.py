@@ -13,7 +13,7 @@ GRID = np.exp(np.linspace(np.log(0.01), np.log(100), 2001))
 WORSE = 1e-6  # of the loss: what a grid of 2001 temperatures can be better by than a fit
 
 
-def of_runs(results: Path) -> Tally:
+def calibration_of_runs(results: Path) -> Tally:
     """The temperature is the likeliest on val; ECE and likelihood before and after it."""
     tally = Tally("calibration of runs")
     for file in artifacts.run_files(results, "metrics.json"):
@@ -62,4 +62,4 @@ def logits(made: Predictions) -> np.ndarray:
     return np.log(kept) if made.task == "single" else np.log(kept) - np.log1p(-kept)
 
 
-CHECKS = [of_runs]
+CHECKS = [calibration_of_runs]

@@ -17,7 +17,6 @@ class Cell:
 
     def __init__(self, results: Path, rows: pd.DataFrame):
         self.results, self.rows = results, rows
-        self._known: dict[Path, dict] = {}
         self.dataset, self.column = rows["dataset"].iloc[0], rows["encoder"].iloc[0]
 
     @property
@@ -42,23 +41,11 @@ class Cell:
         found = []
         for values in zip(*stated, strict=True):
             told = dict(zip(rows["metric"], values, strict=True))
-            fits = [file for file in known if file not in found and self._fits(file, told)]
+            fits = [file for file in known if file not in found and _fits(file, told)]
             if not fits:
                 raise ValueError(f"the values of {method} {told} are of no run in {folder}")
             found.append(fits[0])
         return found
-
-    def _metrics(self, file: Path) -> dict[str, float | None]:
-        if file not in self._known:
-            self._known[file] = metrics.of_test(file)
-        return self._known[file]
-
-    def _fits(self, file: Path, told: dict[str, float]) -> bool:
-        """Whether a run's metrics are these, all digits that a table prints."""
-        found = [self._metrics(file)[name] for name in told]
-        return np.allclose(
-            list(told.values()), np.array(found, float), rtol=0, atol=PRINTED, equal_nan=True
-        )
 
     @cached_property
     def tests(self) -> dict[str, list[Predictions]]:
@@ -70,7 +57,7 @@ class Cell:
 
     def values(self, method: str, metric: str) -> np.ndarray:
         """The metric of each seed."""
-        found = [self._metrics(file)[metric] for file in self.files[method]]
+        found = [metrics.of_test(file)[metric] for file in self.files[method]]
         return np.array([np.nan if value is None else value for value in found], float)
 
     def seeds(self, better: str, worse: str, metric: str) -> np.ndarray:
@@ -94,6 +81,7 @@ class Cell:
         return pd.factorize(pd.Series(names))[0]
 
 
+@artifacts.remembered
 def of_study(results: Path, file: Path) -> dict[tuple[str, str], Cell]:
     """The cells of a study by dataset and column."""
     table = artifacts.csv(file)
@@ -116,3 +104,9 @@ def beside(file: Path, table: str) -> pd.DataFrame:
 def sign(metric: str) -> int:
     """-1 where less is better."""
     return -1 if metric in ("hamming", "ece") else 1
+
+
+def _fits(file: Path, told: dict[str, float]) -> bool:
+    """Whether a run's metrics are these, all digits that a table prints."""
+    found = np.array([metrics.of_test(file)[name] for name in told], float)
+    return np.allclose(list(told.values()), found, rtol=0, atol=PRINTED, equal_nan=True)

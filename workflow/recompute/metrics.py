@@ -16,7 +16,7 @@ TOP = 3
 SINGLE = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
-def of_runs(results: Path) -> Tally:
+def metrics_of_runs(results: Path) -> Tally:
     """Every scalar metric and every metric per class, of every split of every run."""
     tally = Tally("metrics of runs")
     for file in artifacts.run_files(results, "metrics.json"):
@@ -129,9 +129,10 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
+@artifacts.remembered
 def of_test(file: Path) -> dict[str, float | None]:
     """The scalar metrics of a predictions.parquet's test samples."""
     return scalars(artifacts.predictions(file).of("test"))
 
 
-CHECKS = [of_runs]
+CHECKS = [metrics_of_runs]

@@ -62,6 +62,7 @@ def _brute_force(tally: Tally, results: Path, file: Path) -> None:
     bank = _Bank(results, file, made)
     bias = _bias(results, file, made, bank) if made.get("correction") else np.zeros(bank.count)
     if bias is None:
+        tally.left += 1
         return
     codes = pd.Index(bank.reports).get_indexer(table["report_id"])
     k = int(table["rank"].max())

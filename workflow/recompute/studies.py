@@ -23,6 +23,7 @@ def of_studies(kind: str, check: Callable[[Tally, Path, dict], None]) -> Callabl
                 check(tally, file, cells.of_study(results, file))
         return tally
 
+    of_all.__name__ = check.__name__
     return of_all
 
 

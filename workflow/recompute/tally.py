@@ -14,13 +14,15 @@ PRINTED = 5.1e-6  # relative: tables of studies have six digits
 class Tally:
     """`checked` values of a `kind`; `largest` absolute difference; a line per disagreement.
 
-    relative: the share by which a number may be off, beside the tolerance of its own.
+    relative: the share by which a number may be off, beside the tolerance of its own. left: how
+    many things of the kind were left out, being too large or not to be found.
     """
 
     kind: str
     relative: float = ROUNDING
     checked: int = 0
     largest: float = 0.0
+    left: int = 0
     disagreements: list[str] = field(default_factory=list)
 
     def equal(
@@ -63,9 +65,10 @@ class Tally:
 
     def line(self) -> str:
         """One line for people."""
-        if not self.checked:
+        if not self.checked and not self.left:
             return f"{self.kind:<42} nothing to check"
         bad = f", {len(self.disagreements)} disagree" if self.disagreements else ""
+        bad = f", {self.left} left out{bad}" if self.left else bad
         off = f", largest difference {self.largest:.1g}" if self.largest else ""
         return f"{self.kind:<42} {self.checked:>7} checked{off}{bad}"
 
