@@ -1,8 +1,8 @@
 """Image and text towers of the field's libraries behind one shape.
 
 A library is one file here, `encoders/<library>.py`, with `load(entry, weights) -> Encoder` and
-KEYS, the keys of a config entry that it reads beside those of ENTRY; the config's `library:` names
-it. `entry` is an encoder's config entry with its `name`.
+KEYS, the keys of a config entry that it reads beside those of ENTRY, if any; the config's
+`library:` names it. `entry` is an encoder's config entry with its `name`.
 """
 
 import errno
@@ -68,9 +68,10 @@ def load(entry: dict, weights: bool = True) -> Encoder:
 
 def _loaded(entry: dict, weights: bool) -> Encoder:
     library = importlib.import_module(f"histopair.encoders.{entry['library']}")
-    for key in sorted(set(entry) - {*ENTRY, *library.KEYS}):
+    keys = getattr(library, "KEYS", ())
+    for key in sorted(set(entry) - {*ENTRY, *keys}):
         problem = f"{entry['library']} does not read the key `{key}`"
-        raise Refusal(problem, f"Leave it out; it reads {', '.join(library.KEYS) or 'none'}")
+        raise Refusal(problem, f"Leave it out; it reads {', '.join(keys) or 'no further ones'}")
     encoder = library.load(entry, weights)
     for tower in (encoder.image, encoder.text):
         if tower is not None:
