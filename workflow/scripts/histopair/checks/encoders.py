@@ -28,13 +28,20 @@ def encoders(config: dict) -> list[str]:
 
 def _unread(name: str, entry: dict, libraries: list[str]) -> list[str]:
     """Keys that the encoder's library does not read, and those that do."""
-    keys = {library: constant(f"histopair.encoders.{library}", "KEYS") for library in libraries}
+    keys = {library: _keys(library) for library in libraries}
     common = constant("histopair.encoders", "ENTRY")
     found = []
     for key in sorted(set(entry) - {*common, *keys[entry["library"]]}):
         others = [library for library in libraries if key in keys[library]]
         found.append(f"encoders.{name}.{key}: {entry['library']} does not read it; {others} do")
     return found
+
+
+def _keys(library: str) -> tuple[str, ...]:
+    try:
+        return constant(f"histopair.encoders.{library}", "KEYS")
+    except (KeyError, FileNotFoundError):
+        return ()
 
 
 def _training(name: str, entry: dict, config: dict) -> list[str]:

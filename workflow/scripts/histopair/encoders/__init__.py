@@ -1,9 +1,9 @@
 """Image and text towers of the field's libraries behind one shape.
 
 A library is one file here, `encoders/<library>.py`, with `load(entry, weights) -> Encoder` and
-KEYS, the keys of a config entry that it reads beside those of ENTRY; the config's `library:` names
-it. `entry` is an encoder's config entry with its `name`. A library of text towers has
-`counter(entry)` too: how many tokens texts have and how many the tower reads.
+KEYS, the keys of a config entry that it reads beside those of ENTRY, if any; the config's
+`library:` names it. `entry` is an encoder's config entry with its `name`. A library of text towers
+has `counter(entry)` too: how many tokens texts have and how many the tower reads.
 """
 
 import errno
@@ -108,9 +108,10 @@ def _loading(entry: dict) -> Iterator[None]:
 
 def _loaded(entry: dict, weights: bool) -> Encoder:
     library = _library(entry)
-    for key in sorted(set(entry) - {*ENTRY, *library.KEYS}):
+    keys = getattr(library, "KEYS", ())
+    for key in sorted(set(entry) - {*ENTRY, *keys}):
         problem = f"{entry['library']} does not read the key `{key}`"
-        raise Refusal(problem, f"Leave it out; it reads {', '.join(library.KEYS) or 'none'}")
+        raise Refusal(problem, f"Leave it out; it reads {', '.join(keys) or 'no further ones'}")
     encoder = library.load(entry, weights)
     for tower in (encoder.image, encoder.text):
         if tower is not None:
