@@ -8,7 +8,8 @@ from histopair.mistakes import unknown, unread
 
 # Keys that these readers alone read.
 READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table",)}
-READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",)}
+READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("bach",)}
+READ_BY |= {"groups": ("bach", "class_folders", "nct_crc", "pcam")}
 SECTIONS = [
     *constant("histopair.corpora.sections", "HEADINGS"),
     constant("histopair.corpora.sections", "OTHER"),
