@@ -8,7 +8,7 @@ import torch
 from histopair.errors import InputError
 
 KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-DROP, DROPS = 0.1, 1  # of the schedule "plateau"
+DROP, DROPS = 0.3, 4  # of the schedule "plateau"
 
 
 def of_stage(stage) -> torch.optim.Optimizer:
@@ -46,7 +46,7 @@ def learning_rate_factor(
 ) -> float:
     """Share of the learning rate in use.
 
-    "constant"; "plateau": a tenth of it after each of `stalls`; or "cosine", by `progress` from 0
+    "constant"; "plateau": 0.3 of it after each of `stalls`; or "cosine", by `progress` from 0
     at the first step to 1 at the end: a linear rise over the first `warmup`, then half a cosine
     down to 0.
     """
