@@ -43,6 +43,7 @@ def cell(**methods):
             name: {"hamming": (np.array(values), np.mean(values) + i * wobble)}
             for i, (name, values) in enumerate(methods.items())
         },
+        "not_converged": dict.fromkeys(methods, 0),
         "n_groups": 5,
         "task": "multi",
     }

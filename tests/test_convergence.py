@@ -64,7 +64,7 @@ def test_a_method_that_trains_nothing_has_converged():
 
 def cell(**not_converged):
     draws = np.linspace(-0.01, 0.01, 101)
-    values = {"a": (np.array([0.5, 0.5]), 0.5 + draws), "b": (np.array([0.8, 0.9]), 0.85 + draws)}
+    values = {"a": (np.full(3, 0.5), 0.5 + draws), "b": (np.full(3, 0.85), 0.85 - draws)}
     return {
         "methods": {name: {"accuracy": found} for name, found in values.items()},
         "not_converged": {"a": 0, "b": 0} | not_converged,

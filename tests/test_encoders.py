@@ -461,7 +461,9 @@ def test_kaikos_models_read_224_pixels_without_a_crop(tmp_path, name, capsys):
 def test_keys_that_a_library_does_not_read_are_found_when_the_config_is_read():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["encoders"]["phantom-vit"]["pooling"] = "mean"
-    with pytest.raises(InputError, match=r"phantom-vit.pooling: timm does not read it; \['transf"):
+    with pytest.raises(
+        InputError, match="phantom-vit: 'pooling' is read for library: transformers alone"
+    ):
         configuration.load(config)
 
 
@@ -473,5 +475,5 @@ def test_methods_of_images_alone_are_made_with_a_clips_backbone():
         if run["column"] == "conch"
     }
     backbone = {name for name, encoder in found.items() if encoder == "conch-backbone"}
-    assert backbone == {"unimodal", "vision-lora", "clip-it"}
+    assert backbone == {"unimodal-published", "linear-probe", "vision-lora", "clip-it"}
     assert set(found.values()) == {"conch", "conch-backbone"}

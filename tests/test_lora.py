@@ -97,6 +97,7 @@ def towers(folder) -> dict:
     small = torch.randn(2, 3, 64, 64)
     sizes = {"img_size": 64, "depth": 1, "embed_dim": 24, "num_heads": 2}
     stages = {"img_size": 64, "embed_dim": 12, "depths": (1, 1), "num_heads": (2, 2)}
+    stages |= {"drop_path_rate": 0.0}  # a block that is dropped passes no gradient
     clip = {"layers": [1, 1, 1, 1], "width": 16, "head_width": 16, "image_size": 32}
     pooled = {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 3}
     layer = nn.TransformerEncoderLayer(16, 4, 32, 0.0, batch_first=True)

@@ -42,11 +42,11 @@ def test_one_word_of_the_config_says_who_retrieves():
     changed = configuration.load(
         yaml.safe_load(TEXT.replace("&retriever quiltnet", "&retriever conch"))
     )
-    fixed = ("clip-it-by-quiltnet", "contrastive-quiltnet", "bach-contrastive-quiltnet")
+    fixed = ("clip-it-by-quiltnet", "contrastive-quiltnet")
     for config, retriever in ((CONFIG, "quiltnet"), (changed, "conch")):
-        for name in ("clip-it", "crc-clip-it", "bach-clip-it-random", "text-reports"):
+        for name in ("clip-it", "clip-it-random", "clip-it-label-prompt", "text-reports"):
             assert config["methods"][name]["retriever"] == retriever
-        for name in ("text-prompt", "bach-text-prompts", "zero-shot-retriever"):
+        for name in ("text-prompt", "text-prompts", "zero-shot-retriever"):
             assert config["methods"][name]["encoder"] == retriever
         assert config["studies"]["bach-texts"]["encoders"] == [retriever]
     named = {

@@ -52,7 +52,7 @@ def test_tables_1_and_2_of_clip_it_are_whole():
     assert len(cells) == 6 * 3 * 2 and all(row["std"] for row in first)
     second = [row for row in CLIP_IT if row["note"].startswith("Table 2")]
     assert len({(row["dataset"], row["encoder"], row["value"]) for row in second}) == 2 * 3 * 3
-    found = published.find(CLIP_IT, "bach", "uni", "bach-clip-it", "balanced_accuracy")
+    found = published.find(CLIP_IT, "bach", "uni", "clip-it", "balanced_accuracy")
     assert (found["paper"], found["paper_std"]) == (0.8179, 0.0198)
     assert published.find(CLIP_IT, "phantom-crc", "uni", "clip-it", "balanced_accuracy") == {}
 

@@ -17,8 +17,8 @@ def encoders(config: dict) -> list[str]:
         found.append("encoders.oracle: this name is kept for pairs made from the truth")
     for name, entry in config["encoders"].items():
         libraries = configuration.known("encoders")
-        wrong = unknown(f"encoders.{name}.library", entry["library"], libraries)
-        found += wrong or _unread(name, entry, libraries)
+        found += unknown(f"encoders.{name}.library", entry["library"], libraries)
+        found += unread(f"encoders.{name}", entry, "library", _readers(libraries))
         if entry.get("backbone"):
             found += unknown(f"encoders.{name}.backbone", entry["backbone"], config["encoders"])
         if entry.get("train"):
@@ -26,22 +26,13 @@ def encoders(config: dict) -> list[str]:
     return found
 
 
-def _unread(name: str, entry: dict, libraries: list[str]) -> list[str]:
-    """Keys that the encoder's library does not read, and those that do."""
-    keys = {library: _keys(library) for library in libraries}
-    common = constant("histopair.encoders", "ENTRY")
-    found = []
-    for key in sorted(set(entry) - {*common, *keys[entry["library"]]}):
-        others = [library for library in libraries if key in keys[library]]
-        found.append(f"encoders.{name}.{key}: {entry['library']} does not read it; {others} do")
+def _readers(libraries: list[str]) -> dict[str, tuple[str, ...]]:
+    """For each key that not all libraries read, those that do."""
+    found: dict[str, tuple[str, ...]] = {}
+    for library in libraries:
+        for key in constant(f"histopair.encoders.{library}", "KEYS"):
+            found[key] = (*found.get(key, ()), library)
     return found
-
-
-def _keys(library: str) -> tuple[str, ...]:
-    try:
-        return constant(f"histopair.encoders.{library}", "KEYS")
-    except (KeyError, FileNotFoundError):
-        return ()
 
 
 def _training(name: str, entry: dict, config: dict) -> list[str]:

@@ -42,7 +42,9 @@ def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str
         + (f"; the first of {ties} trials with that value.\n" if ties > 1 else ".\n")
     )
     if row["not_converged"]:
-        said += f"# {row['not_converged']} of its {len(entry['seeds'])} runs had not converged.\n"
+        said += (
+            f"# {int(row['not_converged'])} of its {len(entry['seeds'])} runs had not converged.\n"
+        )
     return said + yaml.safe_dump({f"{name}-best": found}, sort_keys=False)
 
 
