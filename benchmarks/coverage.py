@@ -30,7 +30,7 @@ DIFFICULTY = 0.5  # standard deviation between groups
 
 @dataclass
 class World:
-    """Single-label: a mix of classes a group. Multi-label: three topics, the c-th 1 / c as often."""
+    """Single-label: a mix of classes a group. Multi-label: three topics, class c 1 / c as often."""
 
     task: str
     groups: int
