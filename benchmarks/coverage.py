@@ -4,7 +4,7 @@
 
 A world draws groups (patients) with a mix of classes and a difficulty of their own, and trainings
 (seeds) with a bias of their own towards each class. The truth of a metric is its mean over hundreds
-of other groups and trainings. Compared are `two_way`'s t, percentiles of resampled groups alone (as
+of other groups and trainings. Compared are `two_way`, percentiles of resampled groups alone (as
 if no other training were possible) and of groups and seeds both resampled.
 """
 
@@ -30,7 +30,7 @@ DIFFICULTY = 0.5  # standard deviation between groups
 
 @dataclass
 class World:
-    """Single-label: a mix of classes a group; multi-label: three topics, the c-th 1/c as often."""
+    """Single-label: a mix of classes a group. Multi-label: three topics, class c 1 / c as often."""
 
     task: str
     groups: int
@@ -135,7 +135,7 @@ def _intervals(values, replicates, groups: int, random) -> dict[str, tuple]:
     chosen = random.integers(0, len(values), replicates.shape)
     both = np.take_along_axis(replicates, chosen, axis=0).mean(0)
     return {
-        "two-way t": (two_ways["low"], two_ways["high"]),
+        "two-way": (two_ways["low"], two_ways["high"]),
         "groups alone": np.nanpercentile(replicates.mean(0), [2.5, 97.5]),
         "groups and seeds": np.nanpercentile(both, [2.5, 97.5]),
     }
@@ -148,7 +148,7 @@ SEEDS = [(0.0, 1), (0.0, 3), (0.1, 3), (0.3, 3), (0.3, 5)]
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    ways = "two-way t      groups alone   both resampled"
+    ways = "two-way        groups alone   both resampled"
     print(f"{'metric':18s} {'of':10s} groups seeds trainings  {ways}")
     for size, (trainings, seeds) in product(SIZES, SEEDS):
         rows = measure(World(*size, trainings=trainings), seeds, count)

@@ -128,7 +128,7 @@ def test_permutations_are_the_same_however_many_fit_in_memory(monkeypatch):
     assert shapes == [p_values.PERMUTATIONS] * 2
 
 
-def cell(better, groups=40, seeds=4, metric="accuracy", draws=400):
+def cell(better, groups=40, seeds=6, metric="accuracy", draws=400):
     """Two methods on one sample per group, "new" right on a further share `better` of them."""
     random = np.random.default_rng(0)
     index, truth = np.arange(groups), np.eye(2, dtype=bool)[np.arange(groups) % 2]

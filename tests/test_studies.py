@@ -1,5 +1,7 @@
 """Study tables: what is averaged, paired, left null, and concluded."""
 
+from pathlib import Path
+
 import fake_artifacts
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 
 from histopair import tables
 from histopair.errors import InputError
-from histopair.evaluation import calibration, metrics, orders, studies
+from histopair.evaluation import calibration, class_tables, metrics, orders, studies
 from histopair.report import study_page, templates
 
 CLASSES = ["a", "b"]
@@ -377,3 +379,37 @@ def test_the_report_page_shows_claims_as_the_studys_own_page_does(world, tmp_pat
         assert ">nan<" not in table
         assert ("<caption>Claims</caption>" in table) == ("<th>Paper</th>" not in table)
         assert ("2 points" in table) == ("The paper's claims" in table) == any(papers)
+
+
+def test_the_share_of_wrong_labels_is_told_of_validation_and_test(tmp_path):
+    truth = pd.DataFrame({"path": list("abcd"), "label": ["x", "y", "x", "y"]})
+    split = ["val", "val", "test", "train"]
+    given = pd.DataFrame({"path": list("abcd"), "split": split, "labels": [["x"]] * 4})
+    for name, frame in (("truth", truth), ("labels", given)):
+        tables.write(tmp_path / f"{name}.parquet", frame, {})
+    paths = tmp_path / "labels.parquet", tmp_path / "truth.parquet"
+    expected = {"val_wrong": 0.5, "test_wrong": 0.0}
+    assert class_tables.wrong_labels(*paths) == expected
+    tables.write(paths[1], truth.rename(columns={"label": "entity"}), {})
+    assert class_tables.wrong_labels(*paths) == {}
+
+
+def test_the_page_says_what_was_resampled_and_on_which_labels_a_temperature_was_fitted(
+    world, tmp_path
+):
+    root, config = world
+    labels = tables.read(root / "results/labels/phantom-crc.parquet")
+    wrong = labels["labels"].str[0].where(labels["split"] != "val", "none")
+    tables.write(tmp_path / "truth.parquet", labels[["path"]].assign(label=wrong), {})
+    alone = tmp_path / "labels.parquet"
+    tables.write(alone, labels.assign(group=None), {})
+    study = config["studies"]["clip-it"] | {"truths": {"phantom-crc": tmp_path / "truth.parquet"}}
+    runs = fake_artifacts.runs(root, study)
+    made = fake_artifacts.study_files(tmp_path, "clip-it")
+    study_page.write_study(runs, {"phantom-crc": alone}, "clip-it", study, made)
+    told = Path(made.html).read_text(encoding="utf-8")
+    assert "judged on clean" in told and "count each image as its own" in told
+    for table in ("table", "order"):
+        assert set(pd.read_csv(getattr(made, table))["unit"]) == {"image"}
+    calibrated = pd.read_csv(made.calibration)
+    assert (calibrated["val_wrong"] == 1).all() and (calibrated["test_wrong"] == 0).all()

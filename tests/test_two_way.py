@@ -15,18 +15,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import coverage
 
 
-def test_the_variance_is_that_of_groups_and_of_seeds_and_the_quantile_students():
+def test_the_variance_is_that_of_groups_and_of_seeds_and_p_students_by_their_shares():
     seeds = np.array([0.1, 0.2, 0.3])
     replicates = 0.2 + np.array([[-0.02, 0.02]] * 3)  # two resamples of five groups
     found = two_way.of_difference((seeds, replicates), (np.zeros(1), np.zeros(2)), groups=5)
     of_groups, of_seeds = 0.02**2 * 5 / 4, 0.1**2 / 3
-    freedom = (of_groups + of_seeds) ** 2 / (of_groups**2 / 4 + of_seeds**2 / 2)
-    reach = stats.t.ppf(0.975, freedom) * np.sqrt(of_groups + of_seeds)
-    assert (found["low"], found["high"]) == pytest.approx((0.2 - reach, 0.2 + reach))
-    assert found["seed_share"] == pytest.approx(of_seeds / (of_groups + of_seeds))
-    t = 0.2 / np.sqrt(of_groups + of_seeds)
-    assert found["p"] == pytest.approx(2 * stats.t.sf(t, freedom))
+    share, error = of_seeds / (of_groups + of_seeds), np.sqrt(of_groups + of_seeds)
+
+    def p(t):
+        return 2 * (share * stats.t.sf(t, 2) + (1 - share) * stats.t.sf(t, 4))
+
+    assert found["seed_share"] == pytest.approx(share)
+    assert found["p"] == pytest.approx(p(0.2 / error))
     assert found["p_better"] == pytest.approx(found["p"] / 2)
+    ends = [(found["high"] - 0.2) / error, (0.2 - found["low"]) / error]
+    assert [p(end) for end in ends] == pytest.approx([0.05, 0.05])
 
 
 def test_where_groups_hardly_vary_it_is_the_t_test_of_the_paired_seeds():
@@ -39,13 +42,28 @@ def test_where_groups_hardly_vary_it_is_the_t_test_of_the_paired_seeds():
     assert found["seed_share"] == pytest.approx(1)
 
 
-def test_seeds_that_cannot_be_matched_vary_independently_as_in_welchs_test():
+def test_seeds_that_cannot_be_matched_vary_independently_with_welchs_error():
     ours, theirs = np.array([0.3, 0.32, 0.37]), np.array([0.29, 0.3, 0.31, 0.32, 0.28])
     still = np.tile([-1e-9, 1e-9], 50)
     sides = [(seeds, np.tile(still, (len(seeds), 1))) for seeds in (ours, theirs)]
     sides[1] = (theirs, 0 * sides[1][1])
     found = two_way.of_difference(*sides, groups=40)
-    assert found["p"] == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False)
+    t, parts = abs(welch.statistic), [ours.var(ddof=1) / 3, theirs.var(ddof=1) / 5]
+    expected = 2 * np.dot(parts, stats.t.sf(t, [2, 4])) / sum(parts)
+    assert found["p"] == pytest.approx(expected)
+    assert found["p"] > welch.pvalue  # Welch's degrees of freedom are of the sum
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_without_a_difference_small_p_are_as_rare_as_they_say(share):
+    """Three seeds with this share of the variance beside 36 groups, 4,000 times."""
+    random = np.random.default_rng(0)
+    seeds, groups = (random.chisquare(df, 4000) / df for df in (2, 35))
+    parts = zip(random.normal(size=4000), share * seeds, (1 - share) * groups, strict=True)
+    p = np.array([two_way.judge(m / 9, [(g / 81, 35)], [(s / 81, 2)])["p"] for m, s, g in parts])
+    for level in (0.05, 0.01, 0.003):
+        assert np.mean(p < level) < level + 3 * np.sqrt(level / 4000)
 
 
 def test_without_seeds_only_groups_vary():
@@ -98,5 +116,5 @@ def test_intervals_hold_the_truth_where_resampled_groups_alone_do_not():
     world = coverage.World("single", groups=20, classes=3, per_group=6, trainings=0.5)
     found = coverage.measure(world, seeds=3, worlds=120, resamples=100, seed=1)
     held = {row["interval"]: row["held"] for row in found if row["of"] == "difference"}
-    assert held["two-way t"] > 0.9
+    assert held["two-way"] > 0.9
     assert held["groups alone"] < 0.8

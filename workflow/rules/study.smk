@@ -64,6 +64,7 @@ rule study:
         metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
         labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
         published=lambda w: paper_of(w.study),
+        truths=lambda w: [*truths_of(w.study).values()],
     output:
         table="results/studies/{study}.csv",
         order="results/studies/{study}.order.csv",
@@ -92,6 +93,7 @@ rule study:
         study=study_params,
         runs=lambda w: runs_of(w.study),
         datasets=lambda w: datasets_of(w.study),
+        truths=lambda w: truths_of(w.study),
         look=look(),
         code=code("study.py"),
     script:

@@ -15,4 +15,5 @@ with job(snakemake):
         )
     ]
     labels = dict(zip(snakemake.params.datasets, snakemake.input.labels, strict=True))
-    write_study(runs, labels, snakemake.wildcards.study, snakemake.params.study, snakemake.output)
+    study = snakemake.params.study | {"truths": snakemake.params.truths}
+    write_study(runs, labels, snakemake.wildcards.study, study, snakemake.output)

@@ -42,6 +42,12 @@ def paper_of(study):
     return [there(path)] if path else []
 
 
+def truths_of(study):
+    """The truth tables of a study's datasets, where there are any; to tell how many labels are wrong."""
+    entries = {name: dataset_entry(name) for name in datasets_of(study)}
+    return {name: there(entry["truth"]) for name, entry in entries.items() if "truth" in entry}
+
+
 def truths(w):
     """Truth tables of both sides of a pairing, where there are any; for evaluation only."""
     sides = {"image_truth": dataset_entry(w.dataset), "report_truth": config["corpora"][w.corpus]}

@@ -13,7 +13,7 @@ REPLICATES = 1000
 SEED = 20250416
 # Metrics of the order of scores are resampled less often on large test splits: at most this many
 # scores are weighed in all, yet at least FEWEST resamples are made.
-SCORES = 100_000_000
+SCORES = 10_000_000
 FEWEST = 200
 
 

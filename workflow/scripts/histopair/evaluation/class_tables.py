@@ -1,7 +1,10 @@
 """What the seeds of a cell's methods come to on average: per class, and per bin of confidence."""
 
+from pathlib import Path
+
 import numpy as np
 
+from histopair import tables
 from histopair.evaluation import calibration
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
@@ -14,6 +17,8 @@ CALIBRATION = [
     "nll",
     "nll_scaled",
     "n_seeds",
+    "val_wrong",
+    "test_wrong",
 ]
 BINS = ["method", "scaled", "lower", "upper", "count", "confidence", "observed"]
 VALUES = CLASSES[3:]
@@ -49,6 +54,22 @@ def calibrations(cell: dict, study: dict) -> list[dict]:
         }
         for method, seeds in _calibrated(cell).items()
     ]
+
+
+def wrong_labels(labels: str | Path, truth: str | Path) -> dict[str, float]:
+    """val_wrong and test_wrong: the share of each split's labels that are not the true ones.
+
+    A temperature that is fitted on wrong labels is too high for right ones. truth: parquet of path
+    and label (phantom only); nothing is known of datasets of several labels.
+    """
+    true = tables.read(truth)
+    if "label" not in true:
+        return {}
+    given = tables.read(labels, ["path", "split", "labels"])
+    known = given.merge(true[["path", "label"]], on="path")
+    is_wrong = known["labels"].str[0] != known["label"]
+    shares = is_wrong.groupby(known["split"]).mean()
+    return {f"{split}_wrong": float(shares[split]) for split in ("val", "test") if split in shares}
 
 
 def bins(cell: dict, study: dict) -> list[dict]:

@@ -54,27 +54,33 @@ def tabulate(
 
     runs: dicts of dataset, encoder, method, seed, maybe `column` (`cells.gather`), and the paths
     `predictions` and `metrics`. labels: labels parquet of each dataset, for the groups. study: its
-    entry in the config, `synthetic` (names of synthetic datasets) and `splits` (`leak.rows`).
+    entry in the config, `synthetic` (names of synthetic datasets), `splits` (`leak.rows`) and maybe
+    `truths` ({dataset: parquet}).
     Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
     Raises InputError where methods of one cell predict different test samples.
     """
     found = cells.gather(runs, labels)
-    units = {key: cell["unit"] for key, cell in found.items()}
+    told = {
+        dataset: class_tables.wrong_labels(labels[dataset], truth)
+        for dataset, truth in study.get("truths", {}).items()
+    }
+    facts = {key: {"unit": cell["unit"]} | told.get(key[0], {}) for key, cell in found.items()}
     return {
-        table: _frame(name, make(found, study), columns, study, units)
+        table: _frame(name, make(found, study), columns, study, facts)
         for table, (columns, make) in TABLES.items()
     }
 
 
 def _frame(
-    name: str, rows: list[dict], columns: list[str], study: dict, units: dict
+    name: str, rows: list[dict], columns: list[str], study: dict, facts: dict
 ) -> pd.DataFrame:
+    """A table of rows; `facts` of their cells fill the columns of that name, where it has them."""
     synthetic = {*study.get("synthetic", ())}
     if synthetic >= {*study.get("datasets", "?")}:
         synthetic.add(significance.EVERYTHING)
     rows = [
         {"study": name, "synthetic": row["dataset"] in synthetic}
-        | {"unit": units.get((row["dataset"], row["encoder"]))}
+        | facts.get((row["dataset"], row["encoder"]), {})
         | row
         for row in rows
     ]

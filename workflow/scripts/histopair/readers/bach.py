@@ -14,7 +14,7 @@ CLASS_NAMES = {
     "Invasive": "invasive carcinoma",
     "Normal": "normal",
 }
-# What eva (github.com/kaiko-ai/eva) calls validation: ranges, ends left out, of the 400 photos in
+# What eva (kaiko-ai/eva) calls validation: ranges, ends left out, of the 400 photos in
 # the order of their paths. No patient stands on both sides; who they are it does not say.
 EVA_TEST = [(41, 59), (60, 90), (139, 169), (240, 258), (260, 273), (345, 368)]
 PER_CLASS = 100
