@@ -12,16 +12,23 @@ from recompute import (
     adapters,
     artifacts,
     calibration,
+    chunks,
+    convergence,
     data,
+    intervals,
     metrics,
     p_values,
     pairs,
+    probes,
     studies,
     survival,
+    teachers,
     training,
+    verdicts,
 )
 
-SUBJECTS = (data, pairs, training, adapters, metrics, calibration, studies, p_values, survival)
+SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, metrics
+from recompute import artifacts, convergence, metrics
 from recompute.artifacts import Predictions
 
+ALL = "*"  # dataset and encoder of rows that combine all cells
 PRINTED = 1e-6  # half a digit of the values in a study's table
 
 
@@ -18,6 +19,10 @@ class Cell:
     def __init__(self, results: Path, rows: pd.DataFrame):
         self.results, self.rows = results, rows
         self.dataset, self.column = rows["dataset"].iloc[0], rows["encoder"].iloc[0]
+
+    @property
+    def place(self) -> str:
+        return f"{self.dataset} {self.column}"
 
     @property
     def methods(self) -> list[str]:
@@ -67,17 +72,34 @@ class Cell:
             return np.array([])
         return sign(metric) * (one - other)
 
+    def not_converged(self, method: str) -> int:
+        """How many of the method's runs have not converged."""
+        histories = [file.with_name("history.parquet") for file in self.files[method]]
+        return sum(not convergence.converged(artifacts.table(file)) for file in histories)
+
+    @cached_property
+    def known(self) -> pd.DataFrame:
+        """Image and group of each test sample."""
+        columns = ["sample_id", "image_id", "group"]
+        known = artifacts.table(self.labels, columns).set_index("sample_id")
+        return known.loc[self.tests[self.methods[0]][0].ids]
+
+    @property
+    def labels(self) -> Path:
+        return self.results / "labels" / f"{self.dataset}.parquet"
+
+    @property
+    def unit(self) -> str:
+        """What intervals are over: groups as the labels call them, images, or both."""
+        grouped, unit = self.known["group"].notna(), artifacts.made(self.labels)["unit"]
+        return unit if grouped.all() else f"{unit} or image" if grouped.any() else "image"
+
     @cached_property
     def groups(self) -> np.ndarray:
         """The number of each test sample's group; an image of no known group is its own."""
-        columns = ["sample_id", "image_id", "group"]
-        known = artifacts.table(self.results / "labels" / f"{self.dataset}.parquet", columns)
-        known = known.set_index("sample_id").loc[self.tests[self.methods[0]][0].ids]
-        lone = known["group"].isna()
-        names = [
-            (bool(a), b)
-            for a, b in zip(lone, known["group"].where(~lone, known["image_id"]), strict=True)
-        ]
+        lone = self.known["group"].isna()
+        own = self.known["group"].where(~lone, self.known["image_id"])
+        names = [(bool(a), b) for a, b in zip(lone, own, strict=True)]
         return pd.factorize(pd.Series(names))[0]
 
 

@@ -1,4 +1,4 @@
-"""Labels, splits, embeddings and chunks: what must hold of them, counted anew."""
+"""Labels, splits, embeddings and predictions: what must hold of them, counted anew."""
 
 from itertools import combinations
 from pathlib import Path
@@ -91,7 +91,8 @@ def embeddings(results: Path) -> Tally:
 def _items(tally: Tally, results: Path, file: Path, keys: pd.DataFrame) -> None:
     """The images of the dataset, or the chunks of the corpus, all and no others."""
     name, kind = file.name.removesuffix(".parquet").rsplit(".", 1)
-    source = {"images": results / "labels", "texts": results / "reports"}.get(kind)
+    chunks = results / "chunks" / file.parent.name
+    source = {"images": results / "labels", "texts": chunks}.get(kind)
     known = source and source / f"{name}.parquet"
     if known and known.is_file():
         columns = ["image_id"] if kind == "images" else ["report_id", "chunk"]
@@ -123,22 +124,9 @@ def predictions(results: Path) -> Tally:
     return tally
 
 
-def chunks(results: Path) -> Tally:
-    """No chunk is longer than its encoder's context, where tokens are counted."""
-    tally = Tally("tokens of chunks")
-    for file in sorted(results.glob("chunks/*/*.parquet")):
-        with tally.reading(file):
-            table, about = artifacts.table(file), artifacts.made(file)
-            context = table["context"] if "context" in table else about.get("context")
-            if "n_tokens" in table and context is not None:
-                longer = (table["n_tokens"] > context).sum()
-                tally.equal(file, f"chunks above {np.max(context)} tokens", 0, longer)
-    return tally
-
-
 def _labels(results: Path) -> list[Path]:
     files = sorted(results.glob("labels/*.parquet"))
     return [file for file in files if not file.stem.endswith(PARTS)]
 
 
-CHECKS = [labels, groups, embeddings, predictions, chunks]
+CHECKS = [labels, groups, embeddings, predictions]

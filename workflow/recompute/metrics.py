@@ -29,18 +29,11 @@ def metrics_of_runs(results: Path) -> Tally:
 
 
 def _compare(tally: Tally, file: Path, split: str, stated: dict, made: Predictions) -> None:
-    for name, value in scalars(made).items():
-        if name in stated and not (stated[name] is None and _is_perfect(name, made)):
-            tally.equal(file, f"{split} {name}", stated[name], value)
+    for name, value in (scalars(made) | numbers(made)).items():
+        tally.equal(file, f"{split} {name}", stated[name], value)
     for label, values in per_class(made).items():
         for name, value in values.items():
             tally.equal(file, f"{split} {label} {name}", stated["per_class"][label][name], value)
-
-
-def _is_perfect(name: str, made: Predictions) -> bool:
-    """Metrics of the three best are perfect for any model where there are but three classes."""
-    top = name.startswith(("top3", "hamming", "label_accuracy"))
-    return top and len(made.classes) <= TOP
 
 
 def scalars(made: Predictions) -> dict[str, float | None]:
@@ -49,7 +42,6 @@ def scalars(made: Predictions) -> dict[str, float | None]:
     ranked = [column for column in range(truth.shape[1]) if truth[:, column].any()]
     split = [column for column in ranked if not truth[:, column].all()]
     found = {
-        "n": len(truth),
         "macro_auc": _mean([sk.roc_auc_score(truth[:, c], scores[:, c]) for c in split]),
         "macro_ap": _mean([sk.average_precision_score(truth[:, c], scores[:, c]) for c in ranked]),
         "ece": expected_error(*judged(made)) if are_probabilities(made) else None,
@@ -74,29 +66,62 @@ def _multi(truth: np.ndarray, scores: np.ndarray, decided: np.ndarray) -> dict:
     return {
         "micro_auc": sk.roc_auc_score(truth.ravel(), scores.ravel()) if mixed else None,
         "top3_f1_micro": sk.f1_score(truth, decided, average="micro", zero_division=0),
-        "top3_f1_macro": sk.f1_score(truth, decided, average="macro", zero_division=0),
+        "top3_f1_macro": _mean(list(_f1(truth, decided)[truth.any(0)])),
         "hamming": sk.hamming_loss(truth, decided),
-    } | {f"label_accuracy_{k}": (hits >= k).mean() for k in (1, 2, 3)}
+    } | {
+        f"label_accuracy_{k}": (hits >= k).mean() if k <= top(truth.shape[1]) else None
+        for k in (1, 2, 3)
+    }
+
+
+def _f1(truth: np.ndarray, decided: np.ndarray) -> np.ndarray:
+    return sk.f1_score(truth, decided, average=None, zero_division=0)
+
+
+def numbers(made: Predictions) -> dict[str, float]:
+    """How many samples and classes the metrics are of, and how far label accuracy can reach."""
+    truth = made.truth
+    found = {
+        "n": len(truth),
+        "classes_present": truth.any(0).sum(),
+        "macro_auc_classes": (truth.any(0) & ~truth.all(0)).sum(),
+        "macro_ap_classes": truth.any(0).sum(),
+    }
+    if made.task == "single":
+        return found
+    ceilings = {f"label_ceiling_{k}": (truth.sum(1) >= k).mean() for k in (1, 2, 3)}
+    return found | ceilings | {"top": top(truth.shape[1])}
 
 
 def per_class(made: Predictions) -> dict[str, dict]:
-    """Support, recall and precision of each class; None for what does not exist."""
+    """Metrics of each class against the rest; None for what does not exist."""
     decided = decisions(made)
-    support, told = made.truth.sum(0), decided.sum(0)
-    hits = (made.truth & decided).sum(0)
+    columns = (made.truth.T, decided.T, made.scores.T)
     return {
-        label: {
-            "support": support[c],
-            "recall": hits[c] / support[c] if support[c] else None,
-            "precision": hits[c] / told[c] if told[c] else None,
-        }
-        for c, label in enumerate(made.classes)
+        label: _of_class(*column) for label, *column in zip(made.classes, *columns, strict=True)
     }
+
+
+def _of_class(truth: np.ndarray, decided: np.ndarray, scores: np.ndarray) -> dict:
+    support, told, hits = truth.sum(), decided.sum(), (truth & decided).sum()
+    return {
+        "support": support,
+        "recall": hits / support if support else None,
+        "precision": hits / told if told else None,
+        "f1": 2 * hits / (support + told) if support + told else None,
+        "auc": sk.roc_auc_score(truth, scores) if 0 < support < len(truth) else None,
+        "average_precision": sk.average_precision_score(truth, scores) if support else None,
+    }
+
+
+def top(classes: int) -> int:
+    """How many classes a multi-label decision names: all of three would be right for any model."""
+    return max(1, min(TOP, classes - 1))
 
 
 def decisions(made: Predictions) -> np.ndarray:
     """Booleans (n, C): the best class, or the three best; the earlier of equal ones."""
-    kept = 1 if made.task == "single" else TOP
+    kept = 1 if made.task == "single" else top(len(made.classes))
     places = np.arange(made.scores.shape[1])
     decided = np.zeros(made.scores.shape, bool)
     for row, scores in enumerate(made.scores):

@@ -1,4 +1,4 @@
-"""p-values of studies: own permutations, SciPy's Welch, and what is made of them."""
+"""Tests of studies: both halves of the two-way test, effects, and what is made of the p."""
 
 from pathlib import Path
 
@@ -6,44 +6,111 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from recompute import cells, resamples, studies
+from recompute import cells, intervals, resamples, studies, two_way
 from recompute.cells import Cell
-from recompute.tally import Tally
+from recompute.tally import PRINTED, Tally
 
 DRAWS = 20_000
 THEIRS = 4_999  # draws behind a stated p
-CHANCE = 4.5  # standard errors that two sets of draws may differ by
-ALL = "*"  # dataset and encoder of rows that combine all cells
+POWER, POINT, MOST = 0.8, 0.01, 10_000  # of seeds needed: their power, a gain of one point
 
 
 def tests(tally: Tally, file: Path, found: dict) -> None:
-    """p over groups within the chance of draws; p over seeds, Holm's and Fisher's to the digit."""
+    """What is drawn, within the chance of draws; what is computed of it, to the digit."""
     table = cells.beside(file, "tests")
     if table.empty:
         return
     own = file.with_suffix(".tests.csv")
-    for row in table[table["dataset"] != ALL].to_dict("records"):
+    for row in table[table["dataset"] != cells.ALL].to_dict("records"):
         _of_cell(tally, own, found[row["dataset"], row["encoder"]], row)
-    _holm(tally, own, table[table["dataset"] != ALL])
-    _fisher(tally, own, table)
+    _holm(tally, own, table[table["dataset"] != cells.ALL])
+    leaky = cells.beside(file, "leak")
+    _fisher(tally, own, table, {*leaky["random"]} if len(leaky) else set())
 
 
 def _of_cell(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
     metric, method, base = row["metric"], row["method"], row["reference"]
-    place = f"{cell.dataset} {cell.column} {method}"
+    place = f"{cell.place} {method}"
     one, other = (cells.sign(metric) * cell.values(name, metric) for name in (method, base))
     tally.equal(file, f"{place} gain", row["gain"], one.mean() - other.mean())
     for name, side in (("p_seeds", "two-sided"), ("p_seeds_better", "greater")):
         tally.equal(file, f"{place} {name}", row[name], _welch(one, other, side))
-    if row["test"] == "permutation":
-        found = permutation(cell, method, base, metric)
-        for name, p in zip(("p", "p_better"), found, strict=True):
-            fits = not pd.isna(row[name]) and abs(row[name] - p) <= _chance(p)
-            tally.holds(file, f"{place} {name}", fits, f"{row[name]:.4f}", f"{p:.4f}")
+    sure = {name: row[name] for name in ("low", "high", "p", "p_better", "seed_share")}
+    pair, sign = (method, base), cells.sign(metric)
+    intervals.of_gain(tally, file, place, sure, cell, pair, metric, sign)
+    told = cell.rows[(cell.rows["method"] == method) & (cell.rows["metric"] == metric)].iloc[0]
+    tally.equal(file, f"{place} p, of the study's table", row["p"], told["difference_p"])
+    _over_groups(tally, file, place, cell, row)
+    _over_seeds(tally, file, place, row, one, other)
 
 
-def permutation(cell: Cell, method: str, base: str, metric: str) -> tuple[float, float]:
-    """Two-sided p and p that the method is better, groups changing sides at random."""
+def _over_groups(tally: Tally, file: Path, place: str, cell: Cell, row: dict) -> None:
+    """p of the models as they are, and the gain in standard deviations of groups."""
+    metric, method, base = row["metric"], row["method"], row["reference"]
+    parts = intervals.groups_of(tally, cell, metric, method, base)
+    if parts is intervals.LEFT:
+        return
+    if parts is None:
+        tally.holds(file, f"{place} p_groups", pd.isna(row["p_groups"]), row["p_groups"], "none")
+        return
+    replicates = intervals.replicates(cell, metric, method, base)
+    if row["test_groups"] == "permutation":
+        p, draws = permutation(cell, method, base, metric), THEIRS
+    else:
+        known = replicates[np.isfinite(replicates)]
+        p = min(1.0, 2 * min((known <= 0).mean(), (known >= 0).mean()))
+        draws = resamples.theirs(cell, metric)
+    fits = not pd.isna(row["p_groups"]) and abs(row["p_groups"] - p) <= _chance(p, draws)
+    tally.holds(file, f"{place} p_groups", fits, f"{row['p_groups']:.4f}", f"{p:.4f}")
+    spread = np.nanstd(replicates) * np.sqrt(cell.groups.max() + 1)
+    effect = row["gain"] / spread if spread > 1e-12 else None
+    most = parts[0].doubt * abs(effect or 0)
+    tally.holds(
+        file,
+        f"{place} effect_groups",
+        pd.isna(row["effect_groups"])
+        if effect is None
+        else abs(row["effect_groups"] - effect) <= most + 1e-6,
+        row["effect_groups"],
+        effect,
+    )
+
+
+def _over_seeds(tally: Tally, file: Path, place: str, row: dict, one, other) -> None:
+    """The gain in standard deviations of seeds, and how many seeds would see it."""
+    spreads = [side.var(ddof=1) for side in (one, other) if len(side) > 1]
+    deviation, alone = np.sqrt(np.mean(spreads)) if spreads else 0.0, len(spreads) == 1
+    gain = one.mean() - other.mean()
+    effect = gain / deviation if deviation else None
+    tally.equal(file, f"{place} effect_seeds", row["effect_seeds"], effect)
+    for name, size in (("seeds_for_gain", gain), ("seeds_for_point", POINT)):
+        needed = row[name]
+        if not deviation or not size:
+            tally.equal(file, f"{place} {name}", needed, None)
+        else:
+            found = _enough(abs(size) / deviation, needed, alone)
+            tally.holds(file, f"{place} {name}", found, needed, "another number")
+
+
+def _enough(effect: float, seeds: float, alone: bool) -> bool:
+    """Whether so many seeds have the power, and one less have not; beyond MOST it is infinite."""
+    if np.isinf(seeds):
+        return _power(effect, MOST // 2, alone) < POWER
+    fewer = seeds <= 2 or _power(effect, seeds - 1, alone) < POWER + 1e-6
+    return bool(_power(effect, seeds, alone) > POWER - 1e-6 and fewer)
+
+
+def _power(effect: float, seeds: float, alone: bool) -> float:
+    """Of a two-sided t test at 5%, by the noncentral t; one side alone may have no chance."""
+    freedom, scale = (seeds - 1, seeds) if alone else (2 * seeds - 2, seeds / 2)
+    limit, shift = stats.t.ppf(0.975, freedom), effect * np.sqrt(scale)
+    if shift > 10 + 2 * limit:
+        return 1.0
+    return float(stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift))
+
+
+def permutation(cell: Cell, method: str, base: str, metric: str) -> float:
+    """Two-sided p, groups changing sides at random."""
     groups, tests = cell.groups, cell.tests
     ours, theirs = ([_sums(test, groups) for test in tests[name]] for name in (method, base))
     pairs = max(len(ours), len(theirs))
@@ -59,8 +126,7 @@ def permutation(cell: Cell, method: str, base: str, metric: str) -> tuple[float,
         )
         a, b = (resamples.rates(counts, task)[metric] for counts in sides)
         found += cells.sign(metric) * (a - b) / pairs
-    extreme = np.abs(found) >= abs(found[0]) - 1e-12
-    return float(extreme.mean()), float((found >= found[0] - 1e-12).mean())
+    return float((np.abs(found) >= abs(found[0]) - 1e-12).mean())
 
 
 def _sums(test, groups: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,9 +146,11 @@ def _welch(one: np.ndarray, other: np.ndarray, side: str) -> float | None:
     return float(p) if np.isfinite(p) else None
 
 
-def _chance(p: float) -> float:
-    spread = np.sqrt(max(p * (1 - p), 1 / THEIRS) * (1 / THEIRS + 1 / DRAWS))
-    return float(CHANCE * spread)
+def _chance(p: float, draws: int) -> float:
+    """What a stated p of so many draws may be off by; twice that where it is twice a share."""
+    twice, own = (1, DRAWS) if draws == THEIRS else (2, resamples.RANKED)
+    spread = np.sqrt(max(p * (1 - p), 1 / draws) * (1 / draws + 1 / own))
+    return float(twice * (two_way.CHANCE * spread + 1 / draws))
 
 
 def _holm(tally: Tally, file: Path, table: pd.DataFrame) -> None:
@@ -96,19 +164,26 @@ def _holm(tally: Tally, file: Path, table: pd.DataFrame) -> None:
             tally.equal(file, place, rows.loc[row, "p_holm"], p)
 
 
-def _fisher(tally: Tally, file: Path, table: pd.DataFrame) -> None:
-    """Combined p of the cells: chi-squared of -2 sum log p; cells are as many as the row says."""
-    alone = table[table["dataset"] != ALL]
-    for row in table[table["dataset"] == ALL].to_dict("records"):
-        parts = alone[alone["method"] == row["method"]]
-        if len(parts) != row["cells"]:
-            continue  # without random splits of datasets that are also split by group
+def _fisher(tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str]) -> None:
+    """Combined p of the cells that have one: chi-squared of -2 sum log p (Fisher 1932).
+
+    leaky: random splits of datasets that are also split by group, which do not count.
+    """
+    together = table[table["dataset"] == cells.ALL].set_index("method")
+    alone = table[(table["dataset"] != cells.ALL) & ~table["dataset"].isin(leaky)]
+    for method, parts in alone.groupby("method", sort=False):
+        stated = method in together.index
+        tally.holds(file, f"{method} combined", stated == (len(parts) > 1), stated, len(parts))
+        if not stated:
+            continue
+        row, known = together.loc[method], parts[parts["p_better"].notna()]
+        tally.equal(file, f"{method} combined cells", row["cells"], len(known))
+        gain = known["gain"].mean() if len(known) else None
+        tally.equal(file, f"{method} combined gain", row["gain"], gain, 2 * PRINTED)
         for name in ("p_better", "p_seeds_better"):
-            p = parts[name].to_numpy(float)
-            combined = (
-                None if np.isnan(p).any() else stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p))
-            )
-            tally.equal(file, f"{row['method']} combined {name}", row[name], combined)
+            p = parts[name].dropna().to_numpy(float)
+            found = stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p)) if len(p) else None
+            tally.equal(file, f"{method} combined {name}", row[name], found, 1e-5 * (found or 0))
 
 
-CHECKS = [studies.of_studies("p-values of studies", tests)]
+CHECKS = [studies.of_studies("tests of studies", tests)]

@@ -1,27 +1,33 @@
-"""Metrics under resampling of test groups, and whether a stated percentile is one of them."""
+"""Metrics under resampling of test groups."""
 
 import numpy as np
 
+from recompute import artifacts
 from recompute.artifacts import Predictions
 from recompute.cells import Cell
-from recompute.metrics import decisions
+from recompute.metrics import decisions, top
 
 SEED = 7
 COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
 PAIRS = 2_000_000  # of a positive and a negative, beyond which an AUC is not resampled
-OFF = 0.5  # standard deviations: five times what a percentile of a thousand resamples is off by
-SHARE = 0.02  # of resamples, the same for metrics that take few values
+ORDER = ("macro_auc", "macro_ap", "micro_auc")
+# Resamples behind a stated number: fewer for metrics of the order of scores, by the scores' number.
+THEIRS, SCORES, FEWEST = 1000, 100_000_000, 200
 
 
-def percentile_fits(stated: float, replicates: np.ndarray, share: float) -> bool:
-    """Whether a stated bound can be that percentile, given the chance in two sets of resamples."""
-    found = np.nanquantile(replicates, [share, max(0, share - SHARE), min(1, share + SHARE)])
-    near = abs(stated - found[0]) <= OFF * np.nanstd(replicates) + 1e-9
-    return bool(near or found[1] - 1e-9 <= stated <= found[2] + 1e-9)
+def theirs(cell: Cell, metric: str) -> int:
+    """How many resamples a stated interval of this metric rests on."""
+    if metric not in ORDER:
+        return THEIRS
+    return min(THEIRS, max(FEWEST, SCORES // cell.tests[cell.methods[0]][0].truth.size))
 
 
+@artifacts.remembered
 def replicates(cell: Cell, method: str) -> dict[str, np.ndarray]:
-    """Every metric's mean over the method's seeds in resamples of the cell's test groups."""
+    """Every metric's mean over the method's seeds in resamples of the cell's test groups.
+
+    Without the calibration error, which no resample tells: repeated samples alone raise it.
+    """
     count = cell.groups.max() + 1
     draws = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), COUNTED)
     seeds = [_metrics(test, cell.groups, draws) for test in cell.tests[method]]
@@ -31,14 +37,15 @@ def replicates(cell: Cell, method: str) -> dict[str, np.ndarray]:
 def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
     counts = {name: draws @ of_groups(value, groups) for name, value in counted(test).items()}
     found = rates(counts, test.task)
-    if test.task == "multi":
-        found["top3_f1_macro"] = _macro_f1(counts, test.truth)
     some = draws[:RANKED][:, groups].astype(float)
     columns = range(test.truth.shape[1])
     found["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
     aucs = [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
     if all(auc is not None for auc in aucs):
         found["macro_auc"] = _nanmean(aucs)
+    if test.task == "multi":
+        every = _auc(test.truth.ravel(), test.scores.ravel(), np.repeat(some, len(columns), axis=1))
+        found |= {} if every is None else {"micro_auc": every}
     return found
 
 
@@ -74,18 +81,12 @@ def rates(counts: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
         hits = 2 * counts["hits"].sum(-1)
         found = {
             "top3_f1_micro": hits / both,
-            "top3_f1_macro": np.nan_to_num(f1).mean(-1),
+            "top3_f1_macro": _mean_last(np.where(counts["true"] > 0, f1, np.nan)),
             "hamming": (both - hits) / samples / f1.shape[-1],
         }
         shares = counts["at_least"] / samples[..., None]
+        shares = np.where(np.arange(1, 4) <= top(f1.shape[-1]), shares, np.nan)
     return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in (1, 2, 3)}
-
-
-def _macro_f1(counts: dict[str, np.ndarray], truth: np.ndarray) -> np.ndarray:
-    """Over the classes of a resample; classes that are never true count as 0 in all of them."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        f1 = 2 * counts["hits"] / (counts["true"] + counts["told"])
-    return _mean_last(np.where(counts["true"] > 0, f1, np.nan)) * truth.any(0).mean()
 
 
 def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray | None:

@@ -55,32 +55,8 @@ def best_losses(results: Path) -> Tally:
     return tally
 
 
-def convergence(results: Path) -> Tally:
-    """A run whose best epoch is its last is not marked as converged."""
-    tally = Tally("convergence of trainings")
-    for file in artifacts.run_files(results, "metrics.json"):
-        with tally.reading(file):
-            stated = artifacts.read_json(file).get("convergence")
-            history = artifacts.table(file.with_name("history.parquet"))
-            if stated and len(history) and "val_task" in history:
-                main = history[history["stage"] == history["stage"].iloc[-1]]
-                best = int(main["epoch"].iloc[int(main["val_task"].argmin())])
-                tally.equal(file, "best epoch", stated["best_epoch"], best)
-                tally.equal(file, "epochs", stated["epochs"], len(main))
-                still = best == main["epoch"].max()
-                agrees = not (still and stated["converged"])
-                tally.holds(
-                    file,
-                    "converged",
-                    agrees,
-                    stated["converged"],
-                    f"best epoch {best} of {len(main)}",
-                )
-    return tally
-
-
 def _method(file: Path) -> dict:
     return (artifacts.made(file).get("params") or {}).get("method") or {}
 
 
-CHECKS = [histories, best_losses, convergence]
+CHECKS = [histories, best_losses]

@@ -1,0 +1,63 @@
+"""Whether runs have converged, from their histories, and what is said of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recompute import artifacts
+from recompute.tally import Tally
+
+FALL = 0.02  # of the train loss, from the tenth of the epochs before the last to the last
+
+
+def stages(history: pd.DataFrame) -> list[dict]:
+    """Epochs, the best of them (from 1) and whether it has converged, for each stage."""
+    parts = history.groupby("stage", sort=False) if len(history) else ()
+    return [
+        {"stage": name, "epochs": len(rows), "best_epoch": int(np.argmin(rows["val_task"])) + 1}
+        | {"converged": _converged(rows)}
+        for name, rows in parts
+    ]
+
+
+def converged(history: pd.DataFrame) -> bool:
+    return all(stage["converged"] for stage in stages(history))
+
+
+def _converged(rows: pd.DataFrame) -> bool:
+    """The best epoch is not the last, and the train loss has stopped falling.
+
+    A row that says itself whether it has converged is believed.
+    """
+    said = rows["converged"] if "converged" in rows else pd.Series([None])
+    if said.notna().all():
+        return bool(said.all())
+    losses, count = rows["train_loss"].to_numpy(float), len(rows)
+    if int(np.argmin(rows["val_task"])) == count - 1:
+        return False
+    tenth = max(1, count // 10)
+    before, last = losses[count - 2 * tenth : count - tenth].mean(), losses[count - tenth :].mean()
+    return not (before > 0 and before - last > FALL * before)
+
+
+def of_runs(results: Path) -> Tally:
+    """What metrics.json says of each stage of each run."""
+    tally = Tally("convergence of trainings")
+    for file in artifacts.run_files(results, "metrics.json"):
+        with tally.reading(file):
+            stated = artifacts.read_json(file)["convergence"]
+            found = stages(artifacts.table(file.with_name("history.parquet")))
+            told = [
+                {name: stage[name] for name in ("stage", "epochs", "best_epoch")}
+                | {"converged": not stage["reason"]}
+                for stage in stated["stages"]
+            ]
+            tally.holds(file, "stages", told == found, told, found)
+            whole = all(stage["converged"] for stage in found)
+            agrees = stated["converged"] == whole and (whole == (not stated["reasons"]))
+            tally.holds(file, "converged", agrees, stated["converged"], whole)
+    return tally
+
+
+CHECKS = [of_runs]

@@ -1,0 +1,91 @@
+"""Linear probes, fitted anew by scikit-learn to the cached embeddings."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from recompute import artifacts
+from recompute.tally import Tally
+
+CLOSE = 1e-3  # of a probability: solvers stop a little before the optimum
+FLAT = 1e-4  # of a loss on val: strengths that are as good
+WEAKEST, STRONGEST = 1e4, 1e-6  # penalties that are tried, as scikit-learn's C
+
+
+def probes(results: Path) -> Tally:
+    """Probabilities are those of the optimum at the stated strength, and no strength is better."""
+    tally = Tally("linear probes, fitted anew")
+    for file in artifacts.run_files(results, "predictions.parquet"):
+        if artifacts.made(file)["params"]["method"].get("recipe") == "linear_probe":
+            with tally.reading(file):
+                _check(tally, results, file)
+    return tally
+
+
+def _check(tally: Tally, results: Path, file: Path) -> None:
+    made, row = artifacts.predictions(file), artifacts.table(file.with_name("history.parquet"))
+    data, strength = _Data(results, file, made), float(row["strength"].iloc[-1])
+    found = data.fitted(strength)
+    stated = data.comparable(made.scores)
+    off = float(np.abs(found - stated).max())
+    tally.equal(file, "largest difference of a probability", 0, off, CLOSE)
+    best = data.loss(found)
+    for other in (strength / 10, strength * 10):
+        if STRONGEST / 1.001 <= other <= WEAKEST * 1.001:
+            loss = data.loss(data.fitted(other))
+            said = f"C = {other:g} has loss {loss:.6f}, not {best:.6f}"
+            tally.holds(file, "strength", loss >= best - FLAT, f"C = {strength:g}", said)
+
+
+class _Data:
+    """Standardised features and truth of a run; classes that train can tell apart."""
+
+    def __init__(self, results: Path, file: Path, made: artifacts.Predictions):
+        dataset, encoder = file.relative_to(results).parts[1:3]
+        labels = results / "labels" / f"{dataset}.parquet"
+        base = artifacts.made(labels)["params"]["entry"].get("of", dataset)
+        vectors = results / "embeddings" / encoder / f"{base}.images.parquet"
+        place = {name: i for i, name in enumerate(artifacts.table(vectors)["image_id"])}
+        samples = artifacts.table(labels).set_index("sample_id")
+        train = samples[samples["split"] == "train"]
+        features = artifacts.vectors(vectors)
+        scaler = StandardScaler().fit(features[[place[name] for name in train["image_id"]]])
+        rows = [place[name] for name in samples.loc[made.ids, "image_id"]]
+        self.features = scaler.transform(features[rows])
+        self.train = scaler.transform(features[[place[name] for name in train["image_id"]]])
+        truth = np.array([[name in own for name in made.classes] for own in train["labels"]])
+        self.told = truth.any(0) & ~truth.all(0)
+        self.targets, self.task = truth[:, self.told], made.task
+        self.val, self.truth = made.split == "val", made.truth[:, self.told]
+
+    def fitted(self, strength: float) -> np.ndarray:
+        """Probabilities (n, told classes) of val and test."""
+        if self.task == "single":
+            return self._fit(self.targets.argmax(1), strength)
+        return np.stack([self._fit(own, strength)[:, 1] for own in self.targets.T], axis=1)
+
+    def _fit(self, targets: np.ndarray, strength: float) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = LogisticRegression(C=strength, max_iter=20_000, tol=1e-7)
+            return model.fit(self.train, targets).predict_proba(self.features)
+
+    def comparable(self, scores: np.ndarray) -> np.ndarray:
+        """Those of the told classes alone, of one softmax as if there were no others."""
+        told = scores[:, self.told]
+        return softmax(np.log(np.maximum(told, 1e-30)), axis=1) if self.task == "single" else told
+
+    def loss(self, found: np.ndarray) -> float:
+        """Cross-entropy on val, of samples of told classes."""
+        told = np.clip(found[self.val], 1e-12, 1 - 1e-12)
+        truth = self.truth[self.val]
+        if self.task == "single":
+            return float(-np.log(told[truth]).mean())
+        return float(-np.where(truth, np.log(told), np.log1p(-told)).mean())
+
+
+CHECKS = [probes]

@@ -1,0 +1,148 @@
+"""Intervals and p of a mean or a difference: Student's, of its variance over groups and seeds.
+
+What is stated rests on resamples of groups, and so does what is recomputed: instead of one value
+there is the range of those that the variance over groups can give, for the chance in two sets of
+resamples. Where that variance follows from what is stated, the other numbers follow to the digit.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from recompute.tally import Tally
+
+CHANCE = 4.5  # standard errors that two sets of resamples may differ by
+HALF = 0.1  # how near to a half of the resamples the share that has a metric is left to chance
+DIGITS = 1e-5  # relative: what six digits are off by, and a bit
+STEPS = 41  # variances over groups that are tried
+NOTHING = 1e-24  # a variance of rounding
+
+
+class Part(NamedTuple):
+    """A part of a variance, its degrees of freedom, and the share that it may be off by."""
+
+    variance: float
+    freedom: int
+    doubt: float = 0.0
+
+
+def of_groups(replicates: np.ndarray, groups: int, theirs: int) -> list[Part] | None:
+    """The part of test groups; None where there is none. Raises Undecided where chance decides."""
+    known = replicates[np.isfinite(replicates)]
+    share = len(known) / len(replicates)
+    if groups < 2 or share < 0.5 - HALF:
+        return None
+    if share < 0.5 + HALF:
+        raise Undecided
+    error = np.sqrt((_kurtosis(known) - 1) * (1 / len(known) + 1 / (theirs * share)))
+    return [Part(known.var() * groups / (groups - 1), groups - 1, CHANCE * error)]
+
+
+class Undecided(Exception):
+    """About half of the resamples have the metric: other resamples may say otherwise."""
+
+
+def of_seeds(*sides: np.ndarray) -> list[Part]:
+    """The parts of seeds, of the gains of each or of two sides that cannot be matched."""
+    return [Part(side.var(ddof=1) / len(side), len(side) - 1) for side in sides if len(side) > 1]
+
+
+def check(
+    tally: Tally,
+    file: Path,
+    place: str,
+    stated: dict,
+    mean: float,
+    groups: list[Part] | None,
+    seeds: list[Part],
+    least: float = -1.0,
+) -> None:
+    """Compare stated low, high, p, p_better and seed_share, as far as `stated` has them.
+
+    least: 0 for a metric, -1 for a difference of two.
+    """
+    expected = ranges(mean, groups, seeds, least)
+    exact = _implied(stated, mean, groups, seeds, least)
+    for name, value in stated.items():
+        _within(tally, file, f"{place} {name}", value, expected[name])
+        if exact and name != "seed_share":
+            _within(tally, file, f"{place} {name}, of the other numbers", value, exact[name])
+
+
+def ranges(
+    mean: float, groups: list[Part] | None, seeds: list[Part], least: float
+) -> dict[str, tuple[float, float] | None]:
+    """The lowest and highest value of each number; None for what does not exist."""
+    if groups is None or not np.isfinite(mean):
+        return dict.fromkeys(("low", "high", "p", "p_better", "seed_share"))
+    doubt = max(part.doubt for part in groups)
+    found = [
+        _student(mean, [part._replace(variance=scale * part.variance) for part in groups], seeds)
+        for scale in np.linspace(max(1e-3, 1 - doubt), 1 + doubt, STEPS)
+    ]
+    table = pd.DataFrame(found).astype(float)
+    table["low"], table["high"] = table["low"].clip(lower=least), table["high"].clip(upper=1.0)
+    known = table.dropna(axis=1)
+    return {name: _ends(known[name]) if name in known else None for name in table}
+
+
+def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
+    """Degrees of freedom are those of a sum of variances (Satterthwaite 1946)."""
+    of_seeds, total = (sum(part.variance for part in parts) for parts in (seeds, groups + seeds))
+    if total < NOTHING:
+        return {"low": mean, "high": mean, "seed_share": None} | _sign_test(mean, groups[0].freedom)
+    freedom = total**2 / sum(part.variance**2 / part.freedom for part in groups + seeds)
+    error = np.sqrt(total)
+    low, high = stats.t.interval(0.95, freedom, loc=mean, scale=error)
+    better = stats.t.sf(mean / error, freedom)
+    p = 2 * stats.t.sf(abs(mean) / error, freedom)
+    share = of_seeds / total if seeds else None
+    return {"low": low, "high": high, "p": p, "p_better": better, "seed_share": share}
+
+
+def _sign_test(mean: float, freedom: int) -> dict:
+    """p of a gain that is the same in every group."""
+    if abs(mean) < 1e-12:
+        return {"p": 1.0, "p_better": 0.5}
+    p = stats.binomtest(freedom + 1, freedom + 1).pvalue
+    return {"p": p, "p_better": p / 2 if mean > 0 else 1 - p / 2}
+
+
+def _implied(stated: dict, mean, groups, seeds, least) -> dict | None:
+    """The same numbers from the variance over groups that the stated ones tell; None without."""
+    if groups is None or len(groups) > 1 or pd.isna(stated["low"]):
+        return None
+    known, share = sum(part.variance for part in seeds), stated.get("seed_share")
+    if known > NOTHING and not pd.isna(share) and 0 < share < 1:
+        variance, doubt = known * (1 - share) / share, DIGITS / (1 - share)
+    elif known <= NOTHING:
+        reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
+        if reach <= 1e-4:
+            return None
+        variance = (reach / stats.t.ppf(0.975, groups[0].freedom)) ** 2
+        doubt = 4 * DIGITS / reach
+    else:
+        return None
+    return ranges(mean, [Part(variance, groups[0].freedom, 10 * DIGITS + doubt)], seeds, least)
+
+
+def _ends(values: pd.Series) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _within(tally: Tally, file: Path, what: str, value: float | None, ends: tuple | None) -> None:
+    if ends is None or pd.isna(value):
+        said = "no value" if ends is None else f"{ends[0]:.6g} to {ends[1]:.6g}"
+        tally.holds(file, what, ends is None and pd.isna(value), value, said)
+        return
+    off = DIGITS * abs(value) + 1e-9
+    agrees = ends[0] - off <= value <= ends[1] + off
+    tally.holds(file, what, agrees, f"{value:.6g}", f"{ends[0]:.6g} to {ends[1]:.6g}")
+
+
+def _kurtosis(values: np.ndarray) -> float:
+    """At least 3, as of a normal distribution; of constant values 3."""
+    return max(3.0, float(stats.kurtosis(values, fisher=False))) if np.ptp(values) > 1e-12 else 3.0
