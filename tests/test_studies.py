@@ -337,7 +337,7 @@ def test_the_page_shows_claims_the_paper_the_leak_and_the_tests(world, tmp_path)
     for words in ("by a &lt;wide&gt; margin", "Inconsistent and no target", "Worth of the leak"):
         assert words in page
     assert "<wide>" not in page
-    verdicts = pd.read_csv(made.claims)["verdict"]
+    verdicts = pd.read_csv(made.claims)["verdict"].str.replace(" ", "-")
     assert len(verdicts) == 2 * 2 and all(f'class="chip {v}"' in page for v in verdicts)
     assert "<caption>The paper's claims</caption>" in page
     leak = pd.read_csv(made.leak)

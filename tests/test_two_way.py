@@ -75,6 +75,13 @@ def test_without_seeds_only_groups_vary():
     assert found["seed_share"] is None
 
 
+@pytest.mark.parametrize("part", [0.0, 1e-30, 1e-12])
+def test_a_part_that_is_nearly_nothing_leaves_the_other_ones_quantile(part):
+    for parts, df in (((1.0, part), 35), ((part, 1.0), 2)):
+        found = two_way.judge(0.0, [(parts[0] / 1e4, 35)], [(parts[1] / 1e4, 2)])
+        assert found["high"] == pytest.approx(0.01 * stats.t.ppf(0.975, df))
+
+
 def test_methods_that_are_alike_do_not_differ_and_constant_gains_have_the_sign_tests_p():
     seeds, replicates = np.array([0.5, 0.6]), np.random.default_rng(0).random((2, 50))
     alike = two_way.of_difference((seeds, replicates), (seeds, replicates), groups=8)

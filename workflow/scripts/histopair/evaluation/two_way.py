@@ -120,8 +120,7 @@ def _quantile(shares: list[tuple[float, int]]) -> float:
     """The t whose tail is 2.5%, which lies between those of the parts."""
     beyond = (1 - LEVEL) / 2
     ends = [float(stdtrit(df, 1 - beyond)) for _, df in shares]
-    low, high = min(ends), max(ends)
-    return low if high - low < ROUNDING else brentq(lambda t: tail(t, shares) - beyond, low, high)
+    return brentq(lambda t: tail(t, shares) - beyond, 0.99 * min(ends), 1.01 * max(ends))
 
 
 def _constant(mean: float, freedom: int) -> dict:
