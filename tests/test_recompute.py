@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
+from scipy import stats
 from test_export import write_export
 from test_methods import METHODS, make, world  # noqa: F401
 from test_survival_evaluation import CLAIM, runs
@@ -21,10 +22,12 @@ from histopair import tables
 from histopair.evaluation import metrics
 from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
-from recompute import artifacts
+from recompute import artifacts, two_way
+from recompute.tally import Tally
 
 ROOT = Path(__file__).parents[1]
 UNIMODAL = "runs/phantom-crc/phantom-vit/unimodal/0"
+PROBE = "runs/phantom-crc/phantom-vit/linear-probe/0"
 LORA = "runs/phantom-crc/phantom-vit/vision-lora/0"
 
 
@@ -55,14 +58,14 @@ def test_a_finished_run_agrees_with_what_is_recomputed(results, capsys):
     assert lines[-1] == "All agree."
     idle = {line.removesuffix(" nothing to check").strip() for line in lines if "nothing" in line}
     assert idle <= {
-        "tokens of chunks",
-        "convergence of trainings",
         "adapters in exports, by the formula",
         "survival metrics of folds",
         "survival tables",
+        "survival intervals",
         "survival claims",
     }
-    assert sum(" checked" in line for line in lines) >= 19
+    assert sum(" checked" in line for line in lines) >= 26
+    assert not [line for line in lines if "left out" in line]
 
 
 @pytest.mark.parametrize("name", ["", "absent"])
@@ -97,8 +100,10 @@ def _cell(column: str, change, where=None):
 
 
 def _csv(*cell):
-    change = _cell(*cell)
+    return _rows(_cell(*cell))
 
+
+def _rows(change):
     def edit(file: Path) -> None:
         change(pd.read_csv(file)).to_csv(file, index=False)
 
@@ -137,7 +142,7 @@ def _unlearned(file: Path) -> None:
 
 
 PAIRS = "pairs/phantom-clip/phantom-crc.phantom-colon"
-MARKED = {"converged": True, "best_epoch": 0, "epochs": 4}
+CHUNKS = "chunks/phantom-clip/phantom-colon.parquet"
 TAMPERED = {  # what a person may change: the check, the file, how, and the words that name it
     "a count of labels": (
         "labels",
@@ -224,10 +229,70 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "least loss on val",
     ),
     "convergence": (
-        "convergence",
+        "of_runs",
         f"{UNIMODAL}/metrics.json",
-        _json("convergence", change=lambda _: MARKED),
-        "epoch",
+        _json("convergence", "converged", change=lambda said: not said),
+        "converged",
+    ),
+    "a best epoch": (
+        "of_runs",
+        f"{UNIMODAL}/metrics.json",
+        _json("convergence", "stages", change=lambda all_: [all_[0] | {"best_epoch": 0}]),
+        "stages",
+    ),
+    "a lost sentence": (
+        "chunks",
+        CHUNKS,
+        _parquet(_cell("text", lambda text: text.split(maxsplit=1)[1])),
+        "another text",
+    ),
+    "a lost chunk": (
+        "chunks",
+        CHUNKS,
+        _parquet(lambda f: f.iloc[:-1]),
+        "sections",
+    ),
+    "a chunk above the context": (
+        "chunks",
+        CHUNKS,
+        _parquet(_cell("n_tokens", lambda _: 33)),
+        "above 32 tokens",
+    ),
+    "a number of tokens": (
+        "tokens",
+        CHUNKS,
+        _parquet(_cell("n_tokens", lambda n: n - 1)),
+        "tokens of row 0",
+    ),
+    "a pair with no chunk": (
+        "paired",
+        f"{PAIRS}.parquet",
+        _parquet(_cell("chunk", lambda _: 99)),
+        "chunks that are not",
+    ),
+    "a probe's score": (
+        "probes",
+        f"{PROBE}/predictions.parquet",
+        _parquet(_cell("scores", lambda s: 0.98 * s + 0.02 * s[::-1])),
+        "probability",
+    ),
+    "a probe's strength": (
+        "probes",
+        f"{PROBE}/history.parquet",
+        _parquet(lambda f: f.assign(strength=100 * f["strength"])),
+        "strength",
+    ),
+    "a teacher of images": (
+        "teachers",
+        "runs/phantom-crc/phantom-vit/clip-it-image/0/predictions.parquet",
+        _parquet(_cell("teacher", lambda v: v[::-1].copy())),
+        "off from",
+    ),
+    "a teacher of labels": (
+        "teachers",
+        "runs/phantom-crc/phantom-vit/clip-it-label/0/predictions.parquet",
+        _parquet(_cell("teacher", lambda v: v[::-1].copy())),
+        "several vectors",
     ),
     "an adapter without a gradient": (
         "moved",
@@ -240,6 +305,12 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         f"{LORA}/metrics.json",
         _json("splits", "test", "macro_f1"),
         "test macro_f1",
+    ),
+    "F1 over absent classes": (
+        "metrics_of_runs",
+        "runs/phantom-quilt/phantom-clip/zero-shot/0/metrics.json",
+        _json("splits", "val", "top3_f1_macro", change=lambda f1: 0.9 * f1),
+        "val top3_f1_macro",
     ),
     "a metric of a class": (
         "metrics_of_runs",
@@ -255,7 +326,7 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
     ),
     "a temperature": (
         "calibration_of_runs",
-        f"{LORA}/metrics.json",
+        f"{PROBE}/metrics.json",
         _json("calibration", "temperature", change=lambda t: 1.2 * t),
         "temperature",
     ),
@@ -289,6 +360,48 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         _csv("low", lambda x: x - 0.3, lambda row: row["metric"] == "hamming"),
         "low",
     ),
+    "an interval a little wider": (
+        "intervals",
+        "studies/multi-label.csv",
+        _csv("high", lambda x: x + 1e-3, lambda row: row["metric"] == "macro_ap"),
+        "of the other numbers",
+    ),
+    "an interval that is not there": (
+        "intervals",
+        "studies/multi-label.csv",
+        _csv("low", lambda _: 0.1, lambda row: row["metric"] == "ece"),
+        "low",
+    ),
+    "a share of seeds": (
+        "intervals",
+        "studies/frozen.csv",
+        _csv("seed_share", lambda x: x + 0.3, lambda row: row["seed_share"] < 0.5),
+        "seed_share",
+    ),
+    "a p of a difference": (
+        "intervals",
+        "studies/clip-it.csv",
+        _csv("difference_p", lambda p: 1.01 * p, lambda row: row["difference_p"] < 0.9),
+        "of the other numbers",
+    ),
+    "a unit": (
+        "units",
+        "studies/multi-label.claims.csv",
+        _csv("unit", lambda _: "image"),
+        "unit",
+    ),
+    "runs that have not converged": (
+        "means",
+        "studies/frozen.csv",
+        _csv("not_converged", lambda n: 0),
+        "not_converged",
+    ),
+    "a claim on runs that have not converged": (
+        "verdicts",
+        "studies/multi-label.claims.csv",
+        _csv("not_converged", lambda _: ""),
+        "not converged",
+    ),
     "a verdict on a step": (
         "verdicts",
         "studies/clip-it.order.csv",
@@ -306,6 +419,18 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "studies/multi-label.leak.csv",
         _csv("by_row", lambda x: x + 0.01),
         "by_row",
+    ),
+    "the interval of what a random split is worth": (
+        "leaks",
+        "studies/multi-label.leak.csv",
+        _csv("high", lambda x: x + 0.1, lambda row: row["metric"] == "macro_auc"),
+        "high",
+    ),
+    "an area of a class": (
+        "classes",
+        "studies/clip-it.classes.csv",
+        _csv("auc", lambda x: x + 0.01),
+        "auc",
     ),
     "a recall": (
         "classes",
@@ -331,6 +456,24 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         _csv("p", lambda p: p / 2 + 0.3),
         " p",
     ),
+    "a p of the models as they are": (
+        "tests",
+        "studies/clip-it.tests.csv",
+        _csv("p_groups", lambda p: p / 2 + 0.4),
+        "p_groups",
+    ),
+    "an effect": (
+        "tests",
+        "studies/clip-it.tests.csv",
+        _csv("effect_groups", lambda x: 2 * x + 1),
+        "effect_groups",
+    ),
+    "a p of cells that are not combined": (
+        "tests",
+        "studies/multi-label.tests.csv",
+        _rows(lambda table: pd.concat([table, table.iloc[:1].assign(dataset="*", encoder="*")])),
+        "combined",
+    ),
     "half a file": (
         "predictions",
         f"{UNIMODAL}/predictions.parquet",
@@ -354,48 +497,90 @@ def test_what_is_changed_by_hand_is_named(results, what):
     assert any(words in line for line in named), said[:3]
 
 
-def test_chunks_longer_than_the_context_are_named(results):
-    file = results / "chunks" / "clip" / "reports.parquet"
-    table = pd.DataFrame({"report_id": ["a", "b"], "chunk": [0, 0], "n_tokens": [32, 33]})
-    tables.write(file, table, {"context": 32})
-    assert f"{file}: chunks above 32 tokens: stated 0, recomputed 1" in _said(results, "chunks")
-    shutil.rmtree(file.parents[1])
+@pytest.mark.parametrize("p, agrees", [(0.02 * (1 - np.log(0.02)), True), (0.05, False)])
+def test_a_combined_p_is_fishers_of_the_cells_that_have_one(tmp_path, p, agrees):
+    """Of .1 and .2: P(chi-squared of 4 > -2 log .02) = .02 (1 - log .02)."""
+    rows = [("a", 0.1, 0.3, None), ("b", 0.2, 0.1, None), ("c", None, 0.5, None)]
+    rows += [("leaky", 0.9, 0.9, None), ("*", p, 0.2, 2)]
+    table = pd.DataFrame(rows, columns=["dataset", "p_better", "gain", "cells"])
+    table = table.assign(method="m", p_seeds_better=np.nan)
+    tally = Tally("tests")
+    audit.p_values._fisher(tally, tmp_path, table, {"leaky"})
+    assert (tally.disagreements == []) == agrees
 
 
-@pytest.fixture(scope="module")
-def exported(world, tmp_path_factory):  # noqa: F811
-    """A results folder with one run, the weights of its encoder, and its export."""
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_two_way_interval_by_hand(tmp_path, seeds):
+    """A mean of 20 groups of ones and zeros: variance p (1 - p) / 19, and that of the seeds."""
+    draws = np.random.default_rng(0).multinomial(20, [0.05] * 20, 20_000)
+    replicates = draws[:, :10].sum(1) / 20
+    values = np.array([0.5, 0.4, 0.6])[:seeds]
+    of_groups, of_seeds = 0.25 / 19, 0.01 / 3 if seeds == 3 else 0.0
+    total = of_groups + of_seeds
+    freedom = total**2 / (of_groups**2 / 19 + of_seeds**2 / 2)
+    reach = stats.t.ppf(0.975, freedom) * np.sqrt(total)
+    share = of_seeds / total if seeds == 3 else None
+    for off, agrees in ((0.0, True), (0.01, False)):
+        stated = {"low": 0.5 - reach, "high": 0.5 + reach + off, "seed_share": share}
+        tally = Tally("by hand")
+        groups = two_way.of_groups(replicates, 20, 1000)
+        of = two_way.of_seeds(values)
+        two_way.check(tally, tmp_path, "mean", stated, 0.5, groups, of, 0.0)
+        assert (tally.disagreements == []) == agrees
+
+
+EXPORTS = [("vision_lora", "vit"), ("vision_lora", "clip"), ("contrastive", "clip")]
+
+
+@pytest.fixture(scope="module", params=EXPORTS, ids="-".join)
+def exported(request, world, tmp_path_factory):  # noqa: F811
+    """A results folder with one run, the weights of its encoder, and its export.
+
+    timm's towers have packed projections, open_clip's torch's attention.
+    """
+    recipe, encoder = request.param
     results = tmp_path_factory.mktemp("exported")
-    run = make(world, "vision_lora", **METHODS["vision_lora"])
+    run = make(world, recipe, **METHODS[recipe] | {"encoder": encoder})
     stage, _ = trainings.train(run, str(results / "resume"))
-    folder = results / "runs/tiles/vit/vision_lora/0"
     names = ("weights.safetensors", "history.parquet", "predictions.parquet")
+    folder = results / f"runs/tiles/{encoder}/{recipe}/0"
     files = {name.split(".")[0]: str(folder / name) for name in names}
     about = {"task": run.task, "classes": run.classes, "params": {"method": run.method}}
     tables.write(files["predictions"], trainings._predictions(run, stage), about)
+    tables.write(files["history"], trainings._history(stage.history), about)
     trainings._write_weights(stage.model, files["weights"], about)
     files["metrics"] = str(folder / "metrics.json")
-    metrics.score(files["predictions"], files["metrics"], {})
-    encoder = results / "encoders/vit/model.safetensors"
-    encoder.parent.mkdir(parents=True)
-    weights = {name: tensor.numpy() for name, tensor in run.encoder().image.state_dict().items()}
-    save_file(weights, encoder)
-    write_export(run, files, results / "exports/tiles/vit/vision_lora/0")
+    metrics.score(files["predictions"], files["history"], files["metrics"], {})
+    (results / "encoders" / encoder).mkdir(parents=True)
+    for file in (world["folder"] / encoder).glob("*.safetensors"):
+        shutil.copy(file, results / "encoders" / encoder)
+    write_export(run, files, results / f"exports/tiles/{encoder}/{recipe}/0")
     return results
 
 
-def test_adapters_in_an_export_follow_the_formula(exported):
+def _adapted(results: Path, tower: str) -> int:
+    weights = load_file(next(results.glob("runs/*/*/*/*/weights.safetensors")))
+    return sum(("lora_A" in k or "embedding_A" in k) and k.startswith(tower) for k in weights)
+
+
+def test_all_adapters_in_an_export_follow_the_formula(exported):
     artifacts.forget()
     tally = audit.adapters.merged(exported)
-    assert tally.checked > 2
     assert tally.disagreements == []
+    assert tally.checked == _adapted(exported, ("image", "backbone")) > 8
+    assert tally.left == _adapted(exported, "text"), "of a tower that is not exported"
 
 
 def test_an_update_that_is_counted_twice_is_named(exported):
-    file = exported / "exports/tiles/vit/vision_lora/0/model.safetensors"
-    kept = file.read_bytes()
-    weights, base = load_file(file), load_file(exported / "encoders/vit/model.safetensors")
-    twice = {f"image.{k}": 2 * weights[f"image.{k}"] - v for k, v in base.items()}
+    (file,) = exported.glob("exports/*/*/*/*/model.safetensors")
+    (base,) = exported.glob("encoders/*/*.safetensors")
+    kept, weights, before = file.read_bytes(), load_file(file), load_file(base)
+    ends = {name.removeprefix("visual."): tensor for name, tensor in before.items()}
+    twice = {
+        f"image.{k}": 2 * weights[f"image.{k}"] - v
+        for k, v in ends.items()
+        if f"image.{k}" in weights
+    }
     save_file(weights | twice, file)
     said = audit.adapters.merged(exported)
     file.write_bytes(kept)
@@ -411,6 +596,7 @@ def survival(tmp_path_factory):
         place = results / f"survival/s/{run['method']}/{run['seed']}/predictions.parquet"
         place.parent.mkdir(parents=True)
         run["predictions"] = Path(run["predictions"]).rename(place)
+        run["history"] = Path(run["history"]).rename(place.with_name("history.parquet"))
     people = tables.read(made[0]["predictions"]).drop_duplicates("patient")
     people = people[["patient", "time", "event", "fold"]].assign(patches=3, slides=[["a"]] * 80)
     tables.write(results / "people.parquet", people, {})
@@ -430,7 +616,7 @@ def survival(tmp_path_factory):
 def test_a_survival_study_agrees_with_what_is_recomputed(survival, capsys):
     assert audit.main([str(survival)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("checked" in line for line in lines if line.startswith("survival")) == 3
+    assert sum("checked" in line for line in lines if line.startswith("survival")) == 4
 
 
 @pytest.mark.parametrize(
@@ -439,7 +625,10 @@ def test_a_survival_study_agrees_with_what_is_recomputed(survival, capsys):
         ("s.folds.csv", "value", lambda x: x + 0.01),
         ("s.csv", "mean", lambda x: x + 0.01),
         ("s.csv", "std_seeds", lambda x: x + 0.01),
+        ("s.csv", "not_converged", lambda n: n + 1),
+        ("s.csv", "low", lambda x: x - 0.02),
         ("s.claims.csv", "gain", lambda x: x + 0.01),
+        ("s.claims.csv", "p", lambda p: p / 2 + 1e-3),
         ("s.claims.csv", "verdict", lambda _: "not resolved"),
     ],
 )

@@ -22,13 +22,14 @@ from recompute import (
     probes,
     studies,
     survival,
+    survival_intervals,
     teachers,
     training,
     verdicts,
 )
 
 SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
-SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival, survival_intervals)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -29,34 +29,56 @@ def moved(results: Path) -> Tally:
 
 
 def merged(results: Path) -> Tally:
-    """Weights of exports against the formula, where the encoder was trained here."""
+    """Every adapter of a tower that is exported, where its encoder was made here."""
     tally = Tally("adapters in exports, by the formula")
     for file in sorted(results.glob("exports/*/*/*/*/model.safetensors")):
         run = results / "runs" / file.parent.relative_to(results / "exports")
-        base = _base(results / "encoders" / file.parts[-4])
-        if base and (run / "weights.safetensors").is_file():
+        if (run / "weights.safetensors").is_file():
             with tally.reading(file):
-                settings = artifacts.made(run / "predictions.parquet")["params"]["method"].get(
-                    "lora"
-                )
+                params = artifacts.made(run / "predictions.parquet")["params"]
                 updates = _updates(load_file(run / "weights.safetensors"))
-                _compare(tally, file, load_file(file), load_file(base), updates, settings or {})
+                for kind in ("image", "text"):
+                    own = {name: one for name, one in updates.items() if _tower(name) == kind}
+                    entry = (kind == "text" and params.get("text_encoder")) or {}
+                    base = _base(results / "encoders" / entry.get("name", file.parts[-4]))
+                    _compare(tally, file, kind, base, own, params["method"])
     return tally
 
 
 def _compare(
-    tally: Tally, file: Path, export: dict, base: dict, updates: dict, settings: dict
+    tally: Tally, file: Path, kind: str, base: Path | None, updates: dict, method: dict
 ) -> None:
+    export = {name: w for name, w in load_file(file).items() if name.startswith(f"{kind}.")}
+    if base is None or not export:  # prompts, for instance, are exported as what they came to
+        tally.left += len(updates)
+        return
+    settings = method.get("text_lora" if kind == "text" else "lora") or {}
+    known = _of_tower(load_file(base), kind)
     for name, update in updates.items():
-        ours, before = _ending(export, f"{name}.weight"), _ending(base, f"{name}.weight")
+        ours, before = _ending(export, name), _ending(known, name)
         if ours is None or before is None:
-            tally.left += 1
+            where = file.name if ours is None else base
+            tally.holds(file, name, False, "exported", f"it is not one tensor of {where}")
         else:
             scale = settings["alpha"] / settings["rank"]
             expected = before.astype(np.float64) + scale * update.reshape(before.shape)
             off = np.abs(ours - expected).max()
             most = FLOAT32 * np.abs(expected).max()
             tally.equal(file, f"{name}, largest difference", off, 0, most)
+
+
+def _tower(name: str) -> str:
+    return "text" if name.startswith("text") else "image"
+
+
+def _of_tower(weights: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
+    """The tensors of an encoder's file that can be this tower's."""
+    starts = {"image": ("visual.", "vision_model."), "text": ("text.", "text_model.")}
+    own = {name: w for name, w in weights.items() if name.startswith(starts[kind])}
+    if own:
+        return own
+    other = starts["text" if kind == "image" else "image"]
+    return {name: w for name, w in weights.items() if not name.startswith(other)}
 
 
 def _updates(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -71,12 +93,18 @@ def _updates(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
-def _ending(weights: dict[str, np.ndarray], name: str) -> np.ndarray | None:
-    """The tensor of this name, below whatever wrappers either side has; None unless it is one."""
-    parts = name.split(".")
-    for start in range(len(parts) - 1):
+def _ending(weights: dict[str, np.ndarray], layer: str) -> np.ndarray | None:
+    """The layer's weight, below whatever wrappers either side has; None unless it is one tensor.
+
+    torch's attention keeps that of its projections as in_proj_weight and the like.
+    """
+    parts = layer.split(".")
+    for start in range(len(parts)):
         end = ".".join(parts[start:])
-        found = [key for key in weights if key == end or key.endswith(f".{end}")]
+        names = f"{end}.weight", f"{end}_weight"
+        found = [
+            key for key in weights if key in names or key.endswith(tuple(f".{n}" for n in names))
+        ]
         if found:
             return weights[found[0]] if len(found) == 1 else None
     return None

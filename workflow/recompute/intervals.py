@@ -63,7 +63,7 @@ def sides(one, other) -> list:
     return [one - other] if matched else [one, other]
 
 
-def groups_of(tally: Tally, cell: Cell, metric: str, *methods: str) -> list | None | object:
+def groups_of(tally: Tally, cell: Cell, metric: str, *methods: str) -> list | object | None:
     """Variance over groups of a mean, or of the difference of two, as `two_way.of_groups`.
 
     LEFT, counted, where chance decides or a metric is too large to be resampled here.

@@ -27,8 +27,9 @@ def probes(results: Path) -> Tally:
 
 
 def _check(tally: Tally, results: Path, file: Path) -> None:
-    made, row = artifacts.predictions(file), artifacts.table(file.with_name("history.parquet"))
-    data, strength = _Data(results, file, made), float(row["strength"].iloc[-1])
+    made, history = artifacts.predictions(file), file.with_name("history.parquet")
+    strength = float(artifacts.table(history)["strength"].iloc[-1])
+    data = _Data(results, file, made)
     found = data.fitted(strength)
     stated = data.comparable(made.scores)
     off = float(np.abs(found - stated).max())
@@ -38,7 +39,7 @@ def _check(tally: Tally, results: Path, file: Path) -> None:
         if STRONGEST / 1.001 <= other <= WEAKEST * 1.001:
             loss = data.loss(data.fitted(other))
             said = f"C = {other:g} has loss {loss:.6f}, not {best:.6f}"
-            tally.holds(file, "strength", loss >= best - FLAT, f"C = {strength:g}", said)
+            tally.holds(history, "strength", loss >= best - FLAT, f"C = {strength:g}", said)
 
 
 class _Data:

@@ -1,4 +1,4 @@
-"""Survival studies by scikit-survival, from the risks of every fold."""
+"""Survival studies by scikit-survival, from the risks of every fold: metrics and their tables."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 from sksurv.nonparametric import CensoringDistributionEstimator
 from sksurv.util import Surv
 
-from recompute import artifacts, studies
+from recompute import artifacts, convergence
 from recompute.tally import Tally
 
 PRINTED = 1e-6  # tables have six digits
@@ -18,7 +18,7 @@ SHARES = np.linspace(0.1, 0.8, 8)  # quantiles of the other folds' event times
 def folds(results: Path) -> Tally:
     """C-index and integrated AUC of every method, seed and fold."""
     tally = Tally("survival metrics of folds")
-    for study, table in _studies(results):
+    for study, table in studies(results):
         file = study.with_suffix(".folds.csv")
         with tally.reading(file):
             for row in artifacts.csv(file).to_dict("records"):
@@ -39,7 +39,7 @@ def folds(results: Path) -> Tally:
 def tables(results: Path) -> Tally:
     """Means over folds and seeds, their deviations, and differences to the reference."""
     tally = Tally("survival tables")
-    for study, _ in _studies(results):
+    for study, _ in studies(results):
         with tally.reading(study):
             scores = artifacts.csv(study.with_suffix(".folds.csv"))
             grids = {
@@ -64,33 +64,15 @@ def _row(tally: Tally, file: Path, row: dict, grids: dict[tuple[str, str], np.nd
     base = grids.get((row["reference"], row["metric"]))
     if base is not None and not pd.isna(row["difference"]):
         expected["difference"] = seeds.mean() - np.nanmean(base, axis=1).mean()
+    expected["not_converged"] = len(unfinished(file, row["method"]))
     for name, value in expected.items():
         tally.equal(file, f"{row['method']} {row['metric']} {name}", row[name], value, 2 * PRINTED)
 
 
-def claims(results: Path) -> Tally:
-    """Gains of claims, seeds that agree, and verdicts by interval and seeds."""
-    tally = Tally("survival claims")
-    for study, _ in _studies(results):
-        file = study.with_suffix(".claims.csv")
-        if file.is_file() and file.stat().st_size > 1:
-            with tally.reading(file):
-                values = artifacts.csv(study).set_index(["method", "metric"])["values"]
-                for row in artifacts.csv(file).to_dict("records"):
-                    _claim(tally, file, row, values)
-    return tally
-
-
-def _claim(tally: Tally, file: Path, row: dict, values: pd.Series) -> None:
-    one, other = (
-        np.array([float(value) for value in values[row[side], row["metric"]].split(";")])
-        for side in ("better", "worse")
-    )
-    gains = one - other
-    place = f"{row['better']} over {row['worse']}"
-    tally.equal(file, f"{place} gain", row["gain"], gains.mean(), 2 * PRINTED)
-    found = studies.claimed(row, gains)
-    tally.holds(file, f"{place} verdict", row["verdict"] == found, row["verdict"], found)
+def unfinished(study: Path, method: str) -> list[Path]:
+    """Histories of the method's runs that have not converged, in any fold."""
+    files = sorted((study.with_suffix("") / method).glob("*/history.parquet"))
+    return [file for file in files if not convergence.converged(artifacts.table(file))]
 
 
 def _c_index(part: pd.DataFrame) -> float | None:
@@ -131,7 +113,7 @@ def _outcome(frame: pd.DataFrame) -> np.ndarray:
 METRICS = {"c_index": _c_index, "integrated_auc": _integrated_auc}
 
 
-def _studies(results: Path) -> list[tuple[Path, pd.DataFrame]]:
+def studies(results: Path) -> list[tuple[Path, pd.DataFrame]]:
     """The main table of each survival study, and all predictions of its runs."""
     found = []
     for file in sorted(results.glob("survival/*.csv")):
@@ -145,4 +127,4 @@ def _studies(results: Path) -> list[tuple[Path, pd.DataFrame]]:
     return found
 
 
-CHECKS = [folds, tables, claims]
+CHECKS = [folds, tables]

@@ -65,11 +65,31 @@ def check(
     least: 0 for a metric, -1 for a difference of two.
     """
     expected = ranges(mean, groups, seeds, least)
-    exact = _implied(stated, mean, groups, seeds, least)
     for name, value in stated.items():
         _within(tally, file, f"{place} {name}", value, expected[name])
-        if exact and name != "seed_share":
-            _within(tally, file, f"{place} {name}, of the other numbers", value, exact[name])
+    if groups is not None and len(groups) == 1:
+        follow(tally, file, place, stated, mean, groups[0].freedom, seeds, least)
+
+
+def follow(
+    tally: Tally,
+    file: Path,
+    place: str,
+    stated: dict,
+    mean: float,
+    freedom: int,
+    seeds: list[Part],
+    least: float = -1.0,
+) -> None:
+    """Compare stated low, high and p with each other: one variance gives them all.
+
+    freedom: of the groups. Nothing is compared where the stated numbers do not tell that variance.
+    """
+    groups = _implied(stated, mean, freedom, seeds)
+    for name in stated if groups else ():
+        if name != "seed_share":
+            ends = ranges(mean, [groups], seeds, least)[name]
+            _within(tally, file, f"{place} {name}, of the other numbers", stated[name], ends)
 
 
 def ranges(
@@ -111,22 +131,21 @@ def _sign_test(mean: float, freedom: int) -> dict:
     return {"p": p, "p_better": p / 2 if mean > 0 else 1 - p / 2}
 
 
-def _implied(stated: dict, mean, groups, seeds, least) -> dict | None:
-    """The same numbers from the variance over groups that the stated ones tell; None without."""
-    if groups is None or len(groups) > 1 or pd.isna(stated["low"]):
+def _implied(stated: dict, mean: float, freedom: int, seeds: list[Part]) -> Part | None:
+    """The variance over groups that the stated seeds' share tells, or else the interval."""
+    if pd.isna(stated["low"]):
         return None
-    known, share = sum(part.variance for part in seeds), stated.get("seed_share")
-    if known > NOTHING and not pd.isna(share) and 0 < share < 1:
-        variance, doubt = known * (1 - share) / share, DIGITS / (1 - share)
-    elif known <= NOTHING:
-        reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
-        if reach <= 1e-4:
+    known, share = sum(part.variance for part in seeds), stated["seed_share"]
+    if known > NOTHING:
+        if not 0 < share < 1:
             return None
-        variance = (reach / stats.t.ppf(0.975, groups[0].freedom)) ** 2
-        doubt = 4 * DIGITS / reach
-    else:
+        doubt = 10 * DIGITS + DIGITS / (1 - share)
+        return Part(known * (1 - share) / share, freedom, doubt)
+    reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
+    if reach <= 1e-4:
         return None
-    return ranges(mean, [Part(variance, groups[0].freedom, 10 * DIGITS + doubt)], seeds, least)
+    variance = (reach / stats.t.ppf(0.975, freedom)) ** 2
+    return Part(variance, freedom, 10 * DIGITS + 4 * DIGITS / reach)
 
 
 def _ends(values: pd.Series) -> tuple[float, float]:
