@@ -97,15 +97,9 @@ def runs(folder, noise):
             path = folder / f"{method}-{seed}.parquet"
             kept = ["patient", "time", "event", "fold", "split", "risk"]
             tables.write(path, pd.concat(parts)[kept], {})
-<<<<<<< HEAD
-            tables.write(folder / "history.parquet", pd.DataFrame({"stage": []}), {})
-            files = {"predictions": path, "history": folder / "history.parquet"}
-            found.append({"method": method, "seed": seed} | files)
-=======
             found.append({"method": method, "seed": seed, "predictions": path})
             found[-1]["history"] = folder / f"{method}-{seed}.history.parquet"
             tables.write(found[-1]["history"], CONVERGED, {})
->>>>>>> part-audit
     truth = cohort(80)[["patient", "log_hazard"]].rename(columns={"patient": "path"})
     tables.write(folder / "truth.parquet", truth, {"coefficients": {}})
     return found, str(folder / "truth.parquet")
@@ -118,13 +112,9 @@ CLAIM |= {"metric": "c_index", "expect": "gain", "margin": 0.01}
 def test_a_study_ranks_methods_and_knows_its_ceiling(tmp_path):
     made, truth = runs(tmp_path, {"bad": 20.0, "good": 0.1})
     scores, replicates = tabulate.evaluate(tabulate.read(made, truth))
-<<<<<<< HEAD
-    table = tabulate.summarise(scores, replicates, {"reference": "bad"}, None, {"bad": 1})
-=======
     unfinished = tabulate.not_converged(made)
     assert unfinished == {"bad": 0, "good": 0}
     table = tabulate.summarise(scores, replicates, {"reference": "bad"}, None, unfinished)
->>>>>>> part-audit
     table = table.set_index(["method", "metric"])
     c_index = table.xs("c_index", level="metric")
     assert c_index["mean"]["good"] > c_index["mean"]["bad"] + 0.1
@@ -135,11 +125,7 @@ def test_a_study_ranks_methods_and_knows_its_ceiling(tmp_path):
     assert table.loc[("good", "truth"), "mean"] > 0.9
     assert table.loc[(tabulate.TRUTH, "c_index"), "n_seeds"] == 1
     claims = [CLAIM, CLAIM | {"expect": "no gain"}]
-<<<<<<< HEAD
-    verdicts = tabulate.verdicts(scores, replicates, {"claims": claims}, {"bad": 0, "good": 0})
-=======
     verdicts = tabulate.verdicts(scores, replicates, {"claims": claims}, unfinished)
->>>>>>> part-audit
     assert list(verdicts["verdict"]) == ["holds", "contradicted"]
     undecided = tabulate.verdicts(scores, replicates, {"claims": claims}, {"bad": 0, "good": 1})
     assert list(undecided["verdict"]) == ["not decided"] * 2
