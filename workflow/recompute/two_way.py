@@ -85,7 +85,7 @@ def follow(
 
     freedom: of the groups. Nothing is compared where the stated numbers do not tell that variance.
     """
-    groups = _implied(stated, mean, freedom, seeds)
+    groups = _implied(stated, mean, freedom, seeds, least)
     for name in stated if groups else ():
         if name != "seed_share":
             ends = ranges(mean, [groups], seeds, least)[name]
@@ -131,7 +131,9 @@ def _sign_test(mean: float, freedom: int) -> dict:
     return {"p": p, "p_better": p / 2 if mean > 0 else 1 - p / 2}
 
 
-def _implied(stated: dict, mean: float, freedom: int, seeds: list[Part]) -> Part | None:
+def _implied(
+    stated: dict, mean: float, freedom: int, seeds: list[Part], least: float
+) -> Part | None:
     """The variance over groups that the stated seeds' share tells, or else the interval."""
     if pd.isna(stated["low"]):
         return None
@@ -142,7 +144,8 @@ def _implied(stated: dict, mean: float, freedom: int, seeds: list[Part]) -> Part
         doubt = 10 * DIGITS + DIGITS / (1 - share)
         return Part(known * (1 - share) / share, freedom, doubt)
     reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
-    if reach <= 1e-4:
+    cut = stated["low"] <= least and stated["high"] >= 1
+    if cut or reach <= 1e-4:
         return None
     variance = (reach / stats.t.ppf(0.975, freedom)) ** 2
     return Part(variance, freedom, 10 * DIGITS + 4 * DIGITS / reach)
