@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import audit
+import hypothesis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +20,7 @@ from test_methods import METHODS, make, world  # noqa: F401
 from test_survival_evaluation import CLAIM, runs
 
 from histopair import tables
-from histopair.evaluation import metrics
+from histopair.evaluation import convergence, metrics
 from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
 from recompute import artifacts, two_way
@@ -495,6 +496,33 @@ def test_what_is_changed_by_hand_is_named(results, what):
         file.write_bytes(kept)
     named = [line for line in said if line.startswith((f"{file}: ", f"{file.parent}/metrics.json"))]
     assert any(words in line for line in named), said[:3]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_metrics_that_need_more_classes_are_not_expected(classes):
+    rng = np.random.default_rng(classes)
+    truth, scores = rng.random((30, classes)) < 0.4, rng.random((30, classes))
+    names = [f"c{i}" for i in range(classes)]
+    ids = np.arange(30).astype(str)
+    made = artifacts.Predictions(ids, np.full(30, "test"), truth, scores, names, "multi")
+    found, stated = audit.metrics.scalars(made), metrics.metrics(truth, scores, "multi", names)
+    assert {name: stated[name] for name in found} == pytest.approx(found)
+    assert [found[f"label_accuracy_{k}"] is None for k in (1, 2, 3)] == [
+        k >= classes for k in (1, 2, 3)
+    ]
+
+
+LOSSES = hypothesis.strategies.lists(hypothesis.strategies.floats(0.5, 2), min_size=1, max_size=40)
+
+
+@hypothesis.given(train=LOSSES, val=LOSSES)
+def test_convergence_is_told_alike_by_both(train, val):
+    epochs = min(len(train), len(val))
+    history = {"stage": "main", "train_loss": train[:epochs], "val_task": val[:epochs]}
+    history = pd.DataFrame(history)
+    said, (own,) = convergence.judge(history), audit.convergence.stages(history)
+    assert said["converged"] == own["converged"]
+    assert said["stages"][0]["best_epoch"] == own["best_epoch"]
 
 
 @pytest.mark.parametrize("p, agrees", [(0.02 * (1 - np.log(0.02)), True), (0.05, False)])

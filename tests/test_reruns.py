@@ -237,7 +237,8 @@ EDITS = {
         "    organ: colon\n    chunk_tokens: 24\n",
         (
             *result("chunks/*", "embeddings/*.texts.parquet", "pairs/phantom-*"),
-            *result("pairs/oracle/*.quality.json", "runs/phantom-crc/*/clip-it*"),
+            *result("pairs/oracle/*.quality.json", "runs/phantom-crc/*/clip-it/*"),
+            *result("runs/*/*/clip-it-random/*", "runs/*/*/clip-it-oracle/*"),
             *result("runs/*/clip-it-locked/*", "studies/clip-it.csv", "studies/locked.csv"),
             *PAGE,
         ),
@@ -347,7 +348,7 @@ def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, 
         "report/searches.py": ('label="best so far"', 'label="best"', {best}),
         "training/parameter_search.py": ("trials.log", "journal.log", {history, best}),
         "methods/vision_lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
-        "methods/clip_it.py": ('"text_epochs": 5', '"text_epochs": 6', set()),
+        "methods/clip_it.py": ('"text_epochs": 100', '"text_epochs": 101', set()),
     }
     for file, (old, new, jobs) in edits.items():
         path = folder / PACKAGE / file

@@ -38,7 +38,7 @@ def _converged(rows: pd.DataFrame) -> bool:
         return False
     tenth = max(1, count // 10)
     before, last = losses[count - 2 * tenth : count - tenth].mean(), losses[count - tenth :].mean()
-    return not (before > 0 and before - last > FALL * before)
+    return not (before > 0 and (before - last) / before > FALL)
 
 
 def of_runs(results: Path) -> Tally:

@@ -9,7 +9,7 @@ from recompute.metrics import decisions, top
 
 SEED = 7
 COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
-PAIRS = 2_000_000  # of a positive and a negative, beyond which an AUC is not resampled
+LARGEST = 100_000  # scores of all labels together, beyond which their AUC is not resampled
 ORDER = ("macro_auc", "macro_ap", "micro_auc")
 # Resamples behind a stated number: fewer for metrics of the order of scores, by the scores' number.
 THEIRS, SCORES, FEWEST = 1000, 100_000_000, 200
@@ -40,12 +40,12 @@ def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[s
     some = draws[:RANKED][:, groups].astype(float)
     columns = range(test.truth.shape[1])
     found["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
-    aucs = [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
-    if all(auc is not None for auc in aucs):
-        found["macro_auc"] = _nanmean(aucs)
-    if test.task == "multi":
-        every = _auc(test.truth.ravel(), test.scores.ravel(), np.repeat(some, len(columns), axis=1))
-        found |= {} if every is None else {"micro_auc": every}
+    found["macro_auc"] = _nanmean(
+        [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
+    )
+    if test.task == "multi" and test.truth.size <= LARGEST:
+        spread = np.repeat(some, len(columns), axis=1)
+        found["micro_auc"] = _auc(test.truth.ravel(), test.scores.ravel(), spread)
     return found
 
 
@@ -89,15 +89,16 @@ def rates(counts: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
     return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in (1, 2, 3)}
 
 
-def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray | None:
-    """Weighted share of pairs in the right order (R,); None where there are too many of them."""
-    positive, negative = scores[truth], scores[~truth]
-    if len(positive) * len(negative) > PAIRS:
-        return None
-    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
-    one, other = weights[:, truth], weights[:, ~truth]
+def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted share of pairs in the right order, ties half (R,)."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.unique(scores[order], return_index=True)[1]
+    one, other = (
+        np.add.reduceat(weights[:, order] * side[order], starts, axis=1) for side in (truth, ~truth)
+    )
+    below = np.cumsum(other, axis=1) - other
     with np.errstate(invalid="ignore", divide="ignore"):
-        return ((one @ wins) * other).sum(1) / (one.sum(1) * other.sum(1))
+        return (one * (below + other / 2)).sum(1) / (one.sum(1) * other.sum(1))
 
 
 def _precision(test: Predictions, column: int, weights: np.ndarray) -> np.ndarray:

@@ -85,7 +85,7 @@ def follow(
 
     freedom: of the groups. Nothing is compared where the stated numbers do not tell that variance.
     """
-    groups = _implied(stated, mean, freedom, seeds)
+    groups = _implied(stated, mean, freedom, seeds, least)
     for name in stated if groups else ():
         if name != "seed_share":
             ends = ranges(mean, [groups], seeds, least)[name]
@@ -110,17 +110,30 @@ def ranges(
 
 
 def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
-    """Degrees of freedom are those of a sum of variances (Satterthwaite 1946)."""
+    """Each part of the variance has a Student's t of its own, weighted by its share of it."""
     of_seeds, total = (sum(part.variance for part in parts) for parts in (seeds, groups + seeds))
     if total < NOTHING:
         return {"low": mean, "high": mean, "seed_share": None} | _sign_test(mean, groups[0].freedom)
-    freedom = total**2 / sum(part.variance**2 / part.freedom for part in groups + seeds)
-    error = np.sqrt(total)
-    low, high = stats.t.interval(0.95, freedom, loc=mean, scale=error)
-    better = stats.t.sf(mean / error, freedom)
-    p = 2 * stats.t.sf(abs(mean) / error, freedom)
-    share = of_seeds / total if seeds else None
-    return {"low": low, "high": high, "p": p, "p_better": better, "seed_share": share}
+    parts, error = groups + seeds, np.sqrt(total)
+    reach = _reach(parts, total) * error
+    better, p = _beyond(mean / error, parts, total), 2 * _beyond(abs(mean) / error, parts, total)
+    found = {"low": mean - reach, "high": mean + reach, "p": p, "p_better": better}
+    return found | {"seed_share": of_seeds / total if seeds else None}
+
+
+def _beyond(t: float, parts: list[Part], total: float) -> float:
+    """Probability of more than t standard errors."""
+    return sum(part.variance / total * stats.t.sf(t, part.freedom) for part in parts)
+
+
+def _reach(parts: list[Part], total: float) -> float:
+    """Standard errors that 2.5% lie beyond, by halving: 60 times, to the last digit."""
+    least, most = 0.0, 1e3
+    for _ in range(60):
+        middle = (least + most) / 2
+        inside = _beyond(middle, parts, total) > 0.025
+        least, most = (middle, most) if inside else (least, middle)
+    return (least + most) / 2
 
 
 def _sign_test(mean: float, freedom: int) -> dict:
@@ -131,7 +144,9 @@ def _sign_test(mean: float, freedom: int) -> dict:
     return {"p": p, "p_better": p / 2 if mean > 0 else 1 - p / 2}
 
 
-def _implied(stated: dict, mean: float, freedom: int, seeds: list[Part]) -> Part | None:
+def _implied(
+    stated: dict, mean: float, freedom: int, seeds: list[Part], least: float
+) -> Part | None:
     """The variance over groups that the stated seeds' share tells, or else the interval."""
     if pd.isna(stated["low"]):
         return None
@@ -142,7 +157,8 @@ def _implied(stated: dict, mean: float, freedom: int, seeds: list[Part]) -> Part
         doubt = 10 * DIGITS + DIGITS / (1 - share)
         return Part(known * (1 - share) / share, freedom, doubt)
     reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
-    if reach <= 1e-4:
+    cut = stated["low"] <= least and stated["high"] >= 1
+    if cut or reach <= 1e-4:
         return None
     variance = (reach / stats.t.ppf(0.975, freedom)) ** 2
     return Part(variance, freedom, 10 * DIGITS + 4 * DIGITS / reach)

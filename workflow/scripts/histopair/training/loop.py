@@ -46,7 +46,7 @@ class Stage:
     counts, and all else learns with `learning_rate`. accumulate: a batch passes in so many parts,
     of two samples at least, whose gradients add up to the whole batch's. patience: training ends
     after that many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
-    it goes on from the best epoch at a tenth of the learning rate, and ends at the second time.
+    it goes on from the best epoch at 0.3 of the learning rate, and ends at the fifth time.
     whole: the loss compares a batch's samples with each other, so that no batch is cut; several
     processes then do the same.
     """
