@@ -17,6 +17,7 @@ from recompute.tally import Tally
 CHANCE = 4.5  # standard errors that two sets of resamples may differ by
 HALF = 0.1  # how near to a half of the resamples the share that has a metric is left to chance
 DIGITS = 1e-5  # relative: what six digits are off by, and a bit
+DECIMALS = 6e-7  # absolute: survival's tables have six decimals
 STEPS = 41  # variances over groups that are tried
 NOTHING = 1e-24  # a variance of rounding
 
@@ -173,7 +174,7 @@ def _within(tally: Tally, file: Path, what: str, value: float | None, ends: tupl
         said = "no value" if ends is None else f"{ends[0]:.6g} to {ends[1]:.6g}"
         tally.holds(file, what, ends is None and pd.isna(value), value, said)
         return
-    off = DIGITS * abs(value) + 1e-9
+    off = DIGITS * abs(value) + DECIMALS
     agrees = ends[0] - off <= value <= ends[1] + off
     tally.holds(file, what, agrees, f"{value:.6g}", f"{ends[0]:.6g} to {ends[1]:.6g}")
 
