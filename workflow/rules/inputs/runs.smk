@@ -40,7 +40,10 @@ def run_artifacts(w):
     }
     if configuration.reads_reports(method):
         known["reports"] = f"results/chunks/{method['retriever']}/{corpus}.parquet"
-    teacher = {"image": ("teacher_images", "images"), "label-prompt": ("teacher_prompts", "prompts")}
+    teacher = {
+        "image": ("teacher_images", "images"),
+        "label-prompt": ("teacher_prompts", "prompts"),
+    }
     if method.get("teacher_of") in teacher:
         name, kind = teacher[method["teacher_of"]]
         known[name] = f"results/embeddings/{method['retriever']}/{data}.{kind}.parquet"
