@@ -2,7 +2,8 @@
 
 At the top of a recipe stand literals that the workflow reads without importing it:
 NEEDS, the artifacts it reads beside the labels (images, image_embeddings, caption_embeddings,
-prompt_embeddings, text_embeddings, image_activations, caption_activations, pairs, reports);
+prompt_embeddings, text_embeddings, image_activations, caption_activations, pairs, reports, and of
+a retriever that teaches teacher_images, teacher_prompts);
 PARAMETERS, what it takes from the config beyond the loop's settings, with defaults; CHOICES
 (optional), the values that some of them may have; LEAST (optional), the least of whole numbers that
 may be below 1; SEEDS (optional), how many seeds make sense for it. Activations are those that the

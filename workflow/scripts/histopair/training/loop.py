@@ -148,9 +148,10 @@ def _train_epoch(
     batches = _drawn(stage, now, seed, device)
     pieces = [_pieces(stage, batch) for batch in batches]
     stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
+    stalls = _stalls(stage)
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
-        optimizers.set_learning_rates(now.optimizer, stage.schedule, done, _stalls(stage))
+        optimizers.set_learning_rates(now.optimizer, stage.schedule, done, stalls)
         losses: dict[str, float] = {}
         for _, weight in pieces[now.step]:
             with _autocast(stage, device):
