@@ -545,8 +545,11 @@ def test_a_two_way_interval_by_hand(tmp_path, seeds):
     values = np.array([0.5, 0.4, 0.6])[:seeds]
     of_groups, of_seeds = 0.25 / 19, 0.01 / 3 if seeds == 3 else 0.0
     total = of_groups + of_seeds
-    freedom = total**2 / (of_groups**2 / 19 + of_seeds**2 / 2)
-    reach = stats.t.ppf(0.975, freedom) * np.sqrt(total)
+    t = {1: stats.t.ppf(0.975, 19), 3: 2.3901351}[seeds]
+    if seeds == 3:
+        beyond = of_groups * stats.t.sf(t, 19) + of_seeds * stats.t.sf(t, 2)
+        assert beyond / total == pytest.approx(0.025, abs=1e-6)
+    reach = t * np.sqrt(total)
     share = of_seeds / total if seeds == 3 else None
     for off, agrees in ((0.0, True), (0.01, False)):
         stated = {"low": 0.5 - reach, "high": 0.5 + reach + off, "seed_share": share}
