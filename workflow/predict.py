@@ -13,9 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 if __name__ == "__main__":
-    from histopair import jobs
+    from histopair import allocator, jobs
 
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
+    allocator.keep_freed_memory()
     from histopair.export import predict
 
     sys.exit(predict.main(sys.argv[1:]))

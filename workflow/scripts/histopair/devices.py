@@ -4,7 +4,7 @@ import hashlib
 
 import torch
 
-from histopair import jobs
+from histopair import allocator, jobs
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -20,9 +20,10 @@ def start(seed: int | None = None) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if seed is not None:
         torch.manual_seed(seed)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", torch.cuda.current_device())
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    allocator.keep_freed_memory()
+    return torch.device("cpu")
 
 
 def random_state(device: torch.device) -> torch.Tensor:

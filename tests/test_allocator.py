@@ -1,0 +1,44 @@
+"""Freed memory stays with a process that computes, and is not asked of the kernel again."""
+
+import ctypes
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from histopair import allocator
+from workflow import ROOT
+
+FAULTS = """
+import resource, sys
+sys.path.insert(0, {scripts!r})
+from histopair import allocator
+import numpy as np
+if {keep}:
+    allocator.keep_freed_memory()
+np.ones(2**23)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(2**23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def _faults(keep: bool) -> int:
+    code = FAULTS.format(scripts=str(ROOT / "workflow/scripts"), keep=keep)
+    return int(subprocess.run([sys.executable, "-c", code], stdout=-1, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
+def test_freed_memory_is_used_again():
+    assert _faults(keep=True) < _faults(keep=False) / 10
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_other_c_libraries_go_on(monkeypatch, error):
+    def refuse(name):
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    allocator.keep_freed_memory()
