@@ -12,12 +12,6 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/inputs/data.smk"
-include: "workflow/rules/inputs/runs.smk"
-include: "workflow/rules/inputs/studies.smk"
-include: "workflow/rules/inputs/survival.smk"
-include: "workflow/rules/inputs/exports.smk"
-include: "workflow/rules/inputs/analyses.smk"
 include: "workflow/rules/phantom.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/embed.smk"

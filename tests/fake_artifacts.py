@@ -11,6 +11,7 @@ from PIL import Image
 from histopair import tables
 from histopair.datasets import leaks
 from histopair.evaluation import metrics, studies
+from histopair.plan import studies as plan_studies
 from histopair.report import study_page
 from histopair.retrieval import pairing_quality
 
@@ -122,12 +123,8 @@ def finish(root: Path, config: dict) -> dict:
 
 
 def splits(config: dict, study: dict) -> dict:
-    """How each dataset of a study is split, as rules/inputs/studies.smk says it."""
-    entries = {name: config["datasets"][name] for name in study["datasets"]}
-    return {
-        name: {"of": entry.get("of", name), "by": entry["split"]["by"]}
-        for name, entry in entries.items()
-    }
+    """How each dataset of a study is split."""
+    return {name: plan_studies.split(config, name) for name in study["datasets"]}
 
 
 def study_files(folder: Path, name: str) -> SimpleNamespace:

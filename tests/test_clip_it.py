@@ -10,9 +10,10 @@ import torch
 from test_methods import LORA, make
 from torch.nn.functional import normalize
 
-from histopair import configuration, pixels, prompts, tables
+from histopair import pixels, prompts, tables
 from histopair.analyses import representations
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
+from histopair.plan import recipes
 from histopair.retrieval import pairing
 from histopair.training import loop, losses, runs, students, text_stage
 
@@ -258,8 +259,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 )
 def test_cached_embeddings_are_asked_for_only_where_they_are_read(changes, cached):
     method = {"recipe": "clip_it"}
-    method |= configuration.parameters(method) | changes
-    assert configuration.reads_text_embeddings(method) == cached
+    method |= recipes.parameters(method) | changes
+    assert recipes.reads_text_embeddings(method) == cached
 
 
 # prompts

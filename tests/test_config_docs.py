@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from histopair import configuration
-from histopair.fingerprint import constant
+from histopair.plan import recipes
+from histopair.plan.fingerprint import constant
+from histopair.plan.load import SCHEMA
 
 README = Path(__file__).parents[1] / "config" / "README.md"
 HEADING = re.compile(r"^#+ (?:`(?P<path>[^`]+)`|.+)$")
@@ -51,11 +52,11 @@ def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
     return found
 
 
-SCHEMA = schema_keys(yaml.safe_load(configuration.SCHEMA.read_text(encoding="utf-8")))
+SCHEMA = schema_keys(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
 DOCUMENTED = documented()
 RECIPES = {
     f"recipe: {recipe}.{key}": default
-    for recipe in configuration.known("methods")
+    for recipe in recipes.known("methods")
     for key, default in constant(f"histopair.methods.{recipe}", "PARAMETERS").items()
 }
 
@@ -107,7 +108,7 @@ def test_the_default_of_a_parameter_is_the_recipes(key):
 )
 def test_every_reader_library_kind_and_recipe_has_its_section_and_no_other_has(word, folder):
     explained = {heading for heading in headings() if heading.startswith(f"{word}: ")}
-    assert explained == {f"{word}: {name}" for name in configuration.known(folder)}
+    assert explained == {f"{word}: {name}" for name in recipes.known(folder)}
 
 
 @pytest.mark.parametrize("task", ["SINGLE", "MULTI"])

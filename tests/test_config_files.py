@@ -7,8 +7,9 @@ import test_configuration
 import yaml
 
 import workflow
-from histopair import config_files, configuration
 from histopair.errors import InputError
+from histopair.plan import config_files
+from histopair.plan.load import load
 
 
 def said(path) -> str:
@@ -99,7 +100,7 @@ def test_every_file_that_snakemake_reads_is_checked(tmp_path):
 
 
 def loaded(**changes):
-    return configuration.load(test_configuration.small() | changes)
+    return load(test_configuration.small() | changes)
 
 
 def refused(match: str, **changes) -> None:

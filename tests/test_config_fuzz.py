@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import configuration
 from histopair.errors import InputError
+from histopair.plan import entries, recipes
+from histopair.plan.load import load
 
 ROOT = Path(__file__).parents[1]
 WHOLE = """
@@ -131,11 +132,11 @@ def mutated(draw) -> dict:
 def plan(config: dict) -> None:
     """What the rules ask of a configuration before anything is made."""
     for study in config["studies"]:
-        for run in configuration.runs(config, study):
+        for run in entries.runs(config, study):
             method = config["methods"][run["method"]]
-            configuration.needs(method)
-            configuration.pairing_of(config, run["dataset"], method)
-    configuration.pairings(config)
+            recipes.needs(method)
+            entries.pairing_of(config, run["dataset"], method)
+    entries.pairings(config)
     for section in ("datasets", "corpora", "encoders", "methods", "studies", "searches"):
         assert re.compile("|".join(config[section])).groups == 0
     assert json.loads(json.dumps(config, allow_nan=False))
@@ -146,7 +147,7 @@ def plan(config: dict) -> None:
 def test_any_change_of_a_valid_config_is_planned_or_one_line(config):
     said = ""
     try:
-        plan(configuration.load(config))
+        plan(load(config))
     except InputError as mistake:
         said = str(mistake)
     assert len(said.splitlines()) <= 1
@@ -154,11 +155,11 @@ def test_any_change_of_a_valid_config_is_planned_or_one_line(config):
 
 @pytest.mark.parametrize("config", VALID, ids=lambda config: config["title"])
 def test_the_configs_that_are_changed_are_valid(config):
-    plan(configuration.load(config))
+    plan(load(config))
 
 
 @given(anything)
 @settings(deadline=None)
 def test_anything_instead_of_a_config_is_one_line(whole):
     with pytest.raises(InputError):
-        configuration.load(whole)
+        load(whole)

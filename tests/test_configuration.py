@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from histopair import configuration
 from histopair.errors import InputError
+from histopair.plan import entries, recipes
+from histopair.plan.load import load
 from histopair.report import distinct
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
@@ -37,11 +38,11 @@ def small() -> dict:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_config_of_the_repository_is_valid(path):
-    assert configuration.load(yaml.safe_load(path.read_text()))["studies"]
+    assert load(yaml.safe_load(path.read_text()))["studies"]
 
 
 def test_defaults_are_filled_in_at_every_depth():
-    config = configuration.load(small())
+    config = load(small())
     assert (config["retrieval"]["k"], config["retrieval"]["pool"]) == (5, "max")
     assert config["retrieval"]["approximate"]["above"] == 100_000
     assert config["retrieval"]["sinkhorn"]["temperature"] == 0.05
@@ -57,7 +58,7 @@ def test_defaults_are_filled_in_at_every_depth():
 
 
 def test_like_takes_over_what_is_not_said():
-    method = configuration.load(small())["methods"]["clip-it-random"]
+    method = load(small())["methods"]["clip-it-random"]
     assert (method["pairing"], method["epochs"], method["retriever"]) == ("random", 3, "clip")
     assert "like" not in method
 
@@ -65,7 +66,7 @@ def test_like_takes_over_what_is_not_said():
 def test_part_of_a_parameter_leaves_the_rest_at_its_default():
     config = small()
     config["methods"]["clip-it"]["lora"] = {"rank": 4}
-    lora = configuration.load(config)["methods"]["clip-it"]["lora"]
+    lora = load(config)["methods"]["clip-it"]["lora"]
     assert lora == {"rank": 4, "alpha": 8, "targets": "all"}
 
 
@@ -126,7 +127,7 @@ def test_a_mistake_names_the_key_the_value_and_what_is_allowed(path, value, mess
         place = place.setdefault(key, {})
     place[path[-1]] = value
     with pytest.raises(InputError) as error:
-        configuration.load(config)
+        load(config)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -135,7 +136,7 @@ def test_a_dataset_without_a_corpus_cannot_be_paired():
     config = small()
     del config["datasets"]["tiles"]["corpus"]
     with pytest.raises(InputError, match="'tiles' names no `corpus`; allowed are"):
-        configuration.load(config)
+        load(config)
 
 
 def test_all_mistakes_are_told_at_once():
@@ -143,13 +144,13 @@ def test_all_mistakes_are_told_at_once():
     config["datasets"]["tiles"]["corpus"] = "x"
     config["encoders"]["vit"]["library"] = "y"
     with pytest.raises(InputError, match=r"corpus: 'x'.*library: 'y'"):
-        configuration.load(config)
+        load(config)
 
 
 def test_the_users_config_is_left_as_it_was():
     config = small()
     before = copy.deepcopy(config)
-    configuration.load(config)
+    load(config)
     assert config == before
 
 
@@ -157,12 +158,12 @@ def test_runs_are_the_product_of_a_study_and_methods_without_chance_run_once():
     config = small()
     config["methods"]["zero-shot"] = {"recipe": "zero_shot"}
     config["studies"]["main"]["methods"].append("zero-shot")
-    runs = configuration.runs(configuration.load(config), "main")
+    runs = entries.runs(load(config), "main")
     assert len(runs) == 3 * 3 + 1
 
 
 def test_pairings_are_those_that_studies_use():
-    assert configuration.pairings(configuration.load(small())) == [
+    assert entries.pairings(load(small())) == [
         {"encoder": "clip", "dataset": "tiles", "corpus": "reports", "correction": ""}
     ]
 
@@ -172,7 +173,7 @@ def test_a_corrected_pairing_belongs_to_the_view_whose_train_split_it_looks_at()
     config["datasets"]["view"] = {"of": "tiles", "split": {"by": "row"}}
     config["methods"]["clip-it-csls"] = {"like": "clip-it", "pairing": "csls"}
     config["studies"]["main"] |= {"datasets": ["view"], "methods": ["clip-it", "clip-it-csls"]}
-    found = configuration.pairings(configuration.load(config))
+    found = entries.pairings(load(config))
     assert [(pair["dataset"], pair["correction"]) for pair in found] == [
         ("tiles", ""),
         ("view", ".csls"),
@@ -182,7 +183,7 @@ def test_a_corrected_pairing_belongs_to_the_view_whose_train_split_it_looks_at()
 def test_compared_corrections_stand_beside_each_retrieved_pairing():
     config = small()
     config["retrieval"] = {"compare": ["sinkhorn", "csls"]}
-    found = configuration.pairings(configuration.load(config))
+    found = entries.pairings(load(config))
     assert [pair["correction"] for pair in found] == ["", ".sinkhorn", ".csls"]
 
 
@@ -191,14 +192,14 @@ def test_a_corrected_pairing_has_no_more_ranks_than_are_kept(pairing):
     config = small()
     config["methods"]["clip-it"] |= {"pairing": pairing, "rank": 9}
     with pytest.raises(InputError, match="rank: 9 is not allowed"):
-        configuration.load(config)
+        load(config)
 
 
 def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():
     config = small()
     config["methods"]["unimodal"]["encoder"] = "clip"
     config["studies"]["main"] |= {"encoders": ["vit", "clip"], "seeds": [0]}
-    runs = configuration.runs(configuration.load(config), "main")
+    runs = entries.runs(load(config), "main")
     own = [run for run in runs if run["method"] == "unimodal"]
     assert [(run["encoder"], run["column"]) for run in own] == [("clip", "vit"), ("clip", "clip")]
     assert len(distinct(own)) == 1
@@ -208,11 +209,11 @@ def test_the_page_shows_the_studies_that_report_names():
     config = small()
     config["studies"]["other"] = {**config["studies"]["main"], "methods": ["unimodal"]}
     config["report"] = ["other"]
-    checked = configuration.load(config)
-    assert configuration.reported(checked) == ["other"] and not configuration.pairings(checked)
-    assert configuration.pairings(configuration.load(config | {"report": ["main"]}))
+    checked = load(config)
+    assert entries.reported(checked) == ["other"] and not entries.pairings(checked)
+    assert entries.pairings(load(config | {"report": ["main"]}))
     with pytest.raises(InputError, match=r"report: 'nothing' is not allowed.*main"):
-        configuration.load(config | {"report": ["nothing"]})
+        load(config | {"report": ["nothing"]})
 
 
 @pytest.mark.parametrize("key", ["encoder", "text_encoder"])
@@ -220,7 +221,7 @@ def test_an_encoder_that_a_method_names_must_exist(key):
     config = small()
     config["methods"]["fusion"] = {"recipe": "fusion_frozen", key: "resnet"}
     with pytest.raises(InputError, match=rf"methods.fusion.{key}: 'resnet' is not allowed"):
-        configuration.load(config)
+        load(config)
 
 
 UNFREEZE = [
@@ -235,9 +236,9 @@ UNFREEZE = [
 def test_a_tower_of_which_no_block_trains_needs_no_activations(written, needs, blocks):
     config = small()
     config["methods"]["tops"] = {"recipe": "fusion_partial", "unfreeze": written}
-    method = configuration.load(config)["methods"]["tops"]
-    assert configuration.needs(method) == needs
-    assert tuple(configuration.blocks(method, tower) for tower in ("image", "text")) == blocks
+    method = load(config)["methods"]["tops"]
+    assert recipes.needs(method) == needs
+    assert tuple(recipes.blocks(method, tower) for tower in ("image", "text")) == blocks
 
 
 @pytest.mark.parametrize("wrong", [-1, True, None, "two", {"images": 1}, {"image": 1.5}, [2, 2]])
@@ -245,14 +246,14 @@ def test_blocks_that_are_no_numbers_are_one_line(wrong):
     config = small()
     config["methods"]["tops"] = {"recipe": "fusion_partial", "unfreeze": wrong}
     with pytest.raises(InputError, match=r"methods\.tops\.unfreeze"):
-        configuration.load(config)
+        load(config)
 
 
 def test_attention_has_no_tokens_where_no_block_trains():
     config = small()
     config["methods"]["tops"] = {"recipe": "cross_attention", "unfreeze": {"text": 0}}
     with pytest.raises(InputError, match=r"methods.tops.unfreeze.text: 0 is not allowed"):
-        configuration.load(config)
+        load(config)
 
 
 def test_a_tower_that_is_read_as_embeddings_has_one_view():
@@ -260,11 +261,11 @@ def test_a_tower_that_is_read_as_embeddings_has_one_view():
     method = {"recipe": "fusion_partial", "unfreeze": {"image": 0}, "views": 8}
     config["methods"]["tops"] = method
     with pytest.raises(InputError, match=r"views: 8 is not allowed where no block of the image"):
-        configuration.load(config)
+        load(config)
 
 
 def test_a_tile_has_eight_views():
     config = small()
     config["methods"]["tops"] = {"recipe": "image_only", "views": 9}
     with pytest.raises(InputError, match=r"methods.tops.views: 9 is not allowed; 1 to 8 are"):
-        configuration.load(config)
+        load(config)

@@ -11,9 +11,11 @@ import torch
 import yaml
 from PIL import Image
 
-from histopair import configuration, embed, encoders
+from histopair import embed, encoders
 from histopair.encoders import transformers
 from histopair.errors import InputError
+from histopair.plan import entries
+from histopair.plan.load import load
 
 
 def test_open_clip_folder_gives_both_towers(tmp_path):
@@ -464,14 +466,14 @@ def test_keys_that_a_library_does_not_read_are_found_when_the_config_is_read():
     with pytest.raises(
         InputError, match="phantom-vit: 'pooling' is read for library: transformers alone"
     ):
-        configuration.load(config)
+        load(config)
 
 
 def test_methods_of_images_alone_are_made_with_a_clips_backbone():
-    config = configuration.load(yaml.safe_load((ROOT / "config/clip-it.yaml").read_text()))
+    config = load(yaml.safe_load((ROOT / "config/clip-it.yaml").read_text()))
     found = {
         run["method"]: run["encoder"]
-        for run in configuration.runs(config, "pcam-clips")
+        for run in entries.runs(config, "pcam-clips")
         if run["column"] == "conch"
     }
     backbone = {name for name, encoder in found.items() if encoder == "conch-backbone"}

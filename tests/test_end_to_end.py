@@ -11,7 +11,9 @@ import yaml
 from safetensors import safe_open
 
 import workflow
-from histopair import configuration, tables
+from histopair import tables
+from histopair.plan import entries
+from histopair.plan.load import load
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +23,12 @@ def results(finished_run):
 
 @pytest.fixture(scope="module")
 def config(finished_run):
-    return configuration.load(yaml.safe_load((finished_run / workflow.CONFIG).read_text()))
+    return load(yaml.safe_load((finished_run / workflow.CONFIG).read_text()))
 
 
 @pytest.fixture(scope="module")
 def runs(config):
-    return [run for study in config["studies"] for run in configuration.runs(config, study)]
+    return [run for study in config["studies"] for run in entries.runs(config, study)]
 
 
 def folder_of(results, run):
@@ -172,7 +174,7 @@ def test_embeddings_cover_each_picture_and_caption_once(results):
 
 
 def test_every_picture_is_paired_with_reports_in_order_of_similarity(results, config):
-    for pair in configuration.pairings(config):
+    for pair in entries.pairings(config):
         name = "pairs/{encoder}/{dataset}.{corpus}{correction}.parquet".format(**pair)
         pairs = tables.read(results / name)
         labels = tables.read(results / f"labels/{pair['dataset']}.parquet")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from histopair.fingerprint import import_closure, module_path
+from histopair.plan.fingerprint import import_closure, module_path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -15,12 +15,14 @@ import torch
 from safetensors.torch import load_file
 from test_methods import LORA, METHODS, make, world  # noqa: F401
 
-from histopair import configuration, images, tables
+from histopair import images, tables
 from histopair.errors import InputError
 from histopair.evaluation import cells, metrics, two_way
 from histopair.export import card, layers, lineage, preprocessing, read, terminal, write
 from histopair.licences import known, strictest
 from histopair.methods import clip_it
+from histopair.plan import recipes
+from histopair.plan.load import load
 from histopair.predictors import clip_it as clip_it_predictor
 from histopair.training import checkpoint, heads, lora, runs, students
 
@@ -31,7 +33,7 @@ SOURCES = [
 ]
 # Which have a form for onnxruntime here: making one takes seconds.
 ONNX = ("clip_it", "zero_shot")
-RECIPES = {recipe: METHODS[recipe] for recipe in configuration.known("predictors")}
+RECIPES = {recipe: METHODS[recipe] for recipe in recipes.known("predictors")}
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +310,7 @@ def test_the_card_names_terms_that_nobody_here_knows():
 
 
 def test_the_lineage_reaches_the_data_of_the_encoders_and_the_reports():
-    config = configuration.load(_default())
+    config = load(_default())
     run = {"dataset": "phantom-quilt-random", "encoder": "phantom-clip", "method": "fusion-frozen"}
     found = {(source["role"], source["name"]) for source in lineage.sources(config, run)}
     assert found == {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from histopair import fingerprint as fp
+from histopair.plan import fingerprint as fp
 
 
 @pytest.fixture
@@ -64,11 +64,11 @@ def test_constants_are_read_without_importing(tree):
 
 
 def test_every_training_method_and_encoder_kind_declares_its_needs():
-    from histopair import configuration
+    from histopair.plan import recipes
 
     for kind, literal in (("methods", "NEEDS"), ("pretrain", "REQUIRES")):
-        assert configuration.known(kind)
-        for name in configuration.known(kind):
+        assert recipes.known(kind)
+        for name in recipes.known(kind):
             assert isinstance(fp.constant(f"histopair.{kind}.{name}", literal), tuple)
 
 

@@ -11,7 +11,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from histopair import configuration, embed, prompts, tables
+from histopair import embed, prompts, tables
 from histopair.errors import InputError
 from histopair.methods import (
     clip_it,
@@ -22,6 +22,7 @@ from histopair.methods import (
     unimodal,
     zero_shot,
 )
+from histopair.plan import recipes
 from histopair.retrieval import pairing
 from histopair.training import logistic, loop, optimizers, runs
 
@@ -91,10 +92,10 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
         "precision": "float32",
     }
     method |= parameters
-    configuration.fill_parameters(method)
+    recipes.fill_parameters(method)
     embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
     artifacts = world["artifacts"] | embeddings
-    if not configuration.reads_text_embeddings(method):
+    if not recipes.reads_text_embeddings(method):
         del artifacts["text_embeddings"]
     if method.get("teacher_of") == "image":
         artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")
@@ -163,7 +164,7 @@ def test_a_run_repeats_bit_for_bit(world, tmp_path, recipe):
 
 
 def test_every_method_has_a_test_here():
-    assert set(METHODS) == set(configuration.known("methods"))
+    assert set(METHODS) == set(recipes.known("methods"))
 
 
 def test_text_reaches_clip_it_only_while_it_trains(world):

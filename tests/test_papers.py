@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from histopair import configuration
 from histopair.datasets import splits
 from histopair.evaluation import published
+from histopair.plan import entries
+from histopair.plan.load import load
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "config/clip-it.yaml").read_text(encoding="utf-8")
-CONFIG = configuration.load(yaml.safe_load(TEXT))
+CONFIG = load(yaml.safe_load(TEXT))
 PAPER = published.read(ROOT / "config/published/clip-it.csv")
 
 
@@ -33,15 +34,13 @@ def test_figures_3_and_4_have_every_backbone_of_tables_1_and_2(dataset):
 
 
 def test_texts_of_a_dataset_are_classified_once_for_all_backbones():
-    runs = [run for run in configuration.runs(CONFIG, "pcam-gain") if run["method"] == "text-tuned"]
+    runs = [run for run in entries.runs(CONFIG, "pcam-gain") if run["method"] == "text-tuned"]
     assert len(runs) == 8 * 3
     assert len({(run["encoder"], run["seed"]) for run in runs}) == 3
 
 
 def test_one_word_of_the_config_says_who_retrieves():
-    changed = configuration.load(
-        yaml.safe_load(TEXT.replace("&retriever quiltnet", "&retriever conch"))
-    )
+    changed = load(yaml.safe_load(TEXT.replace("&retriever quiltnet", "&retriever conch")))
     fixed = ("clip-it-by-quiltnet", "contrastive-quiltnet")
     for config, retriever in ((CONFIG, "quiltnet"), (changed, "conch")):
         for name in ("clip-it", "clip-it-random", "clip-it-label-prompt", "text-reports"):
@@ -64,12 +63,10 @@ def test_texts_of_table_6_are_read_by_the_frozen_tower():
 
 
 MULTILABEL = {
-    "multilabel.yaml": configuration.load(
+    "multilabel.yaml": load(
         yaml.safe_load((ROOT / "config/multilabel.yaml").read_text(encoding="utf-8"))
     ),
-    "config.yaml": configuration.load(
-        yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    ),
+    "config.yaml": load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))),
 }
 
 

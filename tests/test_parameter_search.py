@@ -11,8 +11,9 @@ import test_methods
 import yaml
 from test_methods import LORA, make
 
-from histopair import configuration, tables
+from histopair import tables
 from histopair.errors import InputError
+from histopair.plan.load import load
 from histopair.report import searches
 from histopair.training import parameter_search, search_space
 
@@ -119,7 +120,7 @@ def test_both_towers_can_be_searched_alike():
     changed = search_space.changed(method, found)
     assert changed["lora"]["rank"] == changed["text_lora"]["rank"] == 2
     config = with_search(space={**space, "text_lora.targets": ["all", "no-linear"]})
-    assert configuration.load(config)["searches"]["mine"]["space"]["text_lora.rank"]
+    assert load(config)["searches"]["mine"]["space"]["text_lora.rank"]
 
 
 def test_a_run_is_judged_on_validation_and_reads_no_test_image(world, tmp_path):
@@ -172,7 +173,7 @@ def with_search(**changes) -> dict:
 
 
 def test_a_search_in_the_config_takes_its_defaults():
-    entry = configuration.load(with_search())["searches"]["mine"]
+    entry = load(with_search())["searches"]["mine"]
     assert (entry["trials"], entry["metric"], entry["seeds"]) == (20, "balanced_accuracy", [0])
 
 
@@ -193,4 +194,4 @@ def test_a_search_in_the_config_takes_its_defaults():
 )
 def test_a_mistake_in_a_search_is_one_clear_line(changes, said):
     with pytest.raises(InputError, match=said):
-        configuration.load(with_search(**changes))
+        load(with_search(**changes))

@@ -12,7 +12,9 @@ import tiny
 import torch
 import yaml
 
-from histopair import configuration, tables
+from histopair import tables
+from histopair.plan import recipes
+from histopair.plan.load import load
 from histopair.training import runs
 
 ROOT = Path(__file__).parents[1]
@@ -33,18 +35,18 @@ def test_links_lead_to_files_of_the_repository(page):
 
 def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-    known, constant, own = configuration.known, configuration.constant, method().__dict__
+    known, constant, own = recipes.known, recipes.constant, method().__dict__
     found = {"methods": [*known("methods"), "mlp"]}
-    monkeypatch.setattr(configuration, "known", lambda kind: found.get(kind) or known(kind))
+    monkeypatch.setattr(recipes, "known", lambda kind: found.get(kind) or known(kind))
     monkeypatch.setattr(
-        configuration,
+        recipes,
         "constant",
         lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
     )
     for block in blocks("yaml"):
         for key, entries in yaml.safe_load(block).items():
             config[key] |= entries
-    loaded = configuration.load(config)
+    loaded = load(config)
     assert {"my-tiles", "quiltnet", "mlp"} <= {
         *loaded["datasets"],
         *loaded["encoders"],

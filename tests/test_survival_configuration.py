@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from histopair import configuration
 from histopair.errors import InputError
+from histopair.plan import load as plan_load
 
 
 def load(cohort=None, study=None, method=None):
@@ -22,7 +22,7 @@ def load(cohort=None, study=None, method=None):
     config["cohorts"]["c"] |= cohort or {}
     config["survival"]["s"] |= study or {}
     config["survival"]["s"]["methods"]["clip-it"] |= method or {}
-    return configuration.load(config)
+    return plan_load.load(config)
 
 
 def test_defaults_are_filled_in():
@@ -58,7 +58,7 @@ def test_a_pairing_needs_a_corpus():
     config |= {"corpora": {}, "retrieval": {"k": 5}}
     method = {"pairing": "random", "rank": 1}
     study = {"cohort": "c", "claims": [], "methods": {"m": method}}
-    from histopair.survival import checks
+    from histopair.plan.checks import survival
 
-    said = checks.mistakes(config | {"survival": {"s": study}})
+    said = survival.mistakes(config | {"survival": {"s": study}})
     assert said == ["survival.s.methods.m: pairing 'random' needs `retriever` of cohort 'c'"]

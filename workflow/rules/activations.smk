@@ -8,7 +8,7 @@
 rule cache_activations:
     input:
         labels="results/labels/{dataset}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         directory("results/activations/{encoder}/{dataset}.{kind}.{blocks}"),
     log:
@@ -27,9 +27,9 @@ rule cache_activations:
         mem_mb=4000,
         runtime="12h",
     params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
+        root=planned(plan.encoders.root),
+        encoder=planned(plan.encoders.entry),
         activations=config["activations"],
-        code=lambda w: code("cache_activations.py", encoder_code(w.encoder)),
+        code=code("cache_activations.py", plan.encoders.modules),
     script:
         "../scripts/cache_activations.py"

@@ -6,10 +6,8 @@
 
 rule complementarity:
     input:
-        predictions=lambda w: [
-            f"{RUN}/predictions.parquet".format(**run) for run in compared_runs(w.study)
-        ],
-        labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
+        predictions=planned(plan.analyses.compared_predictions),
+        labels=planned(plan.studies.labels),
     output:
         table="results/analyses/{study}.complementarity.csv",
         svg="results/analyses/{study}.complementarity.svg",
@@ -18,15 +16,15 @@ rule complementarity:
     benchmark:
         "results/benchmarks/complementarity/{study}.tsv"
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if "complementarity" in analyses_of(s)),
+        study=pattern(asked(plan.analyses.studies_with, "complementarity")),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        runs=lambda w: compared_runs(w.study),
-        datasets=lambda w: datasets_of(w.study),
-        pair=lambda w: config["studies"][w.study]["complementarity"],
-        synthetic=lambda w: synthetic_of(w.study),
+        runs=planned(plan.analyses.compared_runs),
+        datasets=planned(plan.studies.datasets),
+        pair=planned(plan.analyses.compared),
+        synthetic=planned(plan.studies.synthetic),
         code=code("complementarity.py"),
     script:
         "../scripts/complementarity.py"
@@ -34,10 +32,10 @@ rule complementarity:
 
 rule represent:
     input:
-        unpack(represented_artifacts),
+        unpack(planned(plan.analyses.represented)),
         weights=f"{RUN}/weights.safetensors",
         predictions=f"{RUN}/predictions.parquet",
-        encoders=exported_encoders,
+        encoders=planned(plan.exports.encoder_files),
     output:
         f"{RUN}/representations.parquet",
     log:
@@ -45,7 +43,7 @@ rule represent:
     benchmark:
         "results/benchmarks/represent/{dataset}/{encoder}/{method}/{seed}.tsv"
     wildcard_constraints:
-        method=any_of(m for m in config["methods"] if is_distilled(m)),
+        method=pattern(asked(plan.analyses.distilled_methods)),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -54,17 +52,17 @@ rule represent:
         mem_mb=4000,
         runtime="2h",
     params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
-        method=method_of,
-        code=lambda w: code("represent.py", encoder_code(w.encoder)),
+        root=planned(plan.encoders.root),
+        encoder=planned(plan.encoders.entry),
+        method=planned(plan.runs.method),
+        code=code("represent.py", plan.encoders.modules),
     script:
         "../scripts/represent.py"
 
 
 rule distillation:
     input:
-        lambda w: representations(distilled_runs(w.study)),
+        planned(plan.analyses.distilled_files),
     output:
         table="results/analyses/{study}.distillation.csv",
         svg="results/analyses/{study}.distillation.svg",
@@ -73,13 +71,13 @@ rule distillation:
     benchmark:
         "results/benchmarks/distillation/{study}.tsv"
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if "distillation" in analyses_of(s)),
+        study=pattern(asked(plan.analyses.studies_with, "distillation")),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        runs=lambda w: distilled_runs(w.study),
-        synthetic=lambda w: synthetic_of(w.study),
+        runs=planned(plan.analyses.distilled_runs),
+        synthetic=planned(plan.studies.synthetic),
         code=code("distillation.py"),
     script:
         "../scripts/distillation.py"
@@ -87,7 +85,7 @@ rule distillation:
 
 rule tsne:
     input:
-        lambda w: representations(pictured_runs(w.study)),
+        planned(plan.analyses.pictured_files),
     output:
         table="results/analyses/{study}.tsne.csv",
         svg="results/analyses/{study}.tsne.svg",
@@ -96,14 +94,14 @@ rule tsne:
     benchmark:
         "results/benchmarks/tsne/{study}.tsv"
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if "tsne" in analyses_of(s)),
+        study=pattern(asked(plan.analyses.studies_with, "tsne")),
     conda:
         "../../envs/data.yaml"
     # With more, rounding differs from run to run, and the pictures with it.
     threads: 1
     params:
-        runs=lambda w: pictured_runs(w.study),
-        synthetic=lambda w: synthetic_of(w.study),
+        runs=planned(plan.analyses.pictured_runs),
+        synthetic=planned(plan.studies.synthetic),
         code=code("tsne.py"),
     script:
         "../scripts/tsne.py"
@@ -111,8 +109,8 @@ rule tsne:
 
 rule measure_cost:
     input:
-        models=lambda w: [path for run in costed_runs(w.study) for path in run["files"].values()],
-        encoders=costed_encoders,
+        models=planned(plan.analyses.costed_files),
+        encoders=planned(plan.analyses.costed_encoders),
     output:
         "results/analyses/{study}.costs.parquet",
     log:
@@ -120,7 +118,7 @@ rule measure_cost:
     benchmark:
         "results/benchmarks/measure_cost/{study}.tsv"
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if "cost" in analyses_of(s)),
+        study=pattern(asked(plan.analyses.studies_with, "cost")),
     conda:
         "../../envs/torch.yaml"
     # Latency on a CPU is that of one thread.
@@ -130,8 +128,8 @@ rule measure_cost:
         mem_mb=8000,
         runtime="2h",
     params:
-        runs=lambda w: costed_runs(w.study),
-        code=lambda w: code("measure_cost.py", *costed_code(w)),
+        runs=planned(plan.analyses.costed_runs),
+        code=code("measure_cost.py", plan.analyses.costed_modules),
     script:
         "../scripts/measure_cost.py"
 
@@ -139,7 +137,7 @@ rule measure_cost:
 rule cost:
     input:
         costs="results/analyses/{study}.costs.parquet",
-        metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
+        metrics=planned(plan.studies.outputs, "metrics.json"),
     output:
         table="results/analyses/{study}.cost.csv",
         svg="results/analyses/{study}.cost.svg",
@@ -148,14 +146,14 @@ rule cost:
     benchmark:
         "results/benchmarks/cost/{study}.tsv"
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if "cost" in analyses_of(s)),
+        study=pattern(asked(plan.analyses.studies_with, "cost")),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        runs=lambda w: runs_of(w.study),
-        metric=lambda w: config["studies"][w.study]["metric"],
-        synthetic=lambda w: synthetic_of(w.study),
+        runs=planned(plan.studies.runs),
+        metric=planned(plan.studies.metric),
+        synthetic=planned(plan.studies.synthetic),
         code=code("cost.py"),
     script:
         "../scripts/cost.py"
@@ -163,20 +161,20 @@ rule cost:
 
 rule analyses_page:
     input:
-        tables=lambda w: analysis_files(w.study, "csv"),
-        plots=lambda w: analysis_files(w.study, "svg"),
+        tables=planned(plan.analyses.files, "csv"),
+        plots=planned(plan.analyses.files, "svg"),
     output:
         "results/analyses/{study}.html",
     log:
         "logs/analyses_page/{study}.txt",
     wildcard_constraints:
-        study=any_of(s for s in config["studies"] if analyses_of(s)),
+        study=pattern(asked(plan.analyses.analysed)),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        study=study_params,
-        analyses=lambda w: analyses_of(w.study),
+        study=planned(plan.studies.settings),
+        analyses=planned(plan.analyses.named),
         look=look(),
         code=code("analyses_page.py"),
     script:

@@ -1,29 +1,55 @@
-# The checked config, the names that wildcards may take, and the fingerprint of code.
+# The checked config, and how rules ask plan/ for what they read: plan.FILE.FUNCTION, without the config.
 
-import os
+from types import SimpleNamespace
 
-from histopair import configuration, errors
-from histopair.errors import InputError
-from histopair.fingerprint import fingerprint
+from histopair import plan
+from histopair.plan import (
+    analyses,
+    data,
+    encoders,
+    entries,
+    exports,
+    fingerprint,
+    load,
+    page,
+    pairs,
+)
+from histopair.plan import recipes, runs, searches, studies, survival
+from histopair.plan.places import PAIRS, RUN, pattern
+from histopair.report import look
 
 try:
-    config = configuration.load(config)
+    config = plan.load.load(config)
 except InputError as mistake:
     stop(mistake)
 
 
-def there(path):
-    """A path of the config, if it is there or made here; else the end."""
-    path = os.path.normpath(path)
+def asked(function, *more):
+    """What a function of plan/ says of this config, or the end with its one line."""
     try:
-        os.stat(path)
-    except FileNotFoundError:
-        if Path(path).parts[0] != "results":
-            problem = "there is no such file or folder"
-            stop(InputError(path, problem, "Correct the path in the config"))
-    except OSError as error:
-        stop(errors.of_system(path, error))
-    return path
+        return function(config, *more)
+    except InputError as mistake:
+        stop(mistake)
+
+
+def planned(function, *more):
+    """function(config, wildcards, *more) as a function of a rule's wildcards, asked once for each."""
+    known = {}
+
+    def of(wildcards):
+        key = tuple(wildcards.items())
+        if key not in known:
+            known[key] = asked(function, SimpleNamespace(**dict(key)), *more)
+        return known[key]
+
+    return of
+
+
+def code(script, modules=None):
+    """Fingerprint of a rule's code: its script, and the modules that plan says it finds by name."""
+    if modules is None:
+        return plan.fingerprint.fingerprint(script)
+    return planned(lambda config, w: plan.fingerprint.fingerprint(script, *modules(config, w)))
 
 
 wildcard_constraints:
@@ -31,51 +57,7 @@ wildcard_constraints:
     corpus="|".join(config["corpora"]) or "none",
     encoder="|".join([*config["encoders"], "oracle"]),
     method="|".join(config["methods"]),
-    search="|".join(config["searches"]) or "(?!)",
+    search=pattern(config["searches"]),
     study="|".join(config["studies"]),
-    correction="|".join(["", *(rf"\.{kind}" for kind in configuration.CORRECTIONS)]),
+    correction="|".join(["", *(rf"\.{kind}" for kind in plan.recipes.CORRECTIONS)]),
     seed=r"\d+",
-
-
-def code(script, *modules):
-    """Fingerprint of a rule's code: its script, and modules that the script finds by name."""
-    return fingerprint(script, *modules)
-
-
-def runs_of(study):
-    """dataset, encoder, method and seed of each run of a study."""
-    return configuration.runs(config, study)
-
-
-def pairs_of():
-    """encoder, dataset and corpus of each pairing that the page shows."""
-    return configuration.pairings(config)
-
-
-def base(dataset):
-    """The dataset itself, or the one that it is a view of: embeddings and pairs are made of that."""
-    return configuration.base(config, dataset)
-
-
-def dataset_entry(dataset):
-    return config["datasets"][base(dataset)]
-
-
-def encoder_params(encoder):
-    """What decides the output of an encoder: not its licence, nor how it is described."""
-    entry = config["encoders"][encoder]
-    left_out = {"licence", "description", "train", "templates"}
-    return {"name": encoder, **{key: entry[key] for key in sorted(set(entry) - left_out)}}
-
-
-def encoder_files(encoder):
-    """Files of an encoder that lie on disk: made by this workflow, or given by path."""
-    entry = config["encoders"][encoder]
-    if "train" in entry:
-        return [f"results/encoders/{encoder}"]
-    given = [entry["model"].removeprefix("local-dir:"), entry.get("weights", "")]
-    return [path for path in given if path and Path(path).exists()]
-
-
-def encoder_code(encoder):
-    return f"histopair.encoders.{config['encoders'][encoder]['library']}"

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
-from histopair import config_files
+from histopair.plan import config_files
 from histopair.errors import InputError
 
 

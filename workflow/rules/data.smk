@@ -11,7 +11,7 @@
 
 rule clean_labels:
     input:
-        lambda wildcards: published(config["datasets"][wildcards.dataset]),
+        planned(plan.data.dataset_files),
     output:
         labels="results/labels/{dataset}.parquet",
         audit="results/labels/{dataset}.audit.parquet",
@@ -22,30 +22,22 @@ rule clean_labels:
     benchmark:
         "results/benchmarks/clean_labels/{dataset}.tsv"
     wildcard_constraints:
-        dataset=any_of(SOURCES),
+        dataset=pattern(asked(plan.data.sources)),
     conda:
         "../../envs/data.yaml"
     threads: 2
     resources:
         mem_mb=8000,
     params:
-        entry=lambda wildcards: cleaning(config["datasets"][wildcards.dataset]),
-        code=lambda wildcards: code(
-            "clean_labels.py",
-            f"histopair.readers.{config['datasets'][wildcards.dataset]['reader']}",
-        ),
+        entry=planned(plan.data.cleaned_dataset),
+        code=code("clean_labels.py", plan.data.dataset_reader),
     script:
         "../scripts/clean_labels.py"
 
 
 rule split_view:
     input:
-        labels=lambda wildcards: (
-            f"results/labels/{config['datasets'][wildcards.dataset]['of']}.parquet"
-        ),
-        frequencies=lambda wildcards: (
-            f"results/labels/{config['datasets'][wildcards.dataset]['of']}.frequencies.parquet"
-        ),
+        unpack(planned(plan.data.viewed)),
     output:
         labels="results/labels/{dataset}.parquet",
         audit="results/labels/{dataset}.audit.parquet",
@@ -56,14 +48,14 @@ rule split_view:
     benchmark:
         "results/benchmarks/split_view/{dataset}.tsv"
     wildcard_constraints:
-        dataset=any_of(VIEWS),
+        dataset=pattern(asked(plan.data.views)),
     conda:
         "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=8000,
     params:
-        entry=lambda wildcards: cleaning(config["datasets"][wildcards.dataset]),
+        entry=planned(plan.data.cleaned_dataset),
         code=code("split_view.py"),
     script:
         "../scripts/split_view.py"
@@ -91,8 +83,8 @@ rule check_leaks:
 
 rule propose_merges:
     input:
-        unpack(label_embeddings),
-        published=lambda wildcards: published(config["datasets"][wildcards.dataset]),
+        unpack(planned(plan.data.label_embeddings)),
+        published=planned(plan.data.dataset_files),
     output:
         "results/labels/{dataset}.proposals.csv",
     log:
@@ -100,25 +92,22 @@ rule propose_merges:
     benchmark:
         "results/benchmarks/propose_merges/{dataset}.tsv"
     wildcard_constraints:
-        dataset=any_of(SOURCES),
+        dataset=pattern(asked(plan.data.sources)),
     conda:
         "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=8000,
     params:
-        entry=lambda wildcards: proposing(wildcards.dataset),
-        code=lambda wildcards: code(
-            "propose_merges.py",
-            f"histopair.readers.{config['datasets'][wildcards.dataset]['reader']}",
-        ),
+        entry=planned(plan.data.proposing),
+        code=code("propose_merges.py", plan.data.dataset_reader),
     script:
         "../scripts/propose_merges.py"
 
 
 rule clean_reports:
     input:
-        lambda wildcards: published(config["corpora"][wildcards.corpus]),
+        planned(plan.data.corpus_files),
     output:
         reports="results/reports/{corpus}.parquet",
         audit="results/reports/{corpus}.audit.parquet",
@@ -130,10 +119,7 @@ rule clean_reports:
         "../../envs/data.yaml"
     threads: 1
     params:
-        entry=lambda wildcards: cleaning(config["corpora"][wildcards.corpus]),
-        code=lambda wildcards: code(
-            "clean_reports.py",
-            f"histopair.readers.{config['corpora'][wildcards.corpus]['reader']}",
-        ),
+        entry=planned(plan.data.cleaned_corpus),
+        code=code("clean_reports.py", plan.data.corpus_reader),
     script:
         "../scripts/clean_reports.py"

@@ -8,13 +8,9 @@
 
 rule train_encoder:
     input:
-        labels=lambda w: f"results/labels/{train_of(w.encoder)['dataset']}.parquet",
-        reports=training_texts,
-        towers=lambda w: [
-            file
-            for tower in train_of(w.encoder).get("towers", {}).values()
-            for file in encoder_files(tower)
-        ],
+        labels=planned(plan.encoders.training_labels),
+        reports=planned(plan.encoders.training_texts),
+        towers=planned(plan.encoders.tower_files),
     output:
         directory("results/encoders/{encoder}"),
     log:
@@ -29,17 +25,10 @@ rule train_encoder:
         mem_mb=4000,
         runtime="4h",
     params:
-        train=lambda w: train_of(w.encoder),
-        root=lambda w: dataset_entry(train_of(w.encoder)["dataset"])["root"],
-        towers=lambda w: {
-            kind: encoder_params(tower)
-            for kind, tower in train_of(w.encoder).get("towers", {}).items()
-        },
-        code=lambda w: code(
-            "train_encoder.py",
-            f"histopair.pretrain.{train_of(w.encoder)['kind']}",
-            *[encoder_code(tower) for tower in train_of(w.encoder).get("towers", {}).values()],
-        ),
+        train=planned(plan.encoders.training),
+        root=planned(plan.encoders.training_root),
+        towers=planned(plan.encoders.tower_entries),
+        code=code("train_encoder.py", plan.encoders.training_modules),
     script:
         "../scripts/train_encoder.py"
 
@@ -47,7 +36,7 @@ rule train_encoder:
 rule chunk_reports:
     input:
         reports="results/reports/{corpus}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         chunks="results/chunks/{encoder}/{corpus}.parquet",
         audit="results/chunks/{encoder}/{corpus}.audit.parquet",
@@ -56,16 +45,16 @@ rule chunk_reports:
     benchmark:
         "results/benchmarks/chunk_reports/{encoder}/{corpus}.tsv"
     wildcard_constraints:
-        encoder="|".join(config["encoders"]),
+        encoder=pattern(config["encoders"]),
     conda:
         "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=4000,
     params:
-        entry=lambda w: chunking(w.corpus),
-        encoder=lambda w: tokenizing(w.encoder),
-        code=lambda w: code("chunk_reports.py", encoder_code(w.encoder)),
+        entry=planned(plan.encoders.chunking),
+        encoder=planned(plan.encoders.tokenizing),
+        code=code("chunk_reports.py", plan.encoders.modules),
     script:
         "../scripts/chunk_reports.py"
 
@@ -73,7 +62,7 @@ rule chunk_reports:
 rule embed_images:
     input:
         labels="results/labels/{dataset}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         "results/embeddings/{encoder}/{dataset}.images.parquet",
     log:
@@ -89,10 +78,10 @@ rule embed_images:
         mem_mb=4000,
         runtime="8h",
     params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
+        root=planned(plan.encoders.root),
+        encoder=planned(plan.encoders.entry),
         embedding=config["embedding"],
-        code=lambda w: code("embed_images.py", encoder_code(w.encoder)),
+        code=code("embed_images.py", plan.encoders.modules),
     script:
         "../scripts/embed_images.py"
 
@@ -100,7 +89,7 @@ rule embed_images:
 rule embed_captions:
     input:
         labels="results/labels/{dataset}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         "results/embeddings/{encoder}/{dataset}.captions.parquet",
     log:
@@ -115,9 +104,9 @@ rule embed_captions:
         mem_mb=4000,
         runtime="4h",
     params:
-        encoder=lambda w: encoder_params(w.encoder),
+        encoder=planned(plan.encoders.entry),
         embedding=config["embedding"],
-        code=lambda w: code("embed_captions.py", encoder_code(w.encoder)),
+        code=code("embed_captions.py", plan.encoders.modules),
     script:
         "../scripts/embed_captions.py"
 
@@ -125,7 +114,7 @@ rule embed_captions:
 rule embed_prompts:
     input:
         labels="results/labels/{dataset}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         "results/embeddings/{encoder}/{dataset}.prompts.parquet",
     log:
@@ -139,10 +128,10 @@ rule embed_prompts:
         gpu=config["gpu"],
         mem_mb=4000,
     params:
-        encoder=lambda w: encoder_params(w.encoder),
-        templates=lambda w: config["encoders"][w.encoder]["templates"],
+        encoder=planned(plan.encoders.entry),
+        templates=planned(plan.encoders.templates),
         embedding=config["embedding"],
-        code=lambda w: code("embed_prompts.py", encoder_code(w.encoder)),
+        code=code("embed_prompts.py", plan.encoders.modules),
     script:
         "../scripts/embed_prompts.py"
 
@@ -150,7 +139,7 @@ rule embed_prompts:
 rule embed_texts:
     input:
         chunks="results/chunks/{encoder}/{corpus}.parquet",
-        encoder=lambda w: encoder_files(w.encoder),
+        encoder=planned(plan.encoders.files),
     output:
         "results/embeddings/{encoder}/{corpus}.texts.parquet",
     log:
@@ -165,17 +154,17 @@ rule embed_texts:
         mem_mb=4000,
         runtime="4h",
     params:
-        encoder=lambda w: encoder_params(w.encoder),
+        encoder=planned(plan.encoders.entry),
         embedding=config["embedding"],
-        code=lambda w: code("embed_texts.py", encoder_code(w.encoder)),
+        code=code("embed_texts.py", plan.encoders.modules),
     script:
         "../scripts/embed_texts.py"
 
 
 rule embed_labels:
     input:
-        published=lambda w: published(reading(config["datasets"][w.dataset])),
-        encoder=lambda w: encoder_files(w.encoder),
+        published=planned(plan.data.unmapped_files),
+        encoder=planned(plan.encoders.files),
     output:
         "results/embeddings/{encoder}/{dataset}.labels.parquet",
     log:
@@ -183,7 +172,7 @@ rule embed_labels:
     benchmark:
         "results/benchmarks/embed_labels/{encoder}/{dataset}.tsv"
     wildcard_constraints:
-        dataset=any_of(SOURCES),
+        dataset=pattern(asked(plan.data.sources)),
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -191,13 +180,9 @@ rule embed_labels:
         gpu=config["gpu"],
         mem_mb=4000,
     params:
-        entry=lambda w: reading(config["datasets"][w.dataset]),
-        encoder=lambda w: encoder_params(w.encoder),
+        entry=planned(plan.data.reading),
+        encoder=planned(plan.encoders.entry),
         embedding=config["embedding"],
-        code=lambda w: code(
-            "embed_labels.py",
-            encoder_code(w.encoder),
-            f"histopair.readers.{config['datasets'][w.dataset]['reader']}",
-        ),
+        code=code("embed_labels.py", plan.encoders.labels_modules),
     script:
         "../scripts/embed_labels.py"

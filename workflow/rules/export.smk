@@ -5,11 +5,11 @@
 
 rule export:
     input:
-        unpack(exported_artifacts),
+        unpack(planned(plan.exports.artifacts)),
         weights=f"{RUN}/weights.safetensors",
         predictions=f"{RUN}/predictions.parquet",
         metrics=f"{RUN}/metrics.json",
-        encoders=exported_encoders,
+        encoders=planned(plan.exports.encoder_files),
     output:
         directory("results/exports/{dataset}/{encoder}/{method}/{seed}"),
     log:
@@ -22,11 +22,11 @@ rule export:
     resources:
         mem_mb=8000,
     params:
-        root=lambda w: dataset_entry(w.dataset)["root"],
-        encoder=lambda w: encoder_params(w.encoder),
-        text_encoder=lambda w: encoder_params(text_encoder(w)) if reads_notes(w) else None,
-        method=method_of,
-        described=described,
-        code=lambda w: code("export.py", *predicting_code(w)),
+        root=planned(plan.encoders.root),
+        encoder=planned(plan.encoders.entry),
+        text_encoder=planned(plan.exports.caption_encoder),
+        method=planned(plan.runs.method),
+        described=planned(plan.exports.described),
+        code=code("export.py", plan.exports.modules),
     script:
         "../scripts/export.py"

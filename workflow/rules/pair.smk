@@ -6,8 +6,8 @@
 
 rule pair:
     input:
-        unpack(reference),
-        images=lambda w: f"results/embeddings/{w.encoder}/{base(w.dataset)}.images.parquet",
+        unpack(planned(plan.pairs.train_split)),
+        images=planned(plan.pairs.images),
         texts="results/embeddings/{encoder}/{corpus}.texts.parquet",
     output:
         f"{PAIRS}.parquet",
@@ -16,7 +16,7 @@ rule pair:
     benchmark:
         "results/benchmarks/pair/{encoder}/{dataset}.{corpus}{correction}.tsv"
     wildcard_constraints:
-        encoder="|".join(config["encoders"]),
+        encoder=pattern(config["encoders"]),
     # FAISS comes without a GPU; on one, torch searches.
     conda:
         "../../envs/faiss.yaml" if not config["gpu"] else "../../envs/torch.yaml"
@@ -25,9 +25,9 @@ rule pair:
         gpu=config["gpu"],
         mem_mb=4000,
     params:
-        retrieval=retrieval_of,
+        retrieval=planned(plan.pairs.settings),
         gpu=bool(config["gpu"]),
-        code=code("pair.py", *(["histopair.retrieval.search_torch"] if config["gpu"] else [])),
+        code=code("pair.py", plan.pairs.modules),
     script:
         "../scripts/pair.py"
 
@@ -36,8 +36,8 @@ rule pair_oracle:
     input:
         labels="results/labels/{dataset}.parquet",
         reports="results/reports/{corpus}.parquet",
-        dataset_truth=lambda w: there(config["datasets"][w.dataset]["truth"]),
-        corpus_truth=lambda w: there(config["corpora"][w.corpus]["truth"]),
+        dataset_truth=planned(plan.pairs.dataset_truth),
+        corpus_truth=planned(plan.pairs.corpus_truth),
     output:
         "results/pairs/oracle/{dataset}.{corpus}.parquet",
     log:

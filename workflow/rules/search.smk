@@ -5,8 +5,8 @@
 
 rule search:
     input:
-        unpack(lambda w: run_artifacts(searched(w))),
-        encoders=lambda w: run_encoders(searched(w)),
+        unpack(planned(plan.searches.artifacts)),
+        encoders=planned(plan.searches.encoder_files),
     output:
         "results/searches/{search}.parquet",
     log:
@@ -21,13 +21,13 @@ rule search:
         mem_mb=4000,
         runtime="24h",
     params:
-        search=lambda w: config["searches"][w.search],
-        root=lambda w: run_params(searched(w))["root"],
-        encoder=lambda w: run_params(searched(w))["encoder"],
-        retriever=lambda w: run_params(searched(w))["retriever"],
-        text_encoder=lambda w: run_params(searched(w))["text_encoder"],
-        method=lambda w: method_of(searched(w)),
-        code=lambda w: code("search.py", *run_modules(searched(w))),
+        search=planned(plan.searches.entry),
+        root=planned(plan.searches.root),
+        encoder=planned(plan.searches.encoder),
+        retriever=planned(plan.searches.retriever),
+        text_encoder=planned(plan.searches.caption_encoder),
+        method=planned(plan.searches.method),
+        code=code("search.py", plan.searches.modules),
     script:
         "../scripts/search.py"
 

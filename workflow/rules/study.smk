@@ -3,6 +3,7 @@
 # run, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
 # results/studies/{study}.csv and the study's other tables, .svg and .html, and results/report.html.
 
+SHOWN = asked(plan.page.shown)
 STUDY_TABLES = [
     ".csv",
     ".order.csv",
@@ -36,10 +37,10 @@ rule score:
 
 rule pair_quality:
     input:
-        unpack(truths),
+        unpack(planned(plan.pairs.both_truths)),
         pairs=f"{PAIRS}.parquet",
         labels="results/labels/{dataset}.parquet",
-        chunks=chunks_judged,
+        chunks=planned(plan.pairs.chunks_judged),
     output:
         f"{PAIRS}.quality.json",
     log:
@@ -52,7 +53,7 @@ rule pair_quality:
     resources:
         mem_mb=4000,
     params:
-        match=lambda w: dataset_entry(w.dataset).get("match"),
+        match=planned(plan.pairs.match),
         code=code("pair_quality.py"),
     script:
         "../scripts/pair_quality.py"
@@ -60,11 +61,11 @@ rule pair_quality:
 
 rule study:
     input:
-        predictions=lambda w: outputs_of_runs(w.study, "predictions.parquet"),
-        metrics=lambda w: outputs_of_runs(w.study, "metrics.json"),
-        labels=lambda w: expand("results/labels/{d}.parquet", d=datasets_of(w.study)),
-        published=lambda w: paper_of(w.study),
-        truths=lambda w: [*truths_of(w.study).values()],
+        predictions=planned(plan.studies.outputs, "predictions.parquet"),
+        metrics=planned(plan.studies.outputs, "metrics.json"),
+        labels=planned(plan.studies.labels),
+        published=planned(plan.studies.paper),
+        truths=planned(plan.studies.truth_files),
     output:
         table="results/studies/{study}.csv",
         order="results/studies/{study}.order.csv",
@@ -90,10 +91,10 @@ rule study:
     resources:
         mem_mb=4000,
     params:
-        study=study_params,
-        runs=lambda w: runs_of(w.study),
-        datasets=lambda w: datasets_of(w.study),
-        truths=lambda w: truths_of(w.study),
+        study=planned(plan.studies.settings),
+        runs=planned(plan.studies.runs),
+        datasets=planned(plan.studies.datasets),
+        truths=planned(plan.studies.dataset_truths),
         look=look(),
         code=code("study.py"),
     script:
@@ -128,11 +129,11 @@ rule report_page:
             for pair in SHOWN["pairs"]
             for end in (".parquet", ".quality.json")
         ],
-        histories=outputs_shown("history.parquet"),
-        predictions=outputs_shown("predictions.parquet"),
+        histories=asked(plan.page.outputs, "history.parquet"),
+        predictions=asked(plan.page.outputs, "predictions.parquet"),
         studies=expand(
             "results/studies/{study}{end}",
-            study=configuration.reported(config),
+            study=asked(plan.entries.reported),
             end=[*STUDY_TABLES, ".svg"],
         ),
     output:

@@ -50,8 +50,8 @@ rule phantom_features:
 
 rule clean_cohort:
     input:
-        clinical=lambda w: there(config["cohorts"][w.cohort]["clinical"]),
-        features=lambda w: there(config["cohorts"][w.cohort]["features"]),
+        clinical=planned(plan.survival.clinical),
+        features=planned(plan.survival.features),
     output:
         patients="results/cohorts/{cohort}.parquet",
         audit="results/cohorts/{cohort}.audit.parquet",
@@ -60,12 +60,12 @@ rule clean_cohort:
     benchmark:
         "results/benchmarks/clean_cohort/{cohort}.tsv"
     wildcard_constraints:
-        cohort=any_of(config["cohorts"]),
+        cohort=pattern(config["cohorts"]),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        entry=lambda w: cohort_params(w.cohort),
+        entry=planned(plan.survival.cohort),
         code=code("clean_cohort.py"),
     script:
         "../scripts/clean_cohort.py"
@@ -74,7 +74,7 @@ rule clean_cohort:
 rule embed_patients:
     input:
         patients="results/cohorts/{cohort}.parquet",
-        features=lambda w: there(config["cohorts"][w.cohort]["retrieval_features"]),
+        features=planned(plan.survival.retrieval_features),
     output:
         "results/cohorts/{cohort}.bags.parquet",
     log:
@@ -82,7 +82,7 @@ rule embed_patients:
     benchmark:
         "results/benchmarks/embed_patients/{cohort}.tsv"
     wildcard_constraints:
-        cohort=any_of(config["cohorts"]),
+        cohort=pattern(config["cohorts"]),
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -95,7 +95,7 @@ rule embed_patients:
 rule pair_patients:
     input:
         bags="results/cohorts/{cohort}.bags.parquet",
-        texts=lambda w: texts_of_cohort(w.cohort),
+        texts=planned(plan.survival.texts),
     output:
         "results/cohorts/{cohort}.pairs.parquet",
     log:
@@ -103,7 +103,7 @@ rule pair_patients:
     benchmark:
         "results/benchmarks/pair_patients/{cohort}.tsv"
     wildcard_constraints:
-        cohort=any_of(config["cohorts"]),
+        cohort=pattern(config["cohorts"]),
     conda:
         "../../envs/faiss.yaml"
     threads: 1
@@ -117,11 +117,9 @@ rule pair_patients:
 rule pair_patients_oracle:
     input:
         labels="results/cohorts/{cohort}.bags.parquet",
-        reports=lambda w: f"results/reports/{config['cohorts'][w.cohort]['corpus']}.parquet",
-        dataset_truth=lambda w: there(config["cohorts"][w.cohort]["truth"]),
-        corpus_truth=lambda w: there(
-            config["corpora"][config["cohorts"][w.cohort]["corpus"]]["truth"]
-        ),
+        reports=planned(plan.survival.reports),
+        dataset_truth=planned(plan.survival.patients_truth),
+        corpus_truth=planned(plan.survival.reports_truth),
     output:
         "results/cohorts/{cohort}.oracle.parquet",
     log:
@@ -129,7 +127,7 @@ rule pair_patients_oracle:
     benchmark:
         "results/benchmarks/pair_patients_oracle/{cohort}.tsv"
     wildcard_constraints:
-        cohort=any_of(config["cohorts"]),
+        cohort=pattern(config["cohorts"]),
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -142,9 +140,9 @@ rule pair_patients_oracle:
 
 rule survival_run:
     input:
-        unpack(survival_artifacts),
-        patients=lambda w: f"results/cohorts/{cohort_of(w)}.parquet",
-        features=lambda w: there(config["cohorts"][cohort_of(w)]["features"]),
+        unpack(planned(plan.survival.artifacts)),
+        patients=planned(plan.survival.patients),
+        features=planned(plan.survival.features),
     output:
         weights="results/survival/{study}/{method}/{seed}/weights.safetensors",
         history="results/survival/{study}/{method}/{seed}/history.parquet",
@@ -154,7 +152,7 @@ rule survival_run:
     benchmark:
         "results/benchmarks/survival_run/{study}/{method}/{seed}.tsv"
     wildcard_constraints:
-        study=any_of(config["survival"]),
+        study=pattern(config["survival"]),
         method="[a-z0-9-]+",
     conda:
         "../../envs/torch.yaml"
@@ -164,8 +162,8 @@ rule survival_run:
         mem_mb=8000,
         runtime="12h",
     params:
-        method=lambda w: config["survival"][w.study]["methods"][w.method],
-        entry=lambda w: cohort_params(cohort_of(w)),
+        method=planned(plan.survival.method),
+        entry=planned(plan.survival.cohort),
         code=code("survival_run.py"),
     script:
         "../scripts/survival_run.py"
@@ -173,17 +171,11 @@ rule survival_run:
 
 rule survival_study:
     input:
-        unpack(survival_evidence),
-        patients=lambda w: f"results/cohorts/{cohort_of(w)}.parquet",
-        audit=lambda w: f"results/cohorts/{cohort_of(w)}.audit.parquet",
-        predictions=lambda w: [
-            f"results/survival/{w.study}/{run['method']}/{run['seed']}/predictions.parquet"
-            for run in survival_runs(w.study)
-        ],
-        histories=lambda w: [
-            f"results/survival/{w.study}/{run['method']}/{run['seed']}/history.parquet"
-            for run in survival_runs(w.study)
-        ],
+        unpack(planned(plan.survival.evidence)),
+        patients=planned(plan.survival.patients),
+        audit=planned(plan.survival.audit),
+        predictions=planned(plan.survival.outputs, "predictions.parquet"),
+        histories=planned(plan.survival.outputs, "history.parquet"),
     output:
         csv="results/survival/{study}.csv",
         folds="results/survival/{study}.folds.csv",
@@ -202,14 +194,14 @@ rule survival_study:
     benchmark:
         "results/benchmarks/survival_study/{study}.tsv"
     wildcard_constraints:
-        study=any_of(config["survival"]),
+        study=pattern(config["survival"]),
     conda:
         "../../envs/data.yaml"
     threads: 1
     params:
-        study=lambda w: survival_params(w.study),
-        cohort=lambda w: cohort_shown(cohort_of(w)),
-        runs=lambda w: survival_runs(w.study),
+        study=planned(plan.survival.study),
+        cohort=planned(plan.survival.shown_cohort),
+        runs=planned(plan.survival.runs),
         look=look(),
         code=code("survival_study.py"),
     script:

@@ -6,8 +6,8 @@
 
 rule run:
     input:
-        unpack(run_artifacts),
-        encoders=run_encoders,
+        unpack(planned(plan.runs.artifacts)),
+        encoders=planned(plan.runs.encoder_files),
     output:
         weights="results/runs/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
         history="results/runs/{dataset}/{encoder}/{method}/{seed}/history.parquet",
@@ -24,11 +24,11 @@ rule run:
         mem_mb=4000 * config["training"]["processes"],
         runtime="12h",
     params:
-        root=lambda w: run_params(w)["root"],
-        encoder=lambda w: run_params(w)["encoder"],
-        retriever=lambda w: run_params(w)["retriever"],
-        text_encoder=lambda w: run_params(w)["text_encoder"],
-        method=method_of,
-        code=lambda w: code("run.py", *run_modules(w)),
+        root=planned(plan.encoders.root),
+        encoder=planned(plan.encoders.entry),
+        retriever=planned(plan.runs.retriever),
+        text_encoder=planned(plan.runs.caption_encoder),
+        method=planned(plan.runs.method),
+        code=code("run.py", plan.runs.modules),
     script:
         "../scripts/run.py"

@@ -26,7 +26,7 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
     `chunks` (encoder, corpus), `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset),
     `texts` (paths of what is kept of captions and prompts), `pairs` (see
-    `configuration.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
+    `entries.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
     seed). Where the time went is read from `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))

@@ -1,9 +1,9 @@
 """Checks of the config's encoders and of how they are trained."""
 
-from histopair import configuration
-from histopair.checks.data import patterns
-from histopair.fingerprint import constant
-from histopair.mistakes import unknown, unread
+from histopair.plan import recipes
+from histopair.plan.checks.data import patterns
+from histopair.plan.fingerprint import constant
+from histopair.plan.mistakes import unknown, unread
 
 # Keys that these kinds of training alone read.
 TRAINED_BY = {"architecture": ("classifier",), "vocabulary": ("masked_language",)}
@@ -16,7 +16,7 @@ def encoders(config: dict) -> list[str]:
     if "oracle" in config["encoders"]:
         found.append("encoders.oracle: this name is kept for pairs made from the truth")
     for name, entry in config["encoders"].items():
-        libraries = configuration.known("encoders")
+        libraries = recipes.known("encoders")
         found += unknown(f"encoders.{name}.library", entry["library"], libraries)
         found += unread(f"encoders.{name}", entry, "library", _readers(libraries))
         if entry.get("backbone"):
@@ -37,7 +37,7 @@ def _readers(libraries: list[str]) -> dict[str, tuple[str, ...]]:
 
 def _training(name: str, entry: dict, config: dict) -> list[str]:
     key, train = f"encoders.{name}", entry["train"]
-    found = unknown(f"{key}.train.kind", train["kind"], configuration.known("pretrain"))
+    found = unknown(f"{key}.train.kind", train["kind"], recipes.known("pretrain"))
     found += unread(f"{key}.train", train, "kind", TRAINED_BY)
     found += patterns(f"{key}.train.match", train.get("match", {}))
     if not found:

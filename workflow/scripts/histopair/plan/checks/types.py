@@ -1,6 +1,6 @@
 """Whether a method's parameter has the type of its default."""
 
-from histopair.mistakes import unknown
+from histopair.plan.mistakes import unknown
 
 LORA_TARGETS = ["all", "no-linear"]
 

@@ -1,8 +1,8 @@
 """Checks of the config's studies, and of each run that they ask for."""
 
-from histopair import configuration
-from histopair.fingerprint import constant
-from histopair.mistakes import unknown
+from histopair.plan import entries, recipes
+from histopair.plan.fingerprint import constant
+from histopair.plan.mistakes import unknown
 
 
 def studies(config: dict) -> list[str]:
@@ -51,17 +51,17 @@ def _comparisons(key: str, study: dict) -> list[str]:
 def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     """Mistakes of one run: a method that pairs needs reports, the oracle what is true of them."""
     entry = config["methods"][method]
-    known = entry["recipe"] in configuration.known("methods")
-    if not known or not configuration.reads_reports(entry):
+    known = entry["recipe"] in recipes.known("methods")
+    if not known or not recipes.reads_reports(entry):
         return []
-    corpus = configuration.corpus_of(config, dataset, entry)
+    corpus = entries.corpus_of(config, dataset, entry)
     if corpus is None:
         return [
             f"{key}: method {method!r} needs reports, and dataset {dataset!r} names no `corpus`; "
             f"allowed are {sorted(config['corpora'])}"
         ]
     told = (
-        config["datasets"][configuration.base(config, dataset)],
+        config["datasets"][entries.base(config, dataset)],
         config["corpora"].get(corpus, {}),
     )
     if entry["pairing"] == "oracle" and not all(part.get("truth") for part in told):

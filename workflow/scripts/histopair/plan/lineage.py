@@ -1,6 +1,6 @@
 """Whose work a trained model stands on: data, encoders and texts, each with its licence."""
 
-from histopair import configuration
+from histopair.plan import entries, recipes
 
 
 def sources(config: dict, run: dict) -> list[dict]:
@@ -14,12 +14,12 @@ def sources(config: dict, run: dict) -> list[dict]:
     if method.get("text_encoder"):
         found += _encoder(config, "text encoder", method["text_encoder"])
     if "pairing" in method:
-        paired = configuration.reads_reports(method)
-        retrieved = paired and configuration.pairing_source(method) == method["retriever"]
+        paired = recipes.reads_reports(method)
+        retrieved = paired and recipes.pairing_source(method) == method["retriever"]
         role = "retriever" if retrieved else "teacher while training"
         found += _encoder(config, role, method["retriever"])
-    if configuration.reads_reports(method):
-        corpus = configuration.corpus_of(config, run["dataset"], method)
+    if recipes.reads_reports(method):
+        corpus = entries.corpus_of(config, run["dataset"], method)
         found.append(_source(config, "corpora", "reports", corpus))
     return list({(source["role"], source["name"]): source for source in found}.values())
 
@@ -27,7 +27,7 @@ def sources(config: dict, run: dict) -> list[dict]:
 def _source(config: dict, kind: str, role: str, name: str) -> dict:
     entry = config[kind][name]
     if kind == "datasets":
-        whole = config["datasets"][configuration.base(config, name)]
+        whole = config["datasets"][entries.base(config, name)]
         entry = {**whole, **{key: value for key, value in entry.items() if value}}
     return {
         "role": role,

@@ -3,8 +3,16 @@
 Each check gives the lines of the mistakes that it found (`mistakes`).
 """
 
-from histopair.checks import data, encoders, methods, paths, searches, studies, values
-from histopair.survival import checks as survival
+from histopair.plan.checks import (
+    data,
+    encoders,
+    methods,
+    paths,
+    searches,
+    studies,
+    survival,
+    values,
+)
 
 __all__ = ["data", "entries", "paths", "references", "values"]
 

@@ -1,9 +1,9 @@
 """Checks of the config's searches and the spaces that they try."""
 
-from histopair.checks.studies import metrics, run
-from histopair.checks.types import fits
-from histopair.configuration import choices, least, parameters
-from histopair.mistakes import unknown
+from histopair.plan.checks.studies import metrics, run
+from histopair.plan.checks.types import fits
+from histopair.plan.mistakes import unknown
+from histopair.plan.recipes import choices, least, parameters
 from histopair.training.search_space import changed
 
 

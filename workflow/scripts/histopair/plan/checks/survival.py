@@ -1,6 +1,6 @@
 """Cross references of the config's `cohorts` and `survival`."""
 
-from histopair.mistakes import unknown
+from histopair.plan.mistakes import unknown
 
 PAIRED = ("retrieved", "random", "oracle")
 

@@ -1,11 +1,11 @@
 """Checks of the config's methods: what their recipes take, how they pair."""
 
-from histopair import configuration
-from histopair.checks.types import fits
-from histopair.configuration import CORRECTIONS
 from histopair.errors import nearest
-from histopair.fingerprint import constant
-from histopair.mistakes import unknown
+from histopair.plan import recipes
+from histopair.plan.checks.types import fits
+from histopair.plan.fingerprint import constant
+from histopair.plan.mistakes import unknown
+from histopair.plan.recipes import CORRECTIONS
 
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
 VIEWS = constant("histopair.activations.cache", "VIEWS")  # whose module needs torch
@@ -17,26 +17,26 @@ def methods(config: dict, settings: set[str]) -> list[str]:
     found = []
     for name, method in config["methods"].items():
         key = f"methods.{name}"
-        wrong = unknown(f"{key}.recipe", method["recipe"], configuration.known("methods"))
+        wrong = unknown(f"{key}.recipe", method["recipe"], recipes.known("methods"))
         found += wrong or _method(key, method, settings, config)
     return found
 
 
 def _method(key: str, method: dict, settings: set[str], config: dict) -> list[str]:
-    defaults = configuration.parameters(method)
+    defaults = recipes.parameters(method)
     allowed = settings | set(defaults)
     found = [
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
         + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
-    first = configuration.least(method)
+    first = recipes.least(method)
     for parameter, default in defaults.items():
         found += fits(f"{key}.{parameter}", method[parameter], default, first.get(parameter, 1))
     for role in ENCODER_KEYS:
         if method.get(role):
             found += unknown(f"{key}.{role}", method[role], config["encoders"])
-    for parameter, values in configuration.choices(method).items():
+    for parameter, values in recipes.choices(method).items():
         found += unknown(f"{key}.{parameter}", method[parameter], list(values))
     if method.get("teacher") == "joint" and method.get("teacher_of") == "image":
         found.append(
@@ -52,7 +52,7 @@ def _views(key: str, method: dict) -> list[str]:
     views = method.get("views", 1)
     if not 1 <= views <= VIEWS:
         return [f"{key}: {views} is not allowed; 1 to {VIEWS} are"]
-    if views > 1 and not configuration.blocks(method, "image"):
+    if views > 1 and not recipes.blocks(method, "image"):
         return [f"{key}: {views} is not allowed where no block of the image tower trains; 1 is"]
     return []
 

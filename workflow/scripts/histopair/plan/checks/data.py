@@ -2,9 +2,9 @@
 
 import re
 
-from histopair import configuration
-from histopair.fingerprint import constant
-from histopair.mistakes import unknown, unread
+from histopair.plan import recipes
+from histopair.plan.fingerprint import constant
+from histopair.plan.mistakes import unknown, unread
 
 # Keys that these readers alone read.
 READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table",)}
@@ -86,4 +86,4 @@ def _readers(what: str) -> list[str]:
         except (KeyError, FileNotFoundError):
             return "images"
 
-    return [name for name in configuration.known("readers") if reads(name) == what]
+    return [name for name in recipes.known("readers") if reads(name) == what]

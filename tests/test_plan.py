@@ -1,0 +1,171 @@
+"""Planning: who reads what, asked as the rules ask it, on the small config."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from histopair import plan
+from histopair.errors import InputError
+from histopair.plan import analyses, data, encoders, exports, page, pairs, runs, searches, studies
+from histopair.plan.load import load
+from histopair.plan.places import pattern, there
+from workflow import CONFIG, ROOT
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load(yaml.safe_load((ROOT / CONFIG).read_text(encoding="utf-8")))
+
+
+def run(method, dataset="phantom-crc", encoder="phantom-vit", seed="0"):
+    return SimpleNamespace(dataset=dataset, encoder=encoder, method=method, seed=seed)
+
+
+def test_a_method_without_text_waits_for_no_report(config):
+    assert runs.artifacts(config, run("vision-lora")) == {
+        "labels": "results/labels/phantom-crc.parquet"
+    }
+
+
+def test_a_frozen_method_reads_embeddings_and_no_weights(config):
+    found = runs.artifacts(config, run("linear-probe"))
+    assert found["image_embeddings"] == "results/embeddings/phantom-vit/phantom-crc.images.parquet"
+    assert runs.encoder_files(config, run("linear-probe")) == []
+
+
+def test_clip_it_reads_pairs_and_chunks_of_its_retriever(config):
+    found = runs.artifacts(config, run("clip-it"))
+    assert found["pairs"] == "results/pairs/phantom-clip/phantom-crc.phantom-colon.parquet"
+    assert found["reports"] == "results/chunks/phantom-clip/phantom-colon.parquet"
+    assert runs.encoder_files(config, run("clip-it")) == [
+        "results/encoders/phantom-vit",
+        "results/encoders/phantom-clip",
+    ]
+    assert runs.retriever(config, run("clip-it"))["name"] == "phantom-clip"
+    assert runs.retriever(config, run("vision-lora")) is None
+
+
+def test_random_pairing_reads_reports_and_no_pairs(config):
+    found = runs.artifacts(config, run("clip-it-random"))
+    assert "reports" in found
+    assert "pairs" not in found
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "kind"),
+    [
+        ("clip-it-image", "teacher_images", "images"),
+        ("clip-it-label", "teacher_prompts", "prompts"),
+    ],
+)
+def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, kind):
+    found = runs.artifacts(config, run(method))
+    assert found[name] == f"results/embeddings/phantom-clip/phantom-crc.{kind}.parquet"
+    assert "reports" not in found
+
+
+def test_a_view_shares_embeddings_with_its_base_and_has_labels_of_its_own(config):
+    found = runs.artifacts(config, run("fusion-frozen", "phantom-quilt-random", "phantom-clip"))
+    assert found["labels"] == "results/labels/phantom-quilt-random.parquet"
+    assert found["image_embeddings"].endswith("phantom-quilt.images.parquet")
+
+
+def test_a_search_reads_what_its_runs_read(config):
+    w = SimpleNamespace(search="small")
+    assert searches.artifacts(config, w) == runs.artifacts(config, run("vision-lora"))
+    assert searches.modules(config, w) == runs.modules(config, run("vision-lora"))
+
+
+def test_only_a_correction_looks_at_the_train_split(config):
+    names = {"encoder": "phantom-clip", "dataset": "phantom-crc", "corpus": "phantom-colon"}
+    assert pairs.train_split(config, SimpleNamespace(**names, correction="")) == {}
+    corrected = SimpleNamespace(**names, correction=".csls")
+    assert pairs.train_split(config, corrected) == {"labels": "results/labels/phantom-crc.parquet"}
+    assert "csls" in pairs.settings(config, corrected)
+    assert "sinkhorn" not in pairs.settings(config, corrected)
+
+
+def test_pairs_by_truth_that_no_run_reads_are_one_line(config):
+    w = SimpleNamespace(encoder="oracle", dataset="phantom-bach", corpus="phantom-colon")
+    with pytest.raises(InputError, match="no run reads them by truth"):
+        pairs.chunks_judged(config, w)
+
+
+def test_the_page_shows_the_runs_of_its_studies_once(config):
+    shown = page.shown(config)
+    assert list(shown["runs"]) == plan.entries.reported(config)
+    files = page.outputs(config, "history.parquet")
+    assert len(files) == len(set(files))
+    assert {f"results/labels/{name}.parquet" for name in shown["datasets"]} >= {
+        path for study in shown["runs"] for path in studies.labels(config, of(study))
+    }
+
+
+def of(study):
+    return SimpleNamespace(study=study)
+
+
+def test_methods_without_chance_run_once(config):
+    found = [r for r in studies.runs(config, of("clip-it")) if r["method"] == "linear-probe"]
+    assert len({run["seed"] for run in found}) == 1
+
+
+def test_an_export_asks_for_no_text_of_the_training(config):
+    assert list(exports.artifacts(config, run("clip-it"))) == ["labels"]
+    assert exports.encoder_files(config, run("clip-it")) == ["results/encoders/phantom-vit"]
+    captioned = run("fusion-frozen", "phantom-quilt", "phantom-clip")
+    assert exports.reads_notes(config, captioned)
+    assert exports.caption_encoder(config, captioned)["name"] == "phantom-clip"
+
+
+def test_a_study_has_the_analyses_that_its_methods_allow(config):
+    assert "distillation" in analyses.of_study(config, "clip-it")
+    assert "distillation" not in analyses.of_study(config, "multi-label")
+    assert "clip-it" in analyses.distilled_methods(config)
+    assert "clip-it-image" not in analyses.distilled_methods(config)
+
+
+def test_how_an_encoder_is_described_computes_nothing_again(config):
+    entry = encoders.entry_of(config, "phantom-clip")
+    assert not {"licence", "description", "templates", "train"} & set(entry)
+    changed = {**config["encoders"]["phantom-clip"], "description": "other words"}
+    other = {**config, "encoders": {**config["encoders"], "phantom-clip": changed}}
+    assert encoders.entry_of(other, "phantom-clip") == entry
+
+
+def test_a_split_is_not_read_and_cleans_again(config):
+    w = SimpleNamespace(dataset="phantom-crc")
+    assert "split" in data.cleaned_dataset(config, w)
+    assert "split" not in data.reading(config, w)
+    assert "licence" not in data.cleaned_dataset(config, w)
+
+
+def test_what_is_not_there_is_one_line(tmp_path):
+    assert there("results//later.csv") == "results/later.csv"
+    with pytest.raises(InputError, match="there is no such file"):
+        there(str(tmp_path / "absent.csv"))
+
+
+def test_a_pattern_of_nothing_matches_nothing():
+    import re
+
+    assert re.fullmatch(pattern([]), "") is None
+    assert re.fullmatch(pattern(["a", "b"]), "b")
+
+
+def test_planning_needs_neither_torch_nor_snakemake():
+    code = (
+        "import sys; from histopair.plan import analyses, load, page, searches, survival;"
+        "print(sorted({'torch', 'snakemake', 'pandas'} & set(sys.modules)))"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "workflow/scripts",
+        stdout=-1,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.strip() == "[]"

@@ -1,0 +1,142 @@
+"""Which analyses a study's methods allow, and what each reads."""
+
+from types import SimpleNamespace
+
+from histopair.plan import encoders, entries, exports, recipes, runs, studies
+from histopair.plan.places import RUN, TEXTS
+
+
+def named(config, w):
+    """The analyses of a study, in the order of its page."""
+    return of_study(config, w.study)
+
+
+def of_study(config, study):
+    w = SimpleNamespace(study=study)
+    possible = {
+        "complementarity": "complementarity" in config["studies"][study],
+        "distillation": distilled_runs(config, w),
+        "tsne": distilled_runs(config, w),
+        "cost": _costed_methods(config, w),
+    }
+    return [name for name, possible_here in possible.items() if possible_here]
+
+
+def analysed(config):
+    """The studies that have any."""
+    return [study for study in config["studies"] if of_study(config, study)]
+
+
+def studies_with(config, analysis):
+    """The studies that have an analysis."""
+    return [study for study in config["studies"] if analysis in of_study(config, study)]
+
+
+def files(config, w, end):
+    return [f"results/analyses/{w.study}.{name}.{end}" for name in named(config, w)]
+
+
+def compared(config, w):
+    """The two methods whose errors are compared."""
+    return config["studies"][w.study]["complementarity"]
+
+
+def compared_runs(config, w):
+    pair = compared(config, w).values()
+    return [run for run in studies.runs(config, w) if run["method"] in pair]
+
+
+def compared_predictions(config, w):
+    return _files(compared_runs(config, w), "predictions.parquet")
+
+
+def distilled_methods(config):
+    return [name for name, method in config["methods"].items() if _is_distilled(method)]
+
+
+def distilled_runs(config, w):
+    distilled = distilled_methods(config)
+    return [run for run in studies.runs(config, w) if run["method"] in distilled]
+
+
+def distilled_files(config, w):
+    return _files(distilled_runs(config, w), "representations.parquet")
+
+
+def pictured_runs(config, w):
+    """One run of each distilled method in each cell, and whether its towers were adapted."""
+    found = {}
+    for run in distilled_runs(config, w):
+        lora = config["methods"][run["method"]]["lora"] is not None
+        cell = run["dataset"], run["column"], run["method"]
+        found.setdefault(cell, run | {"lora": lora})
+    return list(found.values())
+
+
+def pictured_files(config, w):
+    return _files(pictured_runs(config, w), "representations.parquet")
+
+
+def represented(config, w):
+    """What tells each sample's text, and the texts as the retriever embeds them."""
+    method, kept = runs.method(config, w), ("labels", "reports", "pairs")
+    corpus = entries.corpus_of(config, w.dataset, method)
+    read = runs.artifacts(config, w).items()
+    found = {name: path for name, path in read if name in kept}
+    return found | {"text_embeddings": TEXTS.format(encoder=method["retriever"], corpus=corpus)}
+
+
+def costed_runs(config, w):
+    """One run of each method and column, on the study's first dataset: what decides its cost."""
+    dataset, found = config["studies"][w.study]["datasets"][0], {}
+    methods = _costed_methods(config, w)
+    for run in studies.runs(config, w):
+        if run["dataset"] == dataset and run["method"] in methods:
+            found.setdefault((run["column"], run["method"]), run)
+    return [run | _costed(config, SimpleNamespace(**run)) for run in found.values()]
+
+
+def costed_files(config, w):
+    return [path for run in costed_runs(config, w) for path in run["files"].values()]
+
+
+def costed_encoders(config, w):
+    return _of_costed(config, w, exports.encoder_files)
+
+
+def costed_modules(config, w):
+    return _of_costed(config, w, exports.modules)
+
+
+def _is_distilled(method):
+    """Whether a method's image side is taught by texts, in a branch of their own or without."""
+    taught = method["recipe"] == "clip_it" and method["teacher"] != "none"
+    return taught and recipes.reads_reports(method)
+
+
+def _costed_methods(config, w):
+    """The methods of which one knows how they predict."""
+    known, methods = recipes.known("predictors"), config["methods"]
+    return [m for m in config["studies"][w.study]["methods"] if methods[m]["recipe"] in known]
+
+
+def _costed(config, w):
+    """Files and parameters that rebuild a run's model."""
+    weights = f"{RUN}/weights.safetensors".format(**vars(w))
+    return {
+        "files": {"weights": weights, **exports.artifacts(config, w)},
+        "root": entries.dataset(config, w.dataset)["root"],
+        "entry": encoders.entry(config, w),
+        "text_entry": exports.caption_encoder(config, w),
+        "parameters": runs.method(config, w),
+        "templates": encoders.templates(config, w),
+    }
+
+
+def _of_costed(config, w, function):
+    found = [function(config, SimpleNamespace(**run)) for run in costed_runs(config, w)]
+    return list(dict.fromkeys(one for each in found for one in each))
+
+
+def _files(runs_shown, file):
+    return [f"{RUN}/{file}".format(**run) for run in runs_shown]

@@ -1,0 +1,110 @@
+"""What cleaning reads, and what of an entry decides its labels or reports."""
+
+import os
+
+from histopair import readers
+from histopair.plan import entries
+from histopair.plan.places import EMBEDDINGS, LABELS, there
+
+NOT_READING = {
+    "split",
+    "min_count",
+    "most_classes",
+    "max_quarantined",
+    "max_pixels",
+    "labels_map",
+}
+NOT_CLEANING = {
+    "chunk_tokens",
+    "corpus",
+    "description",
+    "licence",
+    "match",
+    "proposals",
+    "published",
+    "synthetic",
+    "truth",
+}
+
+
+def views(config):
+    """Datasets that show the samples of another, split otherwise."""
+    return [name for name, entry in config["datasets"].items() if "of" in entry]
+
+
+def sources(config):
+    """Datasets with samples of their own."""
+    return [name for name, entry in config["datasets"].items() if "of" not in entry]
+
+
+def dataset_files(config, w):
+    """The files and folders that cleaning a dataset reads."""
+    return _published(config["datasets"][w.dataset])
+
+
+def unmapped_files(config, w):
+    """The same for its labels as published, without their mapping."""
+    return _published(reading(config, w))
+
+
+def corpus_files(config, w):
+    """The files and folders that cleaning a corpus reads."""
+    return _published(config["corpora"][w.corpus])
+
+
+def cleaned_dataset(config, w):
+    """What of a dataset's entry matters to cleaning, in one order."""
+    return _cleaning(config["datasets"][w.dataset])
+
+
+def cleaned_corpus(config, w):
+    return _cleaning(config["corpora"][w.corpus])
+
+
+def reading(config, w):
+    """What of a dataset's entry decides the labels as published."""
+    found = cleaned_dataset(config, w)
+    return {key: value for key, value in found.items() if key not in NOT_READING}
+
+
+def proposing(config, w):
+    """What decides the proposed merges of a dataset's labels."""
+    entry = config["datasets"][w.dataset]
+    kept = {key: entry[key] for key in ("labels_map", "proposals") if key in entry}
+    return reading(config, w) | kept
+
+
+def viewed(config, w):
+    """Labels and frequencies of the dataset that a view shows."""
+    path = LABELS.format(dataset=entries.base(config, w.dataset))
+    return {"labels": path, "frequencies": path.replace(".parquet", ".frequencies.parquet")}
+
+
+def label_embeddings(config, w):
+    """Embeddings of a dataset's labels, where its proposals have an encoder."""
+    encoder = config["datasets"][w.dataset].get("proposals", {}).get("encoder")
+    path = EMBEDDINGS.format(encoder=encoder, dataset=w.dataset, kind="labels")
+    return {"embeddings": path} if encoder else {}
+
+
+def dataset_reader(config, w):
+    """The module that reads a dataset."""
+    return [f"histopair.readers.{config['datasets'][w.dataset]['reader']}"]
+
+
+def corpus_reader(config, w):
+    """The module that reads a corpus."""
+    return [f"histopair.readers.{config['corpora'][w.corpus]['reader']}"]
+
+
+def _cleaning(entry):
+    return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
+
+
+def _published(entry):
+    reader = readers.find(entry["reader"])
+    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
+    files = [there(path) for path in reader.inputs(entry) + mapping]
+    if hasattr(reader, "check") and all(map(os.path.exists, files)):
+        reader.check(entry)
+    return files

@@ -1,0 +1,110 @@
+"""What makes an encoder, and what embeddings, chunks and activations take of one."""
+
+from pathlib import Path
+
+from histopair.plan import data, entries
+from histopair.plan.places import CHUNKS, ENCODER, LABELS
+
+NOT_COMPUTING = {"licence", "description", "train", "templates"}
+CHUNKING = ("chunk_tokens", "whole")  # what of a corpus decides how it is cut for an encoder
+TOKENIZING = ("library", "max_length", "model")  # what of an encoder decides its tokens
+
+
+def entry(config, w):
+    """What decides the output of a rule's encoder."""
+    return entry_of(config, w.encoder)
+
+
+def entry_of(config, encoder):
+    """What decides the output of an encoder: not its licence, nor how it is described."""
+    found = config["encoders"][encoder]
+    return {"name": encoder, **{key: found[key] for key in sorted(set(found) - NOT_COMPUTING)}}
+
+
+def files(config, w):
+    """Files on disk of a rule's encoder."""
+    return files_of(config, w.encoder)
+
+
+def files_of(config, encoder):
+    """Files of an encoder that lie on disk: made by this workflow, or given by path."""
+    found = config["encoders"][encoder]
+    if "train" in found:
+        return [ENCODER.format(encoder=encoder)]
+    given = [found["model"].removeprefix("local-dir:"), found.get("weights", "")]
+    return [path for path in given if path and Path(path).exists()]
+
+
+def modules(config, w):
+    """The module that loads a rule's encoder."""
+    return [loader(config, w.encoder)]
+
+
+def loader(config, encoder):
+    return f"histopair.encoders.{config['encoders'][encoder]['library']}"
+
+
+def labels_modules(config, w):
+    """The modules that embedding the labels of a dataset finds by name."""
+    return [*modules(config, w), *data.dataset_reader(config, w)]
+
+
+def root(config, w):
+    """The folder of a dataset's images."""
+    return entries.dataset(config, w.dataset)["root"]
+
+
+def templates(config, w):
+    """The prompts of an encoder, with a place for the class."""
+    return config["encoders"][w.encoder]["templates"]
+
+
+def chunking(config, w):
+    """What of a corpus decides its chunks."""
+    corpus = config["corpora"][w.corpus]
+    return {key: corpus[key] for key in CHUNKING if key in corpus}
+
+
+def tokenizing(config, w):
+    """What decides how an encoder's tokenizer cuts: nothing of its images."""
+    found = config["encoders"][w.encoder]
+    return {"name": w.encoder, **{key: found[key] for key in TOKENIZING if key in found}}
+
+
+def training(config, w):
+    """How an encoder is trained here."""
+    return config["encoders"][w.encoder]["train"]
+
+
+def training_labels(config, w):
+    return LABELS.format(dataset=training(config, w)["dataset"])
+
+
+def training_root(config, w):
+    return entries.dataset(config, training(config, w)["dataset"])["root"]
+
+
+def training_texts(config, w):
+    """The reports that an encoder learns from, as its text tower reads them."""
+    text = _towers(config, w).get("text")
+    corpora = training(config, w).get("corpora", [])
+    return [CHUNKS.format(encoder=text, corpus=corpus) for corpus in corpora]
+
+
+def tower_files(config, w):
+    """Files of the encoders whose towers an encoder is made of."""
+    return [file for tower in _towers(config, w).values() for file in files_of(config, tower)]
+
+
+def tower_entries(config, w):
+    return {kind: entry_of(config, tower) for kind, tower in _towers(config, w).items()}
+
+
+def training_modules(config, w):
+    """How an encoder is trained, and the loaders of its towers."""
+    kind = f"histopair.pretrain.{training(config, w)['kind']}"
+    return [kind, *(loader(config, tower) for tower in _towers(config, w).values())]
+
+
+def _towers(config, w):
+    return training(config, w).get("towers", {})

@@ -1,0 +1,106 @@
+"""What the config says of datasets, runs and pairings."""
+
+from collections.abc import Iterable
+
+from histopair.plan import recipes
+from histopair.plan.recipes import CORRECTIONS, needs, pairing_source, reads_reports
+
+# What only an encoder with a text tower makes.
+TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
+
+
+def base(config: dict, dataset: str) -> str:
+    """The dataset whose samples `dataset` shows: itself, or the one that it is a view of."""
+    return config["datasets"][dataset].get("of", dataset)
+
+
+def dataset(config: dict, name: str) -> dict:
+    """The entry that says where a dataset's samples come from: its own, or that of its base."""
+    return config["datasets"][base(config, name)]
+
+
+def datasets_of(config: dict, study: str) -> list[str]:
+    """The datasets of a study's runs."""
+    return list(dict.fromkeys(run["dataset"] for run in runs(config, study)))
+
+
+def distinct(found: Iterable[dict]) -> list[dict]:
+    """Each of some flat dicts once."""
+    return list({tuple(entry.items()): entry for entry in found}.values())
+
+
+def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
+    """The corpus a method pairs a dataset with: its own choice, or else the dataset's."""
+    entry = config["datasets"][dataset]
+    own = config["datasets"][base(config, dataset)].get("corpus")
+    return method.get("corpus") or entry.get("corpus", own)
+
+
+def runs(config: dict, study: str) -> list[dict]:
+    """The runs of a study: dataset, encoder, method, seed, column. Methods without chance run once.
+
+    `encoder` is what the run is made with: the method's own, or else the study's, or that one's
+    `backbone` where the method reads images alone. `column` is the study's: a method with an
+    encoder of its own is compared in each column.
+    """
+    entry, methods = config["studies"][study], config["methods"]
+    return [
+        {
+            "dataset": dataset,
+            "encoder": methods[method].get("encoder") or _adapted(config, column, methods[method]),
+            "method": method,
+            "seed": seed,
+            "column": column,
+        }
+        for dataset in entry["datasets"]
+        for column in entry["encoders"]
+        for method in entry["methods"]
+        for seed in recipes.seeds(methods[method], entry["seeds"])
+    ]
+
+
+def reported(config: dict) -> list[str]:
+    """The studies that the page shows; the others run by name."""
+    return config.get("report") or list(config["studies"])
+
+
+def pairings(config: dict) -> list[dict]:
+    """The pairings that the page shows, as `pairing_of` gives them.
+
+    Beside each that is retrieved stand the corrections in retrieval.compare.
+    """
+    found = []
+    for study in reported(config):
+        for run in runs(config, study):
+            method = config["methods"][run["method"]]
+            found.append(pairing_of(config, run["dataset"], method))
+            if method.get("pairing") == "retrieved":
+                for kind in config["retrieval"]["compare"]:
+                    corrected = method | {"pairing": kind}
+                    found.append(pairing_of(config, run["dataset"], corrected))
+    return distinct(pair for pair in found if pair)
+
+
+def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
+    """The pairing that a method reads: encoder (or "oracle"), dataset, corpus, correction.
+
+    correction is "" or ".NAME", as file names have it. Whatever is corrected looks at the train
+    split, and so belongs to a view; other pairs are of the dataset that it is a view of. None for
+    random pairing and for methods without reports.
+    """
+    source = pairing_source(method) if reads_reports(method) else None
+    if source is None:
+        return None
+    corrected = method["pairing"] in CORRECTIONS
+    return {
+        "encoder": source,
+        "dataset": dataset if corrected else base(config, dataset),
+        "corpus": corpus_of(config, dataset, method),
+        "correction": f".{method['pairing']}" if corrected else "",
+    }
+
+
+def _adapted(config: dict, encoder: str, method: dict) -> str:
+    """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
+    both = TEXT_TOWER & set(needs(method))
+    return encoder if both else config["encoders"][encoder].get("backbone", encoder)

@@ -1,0 +1,50 @@
+"""What rebuilds a run's model: for its export, its representations and its cost."""
+
+from histopair.plan import encoders, entries, lineage, recipes, runs
+
+
+def reads_notes(config, w):
+    """Whether a method reads a text of each sample when it predicts."""
+    return any(need.startswith("caption") for need in runs.needs(config, w))
+
+
+def artifacts(config, w):
+    """What an export reads of what the run read: texts that were for training are not asked for."""
+    read = runs.artifacts(config, w)
+    return {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
+
+
+def encoder_files(config, w):
+    """Files of the encoders that the model predicts with."""
+    found = [encoders.files_of(config, encoder) for encoder in _encoders(config, w)]
+    return list(dict.fromkeys(file for files in found for file in files))
+
+
+def caption_encoder(config, w):
+    """The entry of the encoder that reads the text of a sample, if one does."""
+    if not reads_notes(config, w):
+        return None
+    return encoders.entry_of(config, runs.text_encoder(config, w))
+
+
+def described(config, w):
+    """What a model card says of a run: its names, and what it was made from."""
+    run = {name: getattr(w, name) for name in ("dataset", "encoder", "method", "seed")}
+    return {
+        "run": run,
+        "sources": lineage.sources(config, run),
+        "synthetic": entries.dataset(config, w.dataset)["synthetic"],
+    }
+
+
+def modules(config, w):
+    """Modules that an export finds by name; a recipe that cannot be exported has no predictor."""
+    recipe = runs.method(config, w)["recipe"]
+    known = recipe in recipes.known("predictors")
+    predictor = [f"histopair.predictors.{recipe}"] if known else []
+    loaders = [encoders.loader(config, encoder) for encoder in _encoders(config, w)]
+    return [*predictor, *dict.fromkeys(loaders)]
+
+
+def _encoders(config, w):
+    return [w.encoder, runs.text_encoder(config, w)] if reads_notes(config, w) else [w.encoder]

@@ -1,0 +1,45 @@
+"""Where artifacts lie, and whether what the config names is there."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from histopair import errors
+from histopair.errors import InputError
+
+RESULTS = "results"
+LABELS = "results/labels/{dataset}.parquet"
+REPORTS = "results/reports/{corpus}.parquet"
+CHUNKS = "results/chunks/{encoder}/{corpus}.parquet"
+ENCODER = "results/encoders/{encoder}"
+EMBEDDINGS = "results/embeddings/{encoder}/{dataset}.{kind}.parquet"
+TEXTS = "results/embeddings/{encoder}/{corpus}.texts.parquet"
+ACTIVATIONS = "results/activations/{encoder}/{dataset}.{kind}.{blocks}"
+PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
+RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
+COHORT = "results/cohorts/{cohort}"
+SURVIVAL = "results/survival/{study}/{method}/{seed}"
+
+
+def there(path: str) -> str:
+    """A path of the config, normalised; InputError where it is neither there nor made here."""
+    path = os.path.normpath(path)
+    try:
+        os.stat(path)
+    except FileNotFoundError as error:
+        if Path(path).parts[0] != RESULTS:
+            problem = "there is no such file or folder"
+            raise InputError(path, problem, "Correct the path in the config") from error
+    except OSError as error:
+        raise errors.of_system(path, error) from error
+    return path
+
+
+def truths(**entries: dict) -> dict[str, str]:
+    """The truth tables of some entries, by the same names, where there are any."""
+    return {name: there(entry["truth"]) for name, entry in entries.items() if "truth" in entry}
+
+
+def pattern(names: Iterable[str]) -> str:
+    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
+    return "|".join(names) or "(?!)"

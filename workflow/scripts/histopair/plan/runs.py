@@ -1,0 +1,122 @@
+"""What a run reads and is made with: by dataset, encoder and method, the same for all seeds."""
+
+from histopair.plan import encoders, entries, recipes
+from histopair.plan.places import ACTIVATIONS, CHUNKS, EMBEDDINGS, LABELS, PAIRS, TEXTS
+
+# Of a teacher that is no report: its artifact, and what of the retriever's embeddings it is.
+TEACHERS = {
+    "image": ("teacher_images", "images"),
+    "label-prompt": ("teacher_prompts", "prompts"),
+}
+
+
+def method(config, w):
+    return config["methods"][w.method]
+
+
+def needs(config, w):
+    return recipes.needs(method(config, w))
+
+
+def text_encoder(config, w):
+    """The encoder of the captions: the method's own, or else the run's."""
+    return method(config, w).get("text_encoder") or w.encoder
+
+
+def artifacts(config, w):
+    """Path of each artifact that the method reads, by its name in NEEDS; `labels` always."""
+    known = {
+        **_of_dataset(config, w),
+        **_of_reports(config, w),
+        **_of_teacher(config, w),
+    }
+    wanted = {name: known[name] for name in needs(config, w) if name in known}
+    return {"labels": LABELS.format(dataset=w.dataset), **wanted}
+
+
+def encoder_files(config, w):
+    """Weights on disk of the encoders that the method adapts."""
+    wanted, found = needs(config, w), []
+    if {"images", "image_activations"} & set(wanted):
+        found.append(w.encoder)
+    if "caption_activations" in wanted:
+        found.append(text_encoder(config, w))
+    if "pairs" in wanted:
+        found.append(method(config, w)["retriever"])
+    return [file for encoder in found for file in encoders.files_of(config, encoder)]
+
+
+def encoder(config, w):
+    return encoders.entry_of(config, w.encoder)
+
+
+def retriever(config, w):
+    """The retriever's entry, for methods that read its pairs."""
+    if "pairs" not in needs(config, w):
+        return None
+    return encoders.entry_of(config, method(config, w)["retriever"])
+
+
+def caption_encoder(config, w):
+    """The entry of the captions' encoder, for methods that train its last blocks."""
+    if "caption_activations" not in needs(config, w):
+        return None
+    return encoders.entry_of(config, text_encoder(config, w))
+
+
+def modules(config, w):
+    """The modules that a run finds by name: its recipe and the loaders of its encoders."""
+    made = encoder(config, w), retriever(config, w), caption_encoder(config, w)
+    loaders = [encoders.loader(config, entry["name"]) for entry in made if entry]
+    return [f"histopair.methods.{method(config, w)['recipe']}", *loaders]
+
+
+def _of_dataset(config, w):
+    """What encoders make of a dataset's images, captions and classes."""
+    texts = text_encoder(config, w)
+    return {
+        "image_embeddings": _embeddings(config, w, w.encoder, "images"),
+        "caption_embeddings": _embeddings(config, w, texts, "captions"),
+        "prompt_embeddings": _embeddings(config, w, w.encoder, "prompts"),
+        "image_activations": _activations(config, w, w.encoder, "image", "images"),
+        "caption_activations": _activations(config, w, texts, "text", "captions"),
+    }
+
+
+def _of_reports(config, w):
+    """The paired reports, who they are paired with, and how the retriever embeds them."""
+    read, found = method(config, w), {}
+    corpus = entries.corpus_of(config, w.dataset, read)
+    pairing = entries.pairing_of(config, w.dataset, read)
+    if recipes.reads_reports(read):
+        found["reports"] = CHUNKS.format(encoder=read["retriever"], corpus=corpus)
+    if pairing:
+        found["pairs"] = f"{PAIRS}.parquet".format(**pairing)
+    if recipes.reads_text_embeddings(read):
+        found["text_embeddings"] = TEXTS.format(encoder=read["retriever"], corpus=corpus)
+    return found
+
+
+def _of_teacher(config, w):
+    """What teaches in place of a report."""
+    read = method(config, w)
+    if read.get("teacher_of") not in TEACHERS:
+        return {}
+    name, kind = TEACHERS[read["teacher_of"]]
+    return {name: _embeddings(config, w, read["retriever"], kind)}
+
+
+def _embeddings(config, w, encoder, kind):
+    dataset = entries.base(config, w.dataset)
+    return EMBEDDINGS.format(encoder=encoder, dataset=dataset, kind=kind)
+
+
+def _activations(config, w, encoder, tower, kind):
+    """Folder of what a tower's last blocks take: {blocks}, or {blocks}x{views} of each image."""
+    read = method(config, w)
+    if "unfreeze" not in read:
+        return None
+    seen = f"x{read['views']}" if tower == "image" and read.get("views", 1) > 1 else ""
+    blocks = f"{recipes.blocks(read, tower)}{seen}"
+    dataset = entries.base(config, w.dataset)
+    return ACTIVATIONS.format(encoder=encoder, dataset=dataset, kind=kind, blocks=blocks)

@@ -1,0 +1,46 @@
+"""What a search reads and is made with: the same as the runs of its method."""
+
+from types import SimpleNamespace
+
+from histopair.plan import encoders, runs
+
+
+def entry(config, w):
+    return config["searches"][w.search]
+
+
+def artifacts(config, w):
+    return runs.artifacts(config, _run(config, w))
+
+
+def encoder_files(config, w):
+    return runs.encoder_files(config, _run(config, w))
+
+
+def root(config, w):
+    return encoders.root(config, _run(config, w))
+
+
+def encoder(config, w):
+    return runs.encoder(config, _run(config, w))
+
+
+def retriever(config, w):
+    return runs.retriever(config, _run(config, w))
+
+
+def caption_encoder(config, w):
+    return runs.caption_encoder(config, _run(config, w))
+
+
+def method(config, w):
+    return runs.method(config, _run(config, w))
+
+
+def modules(config, w):
+    return runs.modules(config, _run(config, w))
+
+
+def _run(config, w):
+    """Dataset, encoder and method, as wildcards of a run."""
+    return SimpleNamespace(**entry(config, w))
