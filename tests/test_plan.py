@@ -44,8 +44,8 @@ def test_clip_it_reads_pairs_and_chunks_of_its_retriever(config):
         "results/encoders/phantom-vit",
         "results/encoders/phantom-clip",
     ]
-    assert runs.retriever(config, run("clip-it"))["name"] == "phantom-clip"
-    assert runs.retriever(config, run("vision-lora")) is None
+    assert runs.spec(config, run("clip-it"))["retriever"]["name"] == "phantom-clip"
+    assert runs.spec(config, run("vision-lora"))["retriever"] is None
 
 
 def test_random_pairing_reads_reports_and_no_pairs(config):
@@ -118,7 +118,8 @@ def test_an_export_asks_for_no_text_of_the_training(config):
     assert exports.encoder_files(config, run("clip-it")) == ["results/encoders/phantom-vit"]
     captioned = run("fusion-frozen", "phantom-quilt", "phantom-clip")
     assert exports.reads_notes(config, captioned)
-    assert exports.caption_encoder(config, captioned)["name"] == "phantom-clip"
+    assert exports.spec(config, captioned)["text_encoder"]["name"] == "phantom-clip"
+    assert exports.spec(config, run("clip-it"))["retriever"] is None
 
 
 def test_a_study_has_the_analyses_that_its_methods_allow(config):

@@ -576,7 +576,7 @@ def exported(request, world, tmp_path_factory):  # noqa: F811
     names = ("weights.safetensors", "history.parquet", "predictions.parquet")
     folder = results / f"runs/tiles/{encoder}/{recipe}/0"
     files = {name.split(".")[0]: str(folder / name) for name in names}
-    about = {"task": run.task, "classes": run.classes, "params": {"method": run.method}}
+    about = {"task": run.task, "classes": run.classes, "params": {"run": {"method": run.method}}}
     tables.write(files["predictions"], trainings._predictions(run, stage), about)
     tables.write(files["history"], trainings._history(stage.history), about)
     trainings._write_weights(stage.model, files["weights"], about)

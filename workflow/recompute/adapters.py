@@ -35,7 +35,7 @@ def merged(results: Path) -> Tally:
         run = results / "runs" / file.parent.relative_to(results / "exports")
         if (run / "weights.safetensors").is_file():
             with tally.reading(file):
-                params = artifacts.made(run / "predictions.parquet")["params"]
+                params = artifacts.made(run / "predictions.parquet")["params"]["run"]
                 updates = _updates(load_file(run / "weights.safetensors"))
                 for kind in ("image", "text"):
                     own = {name: one for name, one in updates.items() if _tower(name) == kind}

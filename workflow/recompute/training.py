@@ -56,7 +56,7 @@ def best_losses(results: Path) -> Tally:
 
 
 def _method(file: Path) -> dict:
-    return (artifacts.made(file).get("params") or {}).get("method") or {}
+    return ((artifacts.made(file).get("params") or {}).get("run") or {}).get("method") or {}
 
 
 CHECKS = [histories, best_losses]

@@ -52,9 +52,7 @@ rule represent:
         mem_mb=4000,
         runtime="2h",
     params:
-        root=planned(plan.encoders.root),
-        encoder=planned(plan.encoders.entry),
-        method=planned(plan.runs.method),
+        run=planned(plan.exports.spec),
         code=code("represent.py", plan.encoders.modules),
     script:
         "../scripts/represent.py"

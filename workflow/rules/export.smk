@@ -22,10 +22,7 @@ rule export:
     resources:
         mem_mb=8000,
     params:
-        root=planned(plan.encoders.root),
-        encoder=planned(plan.encoders.entry),
-        text_encoder=planned(plan.exports.caption_encoder),
-        method=planned(plan.runs.method),
+        run=planned(plan.exports.spec),
         described=planned(plan.exports.described),
         code=code("export.py", plan.exports.modules),
     script:

@@ -22,11 +22,7 @@ rule search:
         runtime="24h",
     params:
         search=planned(plan.searches.entry),
-        root=planned(plan.searches.root),
-        encoder=planned(plan.searches.encoder),
-        retriever=planned(plan.searches.retriever),
-        text_encoder=planned(plan.searches.caption_encoder),
-        method=planned(plan.searches.method),
+        run=planned(plan.searches.spec),
         code=code("search.py", plan.searches.modules),
     script:
         "../scripts/search.py"

@@ -16,6 +16,8 @@ rule run:
         "logs/runs/{dataset}/{encoder}/{method}/{seed}.txt",
     benchmark:
         "results/benchmarks/run/{dataset}/{encoder}/{method}/{seed}.tsv"
+    # The longest jobs: what others wait for goes first, so that no core is idle at the end.
+    priority: -1
     conda:
         "../../envs/torch.yaml"
     threads: config["training"]["processes"]
@@ -24,11 +26,7 @@ rule run:
         mem_mb=4000 * config["training"]["processes"],
         runtime="12h",
     params:
-        root=planned(plan.encoders.root),
-        encoder=planned(plan.encoders.entry),
-        retriever=planned(plan.runs.retriever),
-        text_encoder=planned(plan.runs.caption_encoder),
-        method=planned(plan.runs.method),
+        run=planned(plan.runs.spec),
         code=code("run.py", plan.runs.modules),
     script:
         "../scripts/run.py"

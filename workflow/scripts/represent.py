@@ -7,15 +7,6 @@ with job(snakemake) as about:
     from histopair.analyses.representations import represent
     from histopair.training import runs
 
-    given, params = dict(snakemake.input.items()), snakemake.params
-    run = runs.Run(
-        artifacts=given,
-        root=params.root,
-        encoder_entry=params.encoder,
-        retriever_entry=None,
-        method=params.method,
-        seed=int(snakemake.wildcards.seed),
-        device=devices.start(),
-        image_cache_mb=0,
-    )
+    given, seed = dict(snakemake.input.items()), int(snakemake.wildcards.seed)
+    run = runs.Run.of(snakemake.params.run, given, seed, devices.start())
     represent(run, given["weights"], given["predictions"], snakemake.output[0], about)

@@ -10,23 +10,16 @@ with job(snakemake) as about:
     kept = {key: entry[key] for key in sorted(entry) if key != "trials"}
     of_all = about | {"params": about["params"] | {"search": kept}}
 
+    artifacts = {key: value for key, value in snakemake.input.items() if key != "encoders"}
+
     def make(method: dict, seed: int) -> runs.Run:
-        return runs.Run(
-            artifacts={key: value for key, value in snakemake.input.items() if key != "encoders"},
-            root=params.root,
-            encoder_entry=params.encoder,
-            retriever_entry=params.retriever,
-            method=method,
-            seed=seed,
-            device=devices.start(),
-            image_cache_mb=snakemake.resources.mem_mb // 2,
-            text_encoder_entry=params.text_encoder,
-        )
+        spec, cache_mb = params.run | {"method": method}, snakemake.resources.mem_mb // 2
+        return runs.Run.of(spec, artifacts, seed, devices.start(), cache_mb)
 
     parameter_search.search(
         make,
         entry,
-        params.method,
+        params.run["method"],
         checkpoint.folder(f"results/.resume/{snakemake.output[0]}", of_all, snakemake.input),
         snakemake.output[0],
         about,

@@ -77,17 +77,7 @@ def measure(entries: list[dict], device: torch.device) -> pd.DataFrame:
 def restored(entry: dict) -> dict:
     """An entry of `measure` from the workflow's account of a run: names, files, parameters."""
     files = entry["files"]
-    run = runs.Run(
-        artifacts=files,
-        root=entry["root"],
-        encoder_entry=entry["entry"],
-        retriever_entry=None,
-        method=entry["parameters"],
-        seed=entry["seed"],
-        device=torch.device("cpu"),
-        image_cache_mb=0,
-        text_encoder_entry=entry["text_entry"],
-    )
+    run = runs.Run.of(entry["spec"], files, entry["seed"], torch.device("cpu"))
     names = ("column", "encoder", "method", "templates")
     return {"run": run, "weights": files["weights"], **{name: entry[name] for name in names}}
 

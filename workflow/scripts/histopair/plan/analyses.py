@@ -121,14 +121,11 @@ def _costed_methods(config, w):
 
 
 def _costed(config, w):
-    """Files and parameters that rebuild a run's model."""
+    """What rebuilds a run's model, and its prompts."""
     weights = f"{RUN}/weights.safetensors".format(**vars(w))
     return {
         "files": {"weights": weights, **exports.artifacts(config, w)},
-        "root": entries.dataset(config, w.dataset)["root"],
-        "entry": encoders.entry(config, w),
-        "text_entry": exports.caption_encoder(config, w),
-        "parameters": runs.method(config, w),
+        "spec": exports.spec(config, w),
         "templates": encoders.templates(config, w),
     }
 

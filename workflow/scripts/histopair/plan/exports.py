@@ -20,11 +20,10 @@ def encoder_files(config, w):
     return list(dict.fromkeys(file for files in found for file in files))
 
 
-def caption_encoder(config, w):
-    """The entry of the encoder that reads the text of a sample, if one does."""
-    if not reads_notes(config, w):
-        return None
-    return encoders.entry_of(config, runs.text_encoder(config, w))
+def spec(config, w):
+    """A run's spec as it predicts: with the encoder of each sample's text, and no retriever."""
+    texts = runs.text_encoder(config, w) if reads_notes(config, w) else None
+    return runs.spec_of(config, w, {"text_encoder": texts})
 
 
 def described(config, w):

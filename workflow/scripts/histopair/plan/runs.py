@@ -46,29 +46,32 @@ def encoder_files(config, w):
     return [file for encoder in found for file in encoders.files_of(config, encoder)]
 
 
-def encoder(config, w):
-    return encoders.entry_of(config, w.encoder)
+def spec(config, w):
+    """What a run is made with, for `Run.of`: the folder of its images, its encoders, its method.
+
+    `retriever` and `text_encoder` are None where the method adapts and reads neither.
+    """
+    wanted, own = needs(config, w), method(config, w)
+    others = {
+        "retriever": own["retriever"] if "pairs" in wanted else None,
+        "text_encoder": text_encoder(config, w) if "caption_activations" in wanted else None,
+    }
+    return spec_of(config, w, others)
 
 
-def retriever(config, w):
-    """The retriever's entry, for methods that read its pairs."""
-    if "pairs" not in needs(config, w):
-        return None
-    return encoders.entry_of(config, method(config, w)["retriever"])
-
-
-def caption_encoder(config, w):
-    """The entry of the captions' encoder, for methods that train its last blocks."""
-    if "caption_activations" not in needs(config, w):
-        return None
-    return encoders.entry_of(config, text_encoder(config, w))
+def spec_of(config, w, others):
+    """A run's spec with other encoders, by their role in it."""
+    made = {"encoder": w.encoder, "retriever": None, "text_encoder": None} | others
+    entries_made = {role: name and encoders.entry_of(config, name) for role, name in made.items()}
+    return {"root": encoders.root(config, w), **entries_made, "method": method(config, w)}
 
 
 def modules(config, w):
     """The modules that a run finds by name: its recipe and the loaders of its encoders."""
-    made = encoder(config, w), retriever(config, w), caption_encoder(config, w)
-    loaders = [encoders.loader(config, entry["name"]) for entry in made if entry]
-    return [f"histopair.methods.{method(config, w)['recipe']}", *loaders]
+    made, recipe = spec(config, w), method(config, w)["recipe"]
+    used = [made[role] for role in ("encoder", "retriever", "text_encoder") if made[role]]
+    loaders = [encoders.loader(config, entry["name"]) for entry in used]
+    return [f"histopair.methods.{recipe}", *loaders]
 
 
 def _of_dataset(config, w):

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from histopair.plan import encoders, runs
+from histopair.plan import runs
 
 
 def entry(config, w):
@@ -17,24 +17,8 @@ def encoder_files(config, w):
     return runs.encoder_files(config, _run(config, w))
 
 
-def root(config, w):
-    return encoders.root(config, _run(config, w))
-
-
-def encoder(config, w):
-    return runs.encoder(config, _run(config, w))
-
-
-def retriever(config, w):
-    return runs.retriever(config, _run(config, w))
-
-
-def caption_encoder(config, w):
-    return runs.caption_encoder(config, _run(config, w))
-
-
-def method(config, w):
-    return runs.method(config, _run(config, w))
+def spec(config, w):
+    return runs.spec(config, _run(config, w))
 
 
 def modules(config, w):

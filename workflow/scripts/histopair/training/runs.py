@@ -39,6 +39,28 @@ class Run:
     text_encoder_entry: dict | None = None
     teacher: Callable[[Tensor], Tensor] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        spec: dict,
+        artifacts: dict[str, str],
+        seed: int,
+        device: torch.device,
+        image_cache_mb: int = 0,
+    ) -> "Run":
+        """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
+        return cls(
+            artifacts,
+            spec["root"],
+            spec["encoder"],
+            spec["retriever"],
+            spec["method"],
+            seed,
+            device,
+            image_cache_mb,
+            spec["text_encoder"],
+        )
+
     @cached_property
     def samples(self) -> pd.DataFrame:
         return tables.read(self.artifacts["labels"])
