@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from timing import interleaved, show
 
-from histopair import tables
+from histopair.files import tables
 
 SHAPE, BATCH, BATCHES = (197, 768), 8, 20
 

@@ -31,9 +31,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from timing import clock, interleaved, show
 
-from histopair import devices, tables
 from histopair.activations import cache as activation_cache
 from histopair.analyses import cost
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.training import heads, runs
 from histopair.training.classifiers import Fusion
 

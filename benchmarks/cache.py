@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from timing import interleaved, show
 
-from histopair import tables
+from histopair.files import tables
 
 
 def main(vectors: int = 100_000, dimensions: int = 512) -> None:

@@ -21,12 +21,12 @@ import torch
 from timing import clock, interleaved, show
 from torch import nn
 
-from histopair import devices
 from histopair.analyses import cost
 from histopair.encoders import Encoder
 from histopair.export import read, write
 from histopair.export.predictor import Predictor
-from histopair.predictors.clip_it import fold
+from histopair.export.predictors.clip_it import fold
+from histopair.jobs import devices
 from histopair.training import heads, lora, students
 
 DEVICE = devices.start(0)

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from timing import clock, interleaved, show
 
-from histopair import devices, tables
 from histopair.analyses import cost
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.retrieval import retrieve, search
 
 DEVICE = devices.start()

@@ -22,8 +22,8 @@ import torch
 from timing import clock, interleaved
 from torch import Tensor, nn
 
-from histopair import devices
 from histopair.analyses import cost
+from histopair.jobs import devices
 from histopair.training import heads, lora, losses, students
 from histopair.training.classifiers import Classifier, Still
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
-from histopair import tables
 from histopair.datasets import leaks
 from histopair.evaluation import metrics, studies
+from histopair.files import tables
 from histopair.plan import studies as plan_studies
 from histopair.report import study_page
 from histopair.retrieval import pairing_quality

@@ -13,11 +13,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from histopair import encoders, pixels, tables
+from histopair import encoders
 from histopair.activations import cache as activation_cache
 from histopair.activations import trunks
 from histopair.activations.source import turned
 from histopair.errors import InputError
+from histopair.files import tables
+from histopair.images import pixels
 from histopair.training import runs
 
 CAPTIONS = ["tumour colon", "normal", "no tumour colon normal", "colon no"]

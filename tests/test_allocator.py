@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from histopair import allocator
+from histopair.jobs import allocator
 from workflow import ROOT
 
 FAULTS = """
 import resource, sys
 sys.path.insert(0, {scripts!r})
-from histopair import allocator
+from histopair.jobs import allocator
 import numpy as np
 if {keep}:
     allocator.keep_freed_memory()

@@ -14,7 +14,6 @@ from sklearn.metrics import silhouette_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from histopair import tables
 from histopair.analyses import (
     complementarity,
     distillation,
@@ -26,6 +25,7 @@ from histopair.analyses import (
 )
 from histopair.analyses.timing import interleaved
 from histopair.errors import InputError
+from histopair.files import tables
 
 CLASSES = ["a", "b"]
 PAIR = {"vision": "vision", "text": "text"}

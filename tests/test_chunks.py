@@ -12,9 +12,10 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import encoders, tables
+from histopair import encoders
 from histopair.corpora import chunk_tables, chunks, reports
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.retrieval import pairing
 
 REAL = Path(__file__).parents[2] / "shared" / "real"

@@ -10,8 +10,10 @@ import torch
 from test_methods import LORA, make
 from torch.nn.functional import normalize
 
-from histopair import pixels, prompts, tables
 from histopair.analyses import representations
+from histopair.encoders import prompts
+from histopair.files import tables
+from histopair.images import pixels
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
 from histopair.plan import recipes
 from histopair.retrieval import pairing

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from histopair import tables
+from histopair.files import tables
 from histopair.retrieval import correction
 
 

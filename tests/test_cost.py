@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from test_methods import LORA, execute, make
 from torch import nn
 
-from histopair import tables
 from histopair.analyses import cost, representations, tradeoff
 from histopair.errors import InputError
-from histopair.predictors import clip_it
+from histopair.export.predictors import clip_it
+from histopair.files import tables
 
 world = test_methods.world
 CLIP_IT = {"lora": LORA, "text_lora": LORA, "text_epochs": 1, "epochs": 1}

@@ -16,8 +16,8 @@ from PIL import Image
 
 from histopair import images
 from histopair.datasets import image_checks
-from histopair.decoders import samples
 from histopair.errors import InputError
+from histopair.images.decoders import samples
 
 BYTES = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
 DEEP = BYTES.astype(np.uint16) * 257  # the same colours in 16 bits

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from histopair import embed, encoders, images, tables
+from histopair import encoders, images
+from histopair.encoders import embed
 from histopair.errors import InputError
+from histopair.files import tables
 
 SETTINGS = {"batch_size": 5, "precision": "float32", "storage": "float16", "shard_size": 8}
 ABOUT = {"rule": "embed_images", "code": "abc"}
@@ -162,7 +164,7 @@ def test_an_image_tower_is_asked_for_images(tmp_path):
 
 
 def test_prompts_are_class_names_in_templates(tmp_path):
-    from histopair import prompts
+    from histopair.encoders import prompts
 
     labels = tiny.dataset(tmp_path / "data")
     table = prompts.of_classes(str(labels), ["A pathology image of {}", "{}."])

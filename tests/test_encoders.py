@@ -11,8 +11,9 @@ import torch
 import yaml
 from PIL import Image
 
-from histopair import embed, encoders
-from histopair.encoders import transformers
+from histopair import encoders
+from histopair.encoders import embed
+from histopair.encoders.libraries import transformers
 from histopair.errors import InputError
 from histopair.plan import entries
 from histopair.plan.load import load

@@ -11,7 +11,7 @@ import yaml
 from safetensors import safe_open
 
 import workflow
-from histopair import tables
+from histopair.files import tables
 from histopair.plan import entries
 from histopair.plan.load import load
 

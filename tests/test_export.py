@@ -15,15 +15,16 @@ import torch
 from safetensors.torch import load_file
 from test_methods import LORA, METHODS, make, world  # noqa: F401
 
-from histopair import images, tables
+from histopair import images
+from histopair.datasets.licences import known, strictest
 from histopair.errors import InputError
 from histopair.evaluation import cells, metrics, two_way
-from histopair.export import card, layers, lineage, preprocessing, read, terminal, write
-from histopair.licences import known, strictest
+from histopair.export import card, layers, preprocessing, read, terminal, write
+from histopair.export.predictors import clip_it as clip_it_predictor
+from histopair.files import tables
 from histopair.methods import clip_it
-from histopair.plan import recipes
+from histopair.plan import lineage, recipes
 from histopair.plan.load import load
-from histopair.predictors import clip_it as clip_it_predictor
 from histopair.training import checkpoint, heads, lora, runs, students
 
 SCRIPTS = Path(runs.__file__).parents[2]

@@ -74,4 +74,4 @@ def test_every_training_method_and_encoder_kind_declares_its_needs():
 
 def test_score_does_not_reach_training_code():
     scoring = fp.import_closure(set(fp._imports(fp.SCRIPTS / "score.py")))
-    assert not {"histopair.training.loop", "histopair.embed"} & scoring
+    assert not {"histopair.training.loop", "histopair.encoders.embed"} & scoring

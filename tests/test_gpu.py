@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import load_file
 from test_methods import METHODS, SETTINGS, execute
 
-from histopair import devices, embed, tables
 from histopair.activations import cache as activation_cache
+from histopair.encoders import embed
 from histopair.export import read
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.retrieval import search, search_torch
 from histopair.training import loop, runs
 

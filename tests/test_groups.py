@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from histopair import readers, tables
+from histopair import readers
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.phantom import formats
 
 PHOTOS = "ICIAR2018_BACH_Challenge/Photos"

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair import audit, tables
 from histopair.datasets import label_tables, labels, standardise, views
 from histopair.errors import InputError
+from histopair.files import audit, tables
 
 REAL = Path(__file__).parents[2] / "shared" / "real" / "images" / "lc25000-colon"
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair import tables
 from histopair.datasets import leaks, phash, splits
+from histopair.files import tables
 
 TURNS = [None, *Image.Transpose]
 hashes = st.lists(st.integers(0, 2**63 - 1).map(lambda n: 2 * n), max_size=12)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import sheets, tables
 from histopair.datasets import merges, proposals, spelling, standardise
 from histopair.errors import InputError
+from histopair.files import sheets, tables
 
 COMMAND = Path(__file__).parents[1] / "workflow" / "accept_merges.py"
 

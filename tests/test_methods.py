@@ -11,8 +11,9 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from histopair import embed, prompts, tables
+from histopair.encoders import embed, prompts
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.methods import (
     clip_it,
     cross_attention,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from histopair import tables
 from histopair.errors import InputError
 from histopair.evaluation import metrics
+from histopair.files import tables
 
 # Table 1 and 2 of the multi-label paper: F1 micro, Hamming, 1-, 2-, 3-label accuracy.
 PUBLISHED = {

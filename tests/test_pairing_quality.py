@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.retrieval import agreement, pairing_quality
 
 AUTHORS = Path(__file__).parents[2] / "shared/real/reports"

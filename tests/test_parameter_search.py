@@ -11,8 +11,8 @@ import test_methods
 import yaml
 from test_methods import LORA, make
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.plan.load import load
 from histopair.report import searches
 from histopair.training import parameter_search, search_space

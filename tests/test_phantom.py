@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import (
     attributes,
     formats,

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair import hdf5, paths, readers, tables
+from histopair import readers
 from histopair.datasets import labels
 from histopair.errors import InputError
+from histopair.files import hdf5, paths, tables
 from histopair.survival import clinical, features
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair import readers, tables
+from histopair import readers
 from histopair.datasets import image_checks, labels
 from histopair.errors import InputError
+from histopair.files import tables
 
 HEADING = ["", "caption", "image_path", "pathology", "corrected_text"]
 quilt = readers.find("quilt")

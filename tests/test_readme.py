@@ -12,7 +12,7 @@ import tiny
 import torch
 import yaml
 
-from histopair import tables
+from histopair.files import tables
 from histopair.plan import recipes
 from histopair.plan.load import load
 from histopair.training import runs

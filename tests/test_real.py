@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from histopair import tables
+from histopair.files import tables
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "real"

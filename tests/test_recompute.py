@@ -19,8 +19,8 @@ from test_export import write_export
 from test_methods import METHODS, make, world  # noqa: F401
 from test_survival_evaluation import CLAIM, runs
 
-from histopair import tables
 from histopair.evaluation import convergence, metrics
+from histopair.files import tables
 from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
 from recompute import artifacts, two_way

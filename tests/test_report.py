@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import (
     figures,
     label_figures,

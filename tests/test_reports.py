@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import tables
 from histopair.corpora import organs, report_text, reports, sections
 from histopair.errors import InputError
+from histopair.files import tables
 
 REAL = Path(__file__).parents[2] / "shared" / "real" / "reports"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.retrieval import bank, correction, retrieve, search
 
 

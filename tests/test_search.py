@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import tables
+from histopair.files import tables
 from histopair.retrieval import approximate, search, search_torch
 
 

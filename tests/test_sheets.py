@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import folding, missing, sheets
 from histopair.errors import InputError
+from histopair.files import folding, missing, sheets
 
 
 def _read(folder, text: str | bytes, required=("path", "label"), optional=("group",), **options):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair import grouping
-from histopair.datasets import splits
+from histopair.datasets import grouping, splits
 
 
 def _frame(groups, labels=None, shas=None, official=None) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from histopair import tables
 from histopair.errors import InputError
 from histopair.evaluation import calibration, class_tables, metrics, orders, studies
+from histopair.files import tables
 from histopair.report import study_page, templates
 
 CLASSES = ["a", "b"]

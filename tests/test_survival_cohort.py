@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_survival_readers import PATCHES, slide
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.survival import bags, cohort, folds
 
 PATIENTS = [f"P{i}" for i in range(12)]

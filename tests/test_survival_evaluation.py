@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.survival import evaluation, tabulate
 
 

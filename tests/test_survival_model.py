@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.util import Surv
 
-from histopair import tables
+from histopair.files import tables
 from histopair.survival import cox, mil, training
 
 METHOD = {"pairing": "none", "rank": 1, "distillation_weight": 1.0, "ties": "efron"}

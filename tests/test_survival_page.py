@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot
 from test_survival_evaluation import CLAIM, cohort, runs
 
-from histopair import audit, tables
+from histopair.files import audit, tables
 from histopair.report import survival_figures
 from histopair.report.survival_page import write_study
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import cohort as phantom
 from histopair.survival import clinical, cohort, features
 

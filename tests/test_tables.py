@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 
 
 def test_a_table_comes_back_with_what_made_it(tmp_path):

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from histopair.activations import trunks
-from histopair.attention import rewritten
-from histopair.encoders.open_clip import _allow_cut_tokens
-from histopair.encoders.transformers import PooledText
+from histopair.encoders.attention import rewritten
+from histopair.encoders.libraries.open_clip import _allow_cut_tokens
+from histopair.encoders.libraries.transformers import PooledText
 from histopair.errors import InputError
 from histopair.export import predictor
 from histopair.training import checkpoint

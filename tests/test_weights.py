@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from histopair import devices, encoders, weights
+from histopair import encoders
+from histopair.encoders import weights
 from histopair.errors import InputError
+from histopair.jobs import devices
 
 FILES = {
     "clip": "open_clip_model.safetensors",

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 
 CLIP = {
     "embed_dim": 16,

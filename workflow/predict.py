@@ -13,7 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
 if __name__ == "__main__":
-    from histopair import allocator, jobs
+    from histopair import jobs
+    from histopair.jobs import allocator
 
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
     allocator.keep_freed_memory()

@@ -17,8 +17,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
 
-from histopair import config_files
 from histopair.errors import InputError
+from histopair.plan import config_files
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 

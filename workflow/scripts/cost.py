@@ -3,8 +3,8 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair import tables
     from histopair.analyses import figures, page, tradeoff
+    from histopair.files import tables
 
     given, params = snakemake.input, snakemake.params
     runs = [run | {"metrics": path} for run, path in zip(params.runs, given.metrics, strict=True)]

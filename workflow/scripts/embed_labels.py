@@ -5,8 +5,8 @@ from histopair.jobs import job  # first: it limits threads before torch loads
 with job(snakemake) as about:
     import pandas as pd
 
-    from histopair import embed
     from histopair.datasets import proposals
+    from histopair.encoders import embed
 
     labels = sorted(proposals.counts(snakemake.params.entry))
     embed.embed_texts(

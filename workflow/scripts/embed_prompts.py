@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import embed, prompts
+    from histopair.encoders import embed, prompts
 
     embed.embed_texts(
         prompts.of_classes(snakemake.input.labels, snakemake.params.templates),

@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import embed
+    from histopair.encoders import embed
 
     embed.embed_texts(
         snakemake.input.chunks,

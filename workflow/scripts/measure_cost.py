@@ -3,8 +3,9 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair import devices, tables
     from histopair.analyses import cost
+    from histopair.files import tables
+    from histopair.jobs import devices
 
     device = devices.start()
     costs = cost.measure([cost.restored(run) for run in snakemake.params.runs], device)

@@ -3,8 +3,8 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair import devices
     from histopair.analyses.representations import represent
+    from histopair.jobs import devices
     from histopair.training import runs
 
     given, seed = dict(snakemake.input.items()), int(snakemake.wildcards.seed)

@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import devices
+    from histopair.jobs import devices
     from histopair.training import checkpoint, parallel, runs
 
     training, params = snakemake.config["training"], snakemake.params

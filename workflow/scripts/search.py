@@ -3,7 +3,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import devices
+    from histopair.jobs import devices
     from histopair.training import checkpoint, parameter_search, runs
 
     params, entry = snakemake.params, snakemake.params.search

@@ -1,7 +1,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import devices, tables
+    from histopair.files import tables
+    from histopair.jobs import devices
     from histopair.survival import training
 
     method, entry = snakemake.params.method, snakemake.params.entry

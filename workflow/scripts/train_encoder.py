@@ -1,7 +1,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import devices, pretrain
+    from histopair import pretrain
+    from histopair.jobs import devices
     from histopair.training import checkpoint
 
     params = snakemake.params

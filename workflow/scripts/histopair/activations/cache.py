@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from histopair import devices, embed, encoders, first_pass, jobs, pixels, tables
+from histopair import encoders, jobs
 from histopair.activations import trunks
 from histopair.activations.source import (
     ABOUT,
@@ -36,7 +36,11 @@ from histopair.activations.source import (
     text_keys,
     turned,
 )
+from histopair.encoders import embed, first_pass
 from histopair.errors import InputError
+from histopair.files import tables
+from histopair.images import pixels
+from histopair.jobs import devices
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6

@@ -15,9 +15,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from histopair import embed, encoders, tables
+from histopair import encoders
 from histopair.activations import trunks
+from histopair.encoders import embed
 from histopair.errors import InputError
+from histopair.files import tables
 
 Fetch = Callable[..., tuple[Tensor, ...]]
 

@@ -95,7 +95,7 @@ def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Trunk, nn.
     if kind == "open_clip.hf_model.HFTextEncoder":
         trunk, top = _halves(tower.transformer, _clip_text_parts(tower), blocks, alone)
         return trunk, Projected(top, tower.proj)
-    if kind == "histopair.encoders.transformers.PooledText":
+    if kind == "histopair.encoders.libraries.transformers.PooledText":
         parts = towers.transformers_text(tower.transformer, tower.pooling, tower.pad_id)
         return _halves(tower.transformer, parts, blocks, alone)
     return _halves(tower, towers.parts(tower), blocks, alone)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from histopair import embed, prompts
 from histopair.analyses.timing import interleaved
 from histopair.analyses.tradeoff import EXPORTED
+from histopair.encoders import embed, prompts
 from histopair.export import write
 from histopair.export.predictor import Predictor
 from histopair.training import runs
@@ -117,7 +117,7 @@ def machine(device: torch.device) -> str:
 def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     """(method, variant): the model and what it takes, for one run."""
     run, weights = entry["run"], load_file(entry["weights"])
-    recipe = importlib.import_module(f"histopair.predictors.{run.method['recipe']}")
+    recipe = importlib.import_module(f"histopair.export.predictors.{run.method['recipe']}")
     model = recipe.predictor(run, weights)
     inputs = write.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
     found = {EXPORTED: (model, inputs)}

@@ -8,8 +8,8 @@ anything predicts them.
 import numpy as np
 import pandas as pd
 
-from histopair import tables
 from histopair.analyses import separability
+from histopair.files import tables
 
 TEACHERS = ("frozen", "trained")
 VALUES = ("similarity", "shuffled", "rank", "alikeness")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report.study_page import plain, title
 from histopair.report.templates import render
 

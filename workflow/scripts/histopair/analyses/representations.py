@@ -6,9 +6,10 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
-from histopair import jobs, tables
+from histopair import jobs
 from histopair.errors import InputError
-from histopair.predictors import clip_it
+from histopair.export.predictors import clip_it
+from histopair.files import tables
 from histopair.training import text_stage
 
 BATCH = 64

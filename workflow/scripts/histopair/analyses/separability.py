@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from histopair import tables
+from histopair.files import tables
 
 NEIGHBOURS = 5
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 
 EXPORTED = "as exported"  # the variant of a model that costs.parquet names so
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from histopair import tables
 from histopair.analyses import separability
 from histopair.errors import InputError
+from histopair.files import tables
 
 POINTS = 1500  # at most, drawn at random
 SEED = 20250416

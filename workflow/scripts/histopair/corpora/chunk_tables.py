@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from histopair import audit, encoders, jobs, tables
+from histopair import encoders, jobs
 from histopair.corpora import chunks
 from histopair.errors import InputError
+from histopair.files import audit, tables
 
 SCHEMA = pa.schema(
     [

@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
-from histopair import folding, sheets
 from histopair.errors import InputError
+from histopair.files import folding, sheets
 
 # TCGA study abbreviations: gdc.cancer.gov/resources-tcga-users/tcga-code-tables
 BY_CANCER_TYPE = {
@@ -81,7 +81,7 @@ def unused(cancer_types: str | None) -> list[dict]:
     """Audit rows of the table of cancer types: rows that tell no organ."""
     if cancer_types is None:
         return []
-    from histopair import audit
+    from histopair.files import audit
 
     table = _cancer_types(cancer_types)
     silent = table.organ.isna()

@@ -5,9 +5,10 @@ from collections import Counter
 import pandas as pd
 import pyarrow as pa
 
-from histopair import audit, readers, tables
+from histopair import readers
 from histopair.corpora import organs, report_text, sections
 from histopair.errors import InputError
+from histopair.files import audit, tables
 
 SCHEMA = pa.schema(
     [

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 from PIL import Image
 
-from histopair import images, jobs, tables
+from histopair import images, jobs
 from histopair.datasets import phash
+from histopair.files import tables
 from histopair.images import MAX_PIXELS, Unreadable
 
 SHARD = 4096  # images whose results are kept together: what a killed job has to do again

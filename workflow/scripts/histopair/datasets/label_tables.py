@@ -7,9 +7,9 @@ from itertools import chain
 import pandas as pd
 import pyarrow as pa
 
-from histopair import audit, tables
 from histopair.datasets.splits import TEST, TRAIN, VAL
 from histopair.errors import require_classes
+from histopair.files import audit, tables
 
 LABELS = pa.schema(
     [

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from histopair import audit, folding, readers
+from histopair import readers
 from histopair.datasets import label_tables, partition, quarantine, standardise
 from histopair.errors import InputError
+from histopair.files import audit, folding
 
 
 def clean(

@@ -3,9 +3,9 @@
 import pandas as pd
 import pyarrow as pa
 
-from histopair import tables
 from histopair.datasets import phash
 from histopair.datasets.splits import TEST, TRAIN, VAL
+from histopair.files import tables
 
 CROSSINGS = (
     (TEST, TRAIN),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import missing, sheets, tables
 from histopair.datasets import standardise
 from histopair.errors import InputError
+from histopair.files import missing, sheets, tables
 
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
 COLUMNS = ["label", "standard", "reason"]

@@ -4,9 +4,9 @@ from itertools import chain
 
 import pandas as pd
 
-from histopair import audit
 from histopair.datasets import splits
 from histopair.errors import InputError
+from histopair.files import audit
 
 
 def split(frame: pd.DataFrame, entry: dict, name: str, task: str):

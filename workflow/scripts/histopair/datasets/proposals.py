@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from histopair import readers, sheets, tables
+from histopair import readers
 from histopair.datasets import label_tables, spelling, standardise
+from histopair.files import sheets, tables
 
 COLUMNS = ["label", "count", "standard", "count_standard", "reason", "similarity", "accept"]
 MOST = 5000  # undecided labels that are compared, the commonest

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from histopair import audit, images
+from histopair import images
 from histopair.datasets import image_checks
 from histopair.errors import InputError
+from histopair.files import audit
 
 MOST = 0.05  # as in the schema
 

@@ -10,8 +10,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from histopair import grouping
-from histopair.datasets import phash
+from histopair.datasets import grouping, phash
 
 TRAIN, VAL, TEST = "train", "val", "test"
 

@@ -6,8 +6,8 @@ from itertools import chain
 
 import pandas as pd
 
-from histopair import audit, folding, missing, sheets
 from histopair.errors import InputError
+from histopair.files import audit, folding, missing, sheets
 
 
 def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pandas as pd
 
-from histopair import audit, tables
 from histopair.datasets import label_tables, partition
 from histopair.datasets.splits import TRAIN
+from histopair.files import audit, tables
 
 INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from histopair import attention, first_pass
+from histopair.encoders import attention, first_pass
+from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
-from histopair.weights import Refusal, check_finite, shortened
 
 # What every library's entry may have, and what of it no library reads.
 ENTRY = ("name", "library", "model", "backbone", "templates", "train", "description", "licence")
@@ -87,7 +87,7 @@ def lengths(count: Callable[[list[str]], list[int]], texts: list[str]) -> list[i
 
 
 def _library(entry: dict):
-    return importlib.import_module(f"histopair.encoders.{entry['library']}")
+    return importlib.import_module(f"histopair.encoders.libraries.{entry['library']}")
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import grouping, tables
+from histopair.datasets import grouping
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, metrics
+from histopair.files import tables
 
 
 def gather(runs: list[dict], labels: dict[str, str | Path]) -> dict[tuple[str, str], dict]:

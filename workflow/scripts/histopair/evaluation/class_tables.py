@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair import tables
 from histopair.evaluation import calibration
+from histopair.files import tables
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
 CALIBRATION = [

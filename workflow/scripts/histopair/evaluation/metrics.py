@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair import tables
 from histopair.errors import InputError
 from histopair.evaluation import calibration, convergence, ranking
 from histopair.evaluation.ranking import ratio
+from histopair.files import tables
 
 TOP = 3
 SINGLE = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auc", "macro_ap", "ece")

@@ -4,9 +4,9 @@ import math
 from collections.abc import Collection
 from pathlib import Path
 
-from histopair import missing, sheets
 from histopair.errors import InputError
 from histopair.evaluation import metrics
+from histopair.files import missing, sheets
 
 REQUIRED = ("method", "metric", "value", "note")
 OPTIONAL = ("dataset", "encoder", "std")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from histopair import encoders
 from histopair.encoders import Encoder
-from histopair.encoders.open_clip import HERE
+from histopair.encoders.libraries.open_clip import HERE
 from histopair.errors import InputError
 
 # Where no text is wanted: open_clip builds both towers, this one as small as it can be.

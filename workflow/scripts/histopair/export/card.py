@@ -5,8 +5,9 @@ import json
 import numpy as np
 
 import histopair
-from histopair import licences, tables
+from histopair.datasets import licences
 from histopair.evaluation import bootstrap, calibration, cells, metrics, two_way
+from histopair.files import tables
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from histopair import images, paths
+from histopair import images
 from histopair.errors import InputError
 from histopair.export import read, terminal
+from histopair.files import paths
 from histopair.jobs import say
 
 OK, SOME_FAILED, NOTHING = 0, 1, 2  # exit status
@@ -112,7 +113,7 @@ def _images(folder: Path) -> list[str]:
 
 def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
     """Notes by image. Raises InputError for rows of other files, twice-named files, empty notes."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     table = sheets.read(file, ["path", "note"], texts=["path", "note"])
     for column in ("path", "note"):
@@ -191,7 +192,7 @@ def _write(options, model: read.Exported, results: list[dict]) -> None:
 
 
 def _write_csv(file: Path, results: list[dict]) -> None:
-    from histopair import sheets
+    from histopair.files import sheets
 
     try:
         with open(file, "w", newline="", encoding="utf-8") as stream:

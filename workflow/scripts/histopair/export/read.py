@@ -111,7 +111,7 @@ def _torch_model(folder: Path, config: dict):
 
 def _room(model, note: str) -> int:
     """Whatever the tokenizer, a note is full when its tokens stay the same with more behind it."""
-    from histopair import embed
+    from histopair.encoders import embed
 
     text = model.encoders.get("text")
     if text is None:
@@ -123,7 +123,7 @@ def _room(model, note: str) -> int:
 def _logits_of(model) -> Callable:
     import torch
 
-    from histopair import embed
+    from histopair.encoders import embed
 
     text = model.encoders.get("text")
 

@@ -12,11 +12,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import histopair
-from histopair import embed, images, pixels, predictors, tables
+from histopair import images
+from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
-from histopair.export import architectures, card, layers, preprocessing, read
+from histopair.export import architectures, card, layers, predictors, preprocessing, read
 from histopair.export.predictor import Predictor
+from histopair.files import tables
+from histopair.images import pixels
 
 SAMPLES = 8  # of the test split, on which the folder is checked
 LOGITS = 1e-4  # of any two forms of the model
@@ -59,7 +62,7 @@ def _predictor(run, weights: str) -> Predictor:
     if recipe not in known:
         problem = f"runs of recipe {recipe!r} cannot be exported"
         raise InputError(weights, problem, f"Export a method of another: {', '.join(known)}")
-    module = importlib.import_module(f"histopair.predictors.{recipe}")
+    module = importlib.import_module(f"histopair.export.predictors.{recipe}")
     try:
         return module.predictor(run, load_file(weights)).eval().requires_grad_(False)
     except (KeyError, ValueError) as error:

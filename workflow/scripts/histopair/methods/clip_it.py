@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from histopair import pixels
+from histopair.images import pixels
 from histopair.training import heads, loop, lora, losses, students, text_stage
 
 NEEDS = ("images", "pairs", "reports", "text_embeddings", "teacher_images", "teacher_prompts")

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import embed, prompts, tables
+from histopair.encoders import embed, prompts
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.methods import zero_shot
 from histopair.training import lora, losses
 

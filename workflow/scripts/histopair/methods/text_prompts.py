@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from histopair import tables
+from histopair.files import tables
 from histopair.training import heads
 
 NEEDS = ("image_embeddings", "prompt_embeddings")

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from histopair import pixels
+from histopair.images import pixels
 from histopair.training import lora
 from histopair.training.classifiers import Classifier, Still
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import tables
+from histopair.files import tables
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"aggregation": "similarity"}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import attributes
 from histopair.phantom.entities import ATTRIBUTES, CATEGORIES, FRACTIONS, ORDINALS
 from histopair.phantom.formats import render, whole_folder

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 from histopair.jobs import progress
 from histopair.phantom import attributes, stain, tiles
 from histopair.phantom.entities import CATALOGUE, WORLDS

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import attributes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import attributes, formats, grammar
 from histopair.phantom.entities import CATALOGUE, WORLDS
 

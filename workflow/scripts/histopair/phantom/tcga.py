@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.phantom import attributes, grammar
 from histopair.phantom.entities import CATALOGUE, WORLDS
 

@@ -116,7 +116,7 @@ def _is_distilled(method):
 
 def _costed_methods(config, w):
     """The methods of which one knows how they predict."""
-    known, methods = recipes.known("predictors"), config["methods"]
+    known, methods = recipes.known("export.predictors"), config["methods"]
     return [m for m in config["studies"][w.study]["methods"] if methods[m]["recipe"] in known]
 
 

@@ -41,7 +41,7 @@ def modules(config, w):
 
 
 def loader(config, encoder):
-    return f"histopair.encoders.{config['encoders'][encoder]['library']}"
+    return f"histopair.encoders.libraries.{config['encoders'][encoder]['library']}"
 
 
 def labels_modules(config, w):

@@ -39,8 +39,8 @@ def described(config, w):
 def modules(config, w):
     """Modules that an export finds by name; a recipe that cannot be exported has no predictor."""
     recipe = runs.method(config, w)["recipe"]
-    known = recipe in recipes.known("predictors")
-    predictor = [f"histopair.predictors.{recipe}"] if known else []
+    known = recipe in recipes.known("export.predictors")
+    predictor = [f"histopair.export.predictors.{recipe}"] if known else []
     loaders = [encoders.loader(config, encoder) for encoder in _encoders(config, w)]
     return [*predictor, *dict.fromkeys(loaders)]
 

@@ -58,8 +58,8 @@ def _of_recipe(method: dict, name: str) -> dict:
 
 @cache
 def known(kind: str) -> list[str]:
-    """Names of the modules in one of the package's folders: readers, methods, pretrain ..."""
-    folder = PACKAGE / kind
+    """Names of the modules in one of the package's folders: "methods", "encoders.libraries" ..."""
+    folder = PACKAGE.joinpath(*kind.split("."))
     return sorted(path.stem for path in folder.glob("[a-z]*.py"))
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from histopair import pixels, tables
 from histopair.errors import InputError
+from histopair.files import tables
+from histopair.images import pixels
 from histopair.training import loop
 
 

@@ -7,7 +7,7 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from histopair import tables
+from histopair.files import tables
 from histopair.pretrain import turned
 from histopair.training import losses
 

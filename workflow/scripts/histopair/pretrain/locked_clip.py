@@ -17,9 +17,12 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from histopair import embed, encoders, jobs, pixels, tables
-from histopair.encoders.open_clip import HERE
+from histopair import encoders, jobs
+from histopair.encoders import embed
+from histopair.encoders.libraries.open_clip import HERE
 from histopair.errors import InputError, require_classes
+from histopair.files import tables
+from histopair.images import pixels
 from histopair.training import losses
 
 REQUIRES = ("towers", "model")

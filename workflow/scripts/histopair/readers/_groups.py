@@ -18,7 +18,7 @@ def inputs(entry: dict, made: bool = False) -> list[str]:
 
 def check(entry: dict) -> None:
     """Raise InputError where the csv lacks a column."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     for table in inputs(entry):
         sheets.require(table, COLUMNS)
@@ -40,7 +40,7 @@ def _groups(images, table: str, root: str):
     """The group of each image, in their order."""
     import pandas as pd
 
-    from histopair import paths, sheets
+    from histopair.files import paths, sheets
 
     listed = sheets.read(table, COLUMNS)
     for column in COLUMNS:

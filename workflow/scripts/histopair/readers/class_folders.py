@@ -5,8 +5,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from histopair import errors, paths
+from histopair import errors
 from histopair.errors import InputError
+from histopair.files import paths
 from histopair.readers import _groups
 from histopair.readers.table import SPLITS
 
@@ -145,7 +146,7 @@ def _entries(place: Path) -> list[tuple[str, bool]]:
 
 def _empty_classes(root: str, folder: str) -> list[dict]:
     """A row for each folder that could be a class and holds no file."""
-    from histopair import audit
+    from histopair.files import audit
 
     place = Path(root, folder)
     names = [name for name, is_folder in _entries(place) if is_folder and not paths.hidden(name)]
@@ -171,7 +172,7 @@ def _beside(root: str, folders: dict) -> list[str]:
 
 def _told(unread: dict[str, list[str]]) -> list[dict]:
     """One audit row for each reason."""
-    from histopair import audit
+    from histopair.files import audit
 
     return [
         audit.row(

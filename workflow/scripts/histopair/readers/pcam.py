@@ -57,7 +57,7 @@ def _layout(root: str) -> None:
 
 def _others(entry: dict) -> list[dict]:
     """The audit row of files that are none of the dataset's."""
-    from histopair import audit, paths
+    from histopair.files import audit, paths
 
     known = {_file(entry, split, end) for split in SPLITS for end in ("x.h5", "y.h5", "meta.csv")}
     known |= {*_groups.inputs(entry)}
@@ -106,7 +106,7 @@ def _read_split(entry: dict, split: str):
 
 def _slides(entry: dict, split: str, count: int):
     """The slide of each patch, or None; and the audit rows of their table."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     path = _file(entry, split, "meta.csv")
     if not os.path.exists(path):
@@ -120,7 +120,7 @@ def _slides(entry: dict, split: str, count: int):
 def _array(path: str, key: str):
     import h5py
 
-    from histopair import hdf5
+    from histopair.files import hdf5
 
     file = hdf5.opened(path, "Unpack PCAM into `root`", "Download it again")
     array = file.get(key)

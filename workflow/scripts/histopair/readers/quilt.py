@@ -27,7 +27,8 @@ def read(entry: dict):
     become one sample with all their labels. Raises InputError for a missing column and for a path
     outside the folder of images.
     """
-    from histopair import paths, readers, sheets
+    from histopair import readers
+    from histopair.files import paths, sheets
 
     table = os.path.join(entry["root"], LOOKUP)
     frame = sheets.read(table, REQUIRED, any_case=False, texts=REQUIRED)
@@ -53,7 +54,7 @@ def read(entry: dict):
 
 def _complete(frame):
     """Missing-data removal of the multi-label paper, one audit row per column."""
-    from histopair import audit
+    from histopair.files import audit
 
     rows = []
     for column in ("caption", "image_path", "corrected_text"):
@@ -66,7 +67,7 @@ def _complete(frame):
 
 
 def _paths(frame, table: str, root: str):
-    from histopair import paths
+    from histopair.files import paths
 
     written = paths.relative(frame.image_path, table, frame.row, below=IMAGES)
     return paths.on_disk(written, root, LOOKUP)
@@ -74,7 +75,7 @@ def _paths(frame, table: str, root: str):
 
 def _labelled(frame, values):
     """Parse the labels; equal texts are parsed once, rows that do not parse are dropped."""
-    from histopair import audit, missing
+    from histopair.files import audit, missing
 
     texts = frame.pathology.fillna("[]")
     parsed = {text: _parse(text) for text in texts.unique()}
@@ -110,7 +111,7 @@ def _parse(text: str) -> list[str] | None:
 
 def _printable(frame):
     """Captions without control characters, which neither tokenisers nor pages can do with."""
-    from histopair import audit
+    from histopair.files import audit
 
     cleaned = frame.caption.str.replace(CONTROL, "", regex=True)
     changed = cleaned != frame.caption
@@ -125,7 +126,7 @@ def _printable(frame):
 
 def _merged(frame):
     """One row per image and caption, with the labels of all its rows in their order."""
-    from histopair import audit
+    from histopair.files import audit
 
     repeated = frame.duplicated(["path", "caption"], keep=False)
     if not repeated.any():

@@ -21,7 +21,7 @@ def inputs(entry: dict) -> list[str]:
 
 def check(entry: dict) -> None:
     """Raise InputError where the table lacks a column."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     sheets.require(_table(entry), ["path"], OPTIONAL, entry.get("columns"))
 
@@ -34,7 +34,8 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair import folding, paths, readers, sheets
+    from histopair import readers
+    from histopair.files import folding, paths, sheets
 
     table, root = _table(entry), entry["root"]
     name = os.path.basename(table)
@@ -73,7 +74,8 @@ def _table(entry: dict) -> str:
 
 def _labels(frame, entry: dict, table: str):
     """Whether samples may have several labels, the list of each row, and audit rows."""
-    from histopair import missing, readers
+    from histopair import readers
+    from histopair.files import missing
 
     found = [name for name in ("labels", "label") if frame[name].notna().any()]
     if not found:
@@ -94,7 +96,7 @@ def _labels(frame, entry: dict, table: str):
 
 def _splits(frame, table: str):
     """Official splits by their standard names; all rows have one or none has."""
-    from histopair import audit
+    from histopair.files import audit
 
     if frame.split.isna().all():
         return None, []
@@ -126,7 +128,7 @@ def _pairs(written, standard) -> dict:
 
 def _distinct(frame, table: str):
     """Drop exact repeats; a path repeated with other content is an error."""
-    from histopair import audit
+    from histopair.files import audit
 
     content = ["path", "split", "group", "caption", "key"]
     frame = frame.assign(key=frame.labels.map(SEPARATOR.join))
@@ -155,7 +157,7 @@ def _distinct(frame, table: str):
 
 def _ids(frame, table: str):
     """The id of each sample, its path where it has none; InputError for two that are one."""
-    from histopair import audit, folding
+    from histopair.files import audit, folding
 
     nameless = frame.id.isna()
     if nameless.all():

@@ -16,7 +16,7 @@ def inputs(entry: dict) -> list[str]:
 
 def check(entry: dict) -> None:
     """Raise InputError where a table lacks a column."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     for table in _tables(entry):
         sheets.require(table["table"], *_columns(table))
@@ -32,7 +32,7 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair import audit, folding
+    from histopair.files import audit, folding
 
     frames = [_read_table(table) for table in _tables(entry)]
     rows = [row for part in frames for row in part.attrs.pop("audit")]
@@ -68,7 +68,7 @@ def _columns(table: dict) -> tuple[list[str], list[str], dict[str, str]]:
 def _read_table(table: dict):
     import os
 
-    from histopair import sheets
+    from histopair.files import sheets
 
     frame = sheets.read(table["table"], *_columns(table), texts=("text",))
     frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
@@ -79,7 +79,7 @@ def _read_table(table: dict):
 
 def _id_column(path: str) -> str:
     """`patient_filename` where the table has it, else `id`."""
-    from histopair import sheets
+    from histopair.files import sheets
 
     found = {name.casefold() for name in sheets.heading(path, COLUMNS.values())}
     return COLUMNS["id"] if COLUMNS["id"] in found or "id" not in found else "id"
@@ -87,8 +87,8 @@ def _id_column(path: str) -> str:
 
 def _distinct(frame):
     """Drop rows repeated exactly; one id with two texts is an error. 7 and 7.0 are one id."""
-    from histopair import audit, folding
     from histopair.errors import InputError
+    from histopair.files import audit, folding
 
     frame = frame.assign(key=frame.report_id.map(folding.key))
     repeats = frame.duplicated(["key", "text"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import datasets, plots
 
 EXAMPLE_SECTIONS = 3

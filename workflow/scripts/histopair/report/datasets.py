@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import label_figures, label_views, leak_views
 from histopair.report.thumbnails import thumbnail
 

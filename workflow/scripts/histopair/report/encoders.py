@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from histopair import tables
+from histopair.files import tables
 
 
 def view(name: str, entry: dict, embeddings: list[dict], results: str) -> dict:

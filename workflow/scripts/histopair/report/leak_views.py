@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from histopair import tables
 from histopair.datasets import leaks
+from histopair.files import tables
 from histopair.report.thumbnails import thumbnail
 
 EXAMPLES = 4

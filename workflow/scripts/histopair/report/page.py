@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from histopair import tables
 from histopair.evaluation import studies
+from histopair.files import tables
 from histopair.report import (
     corpora,
     datasets,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import plots
 from histopair.report.corpora import clip
 from histopair.report.thumbnails import thumbnail

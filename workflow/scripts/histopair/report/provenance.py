@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 import histopair
-from histopair import tables
+from histopair.files import tables
 from histopair.report import distinct
 
 HASHED = 64 << 20  # larger files are named without a hash: hashing them would outlast the page

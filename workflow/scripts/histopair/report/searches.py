@@ -3,8 +3,8 @@
 import pandas as pd
 import yaml
 
-from histopair import tables
 from histopair.evaluation import metrics
+from histopair.files import tables
 from histopair.report import figures
 from histopair.report.figures import MUTED, PALETTE
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair import tables
 from histopair.evaluation import metrics, orders, significance, studies
+from histopair.files import tables
 from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 

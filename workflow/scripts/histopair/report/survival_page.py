@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import survival_figures
 from histopair.report.study_page import plain
 from histopair.report.templates import render

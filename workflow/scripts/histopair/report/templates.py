@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from histopair import licences
+from histopair.datasets import licences
 from histopair.evaluation import metrics
 from histopair.report import figures
 

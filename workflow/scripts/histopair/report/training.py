@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 from histopair.report import distinct, plots
 
 

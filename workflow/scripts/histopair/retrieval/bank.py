@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.retrieval import search
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from histopair import tables
 from histopair.corpora import report_text
+from histopair.files import tables
 
 
 def texts_of(

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from scipy import stats
 
-from histopair import tables
 from histopair.errors import InputError, require_classes
+from histopair.files import tables
 from histopair.retrieval import agreement
 
 EDGES = np.round(np.arange(-1, 1.0001, 0.01), 2)  # of the similarity histogram

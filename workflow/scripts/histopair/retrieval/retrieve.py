@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from histopair import jobs, tables
+from histopair import jobs
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.retrieval import approximate, correction, search
 from histopair.retrieval import bank as banks
 from histopair.retrieval.bank import Bank

@@ -8,7 +8,8 @@ report (CLIP-IT Eq. 1, averaged over the bag), so that one patient gets one repo
 import numpy as np
 import pyarrow as pa
 
-from histopair import jobs, tables
+from histopair import jobs
+from histopair.files import tables
 from histopair.survival import cohort, features
 
 

@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
-from histopair import folding, sheets
 from histopair.errors import InputError
+from histopair.files import folding, sheets
 
 EVENTS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 EVENTS |= {"deceased": True, "dead": True, "living": False, "alive": False}

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import audit, folding, tables
 from histopair.errors import InputError
+from histopair.files import audit, folding, tables
 from histopair.survival import clinical, features, folds
 
 BOUNDARIES = "-_. "

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair import errors, hdf5, paths
+from histopair import errors
 from histopair.errors import InputError
+from histopair.files import hdf5, paths
 
 BLOCK = 65536  # patches checked at a time
 

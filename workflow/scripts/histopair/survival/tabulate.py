@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from histopair import tables
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, claims, convergence, orders, published, two_way
+from histopair.files import tables
 from histopair.survival import evaluation
 
 TRUTH = "true hazard"

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import devices, tables
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.retrieval import pairing
 from histopair.survival import cohort, cox, features, folds, mil
 from histopair.training import loop, losses

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from histopair import devices, tables
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.training import parallel
 
 

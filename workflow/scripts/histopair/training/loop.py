@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from histopair import devices, jobs
+from histopair import jobs
 from histopair.errors import InputError
-from histopair.prefetch import ahead
+from histopair.images.prefetch import ahead
+from histopair.jobs import devices
 from histopair.training import checkpoint, lora, optimizers, parallel, tensorboard
 from histopair.training.checkpoint import Progress
 

@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from histopair import attention
+from histopair.encoders import attention
 from histopair.errors import InputError
 
 TARGETS = {

@@ -14,9 +14,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from histopair import devices, jobs, tables
+from histopair import jobs
 from histopair.errors import InputError
 from histopair.evaluation import convergence, metrics, orders
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.training import loop, runs
 from histopair.training.search_space import changed, suggest
 

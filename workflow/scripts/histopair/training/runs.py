@@ -14,8 +14,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from histopair import encoders, pixels, tables
+from histopair import encoders
 from histopair.activations import source as activations
+from histopair.files import tables
+from histopair.images import pixels
 from histopair.training import checkpoint, loop, losses, parallel
 
 

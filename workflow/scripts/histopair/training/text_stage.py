@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair import devices, embed, prompts, tables
+from histopair.encoders import embed, prompts
+from histopair.files import tables
+from histopair.jobs import devices
 from histopair.retrieval import pairing
 from histopair.training import heads, loop, lora
 

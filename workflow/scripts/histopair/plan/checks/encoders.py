@@ -16,7 +16,7 @@ def encoders(config: dict) -> list[str]:
     if "oracle" in config["encoders"]:
         found.append("encoders.oracle: this name is kept for pairs made from the truth")
     for name, entry in config["encoders"].items():
-        libraries = recipes.known("encoders")
+        libraries = recipes.known("encoders.libraries")
         found += unknown(f"encoders.{name}.library", entry["library"], libraries)
         found += unread(f"encoders.{name}", entry, "library", _readers(libraries))
         if entry.get("backbone"):
@@ -30,7 +30,7 @@ def _readers(libraries: list[str]) -> dict[str, tuple[str, ...]]:
     """For each key that not all libraries read, those that do."""
     found: dict[str, tuple[str, ...]] = {}
     for library in libraries:
-        for key in constant(f"histopair.encoders.{library}", "KEYS"):
+        for key in constant(f"histopair.encoders.libraries.{library}", "KEYS"):
             found[key] = (*found.get(key, ()), library)
     return found
 

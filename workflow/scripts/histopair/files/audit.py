@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from histopair import tables
 from histopair.errors import InputError
+from histopair.files import tables
 
 SCHEMA = pa.schema(
     [

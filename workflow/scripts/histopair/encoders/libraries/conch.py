@@ -9,8 +9,8 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import pad
 
-from histopair import weights as tensors
 from histopair.encoders import Encoder
+from histopair.encoders import weights as tensors
 
 KEYS = ("projected",)
 

@@ -6,8 +6,9 @@ import posixpath
 import stat
 from typing import TYPE_CHECKING
 
-from histopair import errors, folding
+from histopair import errors
 from histopair.errors import InputError
+from histopair.files import folding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, li
     A path that is not there is that of the one file whose name differs in case, Unicode form,
     invisible characters or dashes, or has an image's ending besides. Others stay as they are.
     """
-    from histopair import audit
+    from histopair.files import audit
 
     folders: dict[str, _Folder | None] = {"": _Folder.of(root, "")}
     found = {path: _found(path, root, folders) for path in written.unique()}
@@ -109,7 +110,7 @@ def files_below(folder: str, all_of_them: bool = True) -> list[str]:
 
 def unnamed(root: str, named: "pd.Series", folder: str = ".") -> list[dict]:
     """The audit row of the images in a folder below the root that no row of its table names."""
-    from histopair import audit
+    from histopair.files import audit
 
     known = set(named)
     files = files_below(os.path.join(root, folder), all_of_them=False)

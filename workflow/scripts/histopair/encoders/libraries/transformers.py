@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from histopair import weights as tensors
 from histopair.encoders import NO_PADDING, Encoder
-from histopair.weights import Refusal
+from histopair.encoders import weights as tensors
+from histopair.encoders.weights import Refusal
 
 KEYS = ("pooling", "max_length")
 

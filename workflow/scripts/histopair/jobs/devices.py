@@ -4,7 +4,8 @@ import hashlib
 
 import torch
 
-from histopair import allocator, jobs
+from histopair import jobs
+from histopair.jobs import allocator
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from histopair import weights as tensors
 from histopair.encoders import NO_PADDING, Encoder
-from histopair.encoders.transformers import check_words
-from histopair.weights import Refusal
+from histopair.encoders import weights as tensors
+from histopair.encoders.libraries.transformers import check_words
+from histopair.encoders.weights import Refusal
 
 KEYS = ("pretrained",)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair.decoders import samples
+from histopair.images.decoders import samples
 
 MAGICS = (b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 SIZES = b"\xff\x4f\xff\x51"  # start of codestream, then the marker SIZ (ISO/IEC 15444-1, A.5.1)

@@ -57,7 +57,7 @@ def spellings(counts: Mapping[str, int], fixed: Collection[str] = ()) -> dict[st
 
 def united(column: "pd.Series", what: str) -> "tuple[pd.Series, list[dict]]":
     """A column (nulls stay) with one spelling of each thing, and the audit row of what changed."""
-    from histopair import audit
+    from histopair.files import audit
 
     counts = column.value_counts().to_dict()
     changed = {old: new for old, new in sorted(spellings(counts).items()) if old != new}

@@ -1,6 +1,6 @@
-from histopair import pixels
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor, loaded
+from histopair.images import pixels
 from histopair.methods import vision_lora
 from histopair.training import lora
 from histopair.training.classifiers import Classifier

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from histopair import folding
+from histopair.files import folding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def without_items(
     lists: "pd.Series", values: Collection[str], file: str
 ) -> tuple[list[list[str]], list[dict]]:
     """Lists of labels without repeats and such words, and the audit row of those words."""
-    from histopair import audit
+    from histopair.files import audit
 
     kept = {folding.plain(value) for value in values}
     items = {item for names in lists for item in names}

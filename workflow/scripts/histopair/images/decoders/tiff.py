@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair.decoders import samples
-from histopair.decoders.samples import Refused
+from histopair.images.decoders import samples
+from histopair.images.decoders.samples import Refused
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8

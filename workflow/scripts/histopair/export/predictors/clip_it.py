@@ -1,10 +1,10 @@
 import torch
 from torch import Tensor, nn
 
-from histopair import pixels
 from histopair.encoders import Encoder
 from histopair.export.layers import BesidePrediction, Branches
 from histopair.export.predictor import Predictor, loaded
+from histopair.images import pixels
 from histopair.methods import clip_it
 from histopair.training import heads, lora, students
 

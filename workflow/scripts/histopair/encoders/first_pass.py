@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from histopair.weights import Refusal, shortened
+from histopair.encoders.weights import Refusal, shortened
 
 TEXT = "a tumour of the colon"
 TOLERANCE = 1e-3  # of a vector's length; another order of sums changes it by 1e-6

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from histopair import tables
+from histopair.files import tables
 
 
 def of_samples(labels: pd.Series, about: dict, template: str) -> list[str]:

@@ -54,7 +54,7 @@ def job(snakemake) -> Iterator[dict]:
 
 def _copied(table: Path, path: Path) -> Path:
     """A table written as csv."""
-    from histopair import tables
+    from histopair.files import tables
 
     tables.write_text(path, tables.read(table).to_csv(index=False))
     return path

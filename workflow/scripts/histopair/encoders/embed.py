@@ -17,8 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from histopair import devices, encoders, first_pass, jobs, pixels, tables
+from histopair import encoders, jobs
+from histopair.encoders import first_pass
 from histopair.errors import InputError
+from histopair.files import tables
+from histopair.images import pixels
+from histopair.jobs import devices
 
 CPU_BATCH, GPU_BATCH = 64, 512
 

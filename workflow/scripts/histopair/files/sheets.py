@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from histopair import errors, folding
+from histopair import errors
 from histopair.errors import InputError
+from histopair.files import folding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -324,7 +325,7 @@ def _kind(word: re.Match) -> str:
 
 def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: int) -> list[dict]:
     """Make cells without a value null, and others as they look; the audit rows of that."""
-    from histopair import audit, missing
+    from histopair.files import audit, missing
 
     notes = []
     if empty:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair.decoders import samples
+from histopair.images.decoders import samples
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 HEADER = 29  # bytes up to the end of IHDR's fields

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from histopair.decoders import jpeg2000, png, samples, tiff
 from histopair.errors import InputError
+from histopair.images.decoders import jpeg2000, png, samples, tiff
 
 MAX_PIXELS = 100_000_000
 ARRAY_KEY = "x"

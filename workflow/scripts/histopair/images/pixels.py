@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from histopair import images, jobs
-from histopair.prefetch import ahead
+from histopair.images.prefetch import ahead
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CHECKED = 10**10  # cleaning has refused images with more pixels than the dataset allows

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from histopair import weights as tensors
 from histopair.encoders import Encoder
+from histopair.encoders import weights as tensors
+from histopair.encoders.weights import Refusal
 from histopair.errors import InputError
-from histopair.weights import Refusal
 
 KEYS = ("weights", "kwargs", "mean", "std")
 

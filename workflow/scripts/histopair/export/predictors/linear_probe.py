@@ -1,0 +1,3 @@
+from histopair.export.predictors.unimodal import predictor
+
+__all__ = ["predictor"]

@@ -1,0 +1,1 @@
+"""Files as people and the workflow write them: tables, paths, spellings, missing values, audits."""

@@ -1,3 +1,0 @@
-from histopair.predictors.unimodal import predictor
-
-__all__ = ["predictor"]
