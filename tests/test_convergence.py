@@ -8,7 +8,8 @@ from histopair.evaluation import claims, convergence, orders
 
 
 def history(val, train, stage="main", **columns):
-    rows = {"stage": stage, "epoch": range(len(val)), "val_task": val, "train_loss": train}
+    rows = {"stage": stage, "epoch": range(len(val)), "val_task": val}
+    rows |= {"train_loss": train, "train_task": train}
     return pd.DataFrame(rows | columns)
 
 
@@ -43,7 +44,15 @@ def test_flat_losses_have_converged():
     assert found == {
         "converged": True,
         "reasons": [],
-        "stages": [{"stage": "main", "epochs": 4, "best_epoch": 2, "reason": ""}],
+        "stages": [
+            {
+                "stage": "main",
+                "epochs": 4,
+                "best_epoch": 2,
+                "train_task": {"first": 1.0, "best": 1.0},
+                "reason": "",
+            }
+        ],
     }
 
 
@@ -51,6 +60,28 @@ def test_each_stage_is_judged():
     rows = [history([2.0, 1.0], flat(2), "text"), history([1.0, 2.0], flat(2), "main")]
     found = convergence.judge(pd.concat(rows, ignore_index=True))
     assert found["reasons"] == ["text stage: its best epoch is its last, 2 of 2"]
+
+
+def seed(first, best):
+    """A seed whose train loss falls to `best` at its best epoch and stays there."""
+    return convergence.judge(history([2.0, 1.0, *flat(18, 1.5)], [first, *flat(19, best)]))
+
+
+@pytest.mark.parametrize(("odd", "expected"), [(0.81, 1), (0.79, 0), (0.1, 0)])
+def test_a_seed_that_is_stuck_counts_as_not_converged(odd, expected):
+    """The median of .6, .6 and `odd` is .6; above it a tenth of the first epoch's 2 is allowed."""
+    found = [seed(2.0, 0.6), seed(2.0, odd), seed(2.0, 0.6)]
+    assert all(each["converged"] for each in found)
+    assert convergence.unfinished(found) == expected
+
+
+def test_of_two_seeds_none_can_be_told_to_be_stuck():
+    assert convergence.unfinished([seed(2.0, 0.1), seed(2.0, 1.9)]) == 0
+
+
+def test_what_trains_nothing_is_not_stuck():
+    nothing = convergence.judge(history([], []))
+    assert convergence.unfinished([nothing] * 3) == 0
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -24,6 +24,7 @@ from histopair.files import tables
 from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
 from recompute import artifacts, two_way
+from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
 
 ROOT = Path(__file__).parents[1]
@@ -535,6 +536,25 @@ def test_a_combined_p_is_fishers_of_the_cells_that_have_one(tmp_path, p, agrees)
     tally = Tally("tests")
     audit.p_values._fisher(tally, tmp_path, table, {"leaky"})
     assert (tally.disagreements == []) == agrees
+
+
+def test_stuck_seeds_are_counted_as_the_studies_count_them():
+    random, counts = np.random.default_rng(0), []
+    for _ in range(200):
+        histories = [_history(random) for _ in range(random.integers(1, 6))]
+        judged = [convergence.judge(history) for history in histories]
+        counts.append(convergence.unfinished(judged))
+        assert recomputed_convergence.unfinished(histories) == counts[-1]
+    assert len(set(counts)) > 2
+
+
+def _history(random) -> pd.DataFrame:
+    rows = [
+        pd.DataFrame({"stage": stage, "train_task": losses, "train_loss": 1.0, "val_task": val})
+        for stage in ("text", "main")
+        for losses, val in [(1 + random.uniform(0, 0.4) * random.random(6), random.random(6))]
+    ]
+    return pd.concat(rows, ignore_index=True)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

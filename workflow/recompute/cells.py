@@ -75,7 +75,7 @@ class Cell:
     def not_converged(self, method: str) -> int:
         """How many of the method's runs have not converged."""
         histories = [file.with_name("history.parquet") for file in self.files[method]]
-        return sum(not convergence.converged(artifacts.table(file)) for file in histories)
+        return convergence.unfinished([artifacts.table(file) for file in histories])
 
     @cached_property
     def known(self) -> pd.DataFrame:

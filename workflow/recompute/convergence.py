@@ -9,6 +9,7 @@ from recompute import artifacts
 from recompute.tally import Tally
 
 FALL = 0.02  # of the train loss, from the tenth of the epochs before the last to the last
+BEHIND = 0.1  # of the first epoch's train loss, above the middle seed's at the best epoch
 
 
 def stages(history: pd.DataFrame) -> list[dict]:
@@ -23,6 +24,19 @@ def stages(history: pd.DataFrame) -> list[dict]:
 
 def converged(history: pd.DataFrame) -> bool:
     return all(stage["converged"] for stage in stages(history))
+
+
+def unfinished(histories: list[pd.DataFrame]) -> int:
+    """How many of a method's seeds have not converged, or learned much less than the middle one."""
+    stuck = pd.Series(False, index=range(len(histories)))
+    parts = [dict(list(rows.groupby("stage"))) if len(rows) else {} for rows in histories]
+    for stage in parts[0] if len(histories) > 2 else ():
+        losses = [part[stage]["train_task"].to_numpy(float) for part in parts]
+        places = [int(np.argmin(part[stage]["val_task"])) for part in parts]
+        best = pd.Series([loss[place] for loss, place in zip(losses, places, strict=True)])
+        start = pd.Series([loss[0] for loss in losses]).median()
+        stuck |= best - best.median() > BEHIND * start
+    return int((stuck | ~pd.Series([converged(rows) for rows in histories], dtype=bool)).sum())
 
 
 def _converged(rows: pd.DataFrame) -> bool:

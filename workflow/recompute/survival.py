@@ -64,15 +64,15 @@ def _row(tally: Tally, file: Path, row: dict, grids: dict[tuple[str, str], np.nd
     base = grids.get((row["reference"], row["metric"]))
     if base is not None and not pd.isna(row["difference"]):
         expected["difference"] = seeds.mean() - np.nanmean(base, axis=1).mean()
-    expected["not_converged"] = len(unfinished(file, row["method"]))
+    expected["not_converged"] = unfinished(file, row["method"])
     for name, value in expected.items():
         tally.equal(file, f"{row['method']} {row['metric']} {name}", row[name], value, 2 * PRINTED)
 
 
-def unfinished(study: Path, method: str) -> list[Path]:
-    """Histories of the method's runs that have not converged, in any fold."""
+def unfinished(study: Path, method: str) -> int:
+    """How many of the method's runs have not converged, in any fold."""
     files = sorted((study.with_suffix("") / method).glob("*/history.parquet"))
-    return [file for file in files if not convergence.converged(artifacts.table(file))]
+    return convergence.unfinished([artifacts.table(file) for file in files])
 
 
 def _c_index(part: pd.DataFrame) -> float | None:

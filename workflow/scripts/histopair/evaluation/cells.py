@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.datasets import grouping
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, metrics
+from histopair.evaluation import bootstrap, convergence, metrics
 from histopair.files import tables
 
 
@@ -123,7 +123,7 @@ def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, n
 
 
 def _not_converged(members: list[dict]) -> int:
-    return sum(not member["metrics"]["convergence"]["converged"] for member in members)
+    return convergence.unfinished([member["metrics"]["convergence"] for member in members])
 
 
 def _own_encoder(run: dict) -> str:

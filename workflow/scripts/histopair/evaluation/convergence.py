@@ -4,18 +4,20 @@ Runs that were stopped too early differ by how fast they train, not by what they
 comparison with one of them decides nothing.
 """
 
+import numpy as np
 import pandas as pd
 
 FALL = 0.02  # of the train loss, from one tenth of the epochs to the next
+BEHIND = 0.1  # of the train loss of the first epoch
 
 
 def judge(history: pd.DataFrame) -> dict:
     """What the stages of a run come to: `converged`, the `reasons` why not, and `stages`.
 
-    history: rows of stage, epoch, train_loss and val_task, the loss that chooses the best epoch;
-    `converged` where the method knows it by itself. A stage has not converged if its best epoch is
-    its last, or if its train loss still fell by more than FALL at the end. A method that trains
-    nothing has converged.
+    history: rows of stage, epoch, train_loss, train_task and val_task, the loss that chooses the
+    best epoch; `converged` where the method knows it by itself. A stage has not converged if its
+    best epoch is its last, or if its train loss still fell by more than FALL at the end. A method
+    that trains nothing has converged.
     """
     parts = history.groupby("stage", sort=False) if len(history) else ()
     stages = [{"stage": name} | _stage(part) for name, part in parts]
@@ -23,9 +25,40 @@ def judge(history: pd.DataFrame) -> dict:
     return {"converged": not reasons, "reasons": reasons, "stages": stages}
 
 
+def unfinished(judged: list[dict]) -> int:
+    """How many of a method's seeds have not converged, or were left behind by the others.
+
+    judged: what `judge` says of each seed.
+    """
+    lost = behind([[stage["train_task"] for stage in seed["stages"]] for seed in judged])
+    return sum(not seed["converged"] or stuck for seed, stuck in zip(judged, lost, strict=True))
+
+
+def behind(stages: list[list[dict]]) -> list[bool]:
+    """Which seeds learned much less of the train split than the median of them.
+
+    A history tells that more epochs would change little, not that the run is not stuck; its fellow
+    seeds do. stages: for each seed a dict of `first` and `best` for each stage, the train losses of
+    the first epoch and of the best. Of fewer than three seeds none can be told to be the odd one.
+    """
+    if len(stages) < 3:
+        return [False] * len(stages)
+    first, best = (
+        np.array([[stage[name] for stage in seed] for seed in stages], float)
+        for name in ("first", "best")
+    )
+    return list((best - np.median(best, axis=0) > BEHIND * np.median(first, axis=0)).any(axis=1))
+
+
 def _stage(rows: pd.DataFrame) -> dict:
     epochs, best = len(rows), int(rows["val_task"].to_numpy().argmin()) + 1
-    return {"epochs": epochs, "best_epoch": best, "reason": _reason(rows, epochs, best)}
+    losses = rows["train_task"].to_numpy(float)
+    return {
+        "epochs": epochs,
+        "best_epoch": best,
+        "train_task": {"first": float(losses[0]), "best": float(losses[best - 1])},
+        "reason": _reason(rows, epochs, best),
+    }
 
 
 def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:

@@ -51,15 +51,15 @@ def read(runs: list[dict], truth: str | None) -> pd.DataFrame:
 
 
 def not_converged(runs: list[dict]) -> dict[str, int]:
-    """How many runs of each method have a stage, in any fold, that has not converged.
+    """How many seeds of each method have not converged in a stage of any fold, or were left behind.
 
     runs: dicts of method and the path `history`.
     """
-    found = dict.fromkeys((run["method"] for run in runs), 0)
+    found: dict[str, list[dict]] = {}
     for run in runs:
         judged = convergence.judge(tables.read(run["history"]))
-        found[run["method"]] += not judged["converged"]
-    return found
+        found.setdefault(run["method"], []).append(judged)
+    return {method: convergence.unfinished(judged) for method, judged in found.items()}
 
 
 def evaluate(predictions: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray]]:
