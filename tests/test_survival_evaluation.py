@@ -80,7 +80,9 @@ def test_what_cannot_be_scored_is_missing():
     assert np.isnan(evaluation.resampled(cohort(seed=1), test, draws)["c_index"]).all()
 
 
-CONVERGED = pd.DataFrame({"stage": "main", "epoch": [0, 1], "train_loss": 1.0, "val_task": [1, 2]})
+CONVERGED = pd.DataFrame(
+    {"stage": "main", "epoch": [0, 1], "train_loss": 1.0, "train_task": 1.0, "val_task": [1, 2]}
+)
 
 
 def runs(folder, noise):

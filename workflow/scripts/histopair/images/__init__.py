@@ -122,7 +122,9 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     return file, int(index) if array else None
 
 
-def array_pixels(file: Path, path: str, index: int | slice, max_pixels: float = math.inf) -> np.ndarray:
+def array_pixels(
+    file: Path, path: str, index: int | slice, max_pixels: float = math.inf
+) -> np.ndarray:
     """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice; Unreadable as for `load`."""
     try:
         array = _array(file)
