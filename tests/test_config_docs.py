@@ -8,7 +8,7 @@ import yaml
 
 from histopair.plan import recipes
 from histopair.plan.fingerprint import constant
-from histopair.plan.load import SCHEMA
+from histopair.plan.schema import SCHEMA
 
 README = Path(__file__).parents[1] / "config" / "README.md"
 HEADING = re.compile(r"^#+ (?:`(?P<path>[^`]+)`|.+)$")
