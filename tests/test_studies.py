@@ -265,8 +265,7 @@ def test_a_phantom_study_says_that_it_is_of_one_world(world, tmp_path):
 
 
 def test_a_study_says_which_parameters_are_a_datasets_own(world, tmp_path):
-    root, config = world
-    plain, study = write(world, "clip-it", tmp_path / "0"), config["studies"]["clip-it"]
+    plain, study = write(world, "clip-it", tmp_path / "0"), world[1]["studies"]["clip-it"]
     (dataset,) = study["datasets"]
     study["different"] = {dataset: {"clip-it": {"epochs": 25, "lora": None}}}
     page = write(world, "clip-it", tmp_path / "1").html.read_text()
