@@ -4,9 +4,12 @@ Made of the same two places as the reference: config.schema.yaml and the recipes
 is of draft 7, which all editors know, and asks for no whole file: a config may add to another.
 """
 
+import contextlib
 import copy
 
+from histopair.errors import InputError
 from histopair.plan import recipes, schema
+from histopair.plan.checks.data import readers_of
 from histopair.plan.checks.methods import PAIRINGS, VIEWS
 from histopair.plan.checks.types import LORA_TARGETS
 from histopair.plan.fingerprint import constant
@@ -25,8 +28,8 @@ def editor_schema() -> dict:
     entries["methods"]["recipe"]["enum"] = recipes.known("methods")
     entries["encoders"]["library"]["enum"] = recipes.known("encoders.libraries")
     entries["encoders"]["train"]["properties"]["kind"]["enum"] = recipes.known("pretrain")
-    for section in ("datasets", "corpora"):
-        entries[section]["reader"]["enum"] = recipes.known("readers")
+    entries["datasets"]["reader"]["enum"] = readers_of("images")
+    entries["corpora"]["reader"]["enum"] = readers_of("reports")
     found["definitions"] = {name: parameters(name) for name in recipes.known("methods")}
     method = found["properties"]["methods"]["additionalProperties"]
     method["allOf"] = [*map(_of_recipe, recipes.known("methods")), _of_any_recipe()]
@@ -53,12 +56,18 @@ def parameters(recipe: str) -> dict[str, dict]:
 
 
 def descriptions(recipe: str) -> dict[str, str]:
-    """The meaning of a recipe's parameters: its own words, or else those of all recipes."""
-    found = constant("histopair.methods", "DESCRIPTIONS")
-    try:
-        return found | constant(f"histopair.methods.{recipe}", "DESCRIPTIONS")
-    except KeyError:
-        return found
+    """The meaning of a recipe's parameters: its own words, or else those of all recipes.
+
+    Raises InputError for a parameter without one.
+    """
+    module, found = f"histopair.methods.{recipe}", constant("histopair.methods", "DESCRIPTIONS")
+    with contextlib.suppress(KeyError):  # a recipe may have no parameter of its own
+        found = found | constant(module, "DESCRIPTIONS")
+    for name in recipes.parameters({"recipe": recipe}):
+        if name not in found:
+            problem = f"nothing says what its parameter {name!r} means"
+            raise InputError(module, problem, "Add a line to its DESCRIPTIONS")
+    return found
 
 
 def _kind(default: object, least: int) -> dict:

@@ -105,13 +105,19 @@ def test_the_reference_has_every_key_once_with_its_default():
 
 @pytest.mark.parametrize("recipe", recipes.known("methods"))
 def test_every_parameter_of_a_recipe_has_one_meaning(recipe):
-    own, shared = set(), set(constant("histopair.methods", "DESCRIPTIONS"))
-    try:
-        own = set(constant(f"histopair.methods.{recipe}", "DESCRIPTIONS"))
-    except KeyError:
-        assert recipe
-    parameters = set(recipes.parameters({"recipe": recipe}))
-    assert own <= parameters <= own | shared
+    found, shared = (
+        editor_schema.descriptions(recipe),
+        constant("histopair.methods", "DESCRIPTIONS"),
+    )
+    parameters = recipes.parameters({"recipe": recipe})
+    assert set(parameters) <= set(found)
+    assert set(found) - set(shared) <= set(parameters), "it explains what it does not have"
+
+
+def test_a_parameter_without_a_meaning_is_named(monkeypatch):
+    monkeypatch.setattr(recipes, "parameters", lambda method: {"rank": 1, "sharpness": 2.0})
+    with pytest.raises(InputError, match="nothing says what its parameter 'sharpness' means"):
+        editor_schema.descriptions("vision_lora")
 
 
 def test_a_shared_meaning_is_of_parameters_that_recipes_have():

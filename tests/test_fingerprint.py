@@ -57,7 +57,7 @@ def test_no_code_reads_what_does_not_count():
             read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
             imported = isinstance(node, ast.alias) and node.name == fp.DESCRIPTIONS
             own = path.name == "fingerprint.py"
-            assert own or not imported and not (read and node.id == fp.DESCRIPTIONS), path
+            assert own or (not imported and not (read and node.id == fp.DESCRIPTIONS)), path
 
 
 def test_logging_does_not_count(tree):
