@@ -115,6 +115,7 @@ def test_a_mistake_is_told_as_that_of_a_method_is(datasets, message):
         load(written(datasets, other={"like": "clip-it"}))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+    assert "methods.other" not in str(error.value), "it is told where it was made"
 
 
 def test_parameters_that_do_not_fit_each_other_there_are_a_mistake():
