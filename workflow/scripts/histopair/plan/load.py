@@ -17,28 +17,27 @@ def load(config: dict) -> dict:
 
     Raises InputError with one line per mistake.
     """
-    written = config
-    _fail_on(checks.values.values(config), written)
-    config = copy.deepcopy(config)
-    _fail_on(resolve.likes(config) + checks.data.views(config), written)
-    _fail_on(schema.mistakes(config, schema.read()), written)
+    _fail_on(checks.values.values(config), {})
+    config, others = copy.deepcopy(config), resolve.others(config)
+    _fail_on(resolve.likes(config) + checks.data.views(config), {})
+    _fail_on(schema.mistakes(config, schema.read()), others)
     for method in config["methods"].values():
         fill_parameters(method)
-    _fail_on(checks.entries(config), written)
-    _fail_on(resolve.on_datasets(config), written)
-    _fail_on(checks.references(config), written)
+    _fail_on(checks.entries(config), others)
+    _fail_on(resolve.on_datasets(config), others)
+    _fail_on(checks.references(config), others)
     return config
 
 
-def _fail_on(mistakes: list[str], written: dict) -> None:
-    told = {line: _of_another(line, written) for line in mistakes}
-    said = [line for line, other in told.items() if other == line or other not in told]
+def _fail_on(mistakes: list[str], others: dict[str, str]) -> None:
+    told = [line for line in mistakes if _of_another(line, others) not in mistakes]
     if mistakes:
-        raise InputError("config", "; ".join(said), "docs/config.md explains every key")
+        raise InputError("config", "; ".join(told), "docs/config.md explains every key")
 
 
-def _of_another(line: str, written: dict) -> str | None:
-    """The same mistake as that of the method from which a method has it by `like`."""
-    of_method = re.match(r"methods\.([a-z0-9-]+)(?=[.:])", line)
-    other = of_method and written["methods"][of_method[1]].get("like")
-    return f"methods.{other}{line[of_method.end() :]}" if isinstance(other, str) else None
+def _of_another(line: str, others: dict[str, str]) -> str | None:
+    """The line that says the same of the method from which a method has it by `like`."""
+    found = re.match(r"methods\.([a-z0-9-]+)(?=[.:])", line)
+    if found is None or found[1] not in others:
+        return None
+    return f"methods.{others[found[1]]}{line[found.end() :]}"

@@ -11,6 +11,13 @@ from histopair.plan.recipes import fill_parameters
 FIXED = ("recipe", "like", "datasets")  # of a method, the same on every dataset
 
 
+def others(config: dict) -> dict[str, str]:
+    """By method, the one that it is like."""
+    methods = config.get("methods")
+    likes = {name: method.get("like") for name, method in methods.items()} if _maps(methods) else {}
+    return {name: other for name, other in likes.items() if isinstance(other, str)}
+
+
 def likes(config: dict) -> list[str]:
     """Write out `like`: a method takes over what the other says and it does not. Its mistakes."""
     methods, mistakes = config.get("methods"), []
