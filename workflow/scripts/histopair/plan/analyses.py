@@ -52,12 +52,13 @@ def compared_predictions(config, w):
 
 def distilled_methods(config):
     """The methods whose image side texts teach, on one dataset at least."""
-    pairs = [(name, dataset) for name in config["methods"] for dataset in config["datasets"]]
-    return list(
-        dict.fromkeys(
-            name for name, dataset in pairs if _is_distilled(entries.method(config, name, dataset))
+    return [
+        name
+        for name in config["methods"]
+        if any(
+            _is_distilled(entries.method(config, name, dataset)) for dataset in config["datasets"]
         )
-    )
+    ]
 
 
 def distilled_runs(config, w):
