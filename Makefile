@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test audit install lint format lock clean
+.PHONY: help demo test audit install lint format docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -46,6 +46,9 @@ format: $(INSTALLED) ## rewrite the code in this style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/snakefmt Snakefile workflow
+
+docs: $(INSTALLED) ## write docs/config.md and the editors' schema from the config's schema and the recipes
+	@PYTHONPATH=workflow/scripts $(BIN)/python docs/generate.py
 
 lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

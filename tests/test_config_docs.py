@@ -1,40 +1,37 @@
-"""config/README.md explains every key of the config, with its true default, and no other."""
+"""Each key of the config is said once: docs/config.md and the editors' schema are made of that."""
 
+import copy
+import json
 import re
+import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from histopair.errors import InputError
 from histopair.plan import recipes
 from histopair.plan.fingerprint import constant
-from histopair.plan.load import SCHEMA
+from histopair.plan.load import load
+from histopair.plan.schema import read
 
-README = Path(__file__).parents[1] / "config" / "README.md"
-HEADING = re.compile(r"^#+ (?:`(?P<path>[^`]+)`|.+)$")
-ROW = re.compile(r"^\| `(?P<key>[^`]+)` \| .+? \| (?P<default>.+?) \| (?P<meaning>.+) \|$")
-KEYS_TABLE = "| key | type | default | meaning |"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import editor_schema  # noqa: E402
+import generate  # noqa: E402
+
+README = (ROOT / "config/README.md").read_text(encoding="utf-8")
+REFERENCE = generate.REFERENCE.read_text(encoding="utf-8")
+EDITOR = json.loads(generate.EDITOR.read_text(encoding="utf-8"))
+CONFIGS = [*sorted(ROOT.glob("config/*.yaml")), ROOT / "tests/small.yaml"]
+CONFIGS += sorted(ROOT.glob("tests/real/*.yaml"))
 NAMED = {"datasets", "cohorts", "corpora", "encoders", "methods", "searches", "studies", "survival"}
-RESOLVED_BEFORE_THE_SCHEMA = {"methods.NAME.like"}
-
-
-def documented() -> dict[str, str]:
-    """Default, as written, of each key in the tables of keys: {"datasets.NAME.root": "–"}."""
-    found, path, inside = {}, "", False
-    for line in README.read_text(encoding="utf-8").splitlines():
-        if heading := HEADING.match(line):
-            path = heading["path"] or ""
-        inside = line == KEYS_TABLE or (inside and line.startswith("|"))
-        if inside and (row := ROW.match(line)):
-            key = ".".join(filter(None, (path, row["key"])))
-            assert key not in found, f"{key} is explained twice"
-            found[key] = row["default"]
-    return found
-
-
-def headings() -> set[str]:
-    lines = README.read_text(encoding="utf-8").splitlines()
-    return {match["path"] for line in lines if (match := HEADING.match(line)) and match["path"]}
+KEYWORDS = {"$schema", "title", "type", "additionalProperties", "required", "properties"}
+KEYWORDS |= {"description", "default", "minimum", "maximum", "exclusiveMinimum", "enum", "anyOf"}
+KEYWORDS |= {"exclusiveMaximum", "items", "minItems", "uniqueItems", "minLength", "const"}
+KEYWORDS |= {"minProperties", "propertyNames", "pattern"}
 
 
 def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
@@ -52,8 +49,7 @@ def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
     return found
 
 
-SCHEMA = schema_keys(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
-DOCUMENTED = documented()
+SCHEMA = schema_keys(read())
 RECIPES = {
     f"recipe: {recipe}.{key}": default
     for recipe in recipes.known("methods")
@@ -61,70 +57,186 @@ RECIPES = {
 }
 
 
-def is_group(key: str) -> bool:
-    """A key that only holds other keys is explained by them."""
-    return any(other.startswith(f"{key}.") for other in SCHEMA)
+@pytest.mark.parametrize("made", [generate.reference, generate.editor])
+def test_what_is_generated_is_what_stands_in_the_repository(made):
+    path = {"reference": generate.REFERENCE, "editor": generate.EDITOR}[made.__name__]
+    assert path.read_text(encoding="utf-8") == made(), "run: make docs"
 
 
-def test_every_key_of_the_schema_is_explained():
-    missing = {key for key in SCHEMA if not is_group(key)} - set(DOCUMENTED)
-    top = {key for key in SCHEMA if "." not in key} - set(DOCUMENTED)
-    assert not missing | top
+@pytest.mark.parametrize("key", SCHEMA)
+def test_a_key_of_the_schema_has_a_meaning_and_is_read_whole(key):
+    """An unquoted comma in a YAML map would end the meaning, and begin a keyword of no meaning."""
+    schema, _ = SCHEMA[key]
+    plain_map = ".tables." in key  # parts of a path's map, named in the meaning of `tables`
+    assert schema.get("description", "").strip() or plain_map
+    assert set(schema) <= KEYWORDS
 
 
-def test_every_parameter_of_a_recipe_is_explained():
-    assert not set(RECIPES) - set(DOCUMENTED)
+def rows(text: str) -> dict[str, list[str]]:
+    """The cells of each key of the reference, by section and key."""
+    found, section = {}, ""
+    for line in text.splitlines():
+        if heading := re.match(r"#+ `(.+)`$", line):
+            section = heading[1]
+        elif line.startswith("## "):
+            section = ""
+        if (row := re.match(r"\| `([^`]+)` \| (.+) \|$", line)) and section != "Metrics":
+            cells = re.split(r"(?<!\\) \| ", row[2])
+            found[f"{section}.{row[1]}".lstrip(".")] = cells
+    return found
 
 
-def test_no_key_is_explained_that_does_not_exist():
-    assert not set(DOCUMENTED) - set(SCHEMA) - set(RECIPES) - RESOLVED_BEFORE_THE_SCHEMA
+def test_the_reference_has_every_key_once_with_its_default():
+    found = rows(REFERENCE)
+    shown = {key for key in SCHEMA if ".tables." not in key}
+    assert shown | set(RECIPES) <= set(found)
+    for key in shown:
+        schema, required = SCHEMA[key]
+        default = found[key][1]
+        if required:
+            assert default == "required"
+        elif "default" in schema:
+            assert yaml.safe_load(default.strip("`")) == schema["default"]
+        else:
+            assert default == "–"
+    for key, default in RECIPES.items():
+        assert yaml.safe_load(found[key][1].strip("`")) == default
 
 
-@pytest.mark.parametrize("key", [key for key in SCHEMA if key in DOCUMENTED])
-def test_the_default_of_a_key_is_the_schemas(key):
-    schema, required = SCHEMA[key]
-    written = DOCUMENTED[key]
-    if required:
-        assert written == "required"
-    elif "default" in schema:
-        assert yaml.safe_load(written.strip("`")) == schema["default"]
-    else:
-        assert written == "–"
+@pytest.mark.parametrize("recipe", recipes.known("methods"))
+def test_every_parameter_of_a_recipe_has_one_meaning(recipe):
+    found, shared = (
+        editor_schema.descriptions(recipe),
+        constant("histopair.methods", "DESCRIPTIONS"),
+    )
+    parameters = recipes.parameters({"recipe": recipe})
+    assert set(parameters) <= set(found)
+    assert set(found) - set(shared) <= set(parameters), "it explains what it does not have"
 
 
-@pytest.mark.parametrize("key", RECIPES)
-def test_the_default_of_a_parameter_is_the_recipes(key):
-    assert yaml.safe_load(DOCUMENTED[key].strip("`")) == RECIPES[key]
+def test_a_parameter_without_a_meaning_is_named(monkeypatch):
+    monkeypatch.setattr(recipes, "parameters", lambda method: {"rank": 1, "sharpness": 2.0})
+    with pytest.raises(InputError, match="nothing says what its parameter 'sharpness' means"):
+        editor_schema.descriptions("vision_lora")
 
 
-@pytest.mark.parametrize(
-    "word, folder",
-    [
-        ("reader", "readers"),
-        ("library", "encoders"),
-        ("kind", "pretrain"),
-        ("recipe", "methods"),
-    ],
-)
-def test_every_reader_library_kind_and_recipe_has_its_section_and_no_other_has(word, folder):
-    explained = {heading for heading in headings() if heading.startswith(f"{word}: ")}
-    assert explained == {f"{word}: {name}" for name in recipes.known(folder)}
+def test_a_shared_meaning_is_of_parameters_that_recipes_have():
+    used = {key.split(".")[1] for key in RECIPES}
+    assert set(constant("histopair.methods", "DESCRIPTIONS")) <= used
+
+
+def test_a_parameters_type_is_what_the_config_is_checked_by():
+    found = editor_schema.parameters("clip_it") | editor_schema.parameters("fusion_partial")
+    assert found["rank"]["minimum"] == 1 and found["distillation_weight"]["minimum"] == 0
+    assert found["teacher"]["enum"] == ["fixed", "joint", "none"]
+    assert found["unfreeze"]["anyOf"][0] == {"type": "integer", "minimum": 0}
+    assert "null" in found["lora"]["type"]
+    assert found["views"]["maximum"] == 8
+
+
+# What editors see.
+
+EDITORS = jsonschema.Draft7Validator(EDITOR)
+
+
+def seen(config: dict) -> list[str]:
+    return [".".join(map(str, error.absolute_path)) for error in EDITORS.iter_errors(config)]
+
+
+def test_the_editors_schema_is_a_schema():
+    jsonschema.Draft7Validator.check_schema(EDITOR)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_an_editor_finds_nothing_wrong_in_the_configs_of_the_repository(path):
+    text = path.read_text(encoding="utf-8")
+    assert seen(yaml.safe_load(text)) == []
+    line = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert (path.parent / line[1]).resolve() == generate.EDITOR
+
+
+def test_an_editor_allows_a_file_that_adds_to_another():
+    assert seen({"methods": {"mine": {"like": "clip-it", "distillation_weight": 2.0}}}) == []
+
+
+METHODS = [
+    {
+        "recipe": "clip_it",
+        "retriever": "conch",
+        "lora": {"rank": 4},
+        "datasets": {"a": {"rank": 2}},
+    },
+    {"recipe": "fusion_partial", "unfreeze": 0},
+    {"recipe": "fusion_partial", "unfreeze": {"image": 0}},
+    {"recipe": "vision_lora", "lora": None, "epochs": 3},
+]
+WRONG = [
+    {"recipe": "clip"},
+    {"recipe": "clip_it", "retriever": "conch", "k": 3},
+    {"recipe": "clip_it", "retriever": "conch", "lora": {"r": 4}},
+    {"recipe": "clip_it", "retriever": "conch", "teacher": "both"},
+    {"recipe": "clip_it", "retriever": "conch", "pairing": "best"},
+    {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"k": 2}}},
+    {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"epochs": 0}}},
+    {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"recipe": "cnn"}}},
+    {"recipe": "image_only", "unfreeze": 0},
+    {"recipe": "image_only", "views": 9},
+    {"recipe": "vision_lora", "epochs": "3"},
+    {"like": "other", "distilation_weight": 2.0},
+    {"epochs": 3},
+]
+
+
+def judged(method: dict) -> bool:
+    """Whether the workflow takes a config with this method."""
+    config = {
+        "datasets": {"a": {"reader": "table", "root": "a", "corpus": "r"}},
+        "corpora": {"r": {"table": "r.csv"}},
+        "encoders": {"conch": {"library": "open_clip", "model": "m"}},
+        "methods": {"other": {"recipe": "clip_it", "retriever": "conch"}, "mine": method},
+        "studies": {"s": {"datasets": ["a"], "encoders": ["conch"], "methods": ["mine"]}},
+    }
+    try:
+        return bool(load(copy.deepcopy(config)))
+    except InputError:
+        return False
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_an_editor_takes_what_the_workflow_takes(method):
+    assert seen({"methods": {"mine": method}}) == [] and judged(method)
+
+
+@pytest.mark.parametrize("method", WRONG, ids=str)
+def test_an_editor_marks_what_the_workflow_refuses(method):
+    assert seen({"methods": {"mine": method}}) and not judged(method)
+
+
+# What is left to config/README.md.
+
+
+def test_no_table_of_keys_is_kept_by_hand():
+    pages = [ROOT / "README.md", *ROOT.glob("config/*.md"), *ROOT.glob("docs/*.md")]
+    kept = [page for page in pages if page != generate.REFERENCE]
+    for page in kept:
+        assert "| key | type | default" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", ["readers", "encoders.libraries", "pretrain", "methods"])
+def test_every_reader_library_kind_and_recipe_is_explained(folder):
+    words = set(re.findall(r"`(?:\w+: )?([a-z_0-9]+)`", README))
+    assert set(recipes.known(folder)) <= words
 
 
 @pytest.mark.parametrize("task", ["SINGLE", "MULTI"])
 def test_every_metric_is_named(task):
-    text = README.read_text(encoding="utf-8")
-    assert [
-        name for name in constant("histopair.evaluation.metrics", task) if f"`{name}`" not in text
-    ] == []
+    names = constant("histopair.evaluation.metrics", task)
+    assert [name for name in names if f"`{name}`" not in README] == []
 
 
-def test_examples_are_yaml_with_keys_that_exist():
-    for block in re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.S):
-        for key, value in yaml.safe_load(block).items():
-            if key not in NAMED and key not in SCHEMA:
-                assert f"datasets.NAME.{key}" in SCHEMA
-            for entry in value.values() if key in NAMED else ():
-                table = {name.split(".")[2] for name in SCHEMA if name.startswith(f"{key}.NAME.")}
-                own = {name.split(".")[1] for name in RECIPES} | {"like"}
-                assert set(entry) <= table | (own if key == "methods" else set())
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.S))
+def test_examples_are_yaml_with_keys_that_exist(block):
+    example = yaml.safe_load(block)
+    if not NAMED & set(example) and "phantom" not in example:
+        example = {"datasets": {"example": example}}
+    assert seen(example) == []

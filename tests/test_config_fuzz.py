@@ -40,7 +40,8 @@ encoders:
 methods:
   unimodal: {recipe: unimodal}
   clip-it: {recipe: clip_it, retriever: clip, lora: {rank: 4}, text_lora: null}
-  random: {like: clip-it, pairing: random}
+  random: {like: clip-it, pairing: random, datasets: {tiles: {epochs: 3}}}
+  other: {like: random, datasets: {tiles: {lora: {rank: 2}}, rows: {rank: 2}}}
   tops: {recipe: fusion_partial, unfreeze: {image: 1, text: 0}, text_encoder: bert}
   cross: {recipe: cross_attention, unfreeze: 1}
   reports: {recipe: text_reports, retriever: clip}
@@ -58,7 +59,7 @@ studies:
   main:
     datasets: [tiles, rows, folders]
     encoders: [vit]
-    methods: [unimodal, clip-it, random, tops, cross, reports]
+    methods: [unimodal, clip-it, random, other, tops, cross, reports]
     seeds: [0, 1]
     reference: unimodal
     order: [unimodal, clip-it]
@@ -133,7 +134,7 @@ def plan(config: dict) -> None:
     """What the rules ask of a configuration before anything is made."""
     for study in config["studies"]:
         for run in entries.runs(config, study):
-            method = config["methods"][run["method"]]
+            method = entries.of_run(config, run)
             recipes.needs(method)
             entries.pairing_of(config, run["dataset"], method)
     entries.pairings(config)

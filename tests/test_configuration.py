@@ -147,6 +147,26 @@ def test_all_mistakes_are_told_at_once():
         load(config)
 
 
+def test_a_mistake_that_like_takes_over_is_told_where_it_was_made():
+    config = small()
+    config["methods"]["clip-it"] |= {"rank": 9, "datasets": {"tiles": {"epochs": 0}}}
+    config["methods"]["other"] = {"like": "clip-it-random", "teacher": "both"}
+    config["methods"]["alike"] = {"recipe": "clip_it", "retriever": "clip", "rank": 9}
+    with pytest.raises(InputError) as error:
+        load(config)
+    told = str(error.value)
+    assert told.count("rank: 9") == 2 and "methods.alike.rank" in told
+    assert "methods.other.teacher: 'both'" in told and "clip-it-random" not in told
+
+
+@pytest.mark.parametrize("likes", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "b"}], ids=str)
+def test_a_method_cannot_be_like_itself(likes):
+    config = small()
+    config["methods"] |= {name: {"like": other} for name, other in likes.items()}
+    with pytest.raises(InputError, match=r"methods\.[ab]\.like: '[ab]' is not allowed"):
+        load(config)
+
+
 def test_the_users_config_is_left_as_it_was():
     config = small()
     before = copy.deepcopy(config)

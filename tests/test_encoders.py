@@ -474,7 +474,7 @@ def test_methods_of_images_alone_are_made_with_a_clips_backbone():
     config = load(yaml.safe_load((ROOT / "config/clip-it.yaml").read_text()))
     found = {
         run["method"]: run["encoder"]
-        for run in entries.runs(config, "pcam-clips")
+        for run in entries.runs(config, "clips")
         if run["column"] == "conch"
     }
     backbone = {name for name, encoder in found.items() if encoder == "conch-backbone"}

@@ -1,5 +1,7 @@
 """The code fingerprint sees what code does, through imports, and nothing else."""
 
+import ast
+
 import pytest
 
 from histopair.plan import fingerprint as fp
@@ -40,6 +42,22 @@ def test_code_two_imports_away_counts(tree):
 )
 def test_comments_docstrings_and_layout_do_not_count(tree, new):
     assert not changed(tree, "histopair/inner.py", "return 1", new)
+
+
+def test_what_parameters_mean_in_words_does_not_count_and_can_still_be_read(tree):
+    (tree / "histopair/inner.py").write_text("DESCRIPTIONS = {'k': 'one'}\nPARAMETERS = {'k': 1}\n")
+    assert not changed(tree, "histopair/inner.py", "one", "another word")
+    assert fp.constant("histopair.inner", "DESCRIPTIONS") == {"k": "another word"}
+    assert changed(tree, "histopair/inner.py", "1", "2")
+
+
+def test_no_code_reads_what_does_not_count():
+    for path in sorted((fp.SCRIPTS / fp.PACKAGE).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+            imported = isinstance(node, ast.alias) and node.name == fp.DESCRIPTIONS
+            own = path.name == "fingerprint.py"
+            assert own or (not imported and not (read and node.id == fp.DESCRIPTIONS)), path
 
 
 def test_logging_does_not_count(tree):

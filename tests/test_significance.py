@@ -14,7 +14,7 @@ PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv
 BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))
 METHODS = {
     "pcam": ("unimodal-published", "clip-it"),
-    "bach": ("bach-unimodal-published", "clip-it"),
+    "bach": ("unimodal-published", "clip-it"),
     "crc": ("unimodal-published", "clip-it"),
 }
 

@@ -264,6 +264,17 @@ def test_a_phantom_study_says_that_it_is_of_one_world(world, tmp_path):
     assert "of one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
 
 
+def test_a_study_says_which_parameters_are_a_datasets_own(world, tmp_path):
+    plain, study = write(world, "clip-it", tmp_path / "0"), world[1]["studies"]["clip-it"]
+    (dataset,) = study["datasets"]
+    study["different"] = {dataset: {"clip-it": {"epochs": 25, "lora": None}}}
+    page = write(world, "clip-it", tmp_path / "1").html.read_text()
+    said = f"On {dataset} these methods have parameters of their own:"
+    assert said in page and "clip-it (epochs 25, lora null)." in page
+    assert said not in plain.html.read_text()
+    del study["different"]
+
+
 def test_a_study_says_how_many_classes_the_paper_had(world, tmp_path):
     root, config = world
     study, plain = config["studies"]["multi-label"], write(world, "multi-label", tmp_path / "0")

@@ -137,6 +137,13 @@ def _to_reference(found: dict) -> dict:
     return {"difference": found["difference"]} | spread
 
 
+def _of_dataset(study: dict, dataset: str) -> dict:
+    """A study as it stands for one dataset: with the claims that are made of it."""
+    claimed = study.get("claims", ())
+    kept = [claim for claim in claimed if dataset in claim.get("datasets", [dataset])]
+    return study | {"claims": kept}
+
+
 def each(rows_of):
     """Rows of all cells from a function that makes those of one."""
 
@@ -144,7 +151,7 @@ def each(rows_of):
         return [
             {"dataset": dataset, "encoder": column} | row
             for (dataset, column), cell in found.items()
-            for row in rows_of(cell, study)
+            for row in rows_of(cell, _of_dataset(study, dataset))
         ]
 
     return rows_of_all

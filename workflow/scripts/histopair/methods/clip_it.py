@@ -44,6 +44,24 @@ CHOICES = {
     "fusion_start": ("mean", "random"),
     "normalisation": ("own", "imagenet"),
 }
+DESCRIPTIONS = {
+    "distillation_weight": "λ, the weight of the distillation loss.",
+    "text_epochs": "Epochs of the text stage at most.",
+    "text_stage": "What the text stage trains: adapters and head, or, as the published code does, "
+    "the head alone.",
+    "teacher": "`fixed`: the text stage's best epoch gives fixed targets. `joint`: as in the "
+    "published code, the text tower trains on in the main stage, and the distillation loss can "
+    "collapse it. `none`: no text and no distillation, the architecture alone.",
+    "teacher_of": "What the teacher embeds. A paired report is a function of the image, through "
+    "the retriever; two teachers without reports tell what it adds: the retriever's own embedding "
+    "of the image (frozen, so that its twin is `text_stage: head`), and the prompt of the labels "
+    "that the sample is trained on, in the retriever's first template.",
+    "text_branch": "`late`: logits of g(v) join those of the image. `early`: g(v) joins the "
+    "image's features before one linear layer. `none`: text is distilled into the features "
+    "themselves (through a fixed orthogonal map where widths differ).",
+    "fusion_start": "How late fusion starts: as the mean of both branches, or, as in the "
+    "published code, at random.",
+}
 
 
 def build(run):

@@ -24,6 +24,10 @@ PARAMETERS = {
     "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
 }
 CHOICES = {"positives": ("class", "own"), "aggregation": ("similarity", "embedding")}
+DESCRIPTIONS = {
+    "positives": "Prompts that belong to an image: all of its class, or, as published, its own "
+    "alone, so that the same words are its negatives.",
+}
 
 LARGEST_SCALE = 100.0  # CLIP's own bound of its learnt temperature
 

@@ -19,6 +19,9 @@ PARAMETERS = {
     "views": 1,
     "text_encoder": "",
 }
+DESCRIPTIONS = {
+    "attention_heads": "Heads of each attention; both towers' widths must be multiples of it.",
+}
 
 
 class Question(nn.Module):

@@ -13,6 +13,7 @@ from histopair.training import heads
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"k": 1}
+DESCRIPTIONS = {"k": "The head reads the mean of the k prompts most similar to the image."}
 
 
 def build(run):

@@ -1,6 +1,8 @@
 """Who reads what, decided from the config alone: no Snakemake here, and nothing that needs torch.
 
     load          the config, checked, with all defaults
+    schema        each key's type, default and meaning
+    resolve       what a method takes over: from another, and on single datasets
     recipes       what a method's recipe says of itself
     entries       what the config says of datasets, runs and pairings
     fingerprint   the hash of a rule's code

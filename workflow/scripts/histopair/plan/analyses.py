@@ -51,12 +51,18 @@ def compared_predictions(config, w):
 
 
 def distilled_methods(config):
-    return [name for name, method in config["methods"].items() if _is_distilled(method)]
+    """The methods whose image side texts teach, on one dataset at least."""
+    return [
+        name
+        for name in config["methods"]
+        if any(
+            _is_distilled(entries.method(config, name, dataset)) for dataset in config["datasets"]
+        )
+    ]
 
 
 def distilled_runs(config, w):
-    distilled = distilled_methods(config)
-    return [run for run in studies.runs(config, w) if run["method"] in distilled]
+    return [run for run in studies.runs(config, w) if _is_distilled(entries.of_run(config, run))]
 
 
 def distilled_files(config, w):
@@ -67,7 +73,7 @@ def pictured_runs(config, w):
     """One run of each distilled method in each cell, and whether its towers were adapted."""
     found = {}
     for run in distilled_runs(config, w):
-        lora = config["methods"][run["method"]]["lora"] is not None
+        lora = entries.of_run(config, run)["lora"] is not None
         cell = run["dataset"], run["column"], run["method"]
         found.setdefault(cell, run | {"lora": lora})
     return list(found.values())

@@ -19,6 +19,18 @@ def dataset(config: dict, name: str) -> dict:
     return config["datasets"][base(config, name)]
 
 
+def method(config: dict, name: str, dataset: str) -> dict:
+    """A method as it runs on a dataset: with what its `datasets` says of that one."""
+    found = config["methods"][name]
+    plain = {key: value for key, value in found.items() if key != "datasets"}
+    return plain | found.get("datasets", {}).get(dataset, {})
+
+
+def of_run(config: dict, run: dict) -> dict:
+    """The method of one of `runs`, as it runs there."""
+    return method(config, run["method"], run["dataset"])
+
+
 def datasets_of(config: dict, study: str) -> list[str]:
     """The datasets of a study's runs."""
     return list(dict.fromkeys(run["dataset"] for run in runs(config, study)))
@@ -43,19 +55,20 @@ def runs(config: dict, study: str) -> list[dict]:
     `backbone` where the method reads images alone. `column` is the study's: a method with an
     encoder of its own is compared in each column.
     """
-    entry, methods = config["studies"][study], config["methods"]
+    entry = config["studies"][study]
     return [
         {
             "dataset": dataset,
-            "encoder": methods[method].get("encoder") or _adapted(config, column, methods[method]),
-            "method": method,
+            "encoder": made.get("encoder") or _adapted(config, column, made),
+            "method": name,
             "seed": seed,
             "column": column,
         }
         for dataset in entry["datasets"]
         for column in entry["encoders"]
-        for method in entry["methods"]
-        for seed in recipes.seeds(methods[method], entry["seeds"])
+        for name in entry["methods"]
+        for made in [method(config, name, dataset)]
+        for seed in recipes.seeds(made, entry["seeds"])
     ]
 
 
@@ -72,11 +85,11 @@ def pairings(config: dict) -> list[dict]:
     found = []
     for study in reported(config):
         for run in runs(config, study):
-            method = config["methods"][run["method"]]
-            found.append(pairing_of(config, run["dataset"], method))
-            if method.get("pairing") == "retrieved":
+            made = of_run(config, run)
+            found.append(pairing_of(config, run["dataset"], made))
+            if made.get("pairing") == "retrieved":
                 for kind in config["retrieval"]["compare"]:
-                    corrected = method | {"pairing": kind}
+                    corrected = made | {"pairing": kind}
                     found.append(pairing_of(config, run["dataset"], corrected))
     return distinct(pair for pair in found if pair)
 

@@ -1,4 +1,4 @@
-"""What a rule's code does, as one hash: comments, docstrings and formatting do not count.
+"""What a rule's code does, as one hash: comments, docstrings, layout and DESCRIPTIONS do not count.
 
 Snakemake sees a script file change only by its time stamp and never sees the modules it imports.
 Rules therefore carry `params: code=...`, the hash of the script and of every module of this package
@@ -17,6 +17,8 @@ PACKAGE = "histopair"
 
 # How a job logs, counts threads and words its errors changes no artifact.
 PLUMBING = {f"{PACKAGE}.jobs", f"{PACKAGE}.errors"}
+
+DESCRIPTIONS = "DESCRIPTIONS"  # what a recipe's parameters mean, in words: it computes nothing
 
 
 def fingerprint(script: str, *modules: str) -> str:
@@ -58,7 +60,7 @@ def constant(module: str, name: str) -> object:
     Raises KeyError if the module assigns no such literal.
     """
     for node in _tree(module_path(module)).body:
-        if isinstance(node, ast.Assign) and any(_is_name(t, name) for t in node.targets):
+        if _assigns(node, name):
             return ast.literal_eval(node.value)
     raise KeyError(f"{module} has no constant {name}")
 
@@ -86,13 +88,15 @@ def _is_module(name: str) -> bool:
 
 @cache
 def _meaning(path: Path) -> str:
-    """The syntax tree without docstrings or positions, as text; other files as they are."""
+    """The syntax tree without docstrings, DESCRIPTIONS or positions, as text."""
     tree = _tree(path)
     for node in [tree, *_statements(tree)]:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             body[:1] = []
-    return ast.dump(tree, annotate_fields=False, include_attributes=False)
+    computing = [node for node in tree.body if not _assigns(node, DESCRIPTIONS)]
+    whole = ast.Module(computing, tree.type_ignores)
+    return ast.dump(whole, annotate_fields=False, include_attributes=False)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt | ast.ExceptHandler | ast.match_case]:
@@ -116,5 +120,6 @@ def _is_docstring(node: ast.AST) -> bool:
     )
 
 
-def _is_name(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
+def _assigns(node: ast.AST, name: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else ()
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)

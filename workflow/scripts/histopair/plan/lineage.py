@@ -8,7 +8,7 @@ def sources(config: dict, run: dict) -> list[dict]:
 
     run: dataset, encoder, method. Encoders trained here bring what they were trained on.
     """
-    method = config["methods"][run["method"]]
+    method = entries.of_run(config, run)
     found = [_source(config, "datasets", "training data", run["dataset"])]
     found += _encoder(config, "encoder", run["encoder"])
     if method.get("text_encoder"):

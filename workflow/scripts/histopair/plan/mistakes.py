@@ -58,11 +58,11 @@ def of_schema(error: jsonschema.ValidationError) -> str:
         return not_allowed(key, error.instance, error.validator_value)
     if error.validator in ("anyOf", "oneOf"):
         return f"{key}: {shown(error.instance)} fits none of what its description allows: " + (
-            error.schema.get("description", "see config/README.md")
+            error.schema.get("description", "see docs/config.md")
         )
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         return f"{key}: the name {error.instance!r} is not allowed; {NAMES} are"
     if error.validator == "type":
         error.message = f"{shown(error.instance)} is not of type {error.validator_value!r}"
-    hint = error.schema.get("description", "")
+    hint = error.schema.get("description", "").split(". ")[0]  # the first sentence says what it is
     return f"{key}: {error.message}" + (f" ({hint})" if hint else "")

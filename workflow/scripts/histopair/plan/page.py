@@ -49,7 +49,7 @@ def _retrieved(config):
 
 def _read(config, found):
     """Retriever and corpus of each run that reads reports."""
-    methods = [(run["dataset"], config["methods"][run["method"]]) for run in found]
+    methods = [(run["dataset"], entries.of_run(config, run)) for run in found]
     return [
         (method["retriever"], entries.corpus_of(config, dataset, method))
         for dataset, method in methods
@@ -68,7 +68,7 @@ def _embedded(config, found):
     """Image embeddings that pairings or runs read: encoder and dataset."""
     read = [(pair["encoder"], pair["dataset"]) for pair in _retrieved(config)]
     for run in found:
-        if "image_embeddings" in recipes.needs(config["methods"][run["method"]]):
+        if "image_embeddings" in recipes.needs(entries.of_run(config, run)):
             read.append((run["encoder"], run["dataset"]))
     bases = [(encoder, entries.base(config, dataset)) for encoder, dataset in read]
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(bases)]

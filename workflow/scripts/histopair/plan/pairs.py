@@ -59,7 +59,7 @@ def _oracle_retriever(config, w):
     wanted = {"encoder": "oracle", "dataset": w.dataset, "corpus": w.corpus, "correction": ""}
     for study in config["studies"]:
         for run in entries.runs(config, study):
-            method = config["methods"][run["method"]]
+            method = entries.of_run(config, run)
             if entries.pairing_of(config, run["dataset"], method) == wanted:
                 return method["retriever"]
     pairing = f"pairs of {w.dataset} with {w.corpus}"

@@ -11,7 +11,7 @@ TEACHERS = {
 
 
 def method(config, w):
-    return config["methods"][w.method]
+    return entries.method(config, w.method, w.dataset)
 
 
 def needs(config, w):

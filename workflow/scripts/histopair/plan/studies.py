@@ -2,7 +2,7 @@
 
 from histopair.plan import entries
 from histopair.plan.places import LABELS, RUN, there, truths
-from histopair.report import of_papers
+from histopair.report import different, of_papers
 
 STUDY = ("title", "description", "metric", "reference", "order", "published", "claims")
 
@@ -55,6 +55,8 @@ def settings(config, w):
     splits = {name: split(config, name) for name in named}
     papers = of_papers(config["datasets"], named)
     kept |= {"papers_data": papers} if papers else {}
+    changed = different(config["methods"], entry)
+    kept |= {"different": changed} if changed else {}
     return kept | {"datasets": named, "splits": splits, "synthetic": synthetic(config, w)}
 
 

@@ -21,6 +21,19 @@ def distinct(runs: Iterable[dict]) -> list[dict]:
     return [dict(zip(names, run, strict=True)) for run in found]
 
 
+def different(methods: dict, study: dict) -> dict[str, dict]:
+    """By dataset of a study and method, the parameters that are different on that dataset."""
+    found = {
+        dataset: {
+            name: methods[name]["datasets"][dataset]
+            for name in study["methods"]
+            if methods[name].get("datasets", {}).get(dataset)
+        }
+        for dataset in study["datasets"]
+    }
+    return {dataset: own for dataset, own in found.items() if own}
+
+
 def of_papers(entries: dict, datasets: list[str]) -> dict[str, dict]:
     """How many classes and samples papers had, of those datasets whose config entries say so."""
     bases = {name: entries[entries[name].get("of", name)] for name in datasets}

@@ -7,6 +7,7 @@ from histopair.files import tables
 from histopair.report import (
     corpora,
     datasets,
+    different,
     distinct,
     encoders,
     multilabel,
@@ -69,6 +70,9 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
 def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
     """A study as shown, and its multi-label block if it has one."""
     folder, entry = f"{results}/studies", config["studies"][name]
-    entry = entry | {"papers_data": of_papers(config["datasets"], entry["datasets"])}
+    entry = entry | {
+        "papers_data": of_papers(config["datasets"], entry["datasets"]),
+        "different": different(config["methods"], entry),
+    }
     table = pd.read_csv(f"{folder}/{studies.file(name, 'table')}", dtype={"values": str})
     return study_page.read_study(name, entry, folder), multilabel.view(name, table, config)

@@ -1,5 +1,6 @@
 """The files of a study: its tables, its plot, and a page of its own."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -58,6 +59,7 @@ def view(name: str, study: dict, made: dict[str, pd.DataFrame], plot: str) -> di
         }
         theirs = study.get("papers_data", {}).get(key[0], {})
         block = {"dataset": key[0], "encoder": key[1], "papers_data": theirs}
+        block["different"] = _different(study.get("different", {}).get(key[0], {}))
         blocks.append(block | _block(own, study))
     return {
         "name": name,
@@ -122,6 +124,14 @@ def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
         "classes": _by_class(own["classes"]),
         "calibration": own["calibration"].to_dict("records"),
         "reliability": reliability_plot(own["reliability"]) if len(own["reliability"]) else None,
+    }
+
+
+def _different(methods: dict[str, dict]) -> dict[str, str]:
+    """By method, its parameters that are different on a dataset, in words."""
+    return {
+        method: ", ".join(f"{key} {json.dumps(value)}" for key, value in own.items())
+        for method, own in methods.items()
     }
 
 

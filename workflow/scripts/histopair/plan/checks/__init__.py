@@ -14,18 +14,17 @@ from histopair.plan.checks import (
     values,
 )
 
-__all__ = ["data", "entries", "paths", "references", "values"]
+__all__ = ["data", "entries", "methods", "paths", "references", "values"]
 
 
-def entries(config: dict, schema: dict) -> list[str]:
+def entries(config: dict) -> list[str]:
     """Mistakes of datasets, corpora, encoders and methods of a config that fits the schema."""
-    settings = set(schema["properties"]["methods"]["additionalProperties"]["properties"])
     return [
         *paths.paths(config),
         *data.datasets(config),
         *data.corpora(config),
         *encoders.encoders(config),
-        *methods.methods(config, settings),
+        *methods.methods(config),
     ]
 
 

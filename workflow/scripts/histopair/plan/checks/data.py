@@ -40,7 +40,7 @@ def datasets(config: dict) -> list[str]:
         if "of" in entry:
             found += unknown(f"{key}.of", entry["of"], whole)
         else:
-            found += unknown(f"{key}.reader", entry.get("reader"), _readers("images"))
+            found += unknown(f"{key}.reader", entry.get("reader"), readers_of("images"))
             found += unread(key, entry, "reader", READ_BY)
             if "root" not in entry:
                 found.append(f"{key}: 'root' is a required property")
@@ -58,7 +58,7 @@ def corpora(config: dict) -> list[str]:
     """Mistakes of readers and tables."""
     found = []
     for name, entry in config["corpora"].items():
-        found += unknown(f"corpora.{name}.reader", entry["reader"], _readers("reports"))
+        found += unknown(f"corpora.{name}.reader", entry["reader"], readers_of("reports"))
         if ("table" in entry) == ("tables" in entry):
             found.append(f"corpora.{name}: give either 'table' or 'tables'")
         for section in entry.get("skip_sections", ()):
@@ -77,7 +77,7 @@ def patterns(key: str, match: dict[str, str]) -> list[str]:
     return found
 
 
-def _readers(what: str) -> list[str]:
+def readers_of(what: str) -> list[str]:
     """Readers of "images" or of "reports"; the latter say so in a constant READS."""
 
     def reads(name: str) -> str:

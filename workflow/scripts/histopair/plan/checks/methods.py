@@ -1,7 +1,7 @@
 """Checks of the config's methods: what their recipes take, how they pair."""
 
 from histopair.errors import nearest
-from histopair.plan import recipes
+from histopair.plan import recipes, schema
 from histopair.plan.checks.types import fits
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown
@@ -12,19 +12,20 @@ VIEWS = constant("histopair.activations.cache", "VIEWS")  # whose module needs t
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 
-def methods(config: dict, settings: set[str]) -> list[str]:
-    """Mistakes of each method; `settings` are the keys that every recipe takes."""
+def methods(config: dict) -> list[str]:
+    """Mistakes of each method."""
     found = []
     for name, method in config["methods"].items():
         key = f"methods.{name}"
         wrong = unknown(f"{key}.recipe", method["recipe"], recipes.known("methods"))
-        found += wrong or _method(key, method, settings, config)
+        found += wrong or method_of(key, method, config)
     return found
 
 
-def _method(key: str, method: dict, settings: set[str], config: dict) -> list[str]:
+def method_of(key: str, method: dict, config: dict) -> list[str]:
+    """Mistakes of one method of a recipe that is known."""
     defaults = recipes.parameters(method)
-    allowed = settings | set(defaults)
+    allowed = set(schema.of_a_method()["properties"]) | set(defaults)
     found = [
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
         + nearest(parameter, allowed)

@@ -1,5 +1,6 @@
 """Checks of the config's searches and the spaces that they try."""
 
+from histopair.plan import entries
 from histopair.plan.checks.studies import metrics, run
 from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
@@ -17,7 +18,7 @@ def searches(config: dict) -> list[str]:
             wrong += unknown(f"{key}.{part}", search[part], config[f"{part}s"])
         if not wrong:
             wrong += run(config, key, search["dataset"], search["method"])
-            method = config["methods"][search["method"]]
+            method = entries.method(config, search["method"], search["dataset"])
             wrong += _space(f"{key}.space", search["space"], method)
         found += wrong
     return found

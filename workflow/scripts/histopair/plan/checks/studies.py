@@ -16,7 +16,7 @@ def studies(config: dict) -> list[str]:
             for value in study[part]
             for mistake in unknown(f"{key}.{part}", value, config[part])
         ]
-        found += parts + _comparisons(key, study)
+        found += parts + _comparisons(key, study, config)
         if not parts:
             for dataset in study["datasets"]:
                 for method in study["methods"]:
@@ -32,7 +32,7 @@ def metrics() -> list[str]:
     ]
 
 
-def _comparisons(key: str, study: dict) -> list[str]:
+def _comparisons(key: str, study: dict, config: dict) -> list[str]:
     found = unknown(f"{key}.metric", study["metric"], metrics())
     named = {"reference": study.get("reference")} if study.get("reference") else {}
     named |= {f"complementarity.{role}": m for role, m in study.get("complementarity", {}).items()}
@@ -43,6 +43,8 @@ def _comparisons(key: str, study: dict) -> list[str]:
     for place, method in named.items():
         found += unknown(f"{key}.{place}", method, study["methods"])
     for number, claim in claims:
+        for dataset in claim.get("datasets", ()):
+            found += unknown(f"{key}.claims.{number}.datasets", dataset, config["datasets"])
         if claim.get("metric"):
             found += unknown(f"{key}.claims.{number}.metric", claim["metric"], metrics())
     return found
@@ -50,7 +52,7 @@ def _comparisons(key: str, study: dict) -> list[str]:
 
 def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     """Mistakes of one run: a method that pairs needs reports, the oracle what is true of them."""
-    entry = config["methods"][method]
+    entry = entries.method(config, method, dataset)
     known = entry["recipe"] in recipes.known("methods")
     if not known or not recipes.reads_reports(entry):
         return []
