@@ -352,6 +352,7 @@ def pictures(draw):
     shares = np.random.default_rng(draw(st.integers(0, 99))).random(shape)
     shares *= draw(st.sampled_from([0.6, 1]))
     shares.flat[0] = draw(st.sampled_from([0.6, 1]))  # something in it is bright
+    shares.flat[-1] = draw(st.sampled_from([0.1, 0]))  # and something dark: below 0 from -1 to 1
     values = black + shares * (white - black)
     if not kind.startswith("f") or draw(st.booleans()):
         values = np.rint(values)
@@ -376,7 +377,7 @@ def layouts(draw, colour: bool):
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), pictures(), st.sampled_from(["", "S", "plain"]))
 def test_random_samples_are_read_within_one_grey_level_or_refused(tmp_path, data, picture, tags):
-    """Images with something bright in them: a dark one can look like one of a larger range."""
+    """Images with something bright and something dark: others can look like one of another range."""
     shares, values, black, white = picture
     options = data.draw(layouts(values.ndim == 3))
     if options.get("planarconfig") == "separate":
