@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair.datasets import standardise
 from histopair.errors import InputError
-from histopair.files import missing, sheets, tables
+from histopair.files import labels_map, missing, sheets, tables
 
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
 COLUMNS = ["label", "standard", "reason"]
@@ -69,7 +68,7 @@ def _table(path: str) -> pd.DataFrame:
     """The mapping as it is, with all its columns; without rows where there is none yet."""
     if not Path(path).exists():
         return pd.DataFrame(columns=COLUMNS, dtype=object)
-    standardise.mapping(path)  # a mapping that is wrong already gets no more rows
+    labels_map.read(path)  # a mapping that is wrong already gets no more rows
     found = sheets.heading(path, COLUMNS)
     others = [name for name in found if name.casefold() not in COLUMNS]
     names = ["reason", *others]

@@ -42,7 +42,7 @@ def find(name: str) -> ModuleType:
 
 def declared(entry: dict) -> set[str]:
     """Labels that the config names: words of theirs, such as None, are no missing values."""
-    from histopair.datasets import standardise
+    from histopair.files import labels_map
 
-    mapped = standardise.mapping(entry.get("labels_map"))[0]
+    mapped = labels_map.read(entry.get("labels_map"))[0]
     return {*(entry.get("classes") or ()), *(entry.get("class_names") or ()), *mapped}
