@@ -75,6 +75,19 @@ def test_no_files_import_each_other_in_a_circle():
     graphlib.TopologicalSorter(IMPORTS).prepare()
 
 
+@pytest.mark.parametrize("room", [name for name in FILES if (FILES[name].name == "__init__.py")])
+def test_no_name_of_a_package_is_also_a_module_of_it(room):
+    """`from images import pixels` would give the one or the other, by what was imported before."""
+    path = FILES[room]
+    modules = {other.stem for other in path.parent.iterdir()}
+    defined = {
+        node.name
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    assert not defined & modules
+
+
 def test_imports_are_seen_wherever_they_stand():
     source = """
 from a import b, value
