@@ -10,7 +10,7 @@ from histopair.files import labels_map, missing, sheets, tables
 
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
 COLUMNS = ["label", "standard", "reason"]
-AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # what NA means is cleaning's to say
+AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # cleaning decides what NA means
 
 
 def accept(proposals: str, mapping: str) -> str:
@@ -68,7 +68,7 @@ def _table(path: str) -> pd.DataFrame:
     """The mapping as it is, with all its columns; without rows where there is none yet."""
     if not Path(path).exists():
         return pd.DataFrame(columns=COLUMNS, dtype=object)
-    labels_map.read(path)  # a mapping that is wrong already gets no more rows
+    labels_map.read(path)  # a wrong mapping gets no more rows
     found = sheets.heading(path, COLUMNS)
     others = [name for name in found if name.casefold() not in COLUMNS]
     names = ["reason", *others]
