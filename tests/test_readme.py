@@ -113,7 +113,7 @@ def test_the_tiles_of_the_tutorial_become_a_dataset(tmp_path, monkeypatch):
     demo = tmp_path / "results/phantom/nct-crc"
     paths = [
         f"NCT-CRC-HE-100K/{tissue}/{tissue}-{n}.tif"
-        for tissue in ("TUM", "NORM", "ADI")
+        for tissue in ("STR", "MUS", "ADI")
         for n in (1, 2)
     ]
     for path in paths:
@@ -126,7 +126,7 @@ def test_the_tiles_of_the_tutorial_become_a_dataset(tmp_path, monkeypatch):
             exec(block, {})
     entry = entries("docs/tutorial.md")["datasets"]["my-tiles"]
     samples, _ = readers.find(entry["reader"]).read(entry)
-    assert samples.labels.tolist() == 2 * [["tumour"]] + 2 * [["normal"]]
+    assert samples.labels.tolist() == 2 * [["stroma"]] + 2 * [["muscle"]]
     assert samples.group.tolist() == 4 * ["p1"]
     assert all((tmp_path / entry["root"] / path).is_file() for path in samples.path)
 
