@@ -69,6 +69,42 @@ def test_every_parquet_opens_and_says_what_made_it(results):
         assert len(pd.read_parquet(path)) == pq.read_metadata(path).num_rows
 
 
+def test_the_docs_name_the_columns_of_every_table(results):
+    """docs/artifacts.md; "…" stands for columns that not all have."""
+    rows, named = documented_columns(), {"study", "dataset", "encoder", "synthetic"}
+    assert len(rows) > 15
+    for name, columns in rows.items():
+        pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[^/.]+", re.escape(name)))
+        files = [p for p in results.rglob("*.*") if pattern.fullmatch(str(p.relative_to(results)))]
+        assert files, name
+        for file in files:
+            there = columns_of(file)
+            if file.parent.name == "studies":
+                there = [column for column in there if column not in named]
+            if columns[-1] == "…":
+                assert set(columns[:-1]) <= set(there), file
+            else:
+                assert there == columns, file
+
+
+def documented_columns() -> dict[str, list[str]]:
+    """Path below results/, with wildcards -> columns, of the tables in docs/artifacts.md."""
+    text = (workflow.ROOT / "docs/artifacts.md").read_text(encoding="utf-8")
+    row = re.compile(r"^\| `([^`]+\.(?:parquet|csv))` \|[^|]+\| ([^|]+) \|$", re.M)
+    found = {}
+    for section in text.split("\n## "):
+        folder = re.search(r"^In `(.+?/)`", section, re.M)
+        for name, columns in row.findall(section):
+            found[(folder[1] if folder else "") + name] = columns.split(", ")
+    return found
+
+
+def columns_of(file) -> list[str]:
+    if file.suffix == ".parquet":
+        return pq.read_schema(file).names
+    return list(pd.read_csv(file, nrows=0))
+
+
 def test_no_artifact_holds_the_place_where_it_was_made(small_run, results):
     place = str(small_run).encode()
     held = [

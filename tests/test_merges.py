@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from histopair.datasets import merges, proposals, spelling, standardise
+from histopair.datasets import merges, proposals, spelling
 from histopair.errors import InputError
-from histopair.files import sheets, tables
+from histopair.files import labels_map, sheets, tables
 
 COMMAND = Path(__file__).parents[1] / "workflow" / "accept_merges.py"
 
@@ -137,7 +137,7 @@ def test_accepting_every_proposal_gives_a_mapping_that_is_read(tmp_path_factory,
     table = pd.DataFrame(rows).map(sheets.guarded).assign(accept="yes")
     table.to_csv(folder / "p.csv", index=False)
     merges.accept(str(folder / "p.csv"), str(path))
-    after, _ = standardise.mapping(str(path))
+    after, _ = labels_map.read(str(path))
     assert after == mapping | {row["label"]: row["standard"] or None for row in rows}
     assert proposals.propose(found, after, {}) == []
 
@@ -190,7 +190,7 @@ def test_answers_are_added_sorted_and_other_columns_kept(tmp_path):
         "label,standard,reason,who\nGeneral,,synonym,\nJunk,,no class,me\n"
         "skin,Dermatopathology,organ,me\nlung,lung,not Lung,\nLungs,Lung,plural,\n"
     )
-    mapping, _ = standardise.mapping(str(tmp_path / "map.csv"))
+    mapping, _ = labels_map.read(str(tmp_path / "map.csv"))
     assert mapping["lung"] == "lung" and mapping["General"] is None
 
 

@@ -1,4 +1,4 @@
-"""What README.md shows is true: links lead somewhere, configs are valid, its method trains."""
+"""README.md and docs/ are true: links lead somewhere, examples run, commands have a target."""
 
 import re
 import sys
@@ -6,35 +6,91 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import tiny
 import torch
 import yaml
+from PIL import Image
 
+from histopair import readers
 from histopair.files import tables
 from histopair.plan import recipes
 from histopair.plan.load import load
 from histopair.training import runs
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "docs").glob("*.md")}
+PAGES = {"README.md": ROOT / "README.md", "config/README.md": ROOT / "config/README.md", **DOCS}
+TEXTS = {page: path.read_text(encoding="utf-8") for page, path in PAGES.items()}
+NAMED_BY = {
+    "studies": "studies",
+    "analyses": "studies",
+    "searches": "searches",
+    "survival": "survival",
+    "labels": "datasets",
+}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXTS[page], re.S)
 
 
-@pytest.mark.parametrize("page", ["README.md", "config/README.md"])
-def test_links_lead_to_files_of_the_repository(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    linked = [link for link in re.findall(r"(?<!!)\[[^]]+\]\(([^)]+)\)", text) if link[0] != "#"]
-    assert linked
-    assert [link for link in linked if not (ROOT / page).parent.joinpath(link).exists()] == []
+def entries(page: str) -> dict:
+    """The entries of all YAML examples of a page, by the config's keys."""
+    found = {}
+    for block in blocks(page, "yaml"):
+        for key, named in yaml.safe_load(block).items():
+            found[key] = found.get(key, {}) | named
+    return found
 
 
-def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings_of_the_repository(page):
+    for link in re.findall(r"\[[^]]+\]\(([^)]+)\)", TEXTS[page]):
+        if link.startswith(("http:", "https:")):
+            continue
+        place, _, anchor = link.partition("#")
+        target = (PAGES[page].parent / place).resolve() if place else PAGES[page]
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_of_the_docs_is_linked_from_the_readme():
+    linked = set(re.findall(r"\]\((docs/\w[\w-]*\.md)\)", TEXTS["README.md"]))
+    assert linked == set(DOCS)
+
+
+def test_the_diagram_has_every_rule_in_the_box_of_its_file():
+    (diagram,) = blocks("README.md", "mermaid")
+    boxes = re.findall(r'^ +(\w+)\["<b>\1</b>: [^<]*<br>(.*)"\]$', diagram, re.M)
+    drawn = {name: set(re.split(r", |<br>", rules)) for name, rules in boxes}
+    files = {path.stem: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
+    there = {name: set(re.findall(r"^rule (\w+):", text, re.M)) for name, text in files.items()}
+    assert drawn == {name: rules for name, rules in there.items() if rules}
+
+
+@pytest.mark.parametrize("page", ["README.md", *DOCS])
+def test_commands_ask_for_what_a_config_names(page):
+    """`results/studies/NAME.html` and the like, of the default config or an example of the page."""
+    for kind, name in re.findall(r"^    snakemake .*results/(\w+)/([\w-]+)\.", TEXTS[page], re.M):
+        key = NAMED_BY[kind]
+        configs = [yaml.safe_load(path.read_text()) for path in (ROOT / "config").glob("*.yaml")]
+        known = [*configs, entries(page)]
+        assert any(name in config.get(key, {}) for config in known), f"{kind}/{name}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])
+def test_the_examples_added_to_the_default_config_are_valid(page, monkeypatch):
     known, constant, own = recipes.known, recipes.constant, method().__dict__
     found = {"methods": [*known("methods"), "mlp"]}
     monkeypatch.setattr(recipes, "known", lambda kind: found.get(kind) or known(kind))
@@ -43,26 +99,63 @@ def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
         "constant",
         lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
     )
-    for block in blocks("yaml"):
-        for key, entries in yaml.safe_load(block).items():
-            config[key] |= entries
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    added = entries(page)
+    for key, named in added.items():
+        config[key] |= named
     loaded = load(config)
-    assert {"my-tiles", "quiltnet", "mlp"} <= {
-        *loaded["datasets"],
-        *loaded["encoders"],
-        *loaded["methods"],
-    }
+    assert added
+    assert all(named.keys() <= loaded[key].keys() for key, named in added.items())
+
+
+def test_the_tiles_of_the_tutorial_become_a_dataset(tmp_path, monkeypatch):
+    """Its Python makes a table of two of the demo's tissues; its entry reads them, all of them."""
+    demo = tmp_path / "results/phantom/nct-crc"
+    paths = [
+        f"NCT-CRC-HE-100K/{tissue}/{tissue}-{n}.tif"
+        for tissue in ("STR", "MUS", "ADI")
+        for n in (1, 2)
+    ]
+    for path in paths:
+        (demo / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(demo / path)
+    pd.DataFrame({"path": paths, "group": "p1"}).to_csv(demo / "groups.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks("docs/tutorial.md", "python"):
+        if "groups.csv" in block:
+            exec(block, {})
+    entry = entries("docs/tutorial.md")["datasets"]["my-tiles"]
+    samples, _ = readers.find(entry["reader"]).read(entry)
+    assert samples.labels.tolist() == 2 * [["stroma"]] + 2 * [["muscle"]]
+    assert samples.group.tolist() == 4 * ["p1"]
+    assert all((tmp_path / entry["root"] / path).is_file() for path in samples.path)
+
+
+def test_an_artifact_opens_as_the_docs_open_it(tmp_path, monkeypatch):
+    (block,) = blocks("docs/artifacts.md", "python")
+    path = tmp_path / re.search(r'"(results/.+?)"', block)[1]
+    path.parent.mkdir(parents=True)
+    table = pa.table({"image_id": ["a", "b"]})
+    tables.write(
+        path, table.append_column("embedding", tables.vectors(np.eye(2) * 3)), {"rule": "x"}
+    )
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block, names)
+    assert names["ids"].image_id.tolist() == ["a", "b"]
+    assert names["vectors"].tolist() == [[1, 0], [0, 1]]
+    assert names["made"]["rule"] == "x"
 
 
 def method() -> types.ModuleType:
-    """The method of the README as a module."""
-    source = next(block for block in blocks("python") if "def build" in block)
+    """The method of the how-to as a module."""
+    (source,) = [block for block in blocks("docs/how-to.md", "python") if "def build" in block]
     module = types.ModuleType("histopair.methods.mlp")
     exec(source, module.__dict__)
     return module
 
 
-def test_the_method_of_the_readme_learns(tmp_path, monkeypatch):
+def test_the_method_of_the_how_to_learns(tmp_path, monkeypatch):
     module = method()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     labels = tiny.dataset(tmp_path)

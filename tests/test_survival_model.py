@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.linear_model.coxph import CoxPHOptimizer
 from sksurv.util import Surv
 
 from histopair.files import tables
@@ -59,6 +60,23 @@ patients = st.lists(
 def test_the_loss_is_its_definition_with_any_ties(rows, ties):
     risk, time, event = zip(*rows, strict=True)
     assert loss(risk, time, event, ties).item() == pytest.approx(by_hand(risk, time, event, ties))
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("moments", [3, 30, 10_000])  # from many ties to hardly any
+def test_the_loss_and_its_gradient_are_those_of_scikit_survival(ties, moments):
+    """Its referee means over patients, ours over events; a risk is a coefficient of its own."""
+    rng = np.random.default_rng(moments)
+    risk, time = rng.normal(size=200), rng.integers(1, moments + 1, 200)
+    event = rng.random(200) < 0.4
+    referee = CoxPHOptimizer(np.eye(200), event, time, np.zeros(200), ties)
+    per_event = 200 / event.sum()
+    tensor = torch.tensor(risk, requires_grad=True)
+    value = cox.loss(tensor, torch.tensor(time), torch.tensor(event), ties)
+    value.backward()
+    assert value.item() == pytest.approx(referee.nlog_likelihood(risk) * per_event, rel=1e-8)
+    referee.update(risk)
+    np.testing.assert_allclose(tensor.grad, referee.gradient * per_event, atol=1e-8)
 
 
 def test_a_batch_without_events_teaches_nothing():

@@ -12,8 +12,8 @@ from histopair.errors import InputError
 def stop(mistake):
     """End Snakemake with one line, for mistakes that show while it reads or plans.
 
-    An exception would not: it shows a traceback of this file, and of a file that exists Snakemake
-    forgets a rule that cannot make it.
+    Raising would not do: Snakemake shows a traceback of this file, and if the rule's output exists
+    it ignores the error and uses the old file.
     """
     raise SystemExit(f"histopair: {mistake}")
 

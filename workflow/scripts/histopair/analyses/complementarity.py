@@ -65,7 +65,7 @@ def independent(vision: np.ndarray, text: np.ndarray) -> np.ndarray:
 def _cell(members: dict[str, list], labels: str | Path) -> list[dict]:
     first = cells.test_split(members["vision"][0])
     right = {role: _right(paths, first) for role, paths in members.items()}
-    # A method without chance has one seed: it stands beside each of the other's.
+    # A deterministic method has one seed: it is compared with each of the other's.
     vision, text = np.broadcast_arrays(right["vision"], right["text"])
     groups = cells.groups_of(labels, first["ids"])
     found = places(vision, text)

@@ -36,7 +36,7 @@ def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.Da
 
 
 def front(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Numbers of the points that none beats in both, cheapest first; higher values are better."""
+    """Numbers of the points that no other beats in both, cheapest first; higher is better."""
     order = np.lexsort((-values, costs))
     best = np.maximum.accumulate(np.concatenate([[-np.inf], values[order]]))[:-1]
     return order[values[order] > best]

@@ -78,7 +78,7 @@ def by_text(text: str) -> str:
 
 
 def unused(cancer_types: str | None) -> list[dict]:
-    """Audit rows of the table of cancer types: rows that tell no organ."""
+    """Audit rows of the table of cancer types: rows that name no organ."""
     if cancer_types is None:
         return []
     from histopair.files import audit

@@ -86,7 +86,7 @@ def has_word(text: str) -> bool:
 
 
 def _without_accents(text: str) -> str:
-    """Without marks, which Python takes for no letters: vowels of Hindi and Thai, Arabic points."""
+    """Without marks, which Python counts as no letters: Hindi and Thai vowels, Arabic points."""
     if text.isascii():
         return text
     return "".join(letter for letter in text if unicodedata.category(letter)[0] != "M")

@@ -5,7 +5,7 @@ import pandas as pd
 from histopair import readers
 from histopair.datasets import label_tables, partition, quarantine, standardise
 from histopair.errors import InputError
-from histopair.files import audit, folding
+from histopair.files import audit, folding, labels_map
 
 
 def clean(
@@ -57,7 +57,7 @@ def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code:
     frame, odd = partition.split(frame, entry, name, info["task"])
     rows += odd
     classes = sorted(label_tables.counted(frame.labels))
-    mapped, _ = standardise.mapping(entry.get("labels_map"))
+    mapped, _ = labels_map.read(entry.get("labels_map"))
     labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
     if len(classes) < 2:
         problem = f"'{classes[0]}' is its only class"

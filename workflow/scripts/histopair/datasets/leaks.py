@@ -11,7 +11,7 @@ CROSSINGS = (
     (TEST, TRAIN),
     (TEST, VAL),
     (VAL, TRAIN),
-)  # what is scored, and what it may be known by
+)  # what is scored, and where it may have been seen
 KINDS = ("group", "image", "near")
 SCHEMA = pa.schema(
     [
@@ -37,7 +37,7 @@ def write(labels: str, output: str, about: dict) -> None:
 
 
 def find(frame: pd.DataFrame) -> pd.DataFrame:
-    """Leaks, a row for each group or image of split a that split b knows.
+    """Leaks: a row for each group or image of split a that is also in split b.
 
     kind: "group" for a group on both sides; "image" for equal bytes; "near" for an image whose
     perceptual hash differs from that of another in at most `phash.NEAR` of 63 bits, however turned

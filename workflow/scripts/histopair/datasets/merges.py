@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair.datasets import standardise
 from histopair.errors import InputError
-from histopair.files import missing, sheets, tables
+from histopair.files import labels_map, missing, sheets, tables
 
 YES, NO = ("yes", "y", "true", "1", "x"), ("no", "n", "false", "0")
 COLUMNS = ["label", "standard", "reason"]
-AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # what NA means is cleaning's to say
+AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # cleaning decides what NA means
 
 
 def accept(proposals: str, mapping: str) -> str:
@@ -69,7 +68,7 @@ def _table(path: str) -> pd.DataFrame:
     """The mapping as it is, with all its columns; without rows where there is none yet."""
     if not Path(path).exists():
         return pd.DataFrame(columns=COLUMNS, dtype=object)
-    standardise.mapping(path)  # a mapping that is wrong already gets no more rows
+    labels_map.read(path)  # a wrong mapping gets no more rows
     found = sheets.heading(path, COLUMNS)
     others = [name for name in found if name.casefold() not in COLUMNS]
     names = ["reason", *others]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from histopair import readers
-from histopair.datasets import label_tables, spelling, standardise
-from histopair.files import sheets, tables
+from histopair.datasets import label_tables, spelling
+from histopair.files import labels_map, sheets, tables
 
 COLUMNS = ["label", "count", "standard", "count_standard", "reason", "similarity", "accept"]
 MOST = 5000  # undecided labels that are compared, the commonest
@@ -28,7 +28,7 @@ def write(entry: dict, embeddings: str | None, output: str) -> None:
     `proposals` of the entry asks for. Labels that `labels_map` has decided are not proposed. Says
     in the log how many labels beyond MOST were not compared.
     """
-    mapping, _ = standardise.mapping(entry.get("labels_map"))
+    mapping, _ = labels_map.read(entry.get("labels_map"))
     least = (entry.get("proposals") or {}).get("similarity", 0.9)
     similar = _similar(embeddings, least) if embeddings else {}
     found = counts(entry)

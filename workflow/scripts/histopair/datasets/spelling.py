@@ -52,7 +52,7 @@ def reason(first: str, second: str) -> tuple[str, float] | None:
 
 @cache
 def initial(label: str) -> str:
-    """The first letter of a label in American spelling; no two spellings of one differ in it."""
+    """The first letter of a label in American spelling; all spellings of a label share it."""
     return "".join(_words(_american(_folded(label))))[:1]
 
 

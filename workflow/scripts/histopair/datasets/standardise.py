@@ -1,13 +1,12 @@
 """Labels by their standard names: a mapping file merges synonyms and drops what is no class."""
 
 from collections import Counter
-from collections.abc import Collection
 from itertools import chain
 
 import pandas as pd
 
 from histopair.errors import InputError
-from histopair.files import audit, folding, missing, sheets
+from histopair.files import audit, folding, labels_map, sheets
 
 
 def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
@@ -22,7 +21,7 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     """
     own = entry.get("classes") or fixed or ()
     named = {*own, *(entry.get("class_names") or ())}
-    standards, reasons = mapping(entry.get("labels_map"), named)
+    standards, reasons = labels_map.read(entry.get("labels_map"), named)
     united, rows = _united(frame.labels, named | {*standards, *filter(None, standards.values())})
     frame = frame.assign(labels=united)
     before = Counter(chain.from_iterable(frame.labels))
@@ -45,40 +44,6 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     if empty.all():
         raise InputError(name, "no sample with a label is left", "Check `labels_map`, `min_count`")
     return frame[~empty].reset_index(drop=True), rows
-
-
-def mapping(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
-    """Label -> standard (None: dropped), and label -> reason, of a `labels_map`.
-
-    A standard that is a word for a missing value is none, unless it is `named`. Raises InputError
-    for a row without a label, a label of several standards, and a standard that is mapped to
-    another.
-    """
-    if path is None:
-        return {}, {}
-    words = {"label": missing.WORDS, "standard": named}  # whoever maps NA means a label
-    table = sheets.read(path, ["label", "standard"], ["reason"], texts=["reason"], values=words)
-    if table.label.isna().any():
-        row = int(table.row[table.label.isna().idxmax()])
-        raise InputError(path, "the cell 'label' is empty", "Fill it or remove the row", row)
-    table = table.drop_duplicates(["label", "standard"])
-    double = table.label.duplicated(keep=False)
-    if double.any():
-        first = table[table.label == table.label[double].iloc[0]]
-        raise InputError(
-            path,
-            f"the label '{first.label.iloc[0]}' has several standards: "
-            f"{sheets.listed_names(first.standard)}",
-            "Keep one",
-            " and ".join(map(str, first.row)),
-        )
-    table = table.astype(object).where(table.notna(), None).set_index("label")
-    chained = sorted(set(table.standard.dropna()) & set(table.index[table.index != table.standard]))
-    if chained:
-        raise InputError(
-            path, f"'{chained[0]}' is both a standard and mapped to another", "Map it to itself"
-        )
-    return table.standard.to_dict(), table.reason.to_dict()
 
 
 def _mapped(label: str, standard: str | None, reason: str | None, counts: Counter) -> dict:

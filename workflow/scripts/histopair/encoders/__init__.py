@@ -20,7 +20,7 @@ from histopair.errors import InputError
 # What every library's entry may have, and what of it no library reads.
 ENTRY = ("name", "library", "model", "backbone", "templates", "train", "description", "licence")
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
-# The pad_id of a tower that reads padding: no token has it, and so nothing is cut.
+# The pad_id of a tower that reads padding. No token has this id, so nothing is cut.
 NO_PADDING = -1
 
 COUNTED = 4096  # texts counted at a time

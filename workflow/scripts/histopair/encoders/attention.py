@@ -157,7 +157,7 @@ def rewrite(encoder) -> None:
 
 
 def rewritten(tower: nn.Module, name: str = "") -> nn.Module:
-    """`tower` with an Attention in place of every nn.MultiheadAttention, in place.
+    """`tower` with each nn.MultiheadAttention replaced by an Attention, in place.
 
     `name` is the encoder's, for the message. Raises InputError for a kind of nn.MultiheadAttention
     that computes something else.
@@ -201,7 +201,7 @@ def replaced(tower: nn.Module, new: Callable[[nn.Module], nn.Module | None]) -> 
 
 
 def _linear(weight: nn.Parameter, bias: nn.Parameter | None = None) -> nn.Linear:
-    """A Linear of these very parameters."""
+    """A Linear that holds these parameters themselves."""
     out, features = weight.shape
     layer = nn.Linear(features, out, bias=bias is not None, device="meta")
     layer.weight = weight

@@ -27,14 +27,14 @@ MARKS = {
     "timm": ("config.json", "architecture"),
     "transformers": ("config.json", "model_type"),
 }
-# Where checkpoints keep a state dict; of several the averaged and the teacher's weights come first.
+# Where checkpoints keep a state dict; averaged and teacher's weights come first.
 AVERAGED = ["state_dict_ema", "model_ema", "ema", "teacher"]
 PLAIN = ["state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params"]
 CONTAINERS = [*AVERAGED, *PLAIN, "backbone", "encoder", "trunk", "student"]
-# Among prefixes that fit alike, those that are meant, and those that are not.
+# If several prefixes fit: those that are meant, and those that are not.
 MEANT, TWINS = {"teacher", "ema", "encoder_q"}, {"student", "momentum", "encoder_k"}
 WRAPPERS = {*CONTAINERS, *MEANT, *TWINS, "_orig_mod"}
-# What stands on a tower in training, and is not part of it: classifiers, projectors, language.
+# Parts that sit on a tower only in training: classifiers, projectors, language heads.
 CLASSIFIERS = {"head", "head_dist", "fc", "classifier"}
 PROJECTORS = {"dino_head", "ibot_head", "projector", "projection_head", "predictor", "decoder"}
 LANGUAGE = {"cls", "lm_head", "qa_outputs", "vocab_transform", "vocab_layer_norm"}

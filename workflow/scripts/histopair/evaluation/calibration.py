@@ -64,8 +64,8 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray, task: str) -> float:
 def at_bound(temperature: float) -> bool:
     """Whether a fitted temperature lies at an end of TEMPERATURES: it is not the likeliest one.
 
-    At the upper end all probabilities are nearly alike, at the lower nearly 0 or 1: on a validation
-    split that the scores order no better than chance, or all rightly, the likelihood has no optimum
+    At the upper end all probabilities are nearly alike, at the lower nearly 0 or 1: if the scores
+    order the validation split no better than chance, or perfectly, the likelihood has no optimum in
     between.
     """
     low, high = TEMPERATURES

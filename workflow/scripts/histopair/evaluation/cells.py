@@ -80,7 +80,7 @@ def test_split(path: str | Path) -> dict:
 
 
 def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
-    """Group number 0..G-1 of each sample; as in splits, an image of no known group is its own."""
+    """Group number 0..G-1 of each sample; as in splits, an ungrouped image is its own."""
     samples = tables.read(labels, ["sample_id", "image_id", "group"]).set_index("sample_id")
     missing = sorted(set(ids) - set(samples.index))
     if missing:

@@ -199,7 +199,7 @@ def rates(totals: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
 def mean_defined(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of the values that exist, NaN if none does."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, as meant
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is meant to be NaN
         return np.nanmean(values, axis=-1)
 
 

@@ -37,8 +37,8 @@ def permutation(
 def welch(ours: np.ndarray, theirs: np.ndarray) -> tuple[float | None, float | None]:
     """Two-sided p, and one-sided p that ours are higher, of Welch's test over the seeds' values.
 
-    One value alone is that of a method without chance: the other's seeds are tested against it.
-    (None, None) where both are single or nothing varies.
+    A single value is a deterministic method's: the other's seeds are tested against it. (None,
+    None) where both are single or nothing varies.
     """
     if len(ours) < 2 and len(theirs) < 2:
         return None, None
@@ -62,13 +62,13 @@ def welch_of_summary(ours: tuple, theirs: tuple, n: int) -> float:
 
 
 def fisher(p: list[float | None]) -> float | None:
-    """Fisher's combined p of independent tests; None counts for nothing, and alone gives None."""
+    """Fisher's combined p of independent tests; None is left out, and None is the p of nothing."""
     known = [value for value in p if value is not None]
     return float(stats.combine_pvalues(known, method="fisher").pvalue) if known else None
 
 
 def holm(p: list[float | None]) -> list[float | None]:
-    """p corrected for their number, step down (Holm 1979); None stays and counts for nothing."""
+    """p corrected for their number, step down (Holm 1979); None stays None and is not counted."""
     order = sorted((value, i) for i, value in enumerate(p) if value is not None)
     corrected, highest = [None] * len(p), 0.0
     for rank, (value, i) in enumerate(order):

@@ -10,8 +10,8 @@ MOST_SEEDS = 10_000
 def seeds_needed(effect: float | None, alone: bool = False, power: float = 0.8) -> float | None:
     """Seeds of each method for a two-sided t test at 5% to find this effect with this power.
 
-    effect: Cohen's d. alone: the other method has no chance, and one side only needs seeds.
-    None for no effect; infinite where MOST_SEEDS do not do.
+    effect: Cohen's d. alone: the other method is deterministic, so only one side needs seeds. None
+    for no effect; infinite if MOST_SEEDS are not enough.
     """
     if not effect:
         return None

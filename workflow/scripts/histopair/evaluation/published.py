@@ -16,11 +16,11 @@ COLUMNS = ["paper", "paper_std", "paper_note"]
 def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
-    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may
-    hold several names, separated by spaces, where studies name the same method differently: each
-    is a row of its own.
-    Raises InputError for columns that are missing or unknown, a row of more fields than columns, a
-    metric that does not exist, a value that is no number, and a row told twice.
+    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may hold
+    several names, separated by spaces, where studies name the same method differently: each is a
+    row of its own. Raises InputError for columns that are missing or unknown, a row of more fields
+    than columns, a metric that does not exist, a value that is not a number, and a row that occurs
+    twice.
     """
     columns = sheets.heading(path, (*REQUIRED, *OPTIONAL))
     for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [

@@ -10,7 +10,7 @@ CELLS = 4_000_000  # weights held at once: 32 MB
 
 
 def by_class(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and average precision of each class (C,), one against the rest; NaN where there is none.
+    """AUC and average precision of each class (C,), one against the rest; NaN if undefined.
 
     truth: booleans (n, C); scores: (n, C).
     """

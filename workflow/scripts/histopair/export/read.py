@@ -110,7 +110,7 @@ def _torch_model(folder: Path, config: dict):
 
 
 def _room(model, note: str) -> int:
-    """Whatever the tokenizer, a note is full when its tokens stay the same with more behind it."""
+    """A note is full if more text behind it leaves its tokens unchanged, in any tokenizer."""
     from histopair.encoders import embed
 
     text = model.encoders.get("text")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-# Control characters and those of no width; white space is `str.split`'s to find.
+# Control characters and those without width; `str.split` takes care of white space.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff]"
@@ -34,7 +34,7 @@ def plain(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """As `plain`, and one for each whole number: 1, 1.0, 01."""
+    """As `plain`; also the same for 1, 1.0 and 01."""
     text = plain(text)
     number = WHOLE.fullmatch(text)
     return "".join(number.groups()) if number else text

@@ -16,7 +16,7 @@ def opened(path: str | Path, absent: str, damaged: str):
     """The open h5py.File.
 
     `absent` and `damaged` are remedies. Raises InputError for a file that is absent, locked by a
-    program that writes to it, not permitted, or no whole HDF5 file.
+    program that writes to it, not permitted, or not a whole HDF5 file.
     """
     import h5py
 

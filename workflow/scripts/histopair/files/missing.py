@@ -16,14 +16,14 @@ LONGEST = 4 * max(map(len, WORDS))  # with characters that are not seen
 
 
 def word(text: str) -> bool:
-    """Whether a cell that says this has no value, in any case, with blanks around it or without."""
+    """Whether a cell with this text has no value; case and outer blanks do not matter."""
     return len(text.strip()) <= LONGEST and folding.plain(text) in WORDS
 
 
 def without(
     column: "pd.Series", values: Collection[str] = ()
 ) -> "tuple[pd.Series, dict[str, int]]":
-    """The column with such cells as null, and how often each such word stood there, but for "".
+    """The column with such cells as null, and how often each such word occurred, except "".
 
     `values` are words that mean something in this column, in any case: a class called None.
     """

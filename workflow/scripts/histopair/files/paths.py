@@ -49,8 +49,9 @@ def relative(
 def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, list[dict]]":
     """Paths as their files are called, and the audit row of those that were written otherwise.
 
-    A path that is not there is that of the one file whose name differs in case, Unicode form,
-    invisible characters or dashes, or has an image's ending besides. Others stay as they are.
+    A path that does not exist means the one file whose name differs only in case, Unicode form,
+    invisible characters or dashes, or by an image's ending at its end. Other paths stay as they
+    are.
     """
     from histopair.files import audit
 

@@ -1,7 +1,8 @@
-"""Tables as people have them: what is a row and a cell in them, and which cells hold a value.
+"""Tables as people write them: where rows and cells end, and which cells hold a value.
 
-Read are commas, semicolons, tabs, bars or blanks between cells, any line ends, UTF-8 and UTF-16. A
-table that can be read in two ways is not read: the message names the line.
+Cells may be separated by commas, semicolons, tabs, bars or blanks, lines may end in any way, and
+the text may be UTF-8 or UTF-16. A table that can be read in two ways is refused, and the message
+names the line.
 """
 
 import csv
@@ -147,7 +148,7 @@ def guarded(cell: object) -> object:
 
 
 def unguarded(cell: object) -> object:
-    """What `guarded` was given."""
+    """The text that `guarded` was given."""
     marked = isinstance(cell, str) and cell[:1] == "'" and cell[1:].startswith(FORMULAS)
     return cell[1:] if marked else cell
 
@@ -272,7 +273,7 @@ def _unquoted(path: Path, line: int, said: str) -> InputError:
 def _rows(path: Path, layout: Layout, width: int, short: Collection[int]) -> Iterator[Record]:
     """The rows below the heading, each of `width` cells and none within another's quotes.
 
-    Cells of the columns `short` are no texts of several lines.
+    Cells of the columns `short` never have several lines.
     """
     shapes: set[str] = set()
     doubtful: list[Record] = []

@@ -83,7 +83,7 @@ def vectors(array: np.ndarray) -> pa.FixedSizeListArray:
 def narrowed(array: np.ndarray, kind: str | np.dtype) -> np.ndarray:
     """Vectors (n, d) as float type `kind` if it holds them, else in float32, and a line says so.
 
-    It does not where a row is off by more than a thousandth of its length, or where half of a
+    It does not hold them if a row changes by more than a thousandth of its length, or if half of a
     column is lost: above 65504 float16 is infinite, below 6e-8 it is 0.
     """
     with np.errstate(over="ignore"):

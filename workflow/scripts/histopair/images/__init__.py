@@ -17,16 +17,16 @@ MAX_PIXELS = 100_000_000
 ARRAY_KEY = "x"
 Image.MAX_IMAGE_PIXELS = None  # _limit() has its own, checked before pixels are decoded
 
-# Formats that are read. Others Pillow opens by programs (EPS) or reads without their range (FITS).
+# Formats that are read. For others Pillow starts a program (EPS) or ignores the range (FITS).
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
-# Of these every frame is an image of its own; the other frames of a JPEG (MPO) are previews.
+# In these formats every frame is an image. In a JPEG (MPO) the other frames are previews.
 ANIMATED = ("PNG", "GIF", "WEBP", "AVIF")
 
 _open = threading.local()
 
 
 class Unreadable(InputError):
-    """One image cannot be used; cleaning quarantines it, `reason` and `remedy`, and goes on."""
+    """One image that cannot be used; cleaning quarantines it with `reason` and `remedy`."""
 
     def __init__(self, path: str, reason: str, remedy: str):
         super().__init__(path, reason, remedy)

@@ -2,9 +2,9 @@
 
 A kind is one file here with `build(world)`, a generator of stages as a method's, and a literal
 REQUIRES, the keys that its config entry must have; after the last stage has been trained,
-`save(stage, world, folder)` writes the encoder. It is trained by one process, whatever
-`training.processes` says: a contrastive loss needs the whole batch in one place, and cutting the
-batch would take its negatives away.
+`save(stage, world, folder)` writes the encoder. One process trains it, whatever
+`training.processes` says: a contrastive loss needs the whole batch in one place, because a part of
+a batch has fewer negatives.
 """
 
 import importlib
@@ -99,7 +99,7 @@ def execute(world: World, resume: str, out: str, about: dict) -> None:
 
 
 def turned(pixels: Tensor) -> Tensor:
-    """A batch (n, 3, h, w) flipped and turned by right angles at random: tissue has no upside."""
+    """A batch (n, 3, h, w) flipped and turned by right angles at random: tissue has no upright."""
     for axis in (2, 3):
         chosen = torch.rand(len(pixels), device=pixels.device) < 0.5
         pixels = torch.where(chosen.view(-1, 1, 1, 1), pixels.flip(axis), pixels)

@@ -5,8 +5,9 @@ A reader of labelled images has two functions, or three.
 `inputs(entry) -> list[str]`: the files and folders that reading depends on. Snakemake calls it
 while it builds its graph, so it does path arithmetic only.
 
-`check(entry)`, if there is one: raises InputError for what a look at the inputs' headings tells.
-Snakemake calls it, too, before it clears finished artifacts away for a job that would fail.
+`check(entry)`, if there is one: raises InputError for what the inputs' headings show to be wrong.
+Snakemake calls it before it starts a job, so that no finished artifact is deleted for a job that
+must fail.
 
 `read(entry) -> (frame, audit rows)`: one row per sample, in a stable order, with the columns
     sample_id, image_id   unique name of the sample; name of its image (samples may share one)
@@ -41,8 +42,8 @@ def find(name: str) -> ModuleType:
 
 
 def declared(entry: dict) -> set[str]:
-    """Labels that the config names: words of theirs, such as None, are no missing values."""
-    from histopair.datasets import standardise
+    """Labels that the config names: if one is called None, that is no missing value."""
+    from histopair.files import labels_map
 
-    mapped = standardise.mapping(entry.get("labels_map"))[0]
+    mapped = labels_map.read(entry.get("labels_map"))[0]
     return {*(entry.get("classes") or ()), *(entry.get("class_names") or ()), *mapped}

@@ -1,4 +1,4 @@
-"""Patients of formats that name none: a csv beside the images that gives each its group."""
+"""Patients for formats that name none: a csv beside the images gives each image its group."""
 
 import os
 
@@ -9,7 +9,7 @@ COLUMNS = ["path", "group"]
 def inputs(entry: dict, made: bool = False) -> list[str]:
     """The csv, where the entry names one, or it lies in the root.
 
-    made: whether the phantom writes it, so that it counts before it is there.
+    made: whether the phantom writes it; then it counts before it exists.
     """
     path = os.path.normpath(os.path.join(entry["root"], entry.get("groups", NAME)))
     by_rule = made and path.replace(os.sep, "/").startswith("results/phantom/")
@@ -28,8 +28,8 @@ def join(frame, entry: dict):
     """The samples with their groups; as they are where there is no csv.
 
     A row names an image by its path below the root or, where no other image has it, by its file
-    name. Raises InputError for an empty cell, a path that is no image's or not clear, an image
-    listed twice, and images without a row.
+    name. Raises InputError for an empty cell, a path that fits no image or several, an image listed
+    twice, and images without a row.
     """
     for table in inputs(entry):
         frame["group"] = _groups(frame.path, table, entry["root"])

@@ -14,8 +14,8 @@ CLASS_NAMES = {
     "Invasive": "invasive carcinoma",
     "Normal": "normal",
 }
-# What eva (kaiko-ai/eva) calls validation: ranges, ends left out, of the 400 photos in
-# the order of their paths. No patient stands on both sides; who they are it does not say.
+# What eva (kaiko-ai/eva) calls validation: half-open ranges of the 400 photos, sorted by path. No
+# patient is on both sides; eva does not say who the patients are.
 EVA_TEST = [(41, 59), (60, 90), (139, 169), (240, 258), (260, 273), (345, 368)]
 PER_CLASS = 100
 

@@ -43,8 +43,8 @@ def read(entry: dict):
 def read_folders(root: str, folders: dict, classes=None, class_names: dict | None = None):
     """Samples of `folders` {folder under root: split or None}; see the package's docstring.
 
-    A sample is an image of known suffix right in a class folder; every other file is audited with
-    its reason. Paths are sorted, so the file system's order does not matter.
+    A sample is an image with a known suffix directly in a class folder. Every other file is audited
+    with its reason. Paths are sorted, so the file system's order does not matter.
     """
     import pandas as pd
 
@@ -80,7 +80,7 @@ def read_folders(root: str, folders: dict, classes=None, class_names: dict | Non
 
 
 def _files(root: str, folder: str) -> Iterator[tuple[str | None, str, str | None]]:
-    """(class, path below root, why it is no sample) of all files of a folder, sorted."""
+    """(class, path below root, why it is not a sample) of all files of a folder, sorted."""
     place = Path(root, folder)
     if not paths.is_folder(place):
         raise InputError(place, "there is no such folder", "Correct `root` or unpack the dataset")
@@ -108,7 +108,7 @@ def _of_class(place: Path, label: str, path: str) -> Iterator[tuple[str | None, 
 
 
 def _flaw(file: Path) -> str | None:
-    """Why a file of a class folder is no sample; None for an image."""
+    """Why a file of a class folder is not a sample; None for an image."""
     reason = _dangling(file) or _reason(file.name, None)
     if reason == NO_IMAGE and not file.suffix:
         return "it has no ending, as images have"

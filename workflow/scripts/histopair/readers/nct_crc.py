@@ -32,7 +32,7 @@ check = _groups.check
 def read(entry: dict):
     """Read both folders; CRC-VAL-HE-7K is the official test split.
 
-    Tiles name no patient: `_groups.join` says them, and what it raises.
+    Tiles name no patient. `_groups.join` adds the patients; it says what it raises.
     """
     frame, rows = read_folders(entry["root"], SPLITS, list(CLASS_NAMES), CLASS_NAMES)
     return _groups.join(frame, entry), rows

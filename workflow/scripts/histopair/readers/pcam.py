@@ -56,7 +56,7 @@ def _layout(root: str) -> None:
 
 
 def _others(entry: dict) -> list[dict]:
-    """The audit row of files that are none of the dataset's."""
+    """The audit row of files that do not belong to the dataset."""
     from histopair.files import audit, paths
 
     known = {_file(entry, split, end) for split in SPLITS for end in ("x.h5", "y.h5", "meta.csv")}

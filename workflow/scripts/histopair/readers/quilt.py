@@ -92,7 +92,7 @@ def _labelled(frame, values):
 
 
 def _parse(text: str) -> list[str] | None:
-    """The items of a list in Python's, JSON's or numpy's spelling; None if it is no list of texts.
+    """The items of a list of texts in Python's, JSON's or numpy's spelling; None for anything else.
 
     Stripped, without 'Unknown', missing ones and repeats. numpy puts no commas between items, which
     Python would read as one item: hence not `ast.literal_eval` of the whole.
@@ -110,7 +110,7 @@ def _parse(text: str) -> list[str] | None:
 
 
 def _printable(frame):
-    """Captions without control characters, which neither tokenisers nor pages can do with."""
+    """Captions without control characters, which break tokenisers and pages."""
     from histopair.files import audit
 
     cleaned = frame.caption.str.replace(CONTROL, "", regex=True)

@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 
 def look() -> str:
-    """Hash of the templates and the style, which the code fingerprint cannot see: no module."""
+    """Hash of the templates and the style, which no code fingerprint sees: they are not modules."""
     files = sorted([*HERE.glob("*.j2"), *HERE.glob("*.css")])
     content = b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in files)
     return hashlib.sha256(content).hexdigest()[:16]

@@ -37,7 +37,7 @@ def texts(paths: list[str], results: str) -> list[dict]:
 
 
 def _texts(path: Path) -> dict | None:
-    """One table of embeddings, or folder of activations; nothing of one that was not made."""
+    """One table of embeddings, or folder of activations; nothing if it was not made."""
     dataset, kind = path.name.split(".")[:2]
     made = tables.read_json(path / "about.json") if path.is_dir() else tables.about(path)
     if "cut" not in made:

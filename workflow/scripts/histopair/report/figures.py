@@ -21,7 +21,7 @@ FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 
 STYLE = {
     "svg.hashsalt": "histopair",
     "svg.fonttype": "none",
-    "text.parse_math": False,  # words of configs and data are no formulas
+    "text.parse_math": False,  # words from configs and data are not formulas
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.color": INK,

@@ -45,7 +45,7 @@ def read(texts: str, pool: str) -> Bank:
 
 
 def _without_doubles(bank: Bank) -> Bank:
-    """Equal rows of one report are one, the first: thousands of them would fill every list."""
+    """Of equal rows of one report the first is kept: thousands of them would fill every list."""
     rows = pd.DataFrame({"report": bank.codes, "vector": search.distinct(bank.vectors)[0]})
     kept = ~rows.duplicated().to_numpy()
     return bank if kept.all() else Bank(bank.chunks[kept], bank.codes[kept], bank.vectors[kept])

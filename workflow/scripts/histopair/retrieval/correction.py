@@ -2,10 +2,10 @@
 
 A few reports are the nearest of far too many images: of the CLIP-IT authors' 1,089 breast reports,
 ten take 70.5% of PCAM. The three remedies differ only in how a report pays for being near to many
-images; what they add for an image alone changes no order of its reports, and is left out.
+images; a term of the image alone does not change the order of its reports, and is left out.
 
 The images that a report is held against are those of the train split alone: a test image's report
-may depend on no other test image. Similarities are made block by block; none are kept.
+must not depend on other test images. Similarities are computed block by block; none are kept.
 """
 
 from collections.abc import Callable, Iterable
@@ -88,6 +88,6 @@ BIASES = {"csls": csls, "inverted-softmax": inverted_softmax, "sinkhorn": sinkho
 
 
 def biases(kind: str, blocks: Blocks, settings: dict) -> tuple[np.ndarray, dict]:
-    """The bias of each report, (m,), by one of BIASES, and what is worth knowing of its making."""
+    """The bias of each report, (m,), by one of BIASES, and facts about how it was made."""
     found, about = BIASES[kind](blocks, **settings)
     return found.astype(np.float32), {"kind": kind} | about

@@ -18,10 +18,10 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     """One row per row of the csv: patient, slide (or null), time, event, row (for messages).
 
-    `columns` gives the csv's names for patient, time, event and slide. Times are in any one unit.
-    A patient may have several rows, one per slide, that agree; names that differ in case, Unicode
+    `columns` gives the csv's names for patient, time, event and slide. Times are in any one unit. A
+    patient may have several rows, one per slide, that agree; names that differ in case, Unicode
     form, or as 7 and 7.0, are one patient's. A row with neither time nor event (cBioPortal leaves
-    both empty) has null in both. Raises InputError, with the row, for a time that is no number,
+    both empty) has null in both. Raises InputError, with the row, for a time that is not a number,
     negative or not finite, an event that is not 0/1, true/false, "1:DECEASED"/"0:LIVING" or such,
     and rows of one patient that disagree. Audit rows are in attrs["audit"].
     """

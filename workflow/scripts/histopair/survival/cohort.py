@@ -51,7 +51,7 @@ def _cleaned(entry: dict, notes: list[dict]) -> tuple[pd.DataFrame, int]:
 
 
 def _strangers(patients: pd.DataFrame, found: dict[str, Path], entry: dict) -> InputError:
-    """No slide is of any patient: one name of each side."""
+    """No slide belongs to any patient: shows one name of each side."""
     if patients.empty:
         problem, remedy = "no patient has a time and an event", "Check its columns"
         return InputError(entry["clinical"], problem, remedy)

@@ -36,7 +36,7 @@ class Progress:
 def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
     """A folder for checkpoints of a job with these settings, code, versions and input files.
 
-    Checkpoints of another such job are removed: from them training would go on to neither result.
+    Checkpoints of another such job are removed: training from them would give neither job's result.
     """
     mark, identity = Path(path, "job"), _identity(about, inputs)
     if mark.parent.exists() and not (mark.exists() and mark.read_text() == identity):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from histopair.errors import InputError
 
-HEAVIEST = 100.0  # of a rare class's positives: without a bound one sample would rule an epoch
+HEAVIEST = 100.0  # of a rare class's positives: without a bound one sample would dominate an epoch
 FOCUS, MARGIN = 4.0, 0.05  # of the asymmetric loss: gamma- and m in its paper's experiments
 
 
@@ -114,7 +114,7 @@ def contrastive(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> Ten
 def similarities(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     """Scaled cosines (n, m) of unit vectors (n, d) and (m, d), in float32 at least.
 
-    bfloat16 rounds logits near 100 by up to a quarter, so that an autocast is put aside.
+    bfloat16 rounds logits near 100 by up to a quarter, so autocast is switched off here.
     """
     known = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (image, text, scale))
     image, text, scale = known

@@ -110,7 +110,7 @@ def prepared(model: nn.Module) -> nn.Module:
 
 
 def add_gradients(parameters: list[nn.Parameter]) -> None:
-    """Give every process the sum of all processes' gradients; one that nobody has stays None."""
+    """Give every process the sum of all gradients; one that no process has stays None."""
     if count() == 1:
         return
     flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -123,7 +123,7 @@ def add_gradients(parameters: list[nn.Parameter]) -> None:
 
 
 def totals(values: dict[str, float]) -> dict[str, float]:
-    """The sum over processes of each named number."""
+    """The sum of each named number over all processes."""
     if count() == 1:
         return values
     together = torch.tensor(list(values.values()), dtype=torch.float64)

@@ -1,7 +1,7 @@
 """Search for a method's best parameters, judged on validation alone: the test split is never read.
 
-Each trial's parameters come from the finished trials and a seed of its own, and each run is
-deterministic: a search that was killed ends as one that was not, and more trials go on from fewer.
+Each trial's parameters come from the finished trials and its own seed, and each run is
+deterministic. So a killed search ends like one that was not killed, and a search can be extended.
 """
 
 from collections.abc import Callable, Iterable

@@ -193,12 +193,12 @@ class Run:
         return losses.task_loss(logits.float(), batch["targets"], self.task, kind, shares)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """In float32: bfloat16 knows no number between 0.996 and 1, and sure classes would tie."""
+        """In float32: bfloat16 has no number between 0.996 and 1, so sure classes would tie."""
         return losses.probabilities(logits.float(), self.task)
 
 
 def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
-    """Train the method and write weights, history and predictions; of several processes the first.
+    """Train the method and write weights, history and predictions; only the first process writes.
 
     `events` is a folder for TensorBoard, or "" for none.
     """

@@ -84,8 +84,8 @@ class WithTeacher(nn.Module):
 def fusion(classes: int, start: str = "mean") -> nn.Linear:
     """Linear(2C, C) over both branches' logits; start "mean" lets it begin as their mean.
 
-    From a "random" start, the published code's, it has to find out anew what the text head learnt
-    in its own stage.
+    A "random" start, as in the published code, must learn again what the text head learnt in its
+    own stage.
     """
     layer = nn.Linear(2 * classes, classes)
     if start == "mean":

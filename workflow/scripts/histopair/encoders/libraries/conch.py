@@ -98,7 +98,7 @@ def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
 
 def _package():
     try:
-        return importlib.import_module("conch.open_clip_custom")  # no index has it: no dependency
+        return importlib.import_module("conch.open_clip_custom")  # on no index: cannot be locked
     except ImportError as error:
         raise ValueError("its package `conch` is not installed") from error
 

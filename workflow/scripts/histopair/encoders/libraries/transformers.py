@@ -49,8 +49,8 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """A text tower; a `model` that is a local folder is never looked up on a hub.
 
     Texts are padded on the right with an id that is no token's, whatever the tokenizer's own
-    padding. Raises FileNotFoundError for what must be a folder, and is none; Refusal for weights
-    that are not the model's, a model of another kind, and a tokenizer without its words.
+    padding. Raises FileNotFoundError for a folder that does not exist; Refusal for weights that are
+    not the model's, a model of another kind, and a tokenizer without its words.
     """
     name, local = _place(entry)
     if local:
@@ -172,7 +172,7 @@ def _tokenizer(name: str, local: bool, transformer: torch.nn.Module):
 def check_words(tokenizer, room: int) -> None:
     """Raise Refusal for a tokenizer that has no words, or words beyond the `room` embedded tokens.
 
-    Without its files transformers makes one that knows special tokens alone, and says nothing.
+    Without its files transformers silently makes one that knows only special tokens.
     """
     numbers = set(tokenizer.get_vocab().values())
     if not numbers - set(tokenizer.all_special_ids):

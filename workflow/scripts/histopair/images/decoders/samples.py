@@ -1,7 +1,7 @@
 """From samples of any type to 8 bits: what is black and what is white, or why nobody can tell.
 
-Only the file can say which value is white. Where it says nothing, full use of the type is believed
-and a darker image is refused: 12 bits stored in 16 would be black tiles.
+Only the file can say which value is white. If it does not, an image that uses its type's whole
+range is believed, and a darker one is refused: 12 bits stored in 16 would give black tiles.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ Range = tuple[float, float]
 
 
 class Refused(ValueError):
-    """An intact file from which no image can be read without a guess."""
+    """An intact file that cannot be read without guessing."""
 
     def __init__(self, reason: str, remedy: str = REMEDY):
         super().__init__(reason)
