@@ -127,7 +127,7 @@ def _check_slab(root, paths: list[str], max_pixels: int) -> list[Checked]:
     if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
         return _check_each(root, paths, max_pixels)
     try:
-        slab = images.pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1), max_pixels)
+        slab = images.array_pixels(places[0][0], paths[0], slice(rows[0], rows[-1] + 1), max_pixels)
     except Unreadable:
         # One row at a time, so that the good ones among them are kept.
         return _check_each(root, paths, max_pixels)

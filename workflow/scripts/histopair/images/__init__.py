@@ -42,7 +42,7 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     """
     file, index = locate(root, path)
     if index is not None:
-        return Image.fromarray(pixels(file, path, index, max_pixels))
+        return Image.fromarray(array_pixels(file, path, index, max_pixels))
     try:
         return _decoded(file, lambda width, height: _limit(path, width, height, max_pixels))
     except InputError:
@@ -101,7 +101,7 @@ def digest(root: str | Path, path: str) -> str:
     """SHA-256 of the file's bytes; of the pixels' bytes for a row of an array."""
     file, index = locate(root, path)
     if index is not None:
-        return hashlib.sha256(pixels(file, path, index).tobytes()).hexdigest()
+        return hashlib.sha256(array_pixels(file, path, index).tobytes()).hexdigest()
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -122,7 +122,9 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     return file, int(index) if array else None
 
 
-def pixels(file: Path, path: str, index: int | slice, max_pixels: float = math.inf) -> np.ndarray:
+def array_pixels(
+    file: Path, path: str, index: int | slice, max_pixels: float = math.inf
+) -> np.ndarray:
     """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice; Unreadable as for `load`."""
     try:
         array = _array(file)
