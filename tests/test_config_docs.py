@@ -101,7 +101,7 @@ def test_the_default_of_a_parameter_is_the_recipes(key):
     "word, folder",
     [
         ("reader", "readers"),
-        ("library", "encoders"),
+        ("library", "encoders.libraries"),
         ("kind", "pretrain"),
         ("recipe", "methods"),
     ],

@@ -96,7 +96,7 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
     recipes.fill_parameters(method)
     embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
     artifacts = world["artifacts"] | embeddings
-    if not recipes.reads_text_embeddings(method):
+    if "text_embeddings" not in recipes.needs(method):
         del artifacts["text_embeddings"]
     if method.get("teacher_of") == "image":
         artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")

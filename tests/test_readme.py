@@ -36,6 +36,7 @@ def test_links_lead_to_files_of_the_repository(page):
 def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     known, constant, own = recipes.known, recipes.constant, method().__dict__
+    function = recipes.function
     found = {"methods": [*known("methods"), "mlp"]}
     monkeypatch.setattr(recipes, "known", lambda kind: found.get(kind) or known(kind))
     monkeypatch.setattr(
@@ -43,10 +44,16 @@ def test_the_examples_added_to_the_default_config_are_valid(monkeypatch):
         "constant",
         lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
     )
+    monkeypatch.setattr(
+        recipes,
+        "function",
+        lambda name, what: own.get(what) if name.endswith(".mlp") else function(name, what),
+    )
     for block in blocks("yaml"):
         for key, entries in yaml.safe_load(block).items():
             config[key] |= entries
     loaded = load(config)
+    assert recipes.needs(loaded["methods"]["mlp"]) == ("image_embeddings",)
     assert {"my-tiles", "quiltnet", "mlp"} <= {
         *loaded["datasets"],
         *loaded["encoders"],

@@ -51,7 +51,7 @@ def compared_predictions(config, w):
 
 
 def distilled_methods(config):
-    return [name for name, method in config["methods"].items() if _is_distilled(method)]
+    return [name for name, method in config["methods"].items() if recipes.distilled(method)]
 
 
 def distilled_runs(config, w):
@@ -67,7 +67,7 @@ def pictured_runs(config, w):
     """One run of each distilled method in each cell, and whether its towers were adapted."""
     found = {}
     for run in distilled_runs(config, w):
-        lora = config["methods"][run["method"]]["lora"] is not None
+        lora = config["methods"][run["method"]].get("lora") is not None
         cell = run["dataset"], run["column"], run["method"]
         found.setdefault(cell, run | {"lora": lora})
     return list(found.values())
@@ -108,16 +108,10 @@ def costed_modules(config, w):
     return _of_costed(config, w, exports.modules)
 
 
-def _is_distilled(method):
-    """Whether a method's image side is taught by texts, in a branch of their own or without."""
-    taught = method["recipe"] == "clip_it" and method["teacher"] != "none"
-    return taught and recipes.reads_reports(method)
-
-
 def _costed_methods(config, w):
     """The methods of which one knows how they predict."""
-    known, methods = recipes.known("export.predictors"), config["methods"]
-    return [m for m in config["studies"][w.study]["methods"] if methods[m]["recipe"] in known]
+    named, methods = config["studies"][w.study]["methods"], config["methods"]
+    return [method for method in named if recipes.predicts(methods[method])]
 
 
 def _costed(config, w):

@@ -91,3 +91,16 @@ def build(run):
         return image_fetch(rows, *views), text_fetch(rows)
 
     yield run.classifier(model, fetch, rates=run.rates("head", "asks"))
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import loaded, text_encoder
+    from histopair.methods.cross_attention import inference
+
+    image = run.encoder()
+    text = text_encoder(run, image)
+    head = heads.mlp(image.image_dim + text.text_dim, len(run.classes), run.method["layers"])
+    join = inference.described(run, image, text, weights)
+    model = inference.Joined(head, image, text, join)
+    loaded(model.crossed[0], weights)
+    return model
