@@ -298,6 +298,13 @@ def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
         next(fusion_partial.build(run))
 
 
+def test_a_retriever_that_a_recipe_did_not_ask_for_is_one_clear_line(world):
+    run = make(world, "unimodal")
+    run.retriever_entry = None
+    with pytest.raises(InputError, match=r"recipe unimodal: it takes the retriever.*NEEDS"):
+        run.retriever()
+
+
 def test_attention_leaves_padding_out(world):
     torch.manual_seed(0)
     ask = cross_attention.Question(16, 8, 2)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from histopair import encoders
 from histopair.activations import source as activations
+from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels
 from histopair.training import checkpoint, loop, losses, parallel
@@ -109,7 +110,14 @@ class Run:
         return _on_device(encoders.load(self.encoder_entry), self.device)
 
     def retriever(self) -> encoders.Encoder:
-        """A fresh copy of the CLIP that paired images with reports."""
+        """A fresh copy of the CLIP that paired images with reports.
+
+        Raises InputError where the recipe does not name it among its needs.
+        """
+        if self.retriever_entry is None:
+            problem = "it takes the retriever, which is not among its needs"
+            remedy = "Name 'retriever' in its NEEDS, or in what its function needs() gives"
+            raise InputError(f"recipe {self.method['recipe']}", problem, remedy)
         return _on_device(encoders.load(self.retriever_entry), self.device)
 
     def embeddings(self, kind: str) -> Tensor:
