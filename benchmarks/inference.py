@@ -27,7 +27,7 @@ from histopair.export import read, write
 from histopair.export.predictor import Predictor
 from histopair.jobs import devices
 from histopair.methods.clip_it import students
-from histopair.methods.clip_it.folding import fold
+from histopair.methods.clip_it.folded import fold
 from histopair.training import heads, lora
 
 DEVICE = devices.start(0)

@@ -22,7 +22,7 @@ from histopair.evaluation import cells, metrics, two_way
 from histopair.export import card, layers, preprocessing, read, terminal, write
 from histopair.files import tables
 from histopair.methods import clip_it
-from histopair.methods.clip_it import folding, students
+from histopair.methods.clip_it import folded, students
 from histopair.plan import lineage, recipes
 from histopair.plan.load import load
 from histopair.training import checkpoint, heads, lora, runs
@@ -154,8 +154,8 @@ def test_the_folded_branches_are_the_trained_ones():
         torch.nn.init.normal_(parameter)
     features = torch.randn(7, 6)
     with torch.no_grad():
-        folded = folding.fold(model)
-        torch.testing.assert_close(folded(features), model(features)[0], atol=1e-5, rtol=1e-5)
+        found = folded.fold(model)
+        torch.testing.assert_close(found(features), model(features)[0], atol=1e-5, rtol=1e-5)
 
 
 def test_heads_are_rebuilt_from_what_is_written_down():

@@ -23,6 +23,7 @@ from histopair.methods import (
     unimodal,
     zero_shot,
 )
+from histopair.methods.cross_attention import asking
 from histopair.plan import recipes
 from histopair.retrieval import pairing
 from histopair.training import logistic, loop, optimizers, runs
@@ -307,7 +308,7 @@ def test_a_retriever_that_a_recipe_did_not_ask_for_is_one_clear_line(world):
 
 def test_attention_leaves_padding_out(world):
     torch.manual_seed(0)
-    ask = cross_attention.Question(16, 8, 2)
+    ask = asking.Question(16, 8, 2)
     vector, tokens = torch.randn(3, 16), torch.randn(3, 5, 8)
     padding = torch.tensor([[False] * 4 + [True]] * 3)
     without = ask(vector, tokens[:, :4])

@@ -393,7 +393,7 @@ def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored
     edits = {
         "methods/unimodal.py": ("loaded(head, weights), image", "head, image", True),
         "export/predictor.py": ('"sum" else torch.cat', '"add" else torch.cat', True),
-        "methods/clip_it/folding.py": ("shift.copy_(first.bias)", "shift.zero_()", False),
+        "methods/clip_it/folded.py": ("shift.copy_(first.bias)", "shift.zero_()", False),
         "methods/clip_it/__init__.py": ("lora.merge(encoder.image)", "pass", False),
         "methods/vision_lora.py": ("encoder.preprocess = ", "encoder.other = ", False),
         "methods/cross_attention/inference.py": ("keys.shape[1]", "keys.shape[0]", False),

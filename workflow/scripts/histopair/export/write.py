@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import histopair
-from histopair import images, methods
+from histopair import images
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
@@ -69,8 +69,9 @@ def _predictor(run, weights: str) -> Predictor:
 
 
 def _recipes_that_predict() -> list[str]:
-    names = sorted(module.name for module in pkgutil.iter_modules(methods.__path__))
-    found = {name: importlib.import_module(f"{methods.__name__}.{name}") for name in names}
+    folder = importlib.import_module("histopair.methods").__path__
+    names = sorted(module.name for module in pkgutil.iter_modules(folder))
+    found = {name: importlib.import_module(f"histopair.methods.{name}") for name in names}
     return [name for name, recipe in found.items() if hasattr(recipe, "predictor")]
 
 

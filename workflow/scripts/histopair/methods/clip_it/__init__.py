@@ -12,7 +12,7 @@ the prompt of the label that the sample is trained on anyway.
 
 text_stage    the classifier of the texts, which teaches
 students      what learns from it on images, and the distillation loss
-folding       a trained student as what inference needs of it
+folded        a trained student as what inference needs of it
 """
 
 from collections.abc import Callable
@@ -177,11 +177,11 @@ def _main_stage(
 def predictor(run, weights):
     """Image alone: adapters merged, and the text branch folded as far as it is linear."""
     from histopair.export.predictor import Predictor
-    from histopair.methods.clip_it import folding
+    from histopair.methods.clip_it import folded
 
     model, encoder = trained(run, weights)
     lora.merge(encoder.image)
-    return Predictor(folding.head_of(model), image=encoder)
+    return Predictor(folded.head_of(model), image=encoder)
 
 
 def trained(run, weights, text_width: int | None = None):

@@ -5,10 +5,8 @@ text's vector the patches of the image (Vaswani 2017, with a residual and normal
 patches are the states that enter the first block that trains.
 """
 
-import torch
-from torch import Tensor, nn
-
 from histopair.errors import InputError
+from histopair.methods.cross_attention.asking import CrossAttention, questions
 from histopair.training import heads
 
 NEEDS = ("image_activations", "caption_activations")
@@ -19,56 +17,6 @@ PARAMETERS = {
     "views": 1,
     "text_encoder": "",
 }
-
-
-class Question(nn.Module):
-    """A vector (n, d) and the other modality's tokens (n, t, e) -> the vector, informed (n, d)."""
-
-    def __init__(self, width: int, tokens: int, attention_heads: int):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(
-            width, attention_heads, kdim=tokens, vdim=tokens, batch_first=True
-        )
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, vector: Tensor, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
-        tokens = tokens.to(vector.dtype)
-        answer, _ = self.attention(
-            vector[:, None], tokens, tokens, key_padding_mask=padding, need_weights=False
-        )
-        return self.norm(vector + answer[:, 0])
-
-
-class CrossAttention(nn.Module):
-    """Inputs of both towers' tops -> logits (n, C)."""
-
-    def __init__(self, image: nn.Module, text: nn.Module, asks: nn.ModuleDict, head: nn.Module):
-        super().__init__()
-        self.image, self.text, self.asks, self.head = image, text, asks, head
-
-    def forward(self, image: tuple[Tensor, ...], text: tuple[Tensor, ...]) -> Tensor:
-        words, present = text
-        seen = self.asks["image"](self.image(*image), words, ~present)
-        read = self.asks["text"](self.text(*text), image[0])
-        return self.head(torch.cat([seen, read], dim=1))
-
-
-def questions(
-    image: int, text: int, patches: int, words: int, attention_heads: int
-) -> nn.ModuleDict:
-    """What each modality asks the other, from the widths of both vectors and of their tokens.
-
-    Raises InputError where a vector cannot be shared out among the heads.
-    """
-    for width in (image, text):
-        if width % attention_heads:
-            problem = f"{attention_heads} heads cannot share features {width} wide"
-            raise InputError("attention_heads", problem, "Choose a divisor of both towers' widths")
-    asks = {
-        "image": Question(image, words, attention_heads),
-        "text": Question(text, patches, attention_heads),
-    }
-    return nn.ModuleDict(asks)
 
 
 def build(run):

@@ -5,26 +5,26 @@ from torch import Tensor, nn
 from histopair.activations import trunks
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor
-from histopair.methods import cross_attention
+from histopair.methods.cross_attention.asking import CrossAttention, questions
 
 
 class Joined(Predictor):
     """As Predictor, where each modality asks the other's tokens before the features are joined.
 
     join: `unfreeze`, how many blocks of each tower stand behind its tokens, and `asks`, the
-    arguments of `cross_attention.questions`.
+    arguments of `questions`.
     """
 
     recipe = "cross_attention"
 
     def __init__(self, head: nn.Module, image: Encoder, text: Encoder, join: dict):
         super().__init__(head, image, text, join)
-        self.asks = cross_attention.questions(**join["asks"])
+        self.asks = questions(**join["asks"])
         blocks = join["unfreeze"]
         halves = [trunks.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")]
         # In a tuple, which registers nothing: the halves share the towers' parameters.
         self.trunks, tops = zip(*halves, strict=True)
-        self.crossed = (cross_attention.CrossAttention(*tops, self.asks, self.head),)
+        self.crossed = (CrossAttention(*tops, self.asks, self.head),)
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
         image, text = self.trunks
