@@ -63,8 +63,8 @@ EDITS = {
     # code
     "one method": (
         f"{PACKAGE}/methods/unimodal.py",
-        "len(run.classes))",
-        "len(run.classes), bias=False)",
+        "features.shape[1], len(run.classes))",
+        "features.shape[1], len(run.classes), bias=False)",
         runs("unimodal", studies=("clip-it", "frozen")),
     ),
     "a method with ablations": (
