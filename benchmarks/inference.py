@@ -25,9 +25,10 @@ from histopair.analyses import cost
 from histopair.encoders import Encoder
 from histopair.export import read, write
 from histopair.export.predictor import Predictor
-from histopair.export.predictors.clip_it import fold
 from histopair.jobs import devices
-from histopair.training import heads, lora, students
+from histopair.methods.clip_it import students
+from histopair.methods.clip_it.folded import fold
+from histopair.training import heads, lora
 
 DEVICE = devices.start(0)
 ROUNDS, CLASSES, TEXT_WIDTH = 60, 9, 512

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from histopair.analyses import cost
 from histopair.jobs import devices
-from histopair.training import heads, lora, losses, students
+from histopair.methods.clip_it import students
+from histopair.training import heads, lora, losses
 from histopair.training.classifiers import Classifier, Still
 
 DEVICE = devices.start(0)
@@ -53,7 +54,7 @@ def main(rounds: int = 10) -> None:
 
     def student_loss() -> Tensor:
         logits, predicted = student(pixels)
-        distillation = losses.distillation(texts[index], predicted)
+        distillation = students.distillation(texts[index], predicted)
         return losses.task_loss(logits, targets, "single") + distillation
 
     steps = {"LoRA": step(control, control_loss), "CLIP-IT": step(student, student_loss)}

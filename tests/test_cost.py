@@ -10,10 +10,11 @@ from torch import nn
 
 from histopair.analyses import cost, representations, tradeoff
 from histopair.errors import InputError
-from histopair.export.predictors import clip_it
 from histopair.files import tables
+from histopair.methods import clip_it
 
 world = test_methods.world
+BY_PROMPTS = ("zero_shot", "contrastive")  # recipes whose published code encodes them in each pass
 CLIP_IT = {"lora": LORA, "text_lora": LORA, "text_epochs": 1, "epochs": 1}
 
 
@@ -51,7 +52,7 @@ def trained(world, tmp_path_factory):
 
 
 def asked_encoder(recipe):
-    return "clip" if recipe in cost.BY_PROMPTS else "vit"
+    return "clip" if recipe in BY_PROMPTS else "vit"
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_merged_adapters_cost_nothing_and_a_text_branch_almost_nothing(table, tr
     assert bare["parameters"] == backbone + bare["trained_parameters"]
 
 
-@pytest.mark.parametrize("recipe", cost.BY_PROMPTS)
+@pytest.mark.parametrize("recipe", BY_PROMPTS)
 def test_prompts_in_each_pass_are_counted_with_the_text_tower(table, trained, recipe):
     once, each = (table.loc[(recipe, v)] for v in (cost.EXPORTED, cost.PROMPTED))
     clip = trained[recipe][0].encoder()

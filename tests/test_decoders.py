@@ -377,7 +377,7 @@ def layouts(draw, colour: bool):
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), pictures(), st.sampled_from(["", "S", "plain"]))
 def test_random_samples_are_read_within_one_grey_level_or_refused(tmp_path, data, picture, tags):
-    """Images with something bright and something dark: others can look like one of another range."""
+    """Images with something bright and something dark: others can look like another range."""
     shares, values, black, white = picture
     options = data.draw(layouts(values.ndim == 3))
     if options.get("planarconfig") == "separate":

@@ -89,6 +89,16 @@ def test_a_killed_job_computes_no_finished_shard_again_and_ends_with_the_same_by
     assert sum(done) == 8
 
 
+def test_a_damaged_shard_is_computed_again(tmp_path, monkeypatch):
+    whole = run(tmp_path).read_bytes()
+    shard = min((tmp_path / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-8] + bytes(8))
+    real, done = embed._forward, []
+    monkeypatch.setattr(embed, "_forward", lambda t, b: done.append(len(b)) or real(t, b))
+    assert run(tmp_path).read_bytes() == whole
+    assert sum(done) == 8
+
+
 def test_shards_of_other_settings_or_images_are_not_taken(tmp_path, monkeypatch):
     run(tmp_path)
     real, done = embed._forward, []

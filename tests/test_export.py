@@ -20,12 +20,12 @@ from histopair.datasets.licences import known, strictest
 from histopair.errors import InputError
 from histopair.evaluation import cells, metrics, two_way
 from histopair.export import card, layers, preprocessing, read, terminal, write
-from histopair.export.predictors import clip_it as clip_it_predictor
 from histopair.files import tables
 from histopair.methods import clip_it
+from histopair.methods.clip_it import folded, students
 from histopair.plan import lineage, recipes
 from histopair.plan.load import load
-from histopair.training import checkpoint, heads, lora, runs, students
+from histopair.training import checkpoint, heads, lora, runs
 
 SCRIPTS = Path(runs.__file__).parents[2]
 SOURCES = [
@@ -34,7 +34,7 @@ SOURCES = [
 ]
 # Which have a form for onnxruntime here: making one takes seconds.
 ONNX = ("clip_it", "zero_shot")
-RECIPES = {recipe: METHODS[recipe] for recipe in recipes.known("predictors")}
+RECIPES = {name: METHODS[name] for name in METHODS if recipes.predicts({"recipe": name})}
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +154,8 @@ def test_the_folded_branches_are_the_trained_ones():
         torch.nn.init.normal_(parameter)
     features = torch.randn(7, 6)
     with torch.no_grad():
-        folded = clip_it_predictor.fold(model)
-        torch.testing.assert_close(folded(features), model(features)[0], atol=1e-5, rtol=1e-5)
+        found = folded.fold(model)
+        torch.testing.assert_close(found(features), model(features)[0], atol=1e-5, rtol=1e-5)
 
 
 def test_heads_are_rebuilt_from_what_is_written_down():
@@ -369,6 +369,12 @@ def _changed(folder, out, name, change):
         ("config.json", lambda found: found | {"preprocessing": None}, "'preprocessing' is"),
         ("config.json", lambda found: found | {"head": [["odd"]]}, "no model can be built from it"),
         ("config.json", lambda found: found | {"encoders": {"image": {}}}, "no model can be built"),
+        (
+            "config.json",
+            lambda found: found | {"recipe": "os.path"},
+            "there is no recipe 'os.path'",
+        ),
+        ("config.json", lambda found: found | {"recipe": "unimodal"}, "no model can be built"),
         ("labels.json", lambda found: found[:1], "labels.json: it does not name the 2 classes"),
         ("labels.json", lambda found: ["a", "b"], "does not name the 2 classes"),
     ],
@@ -377,6 +383,18 @@ def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, cha
     _changed(exported("unimodal")[0], tmp_path / "x", name, change)
     with pytest.raises(InputError, match=message):
         read.load(tmp_path / "x")
+
+
+def test_a_recipe_that_joins_towers_in_a_way_of_its_own_is_named_and_asked_for(exported, tmp_path):
+    folder, *_ = exported("cross_attention")
+    assert json.loads((folder / "config.json").read_text())["recipe"] == "cross_attention"
+    assert "recipe" not in json.loads((exported("unimodal")[0] / "config.json").read_text())
+    shutil.copytree(folder, tmp_path / "older")
+    config = json.loads((folder / "config.json").read_text())
+    del config["recipe"]
+    (tmp_path / "older" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"model.safetensors: it does not fit.*Export again"):
+        read.load(tmp_path / "older")
 
 
 def test_batch_statistics_are_among_the_weights_of_a_run(tmp_path):
@@ -409,7 +427,7 @@ def test_other_text_branches_keep_their_logits(world, branch):  # noqa: F811
     torch.manual_seed(0)
     encoder = run.encoder()
     model = clip_it.student(run, encoder, heads.text_head(16, 2), 16).eval()
-    found = clip_it_predictor.predictor(run, checkpoint.weights(model)).eval()
+    found = clip_it.predictor(run, checkpoint.weights(model)).eval()
     pixels = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(found(pixels), model(pixels)[0], atol=1e-5, rtol=1e-5)

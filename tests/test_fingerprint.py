@@ -4,7 +4,9 @@ import ast
 
 import pytest
 
+from histopair.errors import InputError
 from histopair.plan import fingerprint as fp
+from histopair.plan import recipes
 
 
 @pytest.fixture
@@ -23,13 +25,13 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def changed(tree, file, old, new, *modules) -> bool:
-    before = fp.fingerprint("step.py", *modules)
+def changed(tree, file, old, new, *modules, without=()) -> bool:
+    before = fp.fingerprint("step.py", *modules, without=without)
     text = (tree / file).read_text()
     assert old in text
     (tree / file).write_text(text.replace(old, new))
     fp._meaning.cache_clear(), fp._imports.cache_clear(), fp._tree.cache_clear()
-    return fp.fingerprint("step.py", *modules) != before
+    return fp.fingerprint("step.py", *modules, without=without) != before
 
 
 def test_code_two_imports_away_counts(tree):
@@ -81,13 +83,92 @@ def test_constants_are_read_without_importing(tree):
         fp.constant("histopair.named", "SEEDS")
 
 
-def test_every_training_method_and_encoder_kind_declares_its_needs():
-    from histopair.plan import recipes
+RECIPE = """
+from histopair import inner
 
-    for kind, literal in (("methods", "NEEDS"), ("pretrain", "REQUIRES")):
-        assert recipes.known(kind)
-        for name in recipes.known(kind):
-            assert isinstance(fp.constant(f"histopair.{kind}.{name}", literal), tuple)
+WIDTH = 3
+
+def build(run):
+    return inner.f() * WIDTH
+
+@inner.mark
+def predictor(run, weights):
+    from histopair.serving import head
+    return head(trained(run, weights))
+
+def trained(run, weights):
+    return WIDTH
+"""
+NAME = "histopair.methods.mine"
+CUT = ("predictor", "trained")
+
+
+@pytest.fixture
+def recipe(tree):
+    (tree / "histopair" / "methods").mkdir()
+    (tree / "histopair" / "methods" / "__init__.py").write_text("")
+    (tree / "histopair" / "methods" / "mine.py").write_text(RECIPE)
+    (tree / "histopair" / "serving.py").write_text("def head(x):\n    return x\n")
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "trains"),
+    [
+        ("methods/mine.py", "head(trained", "1 + head(trained", False),
+        ("methods/mine.py", "    return WIDTH", "    return 2 * WIDTH", False),
+        ("methods/mine.py", "@inner.mark", "@inner.other", False),
+        ("serving.py", "return x", "return -x", False),
+        ("methods/mine.py", "inner.f() *", "inner.f() +", True),
+        ("methods/mine.py", "WIDTH = 3", "WIDTH = 4", True),
+        ("inner.py", "return 1", "return 2", True),
+    ],
+)
+def test_how_runs_predict_is_no_part_of_what_trains_them(recipe, file, old, new, trains):
+    assert changed(recipe, f"histopair/{file}", old, new, NAME, without=CUT) == trains
+    assert changed(recipe, f"histopair/{file}", new, old, NAME)  # and all is part of an export
+
+
+def test_only_recipes_are_cut(recipe):
+    (recipe / "histopair" / "named.py").write_text("def trained():\n    return 1\n")
+    module = "histopair.named"
+    assert changed(recipe, "histopair/named.py", "return 1", "return 2", module, without=CUT)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["trained(run, 0)", "other.trained(run, 0)", "from histopair.methods.other import predictor"],
+)
+def test_a_recipe_that_trains_by_what_is_cut_is_one_clear_line(recipe, line):
+    file = recipe / "histopair" / "methods" / "mine.py"
+    file.write_text(RECIPE.replace("    return inner", f"    {line}\n    return inner"))
+    fp._tree.cache_clear()
+    with pytest.raises(InputError, match=r"mine.py: it uses '(trained|predictor)' where it trains"):
+        fp.fingerprint("step.py", NAME, without=CUT)
+
+
+def test_a_function_is_read_without_importing_its_module(tree):
+    lines = "import nothing_here\n\ndef needs(method):\n    return (method['kind'], 'pairs')\n"
+    (tree / "histopair" / "named.py").write_text(lines)
+    fp.function.cache_clear()
+    assert fp.function("histopair.named", "needs")({"kind": "images"}) == ("images", "pairs")
+    assert fp.function("histopair.named", "mistakes") is None
+    assert fp.defines("histopair.named", "needs")
+    assert not fp.defines("histopair.named", "predictor")
+
+
+def test_every_kind_of_encoder_declares_what_it_requires():
+    assert recipes.known("pretrain")
+    for name in recipes.known("pretrain"):
+        assert isinstance(fp.constant(f"histopair.pretrain.{name}", "REQUIRES"), tuple)
+
+
+@pytest.mark.parametrize("name", recipes.known("methods"))
+def test_no_recipe_trains_by_what_only_exports_ask_for(name):
+    module = f"histopair.methods.{name}"
+    closure = fp.import_closure({module}, fp.AFTER_TRAINING)
+    assert not {other for other in closure if other.startswith("histopair.export")}
+    assert fp.fingerprint("run.py", module, without=fp.AFTER_TRAINING)
 
 
 def test_score_does_not_reach_training_code():

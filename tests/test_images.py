@@ -189,3 +189,7 @@ def test_images_that_did_not_change_are_not_decoded_again(tmp_path, monkeypatch)
     assert len(list(shards.iterdir())) == 3, "shards of no use are cleared away"
     list(image_checks.check_all(root, paths, shards=shards, code="of another version"))
     assert len(decoded) == 7
+    next(shards.iterdir()).write_bytes(b"half")
+    code = "of another version"
+    assert list(image_checks.check_all(root, paths, shards=shards, code=code)) == again
+    assert 7 < len(decoded) <= 9, "a damaged shard is made again, and no other"

@@ -37,7 +37,7 @@ JOBS = {
     "embed_images": Job(
         "results/embeddings/phantom-vit/phantom-crc.images.parquet",
         ("results/embeddings/phantom-vit/phantom-crc.images.parquet", SHARDS),
-        f"{SHARDS}/0*.parquet",
+        f"{SHARDS}/[0-9a-f]*-*.parquet",
         "logs/embeddings/phantom-vit/phantom-crc.images.txt",
         "items",
     ),
@@ -68,7 +68,7 @@ def artifacts(folder):
 
 
 def shards(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.glob(f"{SHARDS}/0*.parquet")}
+    return {path: path.stat().st_mtime_ns for path in folder.glob(f"{SHARDS}/[0-9a-f]*-*.parquet")}
 
 
 @pytest.mark.parametrize("rule", JOBS)

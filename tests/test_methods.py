@@ -23,6 +23,7 @@ from histopair.methods import (
     unimodal,
     zero_shot,
 )
+from histopair.methods.cross_attention import asking
 from histopair.plan import recipes
 from histopair.retrieval import pairing
 from histopair.training import logistic, loop, optimizers, runs
@@ -96,7 +97,7 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
     recipes.fill_parameters(method)
     embeddings = {"image_embeddings": str(world["folder"] / f"{encoder}.images.parquet")}
     artifacts = world["artifacts"] | embeddings
-    if not recipes.reads_text_embeddings(method):
+    if "text_embeddings" not in recipes.needs(method):
         del artifacts["text_embeddings"]
     if method.get("teacher_of") == "image":
         artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")
@@ -298,9 +299,16 @@ def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
         next(fusion_partial.build(run))
 
 
+def test_a_retriever_that_a_recipe_did_not_ask_for_is_one_clear_line(world):
+    run = make(world, "unimodal")
+    run.retriever_entry = None
+    with pytest.raises(InputError, match=r"recipe unimodal: it takes the retriever.*NEEDS"):
+        run.retriever()
+
+
 def test_attention_leaves_padding_out(world):
     torch.manual_seed(0)
-    ask = cross_attention.Question(16, 8, 2)
+    ask = asking.Question(16, 8, 2)
     vector, tokens = torch.randn(3, 16), torch.randn(3, 5, 8)
     padding = torch.tensor([[False] * 4 + [True]] * 3)
     without = ask(vector, tokens[:, :4])

@@ -9,7 +9,20 @@ import yaml
 
 from histopair import plan
 from histopair.errors import InputError
-from histopair.plan import analyses, data, encoders, exports, page, pairs, runs, searches, studies
+from histopair.plan import (
+    analyses,
+    data,
+    encoders,
+    exports,
+    fingerprint,
+    lineage,
+    page,
+    pairs,
+    recipes,
+    runs,
+    searches,
+    studies,
+)
 from histopair.plan.load import load
 from histopair.plan.places import pattern, there
 from workflow import CONFIG, ROOT
@@ -65,6 +78,77 @@ def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, 
     found = runs.artifacts(config, run(method))
     assert found[name] == f"results/embeddings/phantom-clip/phantom-crc.{kind}.parquet"
     assert "reports" not in found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters", "needed"),
+    [
+        ("unimodal", {}, "image_embeddings"),
+        ("clip_it", {}, "images reports pairs retriever"),
+        ("clip_it", {"text_lora": None}, "images reports pairs text_embeddings"),
+        ("clip_it", {"text_stage": "head"}, "images reports pairs text_embeddings"),
+        ("clip_it", {"text_lora": None, "word_dropout": 0.1}, "images reports pairs retriever"),
+        (
+            "clip_it",
+            {"text_stage": "head", "teacher": "joint"},
+            "images reports pairs text_embeddings retriever",
+        ),
+        ("clip_it", {"teacher": "none"}, "images retriever"),
+        ("clip_it", {"teacher_of": "image"}, "images teacher_images"),
+        ("clip_it", {"teacher_of": "label-prompt"}, "images teacher_prompts retriever"),
+        ("text_reports", {}, "reports pairs retriever"),
+        ("text_reports", {"text_lora": None}, "reports pairs text_embeddings"),
+        ("fusion_partial", {}, "image_activations caption_activations"),
+        ("fusion_partial", {"unfreeze": 0}, "image_embeddings caption_embeddings"),
+        (
+            "fusion_partial",
+            {"unfreeze": {"image": 1, "text": 0}},
+            "image_activations caption_embeddings",
+        ),
+    ],
+)
+def test_what_a_method_needs_follows_from_its_parameters(recipe, parameters, needed):
+    method = {"recipe": recipe, **parameters}
+    recipes.fill_parameters(method)
+    assert set(recipes.needs(method)) == set(needed.split())
+
+
+@pytest.mark.parametrize("recipe", recipes.known("methods"))
+def test_every_recipe_says_what_it_needs(recipe):
+    method = {"recipe": recipe}
+    recipes.fill_parameters(method)
+    assert recipes.needs(method)
+
+
+def test_an_architecture_that_nobody_teaches_is_made_of_no_report(config):
+    untaught = config["methods"]["clip-it"] | {"teacher": "none"}
+    other = {**config, "methods": {**config["methods"], "untaught": untaught}}
+    assert set(runs.artifacts(other, run("untaught"))) == {"labels"}
+    made_from = {source["role"] for source in lineage.sources(other, vars(run("untaught")))}
+    assert "reports" not in made_from
+    assert "untaught" not in analyses.distilled_methods(other)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (
+            "return ('image_embedding',)",
+            r"'image_embedding' is not allowed.*mean 'image_embeddings",
+        ),
+        ("return (WIDTH,)", "'needs' cannot be asked alone .NameError: name 'WIDTH'"),
+        ("return (method['width'],)", "'needs' cannot be asked alone .KeyError: 'width'"),
+    ],
+)
+def test_needs_that_cannot_be_read_are_one_clear_line(tmp_path, monkeypatch, said, problem):
+    folder = tmp_path / "histopair" / "methods"
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_text(f"WIDTH = 2\n\ndef needs(method):\n    {said}\n")
+    monkeypatch.setattr(fingerprint, "SCRIPTS", tmp_path)
+    fingerprint.function.cache_clear()
+    with pytest.raises(InputError, match=rf"own.py: .*{problem}"):
+        recipes.needs({"recipe": "own"})
+    fingerprint.function.cache_clear()
 
 
 def test_a_view_shares_embeddings_with_its_base_and_has_labels_of_its_own(config):

@@ -92,12 +92,18 @@ def test_commands_ask_for_what_a_config_names(page):
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to.md"])
 def test_the_examples_added_to_the_default_config_are_valid(page, monkeypatch):
     known, constant, own = recipes.known, recipes.constant, method().__dict__
+    function = recipes.function
     found = {"methods": [*known("methods"), "mlp"]}
     monkeypatch.setattr(recipes, "known", lambda kind: found.get(kind) or known(kind))
     monkeypatch.setattr(
         recipes,
         "constant",
         lambda name, what: own[what] if name.endswith(".mlp") else constant(name, what),
+    )
+    monkeypatch.setattr(
+        recipes,
+        "function",
+        lambda name, what: own.get(what) if name.endswith(".mlp") else function(name, what),
     )
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     added = entries(page)

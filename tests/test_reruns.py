@@ -63,12 +63,12 @@ EDITS = {
     # code
     "one method": (
         f"{PACKAGE}/methods/unimodal.py",
-        "len(run.classes))",
-        "len(run.classes), bias=False)",
+        "features.shape[1], len(run.classes))",
+        "features.shape[1], len(run.classes), bias=False)",
         runs("unimodal", studies=("clip-it", "frozen")),
     ),
     "a method with ablations": (
-        f"{PACKAGE}/training/students.py",
+        f"{PACKAGE}/methods/clip_it/students.py",
         "layer = nn.Linear(2 * classes, classes)",
         "layer = nn.Linear(2 * classes, classes, dtype=torch.float32)",
         runs("clip-it*", studies=("clip-it", "locked")),
@@ -348,7 +348,7 @@ def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, 
         "report/searches.py": ('label="best so far"', 'label="best"', {best}),
         "training/parameter_search.py": ("trials.log", "journal.log", {history, best}),
         "methods/vision_lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
-        "methods/clip_it.py": ('"text_epochs": 100', '"text_epochs": 101', set()),
+        "methods/clip_it/__init__.py": ('"text_epochs": 100', '"text_epochs": 101', set()),
     }
     for file, (old, new, jobs) in edits.items():
         path = folder / PACKAGE / file
@@ -367,7 +367,7 @@ def test_comments_docstrings_layout_logging_and_how_it_is_computed_rerun_nothing
         package / "training/loop.py", "The training loop of every", "The one loop of each"
     )
     workflow.edit(package / "methods/unimodal.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
-    workflow.edit(package / "jobs.py", "every: float = 10.0", "every: float = 5.0")
+    workflow.edit(package / "jobs/__init__.py", "every: float = 10.0", "every: float = 5.0")
     workflow.edit(folder / "workflow/rules/train.smk", "# Runs: one", "# Each run: one")
     workflow.edit(folder / CONFIG, "# The catalogue", "# A catalogue")
     with open(folder / CONFIG, "a", encoding="utf-8") as config:
@@ -387,10 +387,24 @@ def test_a_fresh_clone_and_touched_artifacts_rerun_nothing(folder, restored):
 def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored):
     target = "results/exports/phantom-crc/phantom-vit/unimodal/0"
     assert workflow.planned(folder, target) == {target: "export"}
-    predictor = folder / PACKAGE / "predictors/unimodal.py"
-    workflow.edit(predictor, "loaded(head, weights), image", "head, image")
-    assert workflow.planned(folder) == {}
-    assert workflow.planned(folder, target) == {target: "export"}
+    process = workflow.run(folder, target)
+    assert process.returncode == 0, process.stdout[-3000:]
+    assert workflow.planned(folder, target) == {}
+    edits = {
+        "methods/unimodal.py": ("loaded(head, weights), image", "head, image", True),
+        "export/predictor.py": ('"sum" else torch.cat', '"add" else torch.cat', True),
+        "methods/clip_it/folded.py": ("shift.copy_(first.bias)", "shift.zero_()", False),
+        "methods/clip_it/__init__.py": ("lora.merge(encoder.image)", "pass", False),
+        "methods/vision_lora.py": ("encoder.preprocess = ", "encoder.other = ", False),
+        "methods/cross_attention/inference.py": ("keys.shape[1]", "keys.shape[0]", False),
+    }
+    for file, (old, new, concerned) in edits.items():
+        path = folder / PACKAGE / file
+        before = path.read_bytes()
+        workflow.edit(path, old, new)
+        assert workflow.planned(folder) == {}, file
+        assert workflow.planned(folder, target) == ({target: "export"} if concerned else {}), file
+        path.write_bytes(before)
 
 
 def test_analyses_train_nothing_and_rerun_what_reads_an_edit(folder, restored):

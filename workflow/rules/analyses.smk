@@ -53,7 +53,7 @@ rule represent:
         runtime="2h",
     params:
         run=planned(plan.exports.spec),
-        code=code("represent.py", plan.encoders.modules),
+        code=code("represent.py", plan.exports.modules),
     script:
         "../scripts/represent.py"
 

@@ -45,11 +45,12 @@ def planned(function, *more):
     return of
 
 
-def code(script, modules=None):
+def code(script, modules=None, without=()):
     """Fingerprint of a rule's code: its script, and the modules that plan says it finds by name."""
+    fingerprint = plan.fingerprint.fingerprint
     if modules is None:
-        return plan.fingerprint.fingerprint(script)
-    return planned(lambda config, w: plan.fingerprint.fingerprint(script, *modules(config, w)))
+        return fingerprint(script)
+    return planned(lambda config, w: fingerprint(script, *modules(config, w), without=without))
 
 
 wildcard_constraints:

@@ -23,7 +23,7 @@ rule search:
     params:
         search=planned(plan.searches.entry),
         run=planned(plan.searches.spec),
-        code=code("search.py", plan.searches.modules),
+        code=code("search.py", plan.searches.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/search.py"
 

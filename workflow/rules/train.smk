@@ -1,5 +1,5 @@
 # Runs: one dataset, encoder, method and seed each.
-# Reads what the method's NEEDS name, so that methods without text never wait for pairs;
+# Reads what the method needs, so that methods without text never wait for pairs;
 # writes results/runs/{dataset}/{encoder}/{method}/{seed}/. How a run is computed (`training` in the
 # config) is no param: it reruns nothing.
 
@@ -27,6 +27,6 @@ rule run:
         runtime="12h",
     params:
         run=planned(plan.runs.spec),
-        code=code("run.py", plan.runs.modules),
+        code=code("run.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/run.py"

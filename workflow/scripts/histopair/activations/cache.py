@@ -1,6 +1,6 @@
 """Activations of a frozen trunk, computed once and shared by all runs that train the same top.
 
-A shard is named by the hash of all that determines it: the trunk's weights, how the encoder
+A shard is a piece of a store (files/store.py): the trunk's weights decide it, how the encoder
 prepares its input, blocks, views, storage type, code and the inputs themselves. Images and texts
 that an earlier job computed are found again by their content, after a kill as after a change of
 labels; only missing ones are computed.
@@ -39,6 +39,7 @@ from histopair.activations.source import (
 from histopair.encoders import embed, first_pass
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.files.store import Store
 from histopair.images import pixels
 from histopair.jobs import devices
 
@@ -82,7 +83,7 @@ def make(
     there, an activation does not fit into the storage type, or images that are not square are to
     be turned.
     """
-    folder, store = Path(out), Path(shards)
+    folder = Path(out)
     about = about | {"kind": kind, "blocks": blocks, "views": views, "encoder": encoder}
     if not 1 <= views <= VIEWS:
         raise InputError(
@@ -107,15 +108,15 @@ def make(
     about |= {"weights": devices.weights_digest(trunk), "storage": settings["storage"]}
     about |= {"items": len(sizes), "bytes": int(sizes.sum())}
     what = [encoder, kind, blocks, views, settings["storage"], about["weights"], about["code"]]
-    identity = _hash([*what, inputs.prepared])
-    done = _finished(store, identity)
+    store = Store(shards, [*what, inputs.prepared], "safetensors")
+    done = _finished(store)
     missing = np.flatnonzero(~inputs.items["content"].isin(done.index))
-    if reason := _too_large(sizes, missing, settings["budget_gb"], store):
+    if reason := _too_large(sizes, missing, settings["budget_gb"], store.folder):
         return _off(folder, about, reason)
     print(f"{kind}: {len(missing)} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
     for part in jobs.progress(_parts(missing, sizes), len(missing), kind, folder.name):
         content = inputs.items["content"].iloc[part]
-        done = pd.concat([done, _write(inputs.compute(part), content, dtype, store, identity)])
+        done = pd.concat([done, _write(inputs.compute(part), content, dtype, store)])
     _publish(inputs.items, done, store, folder, about)
 
 
@@ -185,17 +186,17 @@ def _parts(missing: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
     return [missing[shard == number] for number in np.unique(shard)]
 
 
-def _finished(store: Path, identity: str) -> pd.DataFrame:
+def _finished(store: Store) -> pd.DataFrame:
     """Where each content that was computed before lies: shard and row, by content."""
     found = [_rows([], "")]
-    for file in sorted(store.glob(f"{identity}-*.safetensors")):
+    for file in store.finished():
         with safe_open(file, "pt") as shard:
             found.append(_rows(json.loads(shard.metadata()["contents"]), file.name))
     rows = pd.concat(found)
     return rows[~rows.index.duplicated()]
 
 
-def _write(rows, content: pd.Series, dtype, store: Path, identity: str) -> pd.DataFrame:
+def _write(rows, content: pd.Series, dtype, store: Store) -> pd.DataFrame:
     """Compute one shard: rows that follow each other, and where each of them ends."""
     rows = [row.to(dtype) for row in rows]
     for name, row in zip(content.index, rows, strict=True):
@@ -207,10 +208,12 @@ def _write(rows, content: pd.Series, dtype, store: Path, identity: str) -> pd.Da
             )
     ends = torch.tensor([len(row) for row in rows]).cumsum(0)
     contents = {"contents": json.dumps(list(content))}
-    file = store / f"{identity}-{_hash(list(content))}.safetensors"
-    with tables.replacing(file) as temporary:
-        save_file({STATES: torch.cat(rows), ENDS: ends}, temporary, contents)
-    return _rows(list(content), file.name)
+
+    def write(file: Path) -> None:
+        with tables.replacing(file) as temporary:
+            save_file({STATES: torch.cat(rows), ENDS: ends}, temporary, contents)
+
+    return _rows(list(content), store.piece(list(content), write).name)
 
 
 def _rows(contents: list[str], shard: str) -> pd.DataFrame:
@@ -218,7 +221,7 @@ def _rows(contents: list[str], shard: str) -> pd.DataFrame:
     return pd.DataFrame({"shard": shard, "row": rows}, index=pd.Index(contents, dtype=object))
 
 
-def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Path, folder: Path, about) -> None:
+def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Store, folder: Path, about) -> None:
     """Link the shards that are used, and say where each input lies; drop the other shards."""
     partial = Path(f"{folder}.partial")
     for old in (partial, folder):
@@ -228,16 +231,10 @@ def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Path, folder: Path,
     used = set(index["shard"])
     for name in used:
         try:
-            os.link(store / name, partial / name)
+            os.link(store.folder / name, partial / name)
         except OSError:  # a file system without hard links
-            shutil.copyfile(store / name, partial / name)
+            shutil.copyfile(store.folder / name, partial / name)
     tables.write(partial / INDEX, index[["key", "shard", "row"]].reset_index(drop=True), about)
     tables.write_json(partial / ABOUT, about | {"on": True})
     partial.rename(folder)
-    for stale in store.glob("*.safetensors"):
-        if stale.name not in used:
-            stale.unlink()
-
-
-def _hash(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+    store.clear(store.folder / name for name in used)

@@ -5,7 +5,6 @@ them: adapters left in, and prompts encoded anew in each pass. Times are of this
 two runs of this stage are alike.
 """
 
-import importlib
 import json
 import platform
 from collections.abc import Callable
@@ -28,7 +27,6 @@ from histopair.training import runs
 
 UNMERGED = "adapters left in"
 PROMPTED = "prompts in each pass"
-BY_PROMPTS = ("zero_shot", "contrastive")  # recipes whose published code pays so
 BATCH = 32  # of the throughput; latency is of one image
 ROUNDS, SECONDS = 60, 60.0  # of the measurements of an encoder, at each batch size
 COLUMNS = [
@@ -117,13 +115,12 @@ def machine(device: torch.device) -> str:
 def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     """(method, variant): the model and what it takes, for one run."""
     run, weights = entry["run"], load_file(entry["weights"])
-    recipe = importlib.import_module(f"histopair.export.predictors.{run.method['recipe']}")
-    model = recipe.predictor(run, weights)
+    model = run.recipe.predictor(run, weights)
     inputs = write.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
     found = {EXPORTED: (model, inputs)}
-    if hasattr(recipe, "trained") and run.method["lora"]:
-        found[UNMERGED] = (recipe.trained(run, weights)[0], inputs[:1])
-    if run.method["recipe"] in BY_PROMPTS:
+    if hasattr(run.recipe, "trained") and run.method["lora"]:
+        found[UNMERGED] = (run.recipe.trained(run, weights)[0], inputs[:1])
+    if getattr(run.recipe, "PROMPTS_IN_EACH_PASS", False):
         found[PROMPTED] = (_prompted(run, model, entry["templates"]), inputs)
     with safe_open(entry["weights"], "pt") as file:
         counts = json.loads(file.metadata()["histopair"])["parameters"]

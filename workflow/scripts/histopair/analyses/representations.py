@@ -8,16 +8,15 @@ from safetensors.torch import load_file
 
 from histopair import jobs
 from histopair.errors import InputError
-from histopair.export.predictors import clip_it
 from histopair.files import tables
-from histopair.training import text_stage
+from histopair.retrieval import pairing
 
 BATCH = 64
 
 
 @torch.inference_mode()
 def represent(run, weights: str, predictions: str, out: str, about: dict) -> None:
-    """Write the test samples of a `clip_it` run: sample_id, split, labels, and vectors of each.
+    """Write the test samples of a distilled run: sample_id, split, labels, and vectors of each.
 
     features: of the adapted backbone; predicted: g(v), the text embedding that it predicts, with
     one branch the features themselves or their fixed map; text: the row of the paired text in the
@@ -26,7 +25,7 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
     Raises InputError for predictions of an older version, which do not hold the teacher's.
     """
     embedded = tables.matrix(run.artifacts["text_embeddings"])
-    model, encoder = clip_it.trained(run, load_file(weights), embedded.shape[1])
+    model, encoder = run.recipe.trained(run, load_file(weights), embedded.shape[1])
     model.to(run.device).eval()
     rows = run.rows("test")
     pixels = run.pixels(encoder.preprocess)
@@ -52,8 +51,8 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
 
 def paired_texts(run) -> np.ndarray:
     """The row in the corpus of each sample's paired text, (n,)."""
-    used, index = text_stage.paired(run)
-    return used[index.numpy()]
+    used, index = pairing.of_run(run)
+    return used[index]
 
 
 def _teachers(predictions: str, ids: pd.Series) -> np.ndarray:

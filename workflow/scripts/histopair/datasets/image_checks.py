@@ -1,7 +1,6 @@
 """Each image of a dataset decoded once: its digest and perceptual hash, or why it is of no use."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -14,6 +13,7 @@ from PIL import Image
 from histopair import images, jobs
 from histopair.datasets import phash
 from histopair.files import tables
+from histopair.files.store import Store
 from histopair.images import MAX_PIXELS, Unreadable
 
 SHARD = 4096  # images whose results are kept together: what a killed job has to do again
@@ -63,27 +63,28 @@ def check_all(
     decoded again by the same `code`, whatever became of their labels.
     """
     parts = [paths[start : start + SHARD] for start in range(0, len(paths), SHARD)]
+    store = Store(shards, [max_pixels, code]) if shards is not None else None
     used: set[Path] = set()
     digests: dict[Path, str | None] = {}
     with ThreadPoolExecutor(jobs.threads()) as pool:
         for part in jobs.progress(parts, len(paths), "images", label):
-            if shards is None:
+            if store is None:
                 yield from _checked(pool, root, part, max_pixels)
                 continue
             files = list(dict.fromkeys(images.locate(root, path)[0] for path in part))
             new = [file for file in files if file not in digests]  # an array is in many parts
             digests.update(zip(new, pool.map(_digest, new), strict=True))
-            identity = [list(part), [digests[file] for file in files], max_pixels, code]
-            file = Path(shards) / f"{len(used):05d}-{_hash(identity)}.parquet"
-            used.add(file)
-            if not file.is_file():
+
+            def write(file: Path, part: Sequence[str] = part) -> None:
                 found = pd.DataFrame(_checked(pool, root, part, max_pixels), dtype="str")
                 tables.write(file, found, {})
+
+            file = store.piece([list(part), [digests[file] for file in files]], write)
+            used.add(file)
             known = tables.read(file).astype(object)
             yield from map(Checked._make, known.where(known.notna(), None).to_numpy())
-    if shards is not None:
-        for stale in set(Path(shards).glob("*.parquet")) - used:
-            stale.unlink()
+    if store is not None:
+        store.clear(used)
 
 
 def _checked(pool, root, paths: Sequence[str], max_pixels: int) -> Iterator[Checked]:
@@ -91,10 +92,6 @@ def _checked(pool, root, paths: Sequence[str], max_pixels: int) -> Iterator[Chec
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     for found in pool.map(lambda batch: _check_batch(root, batch, max_pixels), batches):
         yield from found
-
-
-def _hash(identity: list) -> str:
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
 
 
 def _digest(file: Path) -> str | None:

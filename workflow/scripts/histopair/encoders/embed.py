@@ -1,13 +1,10 @@
 """Embedding cache: vectors of images and texts in parquet, made shard by shard.
 
-A shard is named by the hash of all that determines it: the items, the encoder's weights and
-preprocessing, precision, storage type and code. A killed job therefore finds its finished shards
-again and never takes another's, a change of labels alone embeds nothing again, and shards can be
-computed by jobs of their own.
+A shard is a piece of a store (files/store.py): the items decide it, the encoder's weights and
+preprocessing, precision, storage type and code. A change of labels alone embeds nothing again, and
+shards can be computed by jobs of their own.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from histopair import encoders, jobs
 from histopair.encoders import first_pass
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.files.store import Store
 from histopair.images import pixels
 from histopair.jobs import devices
 
@@ -151,19 +149,18 @@ def _embed(
         raise InputError(out, "there is nothing to embed", "Look at the audit table of its source")
     size = settings["shard_size"]
     parts = [items.iloc[start : start + size] for start in range(0, len(items), size)]
-    folder = Path(shards)
-    files = []
+    store, files = Store(shards, identity), []
     for part in jobs.progress(parts, len(items), "items", Path(out).stem):
-        file = folder / f"{len(files):05d}-{_hash(identity, part[[*keys, content]])}.parquet"
-        if not file.is_file():
+
+        def write(file: Path, part: pd.DataFrame = part) -> None:
             vectors = compute(part)
             _check_finite(vectors, part[keys[0]], out)
             stored = tables.narrowed(vectors, settings["storage"])
             tables.write(file, _shard(part[keys], stored), about)
-        files.append(file)
+
+        files.append(store.piece(_rows(part[[*keys, content]]), write))
     tables.write_stream(out, _in_turn(files), about)
-    for stale in set(folder.glob("*.parquet")) - set(files):
-        stale.unlink()
+    store.clear(files)
 
 
 def _shard(keys: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
@@ -178,10 +175,9 @@ def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
     return (pq.ParquetFile(file).read().cast(widest) for file in files)
 
 
-def _hash(identity: list, part: pd.DataFrame) -> str:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode())
-    digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
-    return digest.hexdigest()[:16]
+def _rows(part: pd.DataFrame) -> str:
+    """What tells the rows of a table, and their order, from all others."""
+    return pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes().hex()
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ class LogOdds(nn.Module):
 
 
 class Branches(nn.Module):
-    """CLIP-IT's branches at inference: features (n, width) -> fused logits (n, classes).
+    """Image and text branch as one: features (n, width) -> fused logits (n, classes).
 
     One matrix gives the image's share of the logits, the predicted embedding p, and p times the
     text head's first matrix; p is needed for its length alone, the one step beside the LeakyReLU

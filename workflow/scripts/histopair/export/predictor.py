@@ -1,5 +1,6 @@
 """What a trained method does at inference: pixels, tokens or both to logits."""
 
+import importlib
 from pathlib import Path
 
 import torch
@@ -12,7 +13,6 @@ from histopair.activations import trunks
 from histopair.encoders import Encoder
 from histopair.errors import InputError
 from histopair.export import architectures, layers
-from histopair.methods import cross_attention
 from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
@@ -21,15 +21,18 @@ class Predictor(nn.Module):
     """Pixels (n, 3, h, w) and tokens (n, length) -> logits (n, C), whichever it reads.
 
     The towers' features are joined, "concat" or "sum"; what follows them is the head. `encoders`
-    are the towers' own, "image" or "text" or both.
+    are the towers' own, "image" or "text" or both. A recipe that joins them otherwise has a
+    subclass, `Joined` in its module `inference`, with `recipe` its name and `join` what it needs.
     """
+
+    recipe = ""
 
     def __init__(
         self,
         head: nn.Module,
         image: Encoder | None = None,
         text: Encoder | None = None,
-        join: str = "concat",
+        join: str | dict = "concat",
     ):
         super().__init__()
         self.encoders = {"image": image, "text": text}
@@ -53,29 +56,6 @@ def of_one_tower(run, weights, kind: str) -> Predictor:
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     loaded(Classifier(top, head), weights)
     return Predictor(head, **{kind: encoder})
-
-
-class CrossPredictor(Predictor):
-    """As Predictor, where each modality asks the other's tokens before the features are joined.
-
-    join: `unfreeze`, how many blocks of each tower stand behind its tokens (a number is of both),
-    and `asks`, the arguments of
-    `cross_attention.questions`.
-    """
-
-    def __init__(self, head: nn.Module, image: Encoder, text: Encoder, join: dict):
-        super().__init__(head, image, text, join)
-        self.asks = cross_attention.questions(**join["asks"])
-        blocks = join["unfreeze"]
-        blocks = blocks if isinstance(blocks, dict) else dict.fromkeys(("image", "text"), blocks)
-        halves = [trunks.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")]
-        # In a tuple, which registers nothing: the halves share the towers' parameters.
-        self.trunks, tops = zip(*halves, strict=True)
-        self.crossed = (cross_attention.CrossAttention(*tops, self.asks, self.head),)
-
-    def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
-        image, text = self.trunks
-        return self.crossed[0](image(pixels), text(tokens))
 
 
 def loaded(model: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
@@ -104,7 +84,7 @@ def rebuild(folder: Path, config: dict) -> Predictor:
     """
     try:
         model = _built(folder, config)
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
         problem = f"no model can be built from it ({type(error).__name__}: {error})"
         raise InputError(folder / "config.json", problem, "Export again") from error
     file = folder / "model.safetensors"
@@ -120,8 +100,15 @@ def _built(folder: Path, config: dict) -> Predictor:
     entries = config["encoders"]
     made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
     found = {kind: made[entry["name"]] for kind, entry in entries.items()}
-    kind = CrossPredictor if isinstance(config["join"], dict) else Predictor
+    kind = _kind(config["recipe"]) if "recipe" in config else Predictor
     return kind(layers.build(config["head"]), **found, join=config["join"])
+
+
+def _kind(recipe: str) -> type[Predictor]:
+    """The subclass of a recipe; ValueError for a name that is none, so that nothing is run."""
+    if not recipe.isidentifier():
+        raise ValueError(f"there is no recipe {recipe!r}")
+    return importlib.import_module(f"histopair.methods.{recipe}.inference").Joined
 
 
 def _encoder(entry: dict, folder: Path) -> Encoder:

@@ -16,7 +16,7 @@ from histopair import images
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
-from histopair.export import architectures, card, layers, predictors, preprocessing, read
+from histopair.export import architectures, card, layers, preprocessing, read
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.images import pixels
@@ -57,17 +57,22 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
 
 
 def _predictor(run, weights: str) -> Predictor:
-    recipe = run.method["recipe"]
-    known = sorted(module.name for module in pkgutil.iter_modules(predictors.__path__))
-    if recipe not in known:
-        problem = f"runs of recipe {recipe!r} cannot be exported"
-        raise InputError(weights, problem, f"Export a method of another: {', '.join(known)}")
-    module = importlib.import_module(f"histopair.export.predictors.{recipe}")
+    if not hasattr(run.recipe, "predictor"):
+        problem = f"runs of recipe {run.method['recipe']!r} cannot be exported"
+        known = ", ".join(_recipes_that_predict())
+        raise InputError(weights, problem, f"Export a method of another: {known}")
     try:
-        return module.predictor(run, load_file(weights)).eval().requires_grad_(False)
+        return run.recipe.predictor(run, load_file(weights)).eval().requires_grad_(False)
     except (KeyError, ValueError) as error:
         problem = f"the run's weights do not fit its method ({error})"
         raise InputError(weights, problem, "Run it again") from error
+
+
+def _recipes_that_predict() -> list[str]:
+    folder = importlib.import_module("histopair.methods").__path__
+    names = sorted(module.name for module in pkgutil.iter_modules(folder))
+    found = {name: importlib.import_module(f"histopair.methods.{name}") for name in names}
+    return [name for name, recipe in found.items() if hasattr(recipe, "predictor")]
 
 
 def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) -> dict:
@@ -83,6 +88,7 @@ def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) 
         "reads": list(model.encoders),
         "encoders": {},
         "join": model.join,
+        **({"recipe": model.recipe} if model.recipe else {}),
         "head": layers.describe(model.head),
         "temperature": calibration["temperature"] if calibration else 1.0,
         "calibrated": bool(calibration),

@@ -26,3 +26,15 @@ def convolutions() -> nn.Sequential:
         steps += [nn.Conv2d(left, right, 3, padding=1, bias=False), nn.BatchNorm2d(right)]
         steps += [nn.ReLU(), nn.MaxPool2d(2)]
     return nn.Sequential(*steps, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def predictor(run, weights):
+    """The run's encoder lent it the preprocessing alone."""
+    from histopair.encoders import Encoder
+    from histopair.export.predictor import Predictor, loaded
+
+    network = convolutions()
+    head = heads.mlp(CHANNELS[-1], len(run.classes), run.method["layers"])
+    loaded(Classifier(network, head), weights)
+    image = Encoder("cnn", image=network, preprocess=run.encoder().preprocess)
+    return Predictor(head, image=image)

@@ -28,6 +28,7 @@ DESCRIPTIONS = {
     "positives": "Prompts that belong to an image: all of its class, or, as published, its own "
     "alone, so that the same words are its negatives.",
 }
+PROMPTS_IN_EACH_PASS = True  # in its published code
 
 LARGEST_SCALE = 100.0  # CLIP's own bound of its learnt temperature
 
@@ -123,3 +124,18 @@ def _tokens(run, clip) -> Tensor:
     table = prompts.of_classes(run.artifacts["labels"], templates)
     tokens, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, list(table["prompt"]))
     return tokens[:, : lengths.max()].reshape(len(run.classes), len(templates), -1)
+
+
+@torch.no_grad()
+def predictor(run, weights):
+    """The classes' prompts are encoded once: their vectors are the last layer's weights."""
+    from histopair.export.layers import UnitLength
+    from histopair.export.predictor import Predictor, loaded
+
+    clip = run.encoder()
+    model = loaded(prompted(run, clip), weights).eval()
+    layer = nn.Linear(clip.image_dim, len(run.classes))
+    layer.weight.copy_(model.scale() * model.class_vectors())
+    layer.bias.zero_()
+    lora.merge(clip.image)
+    return Predictor(nn.Sequential(UnitLength(), layer), image=clip)

@@ -18,3 +18,14 @@ def build(run):
     features = joined(image, text, run.method["fusion"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     yield run.classifier(head, lambda rows: (features[rows],))
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import Predictor, loaded, text_encoder
+
+    image = run.encoder()
+    text = text_encoder(run, image)
+    join = run.method["fusion"]
+    width = joined_width(image.image_dim, text.text_dim, join)
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    return Predictor(loaded(head, weights), image=image, text=text, join=join)

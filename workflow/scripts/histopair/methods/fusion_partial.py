@@ -4,7 +4,6 @@ final model. A tower of which no block trains is read as its cached embeddings."
 from histopair.training import heads
 from histopair.training.classifiers import Fusion, joined_width
 
-NEEDS = ("image_activations", "caption_activations")
 PARAMETERS = {
     "unfreeze": {"image": 2, "text": 2},
     "fusion": "concat",
@@ -16,6 +15,15 @@ LEAST = {"unfreeze": 0}
 CHOICES = {"fusion": ("concat", "sum")}
 
 
+def needs(method):
+    """Of a tower the activations that its last blocks take, or its embeddings if none trains."""
+    image, text = method["unfreeze"]["image"], method["unfreeze"]["text"]
+    return (
+        "image_activations" if image else "image_embeddings",
+        "caption_activations" if text else "caption_embeddings",
+    )
+
+
 def build(run):
     image, image_width, image_fetch = run.tower("image", run.method["unfreeze"]["image"])
     text, text_width, text_fetch = run.tower("text", run.method["unfreeze"]["text"])
@@ -24,3 +32,18 @@ def build(run):
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     model = Fusion(image, text, join, head)
     yield run.classifier(model, lambda rows, *views: (image_fetch(rows, *views), text_fetch(rows)))
+
+
+def predictor(run, weights):
+    from histopair.activations import trunks
+    from histopair.export.predictor import Predictor, loaded, text_encoder
+
+    image = run.encoder()
+    text = text_encoder(run, image)
+    join, blocks = run.method["fusion"], run.method["unfreeze"]
+    width = joined_width(image.image_dim, text.text_dim, join)
+    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    # Tops share their towers' parameters.
+    tops = [trunks.top(image.image, blocks["image"]), trunks.top(text.text, blocks["text"])]
+    loaded(Fusion(*tops, join, head), weights)
+    return Predictor(head, image=image, text=text, join=join)

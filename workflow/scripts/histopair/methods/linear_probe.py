@@ -39,3 +39,9 @@ def _judged(run, features, head, converged: bool) -> tuple:
         loss = run.task_loss(head(features[rows]), {"targets": run.targets[rows]}).item()
         row |= {f"{split}_loss": loss, f"{split}_task": loss}
     return head, row
+
+
+def predictor(run, weights):
+    from histopair.methods import unimodal
+
+    return unimodal.predictor(run, weights)

@@ -11,3 +11,9 @@ def build(run):
     top, width, fetch = run.tower("text", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     yield run.classifier(Classifier(top, head), fetch)
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import of_one_tower
+
+    return of_one_tower(run, weights, "text")

@@ -3,9 +3,8 @@
 It reads its report at inference too; the image served only to retrieve it.
 """
 
-from histopair.training import text_stage
+from histopair.methods.clip_it.text_stage import classifier, stage
 
-NEEDS = ("pairs", "reports", "text_embeddings")
 PARAMETERS = {
     "pairing": "retrieved",
     "retriever": "",
@@ -16,6 +15,12 @@ PARAMETERS = {
 }
 
 
+def needs(method):
+    """With adapters, or with words dropped, the texts; else what the frozen tower makes of them."""
+    cached = method["text_lora"] is None and not method["word_dropout"]
+    return ("reports", "pairs", "text_embeddings" if cached else "retriever")
+
+
 def build(run):
-    model, texts = text_stage.classifier(run, frozen=run.method["text_lora"] is None)
-    yield text_stage.stage(run, "main", model, texts)
+    model, texts = classifier(run, frozen=run.method["text_lora"] is None)
+    yield stage(run, "main", model, texts)

@@ -10,3 +10,11 @@ def build(run):
     features = run.embeddings("image_embeddings")
     model = nn.Linear(features.shape[1], len(run.classes))
     yield run.classifier(model, lambda rows: (features[rows],))
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import Predictor, loaded
+
+    encoder = run.encoder()
+    head = nn.Linear(encoder.image_dim, len(run.classes))
+    return Predictor(loaded(head, weights), image=encoder)

@@ -21,3 +21,21 @@ def adapted(run, encoder) -> Classifier:
     """The model before training."""
     backbone = lora.adapt(encoder.image, run.method["lora"])
     return Classifier(Still(backbone), nn.Linear(encoder.image_dim, len(run.classes)))
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import Predictor
+
+    model, encoder = trained(run, weights)
+    lora.merge(encoder.image)
+    return Predictor(model.head, image=encoder)
+
+
+def trained(run, weights):
+    """The model as it was trained, adapters apart, and its encoder with the run's pixels."""
+    from histopair.export.predictor import loaded
+
+    encoder = run.encoder()
+    model = loaded(adapted(run, encoder), weights)
+    encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
+    return model, encoder

@@ -11,6 +11,7 @@ NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"aggregation": "similarity"}
 CHOICES = {"aggregation": ("similarity", "embedding")}
 SEEDS = 1  # nothing is left to chance
+PROMPTS_IN_EACH_PASS = True  # in the published code of CLIP-IT
 
 TEMPERATURE = 100.0  # CLIP's learnt scale at its upper bound; it changes no ranking of classes
 
@@ -52,3 +53,17 @@ def ensemble(prompts: Tensor, aggregation: str) -> Tensor:
     """
     mean = prompts.mean(1)
     return normalize(mean, dim=1) if aggregation == "embedding" else mean
+
+
+def predictor(run, weights):
+    """The classes' vectors are the last layer's weights: no prompt is read at inference."""
+    from histopair.export.layers import LogOdds, UnitLength
+    from histopair.export.predictor import Predictor
+
+    encoder = run.encoder()
+    single = run.task == "single"
+    layer = nn.Linear(encoder.image_dim, len(run.classes))
+    layer.bias.data.zero_()
+    layer.weight.data = class_vectors(run) * (TEMPERATURE if single else 1.0)
+    odds = [] if single else [LogOdds()]
+    return Predictor(nn.Sequential(UnitLength(), layer, *odds), image=encoder)

@@ -52,17 +52,12 @@ def compared_predictions(config, w):
 
 def distilled_methods(config):
     """The methods whose image side texts teach, on one dataset at least."""
-    return [
-        name
-        for name in config["methods"]
-        if any(
-            _is_distilled(entries.method(config, name, dataset)) for dataset in config["datasets"]
-        )
-    ]
+    return [name for name in config["methods"] if _is_distilled(config, name)]
 
 
 def distilled_runs(config, w):
-    return [run for run in studies.runs(config, w) if _is_distilled(entries.of_run(config, run))]
+    found = [(run, entries.of_run(config, run)) for run in studies.runs(config, w)]
+    return [run for run, method in found if recipes.distilled(method)]
 
 
 def distilled_files(config, w):
@@ -73,7 +68,7 @@ def pictured_runs(config, w):
     """One run of each distilled method in each cell, and whether its towers were adapted."""
     found = {}
     for run in distilled_runs(config, w):
-        lora = entries.of_run(config, run)["lora"] is not None
+        lora = entries.of_run(config, run).get("lora") is not None
         cell = run["dataset"], run["column"], run["method"]
         found.setdefault(cell, run | {"lora": lora})
     return list(found.values())
@@ -114,16 +109,15 @@ def costed_modules(config, w):
     return _of_costed(config, w, exports.modules)
 
 
-def _is_distilled(method):
-    """Whether a method's image side is taught by texts, in a branch of their own or without."""
-    taught = method["recipe"] == "clip_it" and method["teacher"] != "none"
-    return taught and recipes.reads_reports(method)
+def _is_distilled(config, name):
+    found = (entries.method(config, name, dataset) for dataset in config["datasets"])
+    return any(map(recipes.distilled, found))
 
 
 def _costed_methods(config, w):
     """The methods of which one knows how they predict."""
-    known, methods = recipes.known("export.predictors"), config["methods"]
-    return [m for m in config["studies"][w.study]["methods"] if methods[m]["recipe"] in known]
+    named, methods = config["studies"][w.study]["methods"], config["methods"]
+    return [method for method in named if recipes.predicts(methods[method])]
 
 
 def _costed(config, w):

@@ -37,12 +37,9 @@ def described(config, w):
 
 
 def modules(config, w):
-    """Modules that an export finds by name; a recipe that cannot be exported has no predictor."""
-    recipe = runs.method(config, w)["recipe"]
-    known = recipe in recipes.known("export.predictors")
-    predictor = [f"histopair.export.predictors.{recipe}"] if known else []
+    """Modules that what rebuilds a run's model finds by name: its recipe, and its loaders."""
     loaders = [encoders.loader(config, encoder) for encoder in _encoders(config, w)]
-    return [*predictor, *dict.fromkeys(loaders)]
+    return [recipes.module(runs.method(config, w)), *dict.fromkeys(loaders)]
 
 
 def _encoders(config, w):

@@ -4,6 +4,9 @@ Snakemake sees a script file change only by its time stamp and never sees the mo
 Rules therefore carry `params: code=...`, the hash of the script and of every module of this package
 that it imports, directly or through others. Modules found by name at run time (readers, encoders,
 methods) cannot be seen in the source and are named to `fingerprint` explicitly.
+
+One cut is declared: a recipe says in the same file how it trains and how its runs predict, and what
+only exports and analyses ask for (`AFTER_TRAINING`) is no part of what decides a run.
 """
 
 import ast
@@ -11,6 +14,9 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import FunctionType
+
+from histopair.errors import InputError
 
 SCRIPTS = Path(__file__).parents[2]
 PACKAGE = "histopair"
@@ -20,28 +26,34 @@ PLUMBING = {f"{PACKAGE}.jobs", f"{PACKAGE}.errors"}
 
 DESCRIPTIONS = "DESCRIPTIONS"  # what a recipe's parameters mean, in words: it computes nothing
 
+RECIPES = f"{PACKAGE}.methods."
+AFTER_TRAINING = ("predictor", "trained")  # functions of a recipe that no training calls
 
-def fingerprint(script: str, *modules: str) -> str:
+
+def fingerprint(script: str, *modules: str, without: tuple[str, ...] = ()) -> str:
     """Hash of `script` (a file name in workflow/scripts), `modules` and all they import.
 
-    Raises FileNotFoundError for a script or module that does not exist.
+    `without` names functions at the top of recipes that are left out, and with them what they
+    import inside. Raises FileNotFoundError for a script or module that does not exist, and
+    InputError for a recipe that uses in its other parts what is left out.
     """
     script_path = SCRIPTS / script
-    closure = import_closure({*_imports(script_path), *modules})
+    closure = import_closure({*_imports(script_path), *modules}, without)
     digest = hashlib.sha256(_meaning(script_path).encode())
     for module in sorted(closure):
-        digest.update(f"\n{module}\n{_meaning(module_path(module))}".encode())
+        meaning = _meaning(module_path(module), _cut(module, without))
+        digest.update(f"\n{module}\n{meaning}".encode())
     return digest.hexdigest()[:16]
 
 
-def import_closure(modules: set[str]) -> set[str]:
+def import_closure(modules: set[str], without: tuple[str, ...] = ()) -> set[str]:
     """`modules` and every module of the package that they import, however deep."""
     found: set[str] = set()
     waiting = set(modules) - PLUMBING
     while waiting:
         module = waiting.pop()
         found.add(module)
-        waiting |= _imports(module_path(module)) - found - PLUMBING
+        waiting |= _imports(module_path(module), _cut(module, without)) - found - PLUMBING
     return found
 
 
@@ -66,9 +78,31 @@ def constant(module: str, name: str) -> object:
 
 
 @cache
-def _imports(path: Path) -> frozenset[str]:
+def function(module: str, name: str) -> FunctionType | None:
+    """A function at the top of a module, compiled without the rest of it; None if there is none.
+
+    It sees its arguments and what it imports itself, and nothing else of its module.
+    """
+    scope = {"__name__": module}
+    if defines(module, name):
+        own = [node for node in _tree(module_path(module)).body if _is_function(node, (name,))]
+        exec(compile(ast.Module(own, []), str(module_path(module)), "exec"), scope)
+    return scope.get(name)
+
+
+def defines(module: str, name: str) -> bool:
+    """Whether a function stands at the top of a module."""
+    return any(_is_function(node, (name,)) for node in _tree(module_path(module)).body)
+
+
+def _cut(module: str, without: tuple[str, ...]) -> tuple[str, ...]:
+    return without if module.startswith(RECIPES) else ()
+
+
+@cache
+def _imports(path: Path, without: tuple[str, ...] = ()) -> frozenset[str]:
     names = set()
-    for node in _statements(_tree(path)):
+    for node in _statements(_tree(path, without)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -87,9 +121,9 @@ def _is_module(name: str) -> bool:
 
 
 @cache
-def _meaning(path: Path) -> str:
+def _meaning(path: Path, without: tuple[str, ...] = ()) -> str:
     """The syntax tree without docstrings, DESCRIPTIONS or positions, as text."""
-    tree = _tree(path)
+    tree = _tree(path, without)
     for node in [tree, *_statements(tree)]:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
@@ -108,8 +142,24 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt | ast.ExceptHandler | ast.ma
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _tree(path: Path, without: tuple[str, ...] = ()) -> ast.Module:
+    """The syntax tree of a file, without some of its top-level functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not _is_function(node, without)]
+    for name in sorted(_named(tree) & set(without)):
+        problem = f"it uses {name!r} where it trains, and that function is no part of a run's code"
+        raise InputError(path, problem, "Give what both parts of the recipe share another name")
+    return tree
+
+
+def _is_function(node: ast.AST, names: tuple[str, ...]) -> bool:
+    return isinstance(node, ast.FunctionDef) and node.name in names
+
+
+def _named(tree: ast.Module) -> set[str]:
+    """Every name that a tree mentions: as a variable, as an attribute or in an import."""
+    kinds = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}
+    return {getattr(node, kinds[type(node)]) for node in ast.walk(tree) if type(node) in kinds}
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -4,25 +4,71 @@ import copy
 from functools import cache
 from pathlib import Path
 
-from histopair.plan.fingerprint import constant
+from histopair.errors import InputError
+from histopair.plan.fingerprint import constant, defines, function, module_path
+from histopair.plan.mistakes import not_allowed
 
-BLOCKS_OF = {"image_activations": "image", "caption_activations": "text"}
+# All that a recipe may need beside the labels; methods/__init__.py says what each is.
+ARTIFACTS = ("images", "image_embeddings", "caption_embeddings", "prompt_embeddings")
+ARTIFACTS += ("image_activations", "caption_activations")
+ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
+ARTIFACTS += ("teacher_images", "teacher_prompts")
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 PACKAGE = Path(__file__).parents[1]
 
 
 def parameters(method: dict) -> dict:
     """The defaults of what a method's recipe takes beyond the loop's settings."""
-    return constant(f"histopair.methods.{method['recipe']}", "PARAMETERS")
+    return constant(module(method), "PARAMETERS")
+
+
+def module(method: dict) -> str:
+    """The module of a method's recipe: a file in methods/, or a folder."""
+    return f"histopair.methods.{method['recipe']}"
 
 
 def needs(method: dict) -> tuple[str, ...]:
-    """The artifacts that a method reads beside the labels; of a frozen tower its embeddings."""
-    found = constant(f"histopair.methods.{method['recipe']}", "NEEDS")
-    frozen = [need for need in found if need in BLOCKS_OF and not blocks(method, BLOCKS_OF[need])]
-    return tuple(
-        need.replace("activations", "embeddings") if need in frozen else need for need in found
-    )
+    """The artifacts that a method reads beside the labels.
+
+    Raises InputError for a recipe that names one that nobody makes.
+    """
+    found = _asked(method, "needs")
+    if found is None:
+        found = constant(module(method), "NEEDS")
+    for name in found:
+        if name not in ARTIFACTS:
+            raise _wrong(method, not_allowed("needs", name, list(ARTIFACTS)))
+    return tuple(found)
+
+
+def mistakes(method: dict) -> dict[str, str]:
+    """What a recipe says of parameters that do not fit together, by parameter."""
+    return _asked(method, "mistakes") or {}
+
+
+def distilled(method: dict) -> bool:
+    """Whether texts teach a method's image side, so that analyses look at what it learnt."""
+    return bool(_asked(method, "distilled"))
+
+
+def predicts(method: dict) -> bool:
+    """Whether a recipe says how its finished runs predict: others cannot be exported."""
+    return defines(module(method), "predictor")
+
+
+def _asked(method: dict, name: str) -> object:
+    """What a recipe's function says of a method; None where the recipe has no such function."""
+    asked = function(module(method), name)
+    try:
+        return asked and asked(method)
+    except (KeyError, NameError, TypeError) as error:
+        said = f"its function {name!r} cannot be asked alone ({type(error).__name__}: {error})"
+        raise _wrong(method, said) from error
+
+
+def _wrong(method: dict, problem: str) -> InputError:
+    remedy = "The text at the top of methods/__init__.py says what a recipe tells of itself"
+    return InputError(module_path(module(method)), problem, remedy)
 
 
 def blocks(method: dict, tower: str) -> int:
@@ -34,7 +80,7 @@ def blocks(method: dict, tower: str) -> int:
 def seeds(method: dict, seeds: list[int]) -> list[int]:
     """Those of a study's seeds that a method runs with: methods without chance run once."""
     try:
-        return seeds[: constant(f"histopair.methods.{method['recipe']}", "SEEDS")]
+        return seeds[: constant(module(method), "SEEDS")]
     except KeyError:
         return seeds
 
@@ -51,7 +97,7 @@ def least(method: dict) -> dict[str, int]:
 
 def _of_recipe(method: dict, name: str) -> dict:
     try:
-        return constant(f"histopair.methods.{method['recipe']}", name)
+        return constant(module(method), name)
     except (KeyError, FileNotFoundError):
         return {}
 
@@ -60,7 +106,8 @@ def _of_recipe(method: dict, name: str) -> dict:
 def known(kind: str) -> list[str]:
     """Names of the modules in one of the package's folders: "methods", "encoders.libraries" ..."""
     folder = PACKAGE.joinpath(*kind.split("."))
-    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
+    files = [*folder.glob("[a-z]*.py"), *folder.glob("[a-z]*/__init__.py")]
+    return sorted(file.stem if file.parent == folder else file.parent.name for file in files)
 
 
 def fill_parameters(method: dict) -> None:
@@ -84,16 +131,5 @@ def pairing_source(method: dict) -> str | None:
 
 
 def reads_reports(method: dict) -> bool:
-    """Whether a method pairs images with reports, and is not taught by something else."""
-    return "pairing" in method and method.get("teacher_of", "text") == "text"
-
-
-def reads_text_embeddings(method: dict) -> bool:
-    """Whether a method takes its texts as the frozen tower's cached embeddings.
-
-    Not where adapters train in the tower, nor where words are dropped first.
-    """
-    if not reads_reports(method) or "text_lora" not in method or method.get("teacher") == "none":
-        return False
-    frozen = method["text_lora"] is None or method.get("text_stage") == "head"
-    return frozen and not method["word_dropout"]
+    """Whether a method pairs images with reports."""
+    return "reports" in needs(method)

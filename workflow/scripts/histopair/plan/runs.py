@@ -3,12 +3,6 @@
 from histopair.plan import encoders, entries, recipes
 from histopair.plan.places import ACTIVATIONS, CHUNKS, EMBEDDINGS, LABELS, PAIRS, TEXTS
 
-# Of a teacher that is no report: its artifact, and what of the retriever's embeddings it is.
-TEACHERS = {
-    "image": ("teacher_images", "images"),
-    "label-prompt": ("teacher_prompts", "prompts"),
-}
-
 
 def method(config, w):
     return entries.method(config, w.method, w.dataset)
@@ -24,12 +18,8 @@ def text_encoder(config, w):
 
 
 def artifacts(config, w):
-    """Path of each artifact that the method reads, by its name in NEEDS; `labels` always."""
-    known = {
-        **_of_dataset(config, w),
-        **_of_reports(config, w),
-        **_of_teacher(config, w),
-    }
+    """Path of each artifact that the method needs, by its name; `labels` always."""
+    known = {**_of_dataset(config, w), **_of_retriever(config, w)}
     wanted = {name: known[name] for name in needs(config, w) if name in known}
     return {"labels": LABELS.format(dataset=w.dataset), **wanted}
 
@@ -41,7 +31,7 @@ def encoder_files(config, w):
         found.append(w.encoder)
     if "caption_activations" in wanted:
         found.append(text_encoder(config, w))
-    if "pairs" in wanted:
+    if "retriever" in wanted:
         found.append(method(config, w)["retriever"])
     return [file for encoder in found for file in encoders.files_of(config, encoder)]
 
@@ -53,7 +43,7 @@ def spec(config, w):
     """
     wanted, own = needs(config, w), method(config, w)
     others = {
-        "retriever": own["retriever"] if "pairs" in wanted else None,
+        "retriever": own["retriever"] if "retriever" in wanted else None,
         "text_encoder": text_encoder(config, w) if "caption_activations" in wanted else None,
     }
     return spec_of(config, w, others)
@@ -68,10 +58,10 @@ def spec_of(config, w, others):
 
 def modules(config, w):
     """The modules that a run finds by name: its recipe and the loaders of its encoders."""
-    made, recipe = spec(config, w), method(config, w)["recipe"]
+    made, recipe = spec(config, w), recipes.module(method(config, w))
     used = [made[role] for role in ("encoder", "retriever", "text_encoder") if made[role]]
     loaders = [encoders.loader(config, entry["name"]) for entry in used]
-    return [f"histopair.methods.{recipe}", *loaders]
+    return [recipe, *loaders]
 
 
 def _of_dataset(config, w):
@@ -86,27 +76,21 @@ def _of_dataset(config, w):
     }
 
 
-def _of_reports(config, w):
-    """The paired reports, who they are paired with, and how the retriever embeds them."""
-    read, found = method(config, w), {}
-    corpus = entries.corpus_of(config, w.dataset, read)
-    pairing = entries.pairing_of(config, w.dataset, read)
-    if recipes.reads_reports(read):
-        found["reports"] = CHUNKS.format(encoder=read["retriever"], corpus=corpus)
-    if pairing:
-        found["pairs"] = f"{PAIRS}.parquet".format(**pairing)
-    if recipes.reads_text_embeddings(read):
-        found["text_embeddings"] = TEXTS.format(encoder=read["retriever"], corpus=corpus)
-    return found
+def _of_retriever(config, w):
+    """The reports, who they are paired with, and what the retriever makes of both and of prompts.
 
-
-def _of_teacher(config, w):
-    """What teaches in place of a report."""
+    Random pairing has no table of pairs.
+    """
     read = method(config, w)
-    if read.get("teacher_of") not in TEACHERS:
-        return {}
-    name, kind = TEACHERS[read["teacher_of"]]
-    return {name: _embeddings(config, w, read["retriever"], kind)}
+    retriever, corpus = read.get("retriever"), entries.corpus_of(config, w.dataset, read)
+    found = {
+        "reports": CHUNKS.format(encoder=retriever, corpus=corpus),
+        "text_embeddings": TEXTS.format(encoder=retriever, corpus=corpus),
+        "teacher_images": _embeddings(config, w, retriever, "images"),
+        "teacher_prompts": _embeddings(config, w, retriever, "prompts"),
+    }
+    pairing = entries.pairing_of(config, w.dataset, read)
+    return found | ({"pairs": f"{PAIRS}.parquet".format(**pairing)} if pairing else {})
 
 
 def _embeddings(config, w, encoder, kind):

@@ -7,6 +7,13 @@ from histopair.corpora import report_text
 from histopair.files import tables
 
 
+def of_run(run) -> tuple[np.ndarray, np.ndarray]:
+    """What `texts_of` gives for the samples of a run, by its method's parameters."""
+    method, artifacts = run.method, run.artifacts
+    ids, reports, pairs = run.samples["image_id"], artifacts["reports"], artifacts.get("pairs")
+    return texts_of(ids, method["pairing"], method["rank"], run.seed, reports, pairs)
+
+
 def texts_of(
     image_ids: pd.Series, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
 ) -> tuple[np.ndarray, np.ndarray]:

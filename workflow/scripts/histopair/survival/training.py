@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from histopair.files import tables
 from histopair.jobs import devices
+from histopair.methods.clip_it.students import distillation
 from histopair.retrieval import pairing
 from histopair.survival import cohort, cox, features, folds, mil
-from histopair.training import loop, losses
+from histopair.training import loop
 
 
 @dataclass
@@ -122,9 +123,9 @@ def _distilled_loss(run: Run, texts: Tensor):
     def loss(model, batch):
         risk, predicted = model(*batch["bags"])
         task = _cox(run, risk, batch)
-        distillation = losses.distillation(texts[batch["rows"].to(run.device)], predicted)
-        total = task + run.method["distillation_weight"] * distillation
-        return {"loss": total, "task": task, "distillation": distillation}
+        distilled = distillation(texts[batch["rows"].to(run.device)], predicted)
+        total = task + run.method["distillation_weight"] * distilled
+        return {"loss": total, "task": task, "distillation": distilled}
 
     return loss
 

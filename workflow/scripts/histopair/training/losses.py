@@ -86,16 +86,6 @@ def probabilities(logits: Tensor, task: str) -> Tensor:
     return logits.softmax(1) if task == "single" else logits.sigmoid()
 
 
-def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
-    """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
-
-    Unless the target is detached, as it is not in the published code, a text tower that trains can
-    lower the loss by collapsing: by giving all texts one embedding.
-    """
-    text = text.detach() if detached else text
-    return (1 - F.cosine_similarity(text, predicted, dim=1)).mean()
-
-
 def contrastive(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> Tensor:
     """Symmetric contrastive loss with any number of positives per row (CLIP; Khosla 2020 Eq. 2).
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from histopair import encoders
 from histopair.activations import source as activations
+from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels
 from histopair.training import checkpoint, loop, losses, parallel
@@ -25,7 +27,7 @@ from histopair.training import checkpoint, loop, losses, parallel
 class Run:
     """What a method may read to build what the loop trains.
 
-    `artifacts` holds the paths that the method's NEEDS asked for; `method` its parameters. A method
+    `artifacts` holds the paths of what the method needs; `method` its parameters. A method
     that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
     as they are after training; they are kept beside its predictions.
     """
@@ -62,6 +64,11 @@ class Run:
             image_cache_mb,
             spec["text_encoder"],
         )
+
+    @property
+    def recipe(self) -> ModuleType:
+        """How the method trains (`build`) and how its finished runs predict (`predictor`)."""
+        return importlib.import_module(f"histopair.methods.{self.method['recipe']}")
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -103,7 +110,14 @@ class Run:
         return _on_device(encoders.load(self.encoder_entry), self.device)
 
     def retriever(self) -> encoders.Encoder:
-        """A fresh copy of the CLIP that paired images with reports."""
+        """A fresh copy of the CLIP that paired images with reports.
+
+        Raises InputError where the recipe does not name it among its needs.
+        """
+        if self.retriever_entry is None:
+            problem = "it takes the retriever, which is not among its needs"
+            remedy = "Name 'retriever' in its NEEDS, or in what its function needs() gives"
+            raise InputError(f"recipe {self.method['recipe']}", problem, remedy)
         return _on_device(encoders.load(self.retriever_entry), self.device)
 
     def embeddings(self, kind: str) -> Tensor:
@@ -216,13 +230,12 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
 def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
     """Train the method's stages in turn: the last one, which predicts, and the history of all.
 
-    A method is a module with `build(run)`, a generator of stages: each is trained before the next
-    is asked for.
+    Its recipe's `build(run)` is a generator of stages: each is trained before the next is asked
+    for.
     """
-    method = importlib.import_module(f"histopair.methods.{run.method['recipe']}")
     history: list[dict] = []
     torch.manual_seed(run.seed)  # of weights that start at random
-    for stage in method.build(run):
+    for stage in run.recipe.build(run):
         if stage.epochs:
             loop.fit(stage, run.seed, resume, run.device, events)
         history += stage.history

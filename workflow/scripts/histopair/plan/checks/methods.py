@@ -39,14 +39,10 @@ def method_of(key: str, method: dict, config: dict) -> list[str]:
             found += unknown(f"{key}.{role}", method[role], config["encoders"])
     for parameter, values in recipes.choices(method).items():
         found += unknown(f"{key}.{parameter}", method[parameter], list(values))
-    if method.get("teacher") == "joint" and method.get("teacher_of") == "image":
-        found.append(
-            f"{key}.teacher: 'joint' trains the text tower, which no image teaches; "
-            "set teacher_of to text or label-prompt"
-        )
     if found:
         return found
-    return _views(f"{key}.views", method) + _pairing(key, method, config)
+    found = [f"{key}.{parameter}: {said}" for parameter, said in recipes.mistakes(method).items()]
+    return found + _views(f"{key}.views", method) + _pairing(key, method, config)
 
 
 def _views(key: str, method: dict) -> list[str]:

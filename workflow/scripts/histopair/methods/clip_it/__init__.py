@@ -9,6 +9,10 @@ values of the parameters; the defaults are the method as it should be.
 A paired report is a function of the image, through the retriever, or of chance. Two teachers
 without reports tell what it adds (`teacher_of`): the retriever's embedding of the image itself, and
 the prompt of the label that the sample is trained on anyway.
+
+text_stage    the classifier of the texts, which teaches
+students      what learns from it on images, and the distillation loss
+folded        a trained student as what inference needs of it
 """
 
 from collections.abc import Callable
@@ -16,9 +20,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from histopair.images import pixels
-from histopair.training import heads, loop, lora, losses, students, text_stage
+from histopair.methods.clip_it import students, text_stage
+from histopair.training import heads, loop, lora
 
-NEEDS = ("images", "pairs", "reports", "text_embeddings", "teacher_images", "teacher_prompts")
 PARAMETERS = {
     "pairing": "retrieved",
     "retriever": "",
@@ -62,6 +66,33 @@ DESCRIPTIONS = {
     "fusion_start": "How late fusion starts: as the mean of both branches, or, as in the "
     "published code, at random.",
 }
+
+
+def needs(method):
+    """Of the retriever its text tower, or in its place what it made of the texts or images."""
+    if method["teacher"] == "none":
+        return ("images", "retriever")  # which tells how wide a text's embedding is
+    if method["teacher_of"] == "image":
+        return ("images", "teacher_images")
+    if method["teacher_of"] == "label-prompt":
+        return ("images", "teacher_prompts", "retriever")
+    frozen = method["text_lora"] is None or method["text_stage"] == "head"
+    cached = ("text_embeddings",) if frozen and not method["word_dropout"] else ()
+    loaded = () if cached and method["teacher"] == "fixed" else ("retriever",)
+    return ("images", "reports", "pairs", *cached, *loaded)
+
+
+def mistakes(method):
+    """What does not fit together, by parameter."""
+    if method["teacher"] != "joint" or method["teacher_of"] != "image":
+        return {}
+    problem = "'joint' trains the text tower, which no image teaches"
+    return {"teacher": f"{problem}; set teacher_of to text or label-prompt"}
+
+
+def distilled(method):
+    """Whether reports teach the image side: analyses hold what it predicts of them against them."""
+    return method["teacher"] != "none" and method["teacher_of"] == "text"
 
 
 def build(run):
@@ -151,7 +182,7 @@ def _main_stage(
         task = run.task_loss(logits, batch)
         if target is None:
             return {"loss": task, "task": task}
-        distillation = losses.distillation(target(batch), predicted, detached)
+        distillation = students.distillation(target(batch), predicted, detached)
         weighted = run.method["distillation_weight"] * distillation
         return {"loss": task + weighted, "task": task, "distillation": distillation}
 
@@ -159,3 +190,28 @@ def _main_stage(
         return run.probabilities(model(batch["pixels"])[0])
 
     return run.stage("main", model, fetch, loss, scores, **overrides)
+
+
+def predictor(run, weights):
+    """Image alone: adapters merged, and the text branch folded as far as it is linear."""
+    from histopair.export.predictor import Predictor
+    from histopair.methods.clip_it import folded
+
+    model, encoder = trained(run, weights)
+    lora.merge(encoder.image)
+    return Predictor(folded.head_of(model), image=encoder)
+
+
+def trained(run, weights, text_width: int | None = None):
+    """The student as it was trained, adapters apart, and its encoder with the run's pixels.
+
+    Weights of one branch do not say how wide texts are, and `text_width` does where g is wanted.
+    """
+    from histopair.export.predictor import loaded
+
+    encoder = run.encoder()
+    text_width = text_width or len(weights.get("to_text.bias", range(encoder.image_dim)))
+    text_head = heads.text_head(text_width, len(run.classes))
+    model = loaded(student(run, encoder, text_head, text_width), weights)
+    encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
+    return model, encoder

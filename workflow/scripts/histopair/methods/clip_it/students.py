@@ -1,11 +1,11 @@
 """What CLIP-IT trains on images: a backbone, the prediction of the text's embedding, and logits.
 
-Each gives logits (n, C) and what distillation holds against the text's embedding, (n, d_text).
+Each gives logits (n, C) and what `distillation` holds against the text's embedding, (n, d_text).
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import cosine_similarity, normalize
 
 
 class Student(nn.Module):
@@ -79,6 +79,16 @@ class WithTeacher(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         return self.student(pixels)
+
+
+def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
+    """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
+
+    Unless the target is detached, as it is not in the published code, a text tower that trains can
+    lower the loss by collapsing: by giving all texts one embedding.
+    """
+    text = text.detach() if detached else text
+    return (1 - cosine_similarity(text, predicted, dim=1)).mean()
 
 
 def fusion(classes: int, start: str = "mean") -> nn.Linear:

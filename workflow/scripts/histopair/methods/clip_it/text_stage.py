@@ -64,7 +64,7 @@ def vectors(run) -> Texts:
     if "teacher_images" in run.artifacts:
         return _images(run)
     if "text_embeddings" in run.artifacts:
-        rows, index = paired(run)
+        rows, index = _paired(run)
         found = tables.matrix(run.artifacts["text_embeddings"])[rows]
     else:
         clip, size = run.retriever(), embed.CPU_BATCH
@@ -122,16 +122,9 @@ def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> T
     return torch.cat(embedded).clone()
 
 
-def paired(run) -> tuple[np.ndarray, Tensor]:
+def _paired(run) -> tuple[np.ndarray, Tensor]:
     """The rows of the corpus in use, and for each of n samples which of them is its own, (n,)."""
-    rows, index = pairing.texts_of(
-        run.samples["image_id"],
-        run.method["pairing"],
-        run.method["rank"],
-        run.seed,
-        run.artifacts["reports"],
-        run.artifacts.get("pairs"),
-    )
+    rows, index = pairing.of_run(run)
     return rows, torch.from_numpy(index)
 
 
@@ -140,7 +133,7 @@ def _words(run) -> tuple[list[str], Tensor]:
     if "teacher_prompts" in run.artifacts:
         words, index = _prompts(run)
     else:
-        rows, index = paired(run)
+        rows, index = _paired(run)
         words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
     if run.method["word_dropout"]:
         draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))

@@ -1,32 +1,10 @@
+"""A trained student's head as what inference needs of it, with the same logits."""
+
 import torch
 from torch import Tensor, nn
 
-from histopair.encoders import Encoder
 from histopair.export.layers import BesidePrediction, Branches
-from histopair.export.predictor import Predictor, loaded
-from histopair.images import pixels
-from histopair.methods import clip_it
-from histopair.training import heads, lora, students
-
-
-def predictor(run, weights) -> Predictor:
-    """Image alone: adapters merged, and the text branch folded as far as it is linear."""
-    model, encoder = trained(run, weights)
-    lora.merge(encoder.image)
-    return Predictor(head_of(model), image=encoder)
-
-
-def trained(run, weights, text_width: int | None = None) -> tuple[students.Student, Encoder]:
-    """The student as it was trained, adapters apart, and its encoder with the run's pixels.
-
-    Weights of one branch do not say how wide texts are, and `text_width` does where g is wanted.
-    """
-    encoder = run.encoder()
-    text_width = text_width or len(weights.get("to_text.bias", range(encoder.image_dim)))
-    text_head = heads.text_head(text_width, len(run.classes))
-    model = loaded(clip_it.student(run, encoder, text_head, text_width), weights)
-    encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
-    return model, encoder
+from histopair.methods.clip_it import students
 
 
 def head_of(model: students.Student) -> nn.Module:

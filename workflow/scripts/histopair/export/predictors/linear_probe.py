@@ -1,3 +1,0 @@
-from histopair.export.predictors.unimodal import predictor
-
-__all__ = ["predictor"]

@@ -1,0 +1,62 @@
+"""Finished pieces of a long computation, kept for the next one that needs the same.
+
+A piece is a file named by three hashes: of how all pieces of its store are made, of what this one
+is made of, and of its own bytes. A killed job therefore finds its finished pieces again and never
+takes another's, and a piece that a disk has damaged is made again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+class Store:
+    """The pieces in a folder of its own that are made in one way: `made_by`, of JSON's types."""
+
+    def __init__(self, folder: str | Path, made_by: object, end: str = "parquet"):
+        self.folder, self.made_by, self.end = Path(folder), hashed(made_by), end
+
+    def piece(self, content: object, write: Callable[[Path], None]) -> Path:
+        """The file of the piece that is made of `content` (JSON's types), found or made now.
+
+        write(path) writes it there, whole or not at all.
+        """
+        name = f"{self.made_by}-{hashed(content)}"
+        return next(self._whole(name), None) or self._made(name, write)
+
+    def finished(self) -> list[Path]:
+        """Every piece that is there, whole."""
+        return list(self._whole(self.made_by))
+
+    def clear(self, kept: Iterable[Path]) -> None:
+        """Delete all files but these: pieces made in another way or of other things, and halves."""
+        for file in set(self.folder.glob("*")) - set(kept):
+            file.unlink()
+
+    def _whole(self, name: str) -> Iterable[Path]:
+        for file in sorted(self.folder.glob(f"{name}-*.{self.end}")):
+            if file.stem.endswith(f"-{_checksum(file)}"):
+                yield file
+                continue
+            print(f"{file} is damaged; it is made again", flush=True)
+            file.unlink()
+
+    def _made(self, name: str, write: Callable[[Path], None]) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unnamed = self.folder / f"unfinished.{self.end}"
+        write(unnamed)
+        file = self.folder / f"{name}-{_checksum(unnamed)}.{self.end}"
+        os.replace(unnamed, file)
+        return file
+
+
+def hashed(value: object) -> str:
+    """Hash of a value of JSON's types, the same in every process."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""How the recipe predicts: from pixels and tokens, through both towers and what each asks."""
+
+from torch import Tensor, nn
+
+from histopair.activations import trunks
+from histopair.encoders import Encoder
+from histopair.export.predictor import Predictor
+from histopair.methods.cross_attention.asking import CrossAttention, questions
+
+
+class Joined(Predictor):
+    """As Predictor, where each modality asks the other's tokens before the features are joined.
+
+    join: `unfreeze`, how many blocks of each tower stand behind its tokens, and `asks`, the
+    arguments of `questions`.
+    """
+
+    recipe = "cross_attention"
+
+    def __init__(self, head: nn.Module, image: Encoder, text: Encoder, join: dict):
+        super().__init__(head, image, text, join)
+        self.asks = questions(**join["asks"])
+        blocks = join["unfreeze"]
+        halves = [trunks.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")]
+        # In a tuple, which registers nothing: the halves share the towers' parameters.
+        self.trunks, tops = zip(*halves, strict=True)
+        self.crossed = (CrossAttention(*tops, self.asks, self.head),)
+
+    def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
+        image, text = self.trunks
+        return self.crossed[0](image(pixels), text(tokens))
+
+
+def described(run, image: Encoder, text: Encoder, weights: dict[str, Tensor]) -> dict:
+    """The `join` of a run, as config.json keeps it."""
+    asks = {
+        "image": image.image_dim,
+        "text": text.text_dim,
+        "patches": _token_width(weights, "text"),
+        "words": _token_width(weights, "image"),
+        "attention_heads": run.method["attention_heads"],
+    }
+    return {"unfreeze": run.method["unfreeze"], "asks": asks}
+
+
+def _token_width(weights: dict[str, Tensor], asking: str) -> int:
+    """Of the tokens that a modality asks: torch keeps one matrix where both widths are equal."""
+    attention = f"asks.{asking}.attention"
+    keys = weights.get(f"{attention}.k_proj_weight", weights.get(f"{attention}.in_proj_weight"))
+    if keys is None:
+        raise ValueError(f"no weights of {attention}")
+    return keys.shape[1]
