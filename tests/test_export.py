@@ -462,3 +462,11 @@ def test_the_terminal_says_so_where_the_temperature_is_a_bound(exported):
     assert "bound" not in terminal.footer(config)
     changed = config | {"temperature_at_bound": True}
     assert "the bound of its fit: see README.md" in terminal.footer(changed)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"), [(200.02, 200.0, 1e-4), (0.5002, 0.5, 2e-4), (1.0, 1.0, 0)]
+)
+def test_forms_of_a_model_are_apart_by_the_size_of_its_logits(ours, theirs, expected):
+    found = write.apart(np.array([[ours, 0.0]]), np.array([[theirs, 0.0]]))
+    assert found == pytest.approx(expected, abs=1e-9)
