@@ -79,6 +79,11 @@ def planned(folder: Path, *arguments: str, config: str = CONFIG) -> dict[str, st
         process.join()
         said = log.read()
     assert process.exitcode == 0, said[-5000:]
+    return jobs_of(said)
+
+
+def jobs_of(said: str) -> dict[str, str]:
+    """{first output of each job: its rule}, of what a dry run said."""
     jobs, rule = {}, ""
     for line in said.splitlines():
         if start := re.match(r"(?:local)?rule (\w+):", line):
