@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
-RESUME = [sys.executable, "workflow/resume.py"]
+HISTOPAIR_RUN = [sys.executable, "workflow/commands", "run"]
 CONFIG = "tests/small.yaml"
 # Processes that start with Snakemake loaded: loading takes longer than most dry runs.
 LOADED = multiprocessing.get_context("forkserver")
