@@ -149,3 +149,8 @@ def test_the_slurm_profile_plans_with_the_lines_of_histopair_run(tmp_path):
     done = said("run", *words, folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "rule report_page:" in done.stdout.replace("    rule", "rule").splitlines()
+
+
+def test_the_docs_have_a_row_for_each_command():
+    text = (ROOT / "docs" / "other-workflows.md").read_text()
+    assert [name for name in command.names() if f"| `histopair {name}" not in text] == []
