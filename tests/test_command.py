@@ -111,6 +111,7 @@ def test_a_folder_with_a_snakefile_of_its_own_runs_that_one(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert run.added(run.known(["-n"])) == ["--logger=calm", f"--snakefile={ROOT / 'Snakefile'}"]
     assert run.added(run.known(["-s", "other", "--logger", "rich"])) == []
+    assert run.added(run.known(["-s", "other", "--quiet"])) == []
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow" / "Snakefile").touch()
     assert run.added(run.known(["-n"])) == ["--logger=calm"]

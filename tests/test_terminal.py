@@ -1,13 +1,17 @@
 """What `histopair run` shows: a line for each job, the time left, and failures with their log."""
 
+import io
+import logging
 import os
 import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
 
 import workflow
 
@@ -140,6 +144,55 @@ def test_on_a_terminal_a_last_line_tells_what_is_running(toy):
     stays = [re.sub(r".*\x1b\[K", "", line) for line in text.replace("\r\n", "\n").split("\n")]
     assert stays[0] == "5 jobs to do" and timeless(stays[1]) == "1 of 5  made 1  T  about T left"
     assert timeless(stays[-2]) == "5 of 5 jobs done in T" and stays[-1] == ""
+
+
+def record(event, **fields):
+    return logging.makeLogRecord({"msg": "", "event": event, **fields})
+
+
+@pytest.fixture
+def handler(tmp_path, monkeypatch):
+    """One that was told of two jobs, of one allocation, which are at work."""
+    monkeypatch.chdir(tmp_path)
+    settings = SimpleNamespace(stdout=False, dryrun=False, quiet=None, printshellcmds=False)
+    handler = calm.LogHandler(settings, None)
+    handler.stream = io.StringIO()
+    handler.emit(record(LogEvent.RUN_INFO, stats={"embed": 1, "pair": 1, "total": 2}))
+    for job, rule in ((1, "embed"), (2, "pair")):
+        fields = {"rule_name": rule, "wildcards": {"n": str(job), "none": ""}, "benchmark": None}
+        handler.emit(record(LogEvent.JOB_INFO, jobid=job, **fields))
+    return handler
+
+
+def test_jobs_of_an_allocation_that_failed_are_told_once_each(handler):
+    fields = {"aux_logs": ["slurm.log"], "job_error_info": []}
+    handler.emit(record(LogEvent.GROUP_ERROR, **fields))
+    handler.emit(record(LogEvent.JOB_ERROR, jobid=1, rule_name="embed", log=["embed.txt"]))
+    handler.emit(record(LogEvent.JOB_ERROR, jobid=2, rule_name="pair", log=[]))
+    handler.close()
+    assert [timeless(line) for line in handler.stream.getvalue().splitlines()] == [
+        "2 jobs to do",
+        "failed: jobs of one allocation; log: slurm.log",
+        "    there is no such file",
+        "failed: embed 1; log: embed.txt",
+        "    there is no such file",
+        "failed: pair 2; log: none",
+        "0 of 2 jobs done in T",
+        "failed: embed 1; log: embed.txt",
+        "failed: pair 2; log: none",
+    ]
+
+
+def test_a_failed_job_that_succeeds_when_tried_again_is_no_failure_at_the_end(handler):
+    handler.emit(record(LogEvent.JOB_ERROR, jobid=1, rule_name="embed", log=[]))
+    fields = {"rule_name": "embed", "wildcards": {"n": "1"}, "benchmark": None}
+    handler.emit(record(LogEvent.JOB_INFO, jobid=1, **fields))
+    handler.emit(record(LogEvent.JOB_FINISHED, job_id=1))
+    handler.emit(record(LogEvent.JOB_FINISHED, job_id=2))
+    handler.close()
+    lines = [timeless(line) for line in handler.stream.getvalue().splitlines()]
+    assert lines[-3:] == ["1 of 2  embed 1  T  about T left", "2 of 2  pair 2  T", lines[-1]]
+    assert lines[-1] == "2 of 2 jobs done in T"
 
 
 def test_a_log_that_is_not_there_is_told(tmp_path):

@@ -46,6 +46,7 @@ def known(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="histopair run", add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--directory", "-d", type=Path)
+    parser.add_argument("--quiet", "-q", nargs="*")
     for name in ("--snakefile", "--logger", "--executor", "--profile", "--workflow-profile"):
         parser.add_argument(name, *{"--snakefile": ["-s"], "--executor": ["-e"]}.get(name, []))
     return parser.parse_known_args(words)[0]
@@ -60,7 +61,7 @@ def go_to(folder: Path) -> None:
 
 def added(options: argparse.Namespace) -> list[str]:
     """What is not given: the lines of the terminal and, where there is none, the Snakefile."""
-    logger = ["--logger=calm"] if options.logger is None else []
+    logger = ["--logger=calm"] if options.logger is None and options.quiet is None else []
     if options.snakefile or any(Path(name).is_file() for name in SNAKEFILES):
         return logger
     return [*logger, f"--snakefile={commands.CHECKOUT / 'Snakefile'}"]

@@ -42,7 +42,12 @@ NOISE = (
 
 class LogHandler(LogHandlerBase):
     writes_to_stream = True
-    writes_to_file = has_filter = has_formatter = needs_rulegraph = False
+    writes_to_file = has_formatter = needs_rulegraph = False
+
+    @property
+    def has_filter(self) -> bool:
+        """A plan is shown as Snakemake does, through its filter; of a run this class chooses."""
+        return not self.common_settings.dryrun
 
     def __post_init__(self) -> None:
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
@@ -61,7 +66,7 @@ class LogHandler(LogHandlerBase):
             LogEvent.PROGRESS: self.progress,
             LogEvent.JOB_ERROR: self.failed,
             LogEvent.GROUP_ERROR: self.group_failed,
-            LogEvent.SHELLCMD: lambda record: self.say(record.shellcmd or ""),
+            LogEvent.SHELLCMD: self.command,
             LogEvent.WORKFLOW_STARTED: lambda record: None,
             LogEvent.JOB_STARTED: lambda record: None,
             LogEvent.GROUP_INFO: lambda record: None,
@@ -84,7 +89,7 @@ class LogHandler(LogHandlerBase):
         self.estimate = remaining.Estimate(jobs, earlier, BENCHMARKS)
         PROGRESS.parent.mkdir(exist_ok=True)
         self.file = PROGRESS.open("w", encoding="utf-8")
-        self.say(f"{self.total} jobs to do")
+        self.say(f"{self.total} job{'s' if self.total > 1 else ''} to do")
 
     def started(self, record: logging.LogRecord) -> None:
         values = (str(value) for value in (record.wildcards or {}).values())
@@ -103,18 +108,19 @@ class LogHandler(LogHandlerBase):
         self.total = record.total  # checkpoints add jobs
 
     def failed(self, record: logging.LogRecord) -> None:
-        self.failure(record.jobid, record.rule_name, record.log or [])
+        self.estimate.fail(record.jobid)
+        name = self.names.get(record.jobid, record.rule_name)
+        said = failure(name, record.log or [])
+        self.failures[record.jobid] = said.split("\n")[0]
+        self.say(said)
 
     def group_failed(self, record: logging.LogRecord) -> None:
-        for job in record.job_error_info:
-            self.failure(job["jobid"], job["rule_name"], [*job["log"], *record.aux_logs])
+        if record.aux_logs:  # of the scheduler; lines on each job follow
+            self.say(failure("jobs of one allocation", record.aux_logs))
 
-    def failure(self, job: int, rule: str, logs: list[str]) -> None:
-        name = self.names.get(job, rule)
-        self.estimate.fail(job)
-        self.failures[job] = f"{name}; log: {', '.join(map(str, logs)) or 'none'}"
-        ends = [f"    {line}" for log in logs for line in last_lines(Path(log))]
-        self.say("\n".join([f"failed: {self.failures[job]}", *ends]))
+    def command(self, record: logging.LogRecord) -> None:
+        if self.common_settings.printshellcmds:
+            self.say(record.shellcmd or "")
 
     def other(self, record: logging.LogRecord) -> None:
         said = record.getMessage() if record.msg else ""
@@ -149,12 +155,19 @@ class LogHandler(LogHandlerBase):
         if self.estimate:
             took = remaining.words(time.monotonic() - self.begin)
             self.estimate = None
-            self.say(f"{self.done} of {self.total} jobs done in {took}")
-            for failure in self.failures.values():
-                self.say(f"failed: {failure}")
+            if not self.common_settings.quiet:  # else Snakemake does not tell which jobs are done
+                self.say(f"{self.done} of {self.total} jobs done in {took}")
+            for line in self.failures.values():
+                self.say(line)
             self.file.close()
             self.file = None
         super().close()
+
+
+def failure(name: str, logs: list[str]) -> str:
+    """What failed, with its logs, and how they end."""
+    ends = [f"    {line}" for log in logs for line in last_lines(Path(log))]
+    return "\n".join([f"failed: {name}; log: {', '.join(logs) or 'none'}", *ends])
 
 
 def last_lines(log: Path) -> list[str]:
