@@ -8,23 +8,29 @@ BIN := $(VENV)/bin
 # Named after the lock's pins, written last: after an interrupted install or with other pins, .venv is made anew.
 INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum | cut -d' ' -f1)
 
+# For what is no rule: histopair run, predict, audit, ...
+COMMAND := $(BIN)/histopair
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test audit install lint format docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: $(INSTALLED) ## install, then run the default workflow to results/report.html
-	@$(BIN)/python workflow/resume.py --cores $(CORES) --quiet host rules
+demo: $(COMMAND) ## install, then run the default workflow to results/report.html
+	@$(COMMAND) run --cores $(CORES)
 	@echo "The report: $(CURDIR)/results/report.html"
 
 test: $(INSTALLED) ## install, then run all tests
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
-audit: $(INSTALLED) ## recompute what the pages of results/ state, by other code
-	@$(BIN)/python workflow/audit.py $(RESULTS)
+audit: $(COMMAND) ## recompute what the pages of results/ state, by other code
+	@$(COMMAND) audit $(RESULTS)
 
-install: $(INSTALLED) ## create .venv from requirements.lock
+install: $(COMMAND) ## create .venv from requirements.lock, with the command histopair
+
+$(COMMAND): workflow/commands/histopair.sh $(INSTALLED)
+	@install -m 755 $< $@
 
 $(INSTALLED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -77,13 +77,13 @@ def test_a_killed_job_is_gone_on_with_to_the_same_bits(folder, rule):
     for path in [path for pattern in job.outputs for path in folder.glob(pattern)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    killed = workflow.start(folder, job.target, command=workflow.RESUME)
+    killed = workflow.start(folder, job.target, command=workflow.HISTOPAIR_RUN)
     workflow.kill_when(killed, lambda: any(folder.glob(job.sign)))
     left, finished_shards = artifacts(folder), shards(folder)
     assert len(left) < len(before)
     assert left.items() <= before.items(), "what stands under a final name is whole"
 
-    process = workflow.run(folder, job.target, command=workflow.RESUME)
+    process = workflow.run(folder, job.target, command=workflow.HISTOPAIR_RUN)
     assert process.returncode == 0, process.stdout[-3000:]
     assert "Removing the lock of a killed run" in process.stdout
     assert artifacts(folder) == before

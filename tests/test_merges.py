@@ -16,7 +16,7 @@ from histopair.datasets import merges, proposals, spelling
 from histopair.errors import InputError
 from histopair.files import labels_map, sheets, tables
 
-COMMAND = Path(__file__).parents[1] / "workflow" / "accept_merges.py"
+COMMANDS = Path(__file__).parents[1] / "workflow" / "commands"
 
 SAME = """
 case: renal|Renal, Soft Tissue|Soft tissue, BONE|Bone
@@ -260,7 +260,8 @@ def test_answers_that_contradict_leave_the_mapping_as_it_was(tmp_path, rows, mes
 
 def test_the_command_says_what_it_did_or_one_line_of_what_is_wrong(tmp_path):
     (tmp_path / "p.csv").write_text(HEADING + "Lungs,1,Lung,2,plural,0.9,yes\n")
-    arguments = [sys.executable, COMMAND, tmp_path / "p.csv", tmp_path / "map.csv"]
+    arguments = [sys.executable, COMMANDS, "accept-merges"]
+    arguments += [tmp_path / "p.csv", tmp_path / "map.csv"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("1 labels merged, 0 kept apart; 0 of 1 proposals are undecided\n")
     (tmp_path / "p.csv").write_text("label\n")

@@ -55,10 +55,10 @@ def test_an_image_gets_ranked_findings(image_model, tiles, capsys):
 def test_where_nobody_reads_on_it_ends_quietly_and_writes_all_findings(
     image_model, tiles, tmp_path
 ):
-    """As in `predict.py ... | head -1`: the pipe is closed before the first line is written."""
+    """As in `predict ... | head -1`: the pipe is closed before the first line is written."""
     there, here = os.pipe()
     os.close(there)
-    command = [sys.executable, str(ROOT / "workflow" / "predict.py"), image_model]
+    command = [sys.executable, str(ROOT / "workflow" / "commands"), "predict", image_model]
     command += ["--folder", str(tiles), "--csv", str(tmp_path / "all.csv")]
     with os.fdopen(here, "w") as pipe:
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)

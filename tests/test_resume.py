@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-RESUME = [sys.executable, Path(__file__).parents[1] / "workflow" / "resume.py"]
+RUN = [sys.executable, Path(__file__).parents[1] / "workflow" / "commands", "run"]
 PLAIN = [sys.executable, "-m", "snakemake"]
 SNAKEFILE = """
 rule all:
@@ -24,6 +24,13 @@ if not pathlib.Path("again").exists():
     time.sleep(600)
 pathlib.Path(snakemake.output[0]).write_text("done")
 """
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path):
+    """By which `histopair run` knows the folder as one to work in."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("a: 1\n")
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def start(tmp_path):
 
 def resume(folder):
     return subprocess.run(
-        [*RESUME, "--cores", "1"], cwd=folder, text=True, capture_output=True, check=False
+        [*RUN, "--cores", "1"], cwd=folder, text=True, capture_output=True, check=False
     )
 
 
@@ -62,7 +69,7 @@ def at_work(process):
 
 
 def test_after_kill_9_the_job_left_behind_is_ended_and_the_run_goes_on(start, tmp_path):
-    killed, job = start(RESUME)
+    killed, job = start(RUN)
     killed.kill()
     killed.wait()
     assert at_work(job)
@@ -75,7 +82,7 @@ def test_after_kill_9_the_job_left_behind_is_ended_and_the_run_goes_on(start, tm
     assert "Nothing to be done" in resume(tmp_path).stderr
 
 
-@pytest.mark.parametrize("command", [RESUME, PLAIN], ids=["resume", "plain snakemake"])
+@pytest.mark.parametrize("command", [RUN, PLAIN], ids=["histopair run", "plain snakemake"])
 def test_a_run_at_work_keeps_its_lock_and_its_job(start, tmp_path, command):
     running, job = start(command)
     result = resume(tmp_path)
@@ -90,7 +97,7 @@ def test_a_run_at_work_keeps_its_lock_and_its_job(start, tmp_path, command):
 def test_a_config_that_snakemake_cannot_decode_is_one_line(tmp_path, given):
     (tmp_path / "a.yaml").write_text("a: 1\n")
     (tmp_path / "b.yaml").write_bytes("a: 1\n".encode("utf-16"))
-    command = [*RESUME, "--cores", "1", *given, "-n"]
+    command = [*RUN, "--cores", "1", *given, "-n"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == "histopair: b.yaml: it is UTF-16. Save it as UTF-8\n"
     assert done.returncode == 1 and not (tmp_path / ".snakemake").exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
-RESUME = [sys.executable, "workflow/resume.py"]
+HISTOPAIR_RUN = [sys.executable, "workflow/commands", "run"]
 CONFIG = "tests/small.yaml"
 # Processes that start with Snakemake loaded: loading takes longer than most dry runs.
 LOADED = multiprocessing.get_context("forkserver")
@@ -79,6 +79,11 @@ def planned(folder: Path, *arguments: str, config: str = CONFIG) -> dict[str, st
         process.join()
         said = log.read()
     assert process.exitcode == 0, said[-5000:]
+    return jobs_of(said)
+
+
+def jobs_of(said: str) -> dict[str, str]:
+    """{first output of each job: its rule}, of what a dry run said."""
     jobs, rule = {}, ""
     for line in said.splitlines():
         if start := re.match(r"(?:local)?rule (\w+):", line):

@@ -72,7 +72,7 @@ def _use(config: dict) -> str:
     libraries = sorted({entry["library"] for entry in entries if "library" in entry})
     onnx = "model.onnx needs onnxruntime alone; " if config["reads"] == ["image"] else ""
     return (
-        f"## Use\n\n    python workflow/predict.py THIS_FOLDER{image}{note}\n\n"
+        f"## Use\n\n    histopair predict THIS_FOLDER{image}{note}\n\n"
         f"{onnx}model.safetensors needs {', '.join(['torch', *libraries])}. config.json says how "
         "images are prepared.\n"
     )

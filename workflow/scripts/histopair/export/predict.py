@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="predict.py",
+        prog="histopair predict",
         description="Ranked findings of a histology image, from a model of results/exports.",
         epilog="Research use only, not for diagnosis.",
     )

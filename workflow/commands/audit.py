@@ -1,13 +1,15 @@
-"""Recompute what the pages of a finished run state: `python workflow/audit.py [RESULTS]`.
+"""Recompute what the pages of a finished run state, by other code.
+
+    histopair audit [RESULTS]
 
 One line per kind of check, then one per disagreement; the exit status is 1 if there is any, or if
 there is nothing that could be checked.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+import commands
 from recompute import (
     adapters,
     artifacts,
@@ -32,9 +34,9 @@ SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapte
 SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival, survival_intervals)
 
 
-def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", nargs="?", default="results", type=Path)
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="histopair audit", description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="?", default=commands.folder() / "results", type=Path)
     results = parser.parse_args(words).results
     artifacts.forget()
     tallies = []
@@ -49,7 +51,3 @@ def main(words: list[str] | None = None) -> int:
     disagreements = [line for tally in tallies for line in tally.disagreements]
     print("\n".join(disagreements) or "All agree.")
     return int(bool(disagreements))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

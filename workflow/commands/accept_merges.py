@@ -1,0 +1,23 @@
+"""Add the merges that were accepted in a table of proposals to a label mapping.
+
+    histopair accept-merges results/labels/quilt.proposals.csv config/labels/quilt.csv
+
+Write yes or no into the column `accept` first. Rows without an answer stay undecided.
+"""
+
+import argparse
+
+from histopair import jobs
+from histopair.datasets import merges
+
+
+def main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="histopair accept-merges",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("proposals", help="results/labels/DATASET.proposals.csv, answered")
+    parser.add_argument("mapping", help="the dataset's labels_map; made where there is none")
+    options = parser.parse_args(words)
+    jobs.say(merges.accept(options.proposals, options.mapping))

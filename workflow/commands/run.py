@@ -1,0 +1,139 @@
+"""Run Snakemake, going on where a killed run stopped.
+
+    histopair run [SNAKEMAKE ARGUMENTS]
+
+It works in the folder it is called in, if that has a config/config.yaml, else in the checkout. A
+killed Snakemake leaves its lock behind, and jobs that go on without it. Both are cleared away here,
+unless a Snakemake is at work in that folder: then nothing is touched and the exit status is 1.
+`snakemake --help` lists the arguments.
+"""
+
+import argparse
+import fcntl
+import os
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+import commands
+from histopair.plan import config_files
+
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+TERMINAL = Path(__file__).resolve().parents[1] / "terminal"
+
+
+def main(words: list[str]) -> None:
+    if {"-h", "--help"} & set(words):
+        print(__doc__)
+        return
+    options = known(words)
+    if options.directory is None:
+        go_to(commands.folder())
+    for path in options.configfile:  # of one it cannot decode, Snakemake shows a traceback
+        config_files.check(path)
+    folder = (options.directory or Path.cwd()).resolve()
+    hold(folder)
+    clear(folder)
+    os.environ.update(environment(options))
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *added(options), *words])
+
+
+def known(words: list[str]) -> argparse.Namespace:
+    """Those of Snakemake's arguments that matter here."""
+    parser = argparse.ArgumentParser(prog="histopair run", add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
+    parser.add_argument("--directory", "-d", type=Path)
+    parser.add_argument("--quiet", "-q", nargs="*")
+    for name in ("--snakefile", "--logger", "--executor", "--profile", "--workflow-profile"):
+        parser.add_argument(name, *{"--snakefile": ["-s"], "--executor": ["-e"]}.get(name, []))
+    return parser.parse_known_args(words)[0]
+
+
+def go_to(folder: Path) -> None:
+    """Work in a folder, and say so where it is another one than this."""
+    if folder != Path.cwd():
+        print(f"histopair: in {folder}, as there is no config/config.yaml here", flush=True)
+        os.chdir(folder)
+
+
+def added(options: argparse.Namespace) -> list[str]:
+    """What is not given: the lines of the terminal and, where there is none, the Snakefile."""
+    logger = ["--logger=calm"] if options.logger is None and options.quiet is None else []
+    if options.snakefile or any(Path(name).is_file() for name in SNAKEFILES):
+        return logger
+    return [*logger, f"--snakefile={commands.CHECKOUT / 'Snakefile'}"]
+
+
+def environment(options: argparse.Namespace) -> dict[str, str]:
+    """Variables for Snakemake: where it finds the logger and, on one machine, no Slurm.
+
+    Its Slurm plugin asks a controller at every start, and waits ten seconds for one that is down.
+    """
+    paths = [str(TERMINAL), *filter(None, [os.environ.get("PYTHONPATH")])]
+    chosen = options.executor or options.profile or options.workflow_profile
+    cluster = chosen or "SNAKEMAKE_PROFILE" in os.environ or "SLURM_CONF" in os.environ
+    return {"PYTHONPATH": os.pathsep.join(paths)} | ({} if cluster else {"SLURM_CONF": os.devnull})
+
+
+def hold(folder: Path) -> None:
+    """Make sure that no other run is at work in a folder, now and until this one ends."""
+    state = folder / ".snakemake"
+    state.mkdir(parents=True, exist_ok=True)
+    # Held by this process and, after exec, by Snakemake: the kernel frees it even after kill -9.
+    guard = os.open(state / "resume.lock", os.O_RDWR | os.O_CREAT)
+    os.set_inheritable(guard, True)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("Another run is at work in this folder: wait or stop it first.")
+    if others := running(folder):
+        pids = ", ".join(str(process.pid) for process in others)
+        sys.exit(f"Snakemake is at work in this folder (pid {pids}): wait or stop it first.")
+
+
+def clear(folder: Path) -> None:
+    """End the jobs and remove the lock that a killed run left in a folder where none is at work."""
+    if left := orphans(folder):
+        print(f"Ending {len(left)} processes of a killed run.", flush=True)
+        end(left)
+    locks = folder / ".snakemake" / "locks"
+    if any(locks.glob("*.lock")):
+        print("Removing the lock of a killed run.", flush=True)
+        shutil.rmtree(locks)
+
+
+def running(folder: Path) -> list[psutil.Process]:
+    """Snakemake processes at work in a folder, however they were started."""
+    return [
+        process
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if process.info["cwd"] == str(folder)
+        and any(Path(word).name == "snakemake" for word in (process.info["cmdline"] or [])[:4])
+    ]
+
+
+def orphans(folder: Path) -> list[psutil.Process]:
+    """Jobs of a folder and all that they started. Call it only when no Snakemake is running."""
+    scripts = f"{folder}/.snakemake/scripts/"
+    jobs = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(scripts in word for word in process.info["cmdline"] or [])
+    ]
+    found = set(jobs)
+    for job in jobs:
+        with suppress(psutil.NoSuchProcess):
+            found.update(job.children(recursive=True))
+    return list(found)
+
+
+def end(processes: list[psutil.Process]) -> None:
+    """Ask the processes to end, and make those that have not after ten seconds."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(processes, timeout=10)[1]:
+        process.kill()
