@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ _memories = []
 
 
 def remembered(function: Callable) -> Callable:
-    """What a function made of a file is kept until `forget`."""
+    """What a function made of several files is kept until `forget`."""
     _memories.append(cache(function))
     return _memories[-1]
 
@@ -23,6 +23,21 @@ def forget() -> None:
     """Files may have changed since they were read."""
     for memory in _memories:
         memory.cache_clear()
+
+
+def of_one_file(function: Callable) -> Callable:
+    """What a function made of its first argument is kept as long as that file is as it was."""
+    known: dict = {}
+
+    @wraps(function)
+    def kept(file: Path, *more):
+        found = file.stat()
+        key = (file, found.st_mtime_ns, found.st_size, *more)
+        if key not in known:
+            known[key] = function(file, *more)
+        return known[key]
+
+    return kept
 
 
 class Predictions(NamedTuple):
@@ -43,7 +58,7 @@ class Predictions(NamedTuple):
         return Predictions(*arrays, self.classes, self.task)
 
 
-@remembered
+@of_one_file
 def predictions(file: Path) -> Predictions:
     table, about = pq.read_table(file), made(file)
     classes = about["classes"]
@@ -72,7 +87,7 @@ def csv(file: Path) -> pd.DataFrame:
     return read.astype({name: object for name in names if name in read})
 
 
-@remembered
+@of_one_file
 def made(file: Path) -> dict:
     """What made a parquet file: its metadata `histopair`."""
     return json.loads((pq.read_schema(file).metadata or {}).get(b"histopair", b"{}"))

@@ -22,18 +22,25 @@ def metrics_of_runs(results: Path) -> Tally:
     for file in artifacts.run_files(results, "metrics.json"):
         with tally.reading(file):
             splits = artifacts.read_json(file)["splits"]
-            made = artifacts.predictions(file.with_name("predictions.parquet"))
             for split, stated in splits.items():
-                _compare(tally, file, split, stated, made.of(split))
+                _compare(tally, file, split, stated)
     return tally
 
 
-def _compare(tally: Tally, file: Path, split: str, stated: dict, made: Predictions) -> None:
-    for name, value in (scalars(made) | numbers(made)).items():
+def _compare(tally: Tally, file: Path, split: str, stated: dict) -> None:
+    whole, by_class = _of_file(file.with_name("predictions.parquet"), split)
+    for name, value in whole.items():
         tally.equal(file, f"{split} {name}", stated[name], value)
-    for label, values in per_class(made).items():
+    for label, values in by_class.items():
         for name, value in values.items():
             tally.equal(file, f"{split} {label} {name}", stated["per_class"][label][name], value)
+
+
+@artifacts.of_one_file
+def _of_file(file: Path, split: str) -> tuple[dict, dict]:
+    """All metrics of one split of a run's predictions, and those of each class."""
+    made = artifacts.predictions(file).of(split)
+    return scalars(made) | numbers(made), per_class(made)
 
 
 def scalars(made: Predictions) -> dict[str, float | None]:
@@ -154,7 +161,7 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-@artifacts.remembered
+@artifacts.of_one_file
 def of_test(file: Path) -> dict[str, float | None]:
     """The scalar metrics of a predictions.parquet's test samples."""
     return scalars(artifacts.predictions(file).of("test"))
