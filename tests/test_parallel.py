@@ -165,9 +165,8 @@ def test_one_process_writes(tmp_path, monkeypatch):
     """Process 1 leaves before the artifacts: with no paths to write to, it would fail."""
     monkeypatch.setattr(runs, "_predictions", lambda run, stage: None)
     monkeypatch.setattr(parallel, "rank", lambda: 1)
-    run = type("Run", (), {"method": {"recipe": "nothing"}, "seed": 0})
     built = type("Method", (), {"build": lambda run: [stage(epochs=0)]})
-    monkeypatch.setattr(runs.importlib, "import_module", lambda name: built)
+    run = type("Run", (), {"recipe": built, "seed": 0})
     about = {}
     runs.execute(run, str(tmp_path / "resume"), {}, about)
     assert about == {}

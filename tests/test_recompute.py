@@ -520,7 +520,7 @@ LOSSES = hypothesis.strategies.lists(hypothesis.strategies.floats(0.5, 2), min_s
 def test_convergence_is_told_alike_by_both(train, val):
     epochs = min(len(train), len(val))
     history = {"stage": "main", "train_loss": train[:epochs], "val_task": val[:epochs]}
-    history = pd.DataFrame(history)
+    history = pd.DataFrame(history | {"train_task": train[:epochs]})
     said, (own,) = convergence.judge(history), audit.convergence.stages(history)
     assert said["converged"] == own["converged"]
     assert said["stages"][0]["best_epoch"] == own["best_epoch"]
