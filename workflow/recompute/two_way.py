@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from recompute.tally import Tally
 
@@ -124,7 +124,7 @@ def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
 
 def _beyond(t: float, parts: list[Part], total: float) -> float:
     """Probability of more than t standard errors."""
-    return sum(part.variance / total * stats.t.sf(t, part.freedom) for part in parts)
+    return sum(part.variance / total * special.stdtr(part.freedom, -t) for part in parts)
 
 
 def _reach(parts: list[Part], total: float) -> float:
