@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from histopair.plan import encoders, entries, exports, recipes, runs, studies
-from histopair.plan.places import RUN, TEXTS
+from histopair.plan.places import RUN, TEXTS, of_runs
 
 
 def named(config, w):
@@ -47,7 +47,7 @@ def compared_runs(config, w):
 
 
 def compared_predictions(config, w):
-    return _files(compared_runs(config, w), "predictions.parquet")
+    return of_runs(compared_runs(config, w), "predictions.parquet")
 
 
 def distilled_methods(config):
@@ -61,7 +61,7 @@ def distilled_runs(config, w):
 
 
 def distilled_files(config, w):
-    return _files(distilled_runs(config, w), "representations.parquet")
+    return of_runs(distilled_runs(config, w), "representations.parquet")
 
 
 def pictured_runs(config, w):
@@ -75,7 +75,7 @@ def pictured_runs(config, w):
 
 
 def pictured_files(config, w):
-    return _files(pictured_runs(config, w), "representations.parquet")
+    return of_runs(pictured_runs(config, w), "representations.parquet")
 
 
 def represented(config, w):
@@ -133,7 +133,3 @@ def _costed(config, w):
 def _of_costed(config, w, function):
     found = [function(config, SimpleNamespace(**run)) for run in costed_runs(config, w)]
     return list(dict.fromkeys(one for each in found for one in each))
-
-
-def _files(runs_shown, file):
-    return [f"{RUN}/{file}".format(**run) for run in runs_shown]

@@ -31,11 +31,6 @@ def of_run(config: dict, run: dict) -> dict:
     return method(config, run["method"], run["dataset"])
 
 
-def datasets_of(config: dict, study: str) -> list[str]:
-    """The datasets of a study's runs."""
-    return list(dict.fromkeys(run["dataset"] for run in runs(config, study)))
-
-
 def distinct(found: Iterable[dict]) -> list[dict]:
     """Each of some flat dicts once."""
     return list({tuple(entry.items()): entry for entry in found}.values())

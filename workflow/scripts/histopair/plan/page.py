@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from histopair.plan import entries, recipes, runs
-from histopair.plan.places import RUN
+from histopair.plan.places import of_runs
 from histopair.report import distinct
 
 OF_TEXTS = ("caption_embeddings", "caption_activations", "prompt_embeddings")
@@ -11,18 +11,20 @@ OF_TEXTS = ("caption_embeddings", "caption_activations", "prompt_embeddings")
 
 def shown(config):
     """Names of everything that the page shows."""
-    found = shown_runs(config)
+    found, pairings = shown_runs(config), entries.pairings(config)
+    retrieved = [pair for pair in pairings if pair["encoder"] != "oracle"]
+    read = _read(config, found)
     datasets = list(dict.fromkeys(run["dataset"] for run in found))
-    encoders = [run["encoder"] for run in found] + [pair["encoder"] for pair in _retrieved(config)]
+    encoders = [one["encoder"] for one in [*found, *retrieved]]
     return {
         "datasets": datasets,
         "proposals": [name for name in datasets if _proposes(config["datasets"][name])],
-        "corpora": list(dict.fromkeys(corpus for _, corpus in _read(config, found))),
-        "chunks": _chunked(config, found),
+        "corpora": list(dict.fromkeys(corpus for _, corpus in read)),
+        "chunks": _chunked(retrieved, read),
         "encoders": list(dict.fromkeys(encoders)),
-        "embeddings": _embedded(config, found),
+        "embeddings": _embedded(config, retrieved, found),
         "texts": _texts(config, found),
-        "pairs": entries.pairings(config),
+        "pairs": pairings,
         "runs": {study: entries.runs(config, study) for study in entries.reported(config)},
     }
 
@@ -35,16 +37,11 @@ def shown_runs(config):
 
 def outputs(config, file):
     """A file of each run that the page shows."""
-    return [f"{RUN}/{file}".format(**run) for run in shown_runs(config)]
+    return of_runs(shown_runs(config), file)
 
 
 def _proposes(dataset):
     return bool({"labels_map", "proposals"} & set(dataset))
-
-
-def _retrieved(config):
-    """The pairings that an encoder made."""
-    return [pair for pair in entries.pairings(config) if pair["encoder"] != "oracle"]
 
 
 def _read(config, found):
@@ -57,16 +54,15 @@ def _read(config, found):
     ]
 
 
-def _chunked(config, found):
+def _chunked(retrieved, read):
     """Corpora as retrievers read them, that pairings or runs read: encoder and corpus."""
-    read = [(pair["encoder"], pair["corpus"]) for pair in _retrieved(config)]
-    read += _read(config, found)
-    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(read)]
+    found = [(pair["encoder"], pair["corpus"]) for pair in retrieved] + read
+    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(found)]
 
 
-def _embedded(config, found):
+def _embedded(config, retrieved, found):
     """Image embeddings that pairings or runs read: encoder and dataset."""
-    read = [(pair["encoder"], pair["dataset"]) for pair in _retrieved(config)]
+    read = [(pair["encoder"], pair["dataset"]) for pair in retrieved]
     for run in found:
         if "image_embeddings" in recipes.needs(entries.of_run(config, run)):
             read.append((run["encoder"], run["dataset"]))

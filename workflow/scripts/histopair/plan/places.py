@@ -35,6 +35,11 @@ def there(path: str) -> str:
     return path
 
 
+def of_runs(runs: Iterable[dict], file: str) -> list[str]:
+    """A file of each of some runs (dataset, encoder, method, seed)."""
+    return [f"{RUN}/{file}".format(**run) for run in runs]
+
+
 def truths(**entries: dict) -> dict[str, str]:
     """The truth tables of some entries, by the same names, where there are any."""
     return {name: there(entry["truth"]) for name, entry in entries.items() if "truth" in entry}

@@ -1,7 +1,7 @@
 """What a study compares, and what its tables are made from."""
 
 from histopair.plan import entries
-from histopair.plan.places import LABELS, RUN, there, truths
+from histopair.plan.places import LABELS, of_runs, there, truths
 from histopair.report import different, of_papers
 
 STUDY = ("title", "description", "metric", "reference", "order", "published", "claims")
@@ -13,12 +13,12 @@ def runs(config, w):
 
 
 def datasets(config, w):
-    return entries.datasets_of(config, w.study)
+    return list(dict.fromkeys(run["dataset"] for run in runs(config, w)))
 
 
 def outputs(config, w, file):
     """A file of each run of a study, once for each column that shows it."""
-    return [f"{RUN}/{file}".format(**run) for run in runs(config, w)]
+    return of_runs(runs(config, w), file)
 
 
 def labels(config, w):
