@@ -354,13 +354,15 @@ def test_the_cosine_schedule_rises_falls_and_ends_at_zero():
 @pytest.mark.parametrize(
     "losses, patience, stalls",
     [
-        ([], 2, 0),
-        ([1, 2, 2], 2, 1),
-        ([1, 2, 2, 2], 2, 1),  # after a stall the wait begins anew
-        ([1, 2, 2, 2, 2], 2, 2),
-        ([1, 2, 0.5, 2, 2], 2, 1),
-        ([1, 1, 1], 2, 1),  # an equal loss is no better one
-        ([1, 2, 2, 2, 2], 0, 0),
+        ([], 2, (0, 0)),
+        ([1, 2, 2], 2, (1, 1)),
+        ([1, 2, 2, 2], 2, (1, 1)),  # after a stall the wait begins anew
+        ([1, 2, 2, 2, 2], 2, (2, 2)),
+        ([1, 2, 2, 0.5], 2, (1, 0)),
+        ([1, 2, 2, 0.5, 2, 2], 2, (2, 1)),
+        ([1, 2, 0.5, 2, 2], 2, (1, 1)),
+        ([1, 1, 1], 2, (1, 1)),  # an equal loss is no better one
+        ([1, 2, 2, 2, 2], 0, (0, 0)),
     ],
 )
 def test_validation_stalls_after_so_many_epochs_without_a_better_one(losses, patience, stalls):
@@ -369,18 +371,27 @@ def test_validation_stalls_after_so_many_epochs_without_a_better_one(losses, pat
 
 def test_on_a_plateau_the_rate_falls_and_training_goes_on_from_the_best(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
-    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 0.5, *[2.0] * 8, 9.0]
+    losses = [3.0, 1.0, 2.0, 2.0, 2.0, 0.5, 2.0, 2.0, 0.25, 2.0, 2.0, 0.125, *[2.0] * 4, 9.0]
     one = told(losses, patience=2)
     one.schedule = "plateau"
     loop.fit(one, 1, str(tmp_path), CPU)
-    # Stalls after epochs 4, 8, 10, 12 and 14; the fifth ends training.
-    assert [row["val_task"] for row in one.history] == losses[:14]
+    # Stalls after epochs 4, 8, 11, 14 and 16; the fifth ends training.
+    assert [row["val_task"] for row in one.history] == losses[:16]
     rates = np.array([row["learning_rate"] for row in one.history]) / one.learning_rate
-    np.testing.assert_allclose(rates, [1] * 4 + [0.3] * 4 + [0.09] * 2 + [0.027] * 2 + [0.0081] * 2)
-    assert torch.equal(weights(one), one.seen[5])
+    np.testing.assert_allclose(rates, [1] * 4 + [0.3] * 4 + [0.09] * 3 + [0.027] * 3 + [0.0081] * 2)
+    assert torch.equal(weights(one), one.seen[11])
     moved = (one.seen[4] - one.seen[1]).abs().max(), (one.seen[3] - one.seen[1]).abs().max()
     assert moved[0] < moved[1]  # one epoch at less of the rate, from the best weights
     again = told(losses, patience=2)
     again.schedule = "plateau"
     loop.fit(again, 1, str(tmp_path), CPU)
     assert again.history == one.history and torch.equal(weights(again), weights(one))
+
+
+def test_two_drops_in_vain_end_training(tmp_path):
+    losses = [3.0, 1.0, *[2.0] * 6, 0.5]
+    one = told(losses, patience=2)
+    one.schedule = "plateau"
+    loop.fit(one, 1, str(tmp_path), CPU)
+    assert [row["val_task"] for row in one.history] == losses[:8]
+    assert torch.equal(weights(one), one.seen[1])

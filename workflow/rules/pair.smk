@@ -20,7 +20,7 @@ rule pair:
     # FAISS comes without a GPU; on one, torch searches.
     conda:
         "../../envs/faiss.yaml" if not config["gpu"] else "../../envs/torch.yaml"
-    threads: 2
+    threads: 1
     resources:
         gpu=config["gpu"],
         mem_mb=4000,

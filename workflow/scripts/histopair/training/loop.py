@@ -47,7 +47,8 @@ class Stage:
     counts, and all else learns with `learning_rate`. accumulate: a batch passes in so many parts,
     of two samples at least, whose gradients add up to the whole batch's. patience: training ends
     after that many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
-    it goes on from the best epoch at 0.3 of the learning rate, and ends at the fifth time.
+    it goes on from the best epoch at 0.3 of the learning rate, and ends at the fifth time, or at
+    the third in a row without a better epoch.
     whole: the loss compares a batch's samples with each other, so that no batch is cut; several
     processes then do the same.
     """
@@ -98,7 +99,7 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
     epochs = range(len(stage.history), stage.epochs)
     for epoch in jobs.progress(epochs, len(epochs), "epochs", f"{stage.name} stage"):
         if _finished(stage):
-            print(f"{stage.name} stage: no better epoch in {stage.patience}, stopped", flush=True)
+            print(f"{stage.name} stage: ended after {epoch} epochs, patience is out", flush=True)
             break
         train = _train_epoch(stage, now, devices.seed_of(seed, stage.name, epoch), file, device)
         parallel.share_buffers(stage.model)
@@ -149,7 +150,7 @@ def _train_epoch(
     batches = _drawn(stage, now, seed, device)
     pieces = [_pieces(stage, batch) for batch in batches]
     stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
-    stalls = _stalls(stage)
+    stalls, _ = _stalls(stage)
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
         optimizers.set_learning_rates(now.optimizer, stage.schedule, done, stalls)
@@ -201,14 +202,17 @@ def _step(stage: Stage, now: Progress) -> None:
     now.optimizer.zero_grad()
 
 
-def _stalls(stage: Stage, epochs: int | None = None) -> int:
-    """How often validation has stalled so far, or in the first `epochs`."""
+def _stalls(stage: Stage, epochs: int | None = None) -> tuple[int, int]:
+    """`optimizers.stalls` of validation so far, or in the first `epochs`."""
     return optimizers.stalls((row["val_task"] for row in stage.history[:epochs]), stage.patience)
 
 
 def _finished(stage: Stage) -> bool:
-    """Whether patience has run out: at the first stall, or after the schedule's last drop."""
-    return _stalls(stage) > (optimizers.DROPS if stage.schedule == "plateau" else 0)
+    """Whether patience has run out: at the first stall, or after drops that are enough or in vain."""
+    total, in_a_row = _stalls(stage)
+    if stage.schedule != "plateau":
+        return total > 0
+    return total > optimizers.DROPS or in_a_row >= optimizers.IN_A_ROW
 
 
 def _samples(stage: Stage, rows: Tensor, draw: bool = False) -> Tensor:

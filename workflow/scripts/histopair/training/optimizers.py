@@ -9,6 +9,7 @@ from histopair.errors import InputError
 
 KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 DROP, DROPS = 0.3, 4  # of the schedule "plateau"
+IN_A_ROW = 3  # stalls without a better epoch between them: two drops in vain
 
 
 def of_stage(stage) -> torch.optim.Optimizer:
@@ -59,18 +60,20 @@ def learning_rate_factor(
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def stalls(losses: Iterable[float], patience: int) -> int:
+def stalls(losses: Iterable[float], patience: int) -> tuple[int, int]:
     """How often validation went `patience` epochs without a better loss; `losses` by epoch.
 
-    After each time the wait begins anew. 0 without patience.
+    In all, and since the best epoch. After each time the wait begins anew. (0, 0) without patience.
     """
-    found, best, waited = 0, math.inf, 0
+    total, in_a_row, best, waited = 0, 0, math.inf, 0
     for loss in losses:
-        waited = 0 if loss < best else waited + 1
-        best = min(best, loss)
+        if loss < best:
+            best, waited, in_a_row = loss, 0, 0
+        else:
+            waited += 1
         if waited == patience:
-            found, waited = found + 1, 0
-    return found if patience else 0
+            total, in_a_row, waited = total + 1, in_a_row + 1, 0
+    return (total, in_a_row) if patience else (0, 0)
 
 
 def scaler(stage, device: torch.device) -> torch.amp.GradScaler:
