@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 
 import numpy as np
 
-from histopair.evaluation import bootstrap, metrics, two_way
+from histopair.evaluation import bootstrap, metrics, tasks, two_way
 
 METRICS = {
     "single": ("balanced_accuracy",),
@@ -125,8 +125,9 @@ def _sides(world: World, random, seeds: int, resamples: int) -> list[dict]:
 
 
 def _rates(world: World, truth, scores, of, weights) -> dict:
-    counts = bootstrap.group_counts(truth, scores, of, world.task)
-    return metrics.rates({name: weights @ values for name, values in counts.items()}, world.task)
+    counts = tasks.of(world.task).group_counts(truth, scores, of)
+    totals = {name: weights @ values for name, values in counts.items()}
+    return {name: metrics.METRICS[name].rate(totals) for name in METRICS[world.task]}
 
 
 def _intervals(values, replicates, groups: int, random) -> dict[str, tuple]:

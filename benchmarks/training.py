@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from histopair.analyses import cost
 from histopair.jobs import devices
 from histopair.methods.clip_it import students
-from histopair.training import heads, lora, losses
+from histopair.training import heads, lora
 from histopair.training.classifiers import Classifier, Still
+from histopair.training.tasks import single
 
 DEVICE = devices.start(0)
 BACKBONE, BATCH, DTYPE = (
@@ -50,12 +51,12 @@ def main(rounds: int = 10) -> None:
     student = students.Distilled(taught, width, head, TEXT_WIDTH, CLASSES)
 
     def control_loss() -> Tensor:
-        return losses.task_loss(control(pixels), targets, "single")
+        return single.loss(control(pixels), targets)
 
     def student_loss() -> Tensor:
         logits, predicted = student(pixels)
         distillation = students.distillation(texts[index], predicted)
-        return losses.task_loss(logits, targets, "single") + distillation
+        return single.loss(logits, targets) + distillation
 
     steps = {"LoRA": step(control, control_loss), "CLIP-IT": step(student, student_loss)}
     medians = interleaved(steps, rounds, clock(DEVICE))

@@ -9,7 +9,8 @@ import pyarrow as pa
 from PIL import Image
 
 from histopair.datasets import leaks
-from histopair.evaluation import metrics, studies
+from histopair.evaluation import score, studies
+from histopair.evaluation.tasks.labels import truth_matrix
 from histopair.files import tables
 from histopair.plan import studies as plan_studies
 from histopair.report import study_page
@@ -407,7 +408,7 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
     random = np.random.default_rng(sum(map(ord, method + dataset)) + seed)
     folder = run_folder(root, dataset, encoder, method, seed)
     shown = table[table["split"].isin(["val", "test"])]
-    truth = metrics.truth_matrix(list(shown["labels"]), classes)
+    truth = truth_matrix(shown["labels"], classes)
     logits = skill * truth + random.normal(0, 1, truth.shape)
     scores = 1 / (1 + np.exp(-logits))
     if task == "single":
@@ -439,7 +440,7 @@ def _run(root, dataset, encoder, method, seed, table, classes, skill, task) -> N
     )
     tables.write(folder / "history.parquet", history, made)
     files = [folder / name for name in ("predictions.parquet", "history.parquet", "metrics.json")]
-    metrics.score(*files, about("score"))
+    score.score(*files, about("score"))
     (folder / "weights.safetensors").write_bytes(b"fake weights " + method.encode())
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from histopair.evaluation import bootstrap, metrics
+from histopair.evaluation import bootstrap, metrics, tasks
+from histopair.evaluation.tasks import labels
 
 
 def case(seed=0, n=60, classes=4, groups=8, task="single"):
@@ -19,8 +20,8 @@ def case(seed=0, n=60, classes=4, groups=8, task="single"):
 @pytest.mark.parametrize("task", ["single", "multi"])
 def test_drawing_every_group_once_gives_the_metric_itself(task):
     truth, scores, groups = case(task=task, classes=5)
-    found = bootstrap.replicate(truth, scores, groups, np.ones((1, 8), int), task)
-    expected = metrics.metrics(truth, scores, task, list("abcde"))
+    found = tasks.of(task).replicate(truth, scores, groups, np.ones((1, 8), int))
+    expected = tasks.of(task).judge(truth, scores, list("abcde"))
     assert found.keys() == set(metrics.names(task))
     for name in set(found) - {"ece"}:
         assert found[name] == pytest.approx([expected[name]]), name
@@ -30,10 +31,10 @@ def test_drawing_every_group_once_gives_the_metric_itself(task):
 def test_a_resample_equals_the_metric_of_the_repeated_samples(task):
     truth, scores, groups = case(seed=1, classes=5, task=task)
     draws = bootstrap.resamples(groups, replicates=6)
-    found = bootstrap.replicate(truth, scores, groups, draws, task)
+    found = tasks.of(task).replicate(truth, scores, groups, draws)
     for i, draw in enumerate(draws):
         rows = np.repeat(np.arange(len(truth)), draw[groups])
-        expected = metrics.metrics(truth[rows], scores[rows], task, list("abcde"))
+        expected = tasks.of(task).judge(truth[rows], scores[rows], list("abcde"))
         for name in set(found) - {"ece"}:
             assert found[name][i] == pytest.approx(expected[name]), name
 
@@ -43,7 +44,7 @@ def test_a_class_that_a_resample_misses_does_not_lower_macro_f1():
     truth[[0, 1, 2, 3], [0, 1, 2, 3]] = True  # one sample of each class but the last
     scores = truth + np.array([0, 0, 0, 0.2, 0.1])  # the top three: the class, and the last two
     draws = np.array([[1, 1, 1, 1], [2, 2, 0, 0]])
-    all_of_them, two = bootstrap.replicate(truth, scores, np.arange(4), draws, "multi")[
+    all_of_them, two = tasks.of("multi").replicate(truth, scores, np.arange(4), draws)[
         "top3_f1_macro"
     ]
     # The first is decided for its own sample and, by order, for the fourth; the fourth for all.
@@ -53,17 +54,17 @@ def test_a_class_that_a_resample_misses_does_not_lower_macro_f1():
 
 def test_the_calibration_error_has_no_replicates():
     truth, scores, groups = case()
-    found = bootstrap.replicate(truth, scores, groups, np.ones((3, 8), int), "single")
+    found = tasks.of("single").replicate(truth, scores, groups, np.ones((3, 8), int))
     assert np.isnan(found["ece"]).all()
 
 
 def test_metrics_of_ranks_are_resampled_less_where_there_are_many_scores(monkeypatch):
-    assert bootstrap.ranked_resamples(1000) > bootstrap.REPLICATES
-    assert bootstrap.ranked_resamples(10**9) == bootstrap.FEWEST
+    assert labels.ranked_resamples(1000) > bootstrap.REPLICATES
+    assert labels.ranked_resamples(10**9) == labels.FEWEST
     truth, scores, groups = case()
-    monkeypatch.setattr(bootstrap, "SCORES", 7 * scores.size)
-    monkeypatch.setattr(bootstrap, "FEWEST", 3)
-    found = bootstrap.replicate(truth, scores, groups, bootstrap.resamples(groups, 9), "single")
+    monkeypatch.setattr(labels, "SCORES", 7 * scores.size)
+    monkeypatch.setattr(labels, "FEWEST", 3)
+    found = tasks.of("single").replicate(truth, scores, groups, bootstrap.resamples(groups, 9))
     lengths = {name: len(values) for name, values in found.items()}
     assert lengths.pop("macro_auc") == lengths.pop("macro_ap") == 7
     assert set(lengths.values()) == {9}
@@ -99,6 +100,6 @@ def test_intervals_of_grouped_samples_are_wider_than_those_that_ignore_groups():
     truth[:, 0] = True
     scores = np.c_[right, ~right].astype(float)
     single = np.arange(300)
-    grouped = bootstrap.replicate(truth, scores, groups, bootstrap.resamples(groups), "single")
-    alone = bootstrap.replicate(truth, scores, single, bootstrap.resamples(single), "single")
+    grouped = tasks.of("single").replicate(truth, scores, groups, bootstrap.resamples(groups))
+    alone = tasks.of("single").replicate(truth, scores, single, bootstrap.resamples(single))
     assert np.std(grouped["accuracy"]) > 3 * np.std(alone["accuracy"])

@@ -18,7 +18,8 @@ from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
 from histopair.methods.clip_it import students, text_stage
 from histopair.plan import recipes
 from histopair.retrieval import pairing
-from histopair.training import loop, losses, runs
+from histopair.training import loop, runs
+from histopair.training.tasks import single
 
 world = test_methods.world
 TEXT = {"lora": LORA, "text_lora": LORA, "text_epochs": 1, "epochs": 1}
@@ -208,13 +209,13 @@ def test_a_joint_teacher_starts_from_the_pretrained_tower_if_the_text_stage_left
 def test_double_softmax_by_hand():
     logits = torch.tensor([[0.0, np.log(3.0)]])
     by_hand = -np.log(np.exp(0.75) / (np.exp(0.75) + np.exp(0.25)))
-    value = losses.task_loss(logits, torch.tensor([1]), "single", "double-softmax")
+    value = single.loss(logits, torch.tensor([1]), "double-softmax")
     assert value.item() == pytest.approx(by_hand)
 
 
 def test_double_softmax_never_falls_below_its_bound():
     logits = torch.tensor([[1000.0, 0.0, 0.0]])
-    value = losses.task_loss(logits, torch.tensor([0]), "single", "double-softmax")
+    value = single.loss(logits, torch.tensor([0]), "double-softmax")
     assert value.item() == pytest.approx(np.log(1 + 2 / np.e), rel=1e-6)
 
 

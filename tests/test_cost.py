@@ -146,7 +146,7 @@ def test_representations_are_those_the_run_predicted_with(represented):
     )
     model.eval()
     with torch.inference_mode():
-        scores = run.probabilities(model.classify(features, predicted)).numpy()
+        scores = run.scores(model.classify(features, predicted)).numpy()
     made = tables.read(files["predictions"], ["split"])["split"] == "test"
     expected = tables.matrix(files["predictions"], "scores")[made.to_numpy()]
     np.testing.assert_allclose(scores, expected, atol=5e-3)

@@ -18,7 +18,7 @@ from test_methods import LORA, METHODS, make, world  # noqa: F401
 from histopair import images
 from histopair.datasets.licences import known, strictest
 from histopair.errors import InputError
-from histopair.evaluation import cells, metrics, two_way
+from histopair.evaluation import cells, score, two_way
 from histopair.export import card, layers, preprocessing, read, terminal, write
 from histopair.files import tables
 from histopair.methods import clip_it
@@ -59,11 +59,11 @@ def _export(world, recipe, folder):  # noqa: F811
 def _written(run, stage, folder):
     """The export of a trained run, made on a processor wherever it was trained."""
     out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
-    about = {"task": run.task, "classes": run.classes}
+    about = {"task": run.about["task"], "classes": run.classes}
     tables.write(out["predictions"], runs._predictions(run, stage), about)
     runs._write_weights(stage.model, out["weights"], about)
     tables.write(out["history"], pd.DataFrame({"stage": []}), about)
-    metrics.score(out["predictions"], out["history"], folder / "metrics.json", {})
+    score.score(out["predictions"], out["history"], folder / "metrics.json", {})
     files = out | {"metrics": str(folder / "metrics.json")}
     write_export(replace(run, device=torch.device("cpu")), files, folder / "export")
     return folder / "export", run, stage, files
@@ -94,9 +94,9 @@ def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
     notes = list(rows["caption"]) if "text" in model.reads else None
     temperature = model.config["temperature"]
     for logits in filter(None, (read.onnx_logits(folder), read.torch_logits(folder, model.config))):
-        found = read.probabilities(logits(pixels, notes), run.task)
+        found = read.probabilities(logits(pixels, notes), run.about["task"])
         np.testing.assert_allclose(found, scores, atol=1e-4)
-    cooled = read.probabilities(model.logits(pixels, notes) / temperature, run.task)
+    cooled = read.probabilities(model.logits(pixels, notes) / temperature, run.about["task"])
     np.testing.assert_allclose(model.probabilities(pixels, notes), cooled)
 
 
@@ -260,7 +260,7 @@ def test_the_cards_intervals_are_those_of_a_study(tmp_path):
     files = {"predictions": tmp_path / "predictions", "metrics": tmp_path / "metrics.json"}
     tables.write(files["predictions"], made, {"task": "single", "classes": ["a", "b"]})
     tables.write(tmp_path / "history", pd.DataFrame({"stage": []}), {})
-    metrics.score(files["predictions"], tmp_path / "history", files["metrics"], {})
+    score.score(files["predictions"], tmp_path / "history", files["metrics"], {})
     text = card._results(files, tmp_path / "labels")
     run = {"encoder": "e", "method": "m", "seed": 0} | files
     cell = cells.evaluate([run], tmp_path / "labels")

@@ -29,7 +29,7 @@ def probabilities(layer, features, task="single"):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_single_labels_agree_with_scikit_learn(classes):
     labels = drawn(classes)
-    found = list(logistic.path(FEATURES, np.eye(classes, dtype=bool)[labels], "single", STRENGTHS))
+    found = list(logistic.path(FEATURES, np.eye(classes, dtype=bool)[labels], True, STRENGTHS))
     for strength, (layer, converged) in zip(STRENGTHS, found, strict=True):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, tol=1e-8))
         expected = model.fit(FEATURES, labels).predict_proba(FEATURES)
@@ -39,7 +39,7 @@ def test_single_labels_agree_with_scikit_learn(classes):
 
 def test_several_labels_are_a_regression_each():
     truth = np.stack([drawn(2), drawn(2)], axis=1).astype(bool)
-    [(layer, _)] = logistic.path(FEATURES, truth, "multi", [1.0])
+    [(layer, _)] = logistic.path(FEATURES, truth, False, [1.0])
     for column in range(2):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, tol=1e-8))
         expected = model.fit(FEATURES, truth[:, column]).predict_proba(FEATURES)[:, 1]
@@ -49,13 +49,13 @@ def test_several_labels_are_a_regression_each():
 
 def test_a_class_without_samples_is_rarer_than_one_sample():
     truth = np.eye(4, dtype=bool)[drawn(3)]
-    [(layer, _)] = logistic.path(FEATURES, truth, "single", [1.0])
+    [(layer, _)] = logistic.path(FEATURES, truth, True, [1.0])
     assert probabilities(layer, FEATURES)[:, 3].mean() < 1 / 200
 
 
 def test_a_label_that_none_has_or_all_have_keeps_its_odds():
     truth = np.stack([drawn(2), np.zeros(200), np.ones(200)], axis=1).astype(bool)
-    [(layer, converged)] = logistic.path(FEATURES, truth, "multi", [1.0])
+    [(layer, converged)] = logistic.path(FEATURES, truth, False, [1.0])
     found = probabilities(layer, FEATURES, "multi")
     np.testing.assert_allclose(found[:, 1], 0.5 / 201, rtol=1e-4)
     np.testing.assert_allclose(found[:, 2], 200.5 / 201, rtol=1e-4)
@@ -65,13 +65,13 @@ def test_a_label_that_none_has_or_all_have_keeps_its_odds():
 def test_a_solver_that_stops_early_says_so(monkeypatch):
     monkeypatch.setattr(logistic, "MOST_STEPS", 1)
     labels = np.eye(3, dtype=bool)[drawn(3)]
-    [(_, converged)] = logistic.path(FEATURES, labels, "single", [100.0])
+    [(_, converged)] = logistic.path(FEATURES, labels, True, [100.0])
     assert not converged
 
 
 def test_the_penalty_is_of_standardised_features():
     labels = np.eye(2, dtype=bool)[drawn(2)]
-    [(layer, _)] = logistic.path(FEATURES, labels, "single", [0.1])
-    [(scaled, _)] = logistic.path(FEATURES * 1000, labels, "single", [0.1])
+    [(layer, _)] = logistic.path(FEATURES, labels, True, [0.1])
+    [(scaled, _)] = logistic.path(FEATURES * 1000, labels, True, [0.1])
     expected = probabilities(layer, FEATURES)
     np.testing.assert_allclose(probabilities(scaled, FEATURES * 1000), expected, atol=1e-5)

@@ -9,30 +9,25 @@ from torch.nn import functional as F
 
 from histopair.errors import InputError
 from histopair.methods.clip_it import students
-from histopair.training import losses
+from histopair.training import contrastive
+from histopair.training.tasks import multi, single
 
 
 def test_single_label_loss_is_cross_entropy_by_hand():
     logits = torch.tensor([[0.0, math.log(3.0)]])
-    assert losses.task_loss(logits, torch.tensor([1]), "single").item() == pytest.approx(
-        -math.log(0.75)
-    )
+    assert single.loss(logits, torch.tensor([1])).item() == pytest.approx(-math.log(0.75))
 
 
 def test_multi_label_loss_is_mean_binary_cross_entropy_by_hand():
     logits = torch.tensor([[0.0, math.log(3.0)]])
     by_hand = (-math.log(0.5) - math.log(0.25)) / 2
-    assert losses.task_loss(logits, torch.tensor([[1, 0]]), "multi").item() == pytest.approx(
-        by_hand
-    )
+    assert multi.loss(logits, torch.tensor([[1, 0]])).item() == pytest.approx(by_hand)
 
 
 def test_probabilities_sum_to_one_only_for_single_labels():
     logits = torch.tensor([[2.0, 2.0, 2.0]])
-    assert losses.probabilities(logits, "single").sum().item() == pytest.approx(1)
-    assert losses.probabilities(logits, "multi").sum().item() == pytest.approx(
-        3 / (1 + math.exp(-2))
-    )
+    assert single.scores(logits).sum().item() == pytest.approx(1)
+    assert multi.scores(logits).sum().item() == pytest.approx(3 / (1 + math.exp(-2)))
 
 
 def test_distillation_by_hand():
@@ -53,14 +48,14 @@ def test_contrastive_with_pairs_alone_is_clip_loss():
     logits = 10 * image @ text.T
     numbers = torch.arange(6)
     clip = (F.cross_entropy(logits, numbers) + F.cross_entropy(logits.T, numbers)) / 2
-    ours = losses.contrastive(image, text, torch.eye(6, dtype=torch.bool), torch.tensor(10.0))
+    ours = contrastive.loss(image, text, torch.eye(6, dtype=torch.bool), torch.tensor(10.0))
     assert ours.item() == pytest.approx(clip.item(), rel=1e-5)
 
 
 def test_contrastive_ignores_which_of_its_positives_a_row_prefers():
     image = text = F.normalize(torch.ones(2, 4), dim=1)
     same = torch.ones(2, 2, dtype=torch.bool)
-    value = losses.contrastive(image, text, same, torch.tensor(5.0))
+    value = contrastive.loss(image, text, same, torch.tensor(5.0))
     assert value.item() == pytest.approx(math.log(2))
 
 
@@ -75,8 +70,8 @@ def test_contrastive_logits_are_float32_under_an_autocast():
     logits = 100 * image.double() @ text.double().T
     true = -(logits.log_softmax(1).diagonal().mean() + logits.log_softmax(0).diagonal().mean()) / 2
     with torch.autocast("cpu", torch.bfloat16):
-        found = losses.similarities(image, text, scale)
-        value = losses.contrastive(image, text, same, scale)
+        found = contrastive.similarities(image, text, scale)
+        value = contrastive.loss(image, text, same, scale)
     assert found.dtype == value.dtype == torch.float32
     torch.testing.assert_close(found.double(), logits, atol=1e-4, rtol=0)
     torch.testing.assert_close(value.double(), true, atol=1e-6, rtol=1e-4)
@@ -87,7 +82,7 @@ def test_contrastive_logits_are_float32_under_an_autocast():
 def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_own():
     image, text = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     same = torch.tensor([[True, False]])
-    value = losses.contrastive(image, text, same, torch.tensor(2.0))
+    value = contrastive.loss(image, text, same, torch.tensor(2.0))
     by_hand = (-math.log(math.exp(2) / (math.exp(2) + 1)) + 0) / 2
     assert value.item() == pytest.approx(by_hand)
 
@@ -98,12 +93,12 @@ SHARES = torch.tensor([0.2, 0.5])
 
 
 def test_rare_positives_weigh_what_their_share_says():
-    ours = losses.task_loss(LOGITS, TARGETS, "multi", "positive-weight", SHARES)
+    ours = multi.loss(LOGITS, TARGETS, "positive-weight", SHARES)
     cost = torch.nn.functional.softplus
     by_hand = (4 * cost(-LOGITS[0, 0]) + cost(LOGITS[0, 1])) + cost(LOGITS[1]).sum()
     by_hand = by_hand + cost(LOGITS[2, 0]) + cost(-LOGITS[2, 1])
     torch.testing.assert_close(ours, by_hand / 6)
-    rarest = losses.task_loss(LOGITS, TARGETS, "multi", "positive-weight", torch.tensor([0.0, 0.5]))
+    rarest = multi.loss(LOGITS, TARGETS, "positive-weight", torch.tensor([0.0, 0.5]))
     assert torch.isfinite(rarest)
 
 
@@ -112,23 +107,22 @@ def test_logit_adjustment_adds_the_prior_and_fits_it_with_zero_logits():
     shares = torch.tensor([0.25, 0.75])
     targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
     logits = torch.zeros(4, 2, requires_grad=True)
-    losses.task_loss(logits, targets, "multi", "logit-adjustment", shares).backward()
+    multi.loss(logits, targets, "logit-adjustment", shares).backward()
     torch.testing.assert_close(logits.grad.sum(0), torch.zeros(2))
-    single = torch.zeros(4, 2, requires_grad=True)
-    numbers = torch.tensor([0, 1, 1, 1])
-    losses.task_loss(single, numbers, "single", "logit-adjustment", shares).backward()
-    torch.testing.assert_close(single.grad.sum(0), torch.zeros(2))
+    logits = torch.zeros(4, 2, requires_grad=True)
+    single.loss(logits, torch.tensor([0, 1, 1, 1]), "logit-adjustment", shares).backward()
+    torch.testing.assert_close(logits.grad.sum(0), torch.zeros(2))
 
 
 def test_the_asymmetric_loss_by_hand():
-    ours = losses.asymmetric(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
+    ours = multi.asymmetric(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
     by_hand = (-math.log(0.5) - 0.45**4 * math.log(0.55)) / 2
     assert ours.item() == pytest.approx(by_hand)
 
 
 def test_easy_negatives_cost_nothing_in_the_asymmetric_loss():
     easy = torch.logit(torch.tensor([[0.04, 0.01]])).requires_grad_()
-    value = losses.asymmetric(easy, torch.zeros(1, 2))
+    value = multi.asymmetric(easy, torch.zeros(1, 2))
     value.backward()
     assert value.item() == 0 and not easy.grad.any()
 
@@ -136,9 +130,7 @@ def test_easy_negatives_cost_nothing_in_the_asymmetric_loss():
 def test_class_weights_of_a_single_label_task_have_mean_one():
     numbers = torch.tensor([0, 1, 1, 1])
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    ours = losses.task_loss(
-        logits, numbers, "single", "positive-weight", torch.tensor([0.25, 0.75])
-    )
+    ours = single.loss(logits, numbers, "positive-weight", torch.tensor([0.25, 0.75]))
     cost = torch.nn.functional.cross_entropy(logits, numbers, reduction="none")
     weight = torch.tensor([1.5, 0.5, 0.5, 0.5])
     torch.testing.assert_close(ours, (weight * cost).mean())
@@ -146,4 +138,4 @@ def test_class_weights_of_a_single_label_task_have_mean_one():
 
 def test_a_loss_that_a_task_does_not_have_is_one_clear_line():
     with pytest.raises(InputError, match="asymmetric"):
-        losses.task_loss(LOGITS, torch.tensor([0, 1, 0]), "single", "asymmetric", SHARES)
+        single.loss(LOGITS, torch.tensor([0, 1, 0]), "asymmetric", SHARES)

@@ -331,7 +331,7 @@ def test_probabilities_of_half_precision_logits_do_not_tie(world):
     run = make(world, "unimodal")
     for task in ("single", "multi"):
         run.about["task"] = task
-        found = run.probabilities(torch.tensor([[7.0, 8.0, 9.0]], dtype=torch.bfloat16))
+        found = run.scores(torch.tensor([[7.0, 8.0, 9.0]], dtype=torch.bfloat16))
         assert found.dtype == torch.float32 and len(found.unique()) == 3
 
 

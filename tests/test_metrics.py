@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from histopair.errors import InputError
-from histopair.evaluation import metrics
+from histopair.evaluation import metrics, score, tasks
+from histopair.evaluation.tasks.labels import truth_matrix
 from histopair.files import tables
 
 # Table 1 and 2 of the multi-label paper: F1 micro, Hamming, 1-, 2-, 3-label accuracy.
@@ -45,7 +46,7 @@ def test_single_label_metrics_by_hand():
     scores = np.array(
         [[9, 1, 0], [9, 1, 0], [0, 9, 1], [0, 9, 1], [9, 1, 0], [9, 1, 0]], float
     )  # decides 0 0 1 1 0 0
-    found = metrics.metrics(truth, scores, "single", ["a", "b", "c"])
+    found = tasks.of("single").judge(truth, scores, ["a", "b", "c"])
     assert found["accuracy"] == pytest.approx(3 / 6)
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
     assert found["macro_f1"] == pytest.approx((4 / 7 + 2 / 4 + 0) / 3)
@@ -64,7 +65,7 @@ def test_single_label_metrics_by_hand():
 def test_multi_label_metrics_by_hand():
     truth = indicator([[0, 1, 2], [0, 1, 4], [3], []])
     scores = np.array([[5, 4, 3, 2, 1]] * 4, float)  # always decides a, b, c
-    found = metrics.metrics(truth, scores, "multi", CLASSES)
+    found = tasks.of("multi").judge(truth, scores, CLASSES)
     assert found["label_accuracy_1"] == pytest.approx(2 / 4)
     assert found["label_accuracy_2"] == pytest.approx(2 / 4)
     assert found["label_accuracy_3"] == pytest.approx(1 / 4)
@@ -76,27 +77,27 @@ def test_multi_label_metrics_by_hand():
 def test_balanced_accuracy_leaves_out_classes_that_the_split_lacks():
     truth = indicator([[0], [0], [1]], 4)
     scores = np.eye(4)[[0, 3, 1]]
-    found = metrics.metrics(truth, scores, "single", ["a", "b", "c", "d"])
+    found = tasks.of("single").judge(truth, scores, ["a", "b", "c", "d"])
     assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2)
     assert (found["classes_present"], found["macro_auc_classes"]) == (2, 2)
 
 
 def test_macro_auc_is_null_where_no_class_has_both_sides():
-    found = metrics.metrics(indicator([[0], [0]], 2), np.eye(2), "single", ["a", "b"])
+    found = tasks.of("single").judge(indicator([[0], [0]], 2), np.eye(2), ["a", "b"])
     assert found["macro_auc"] is None and found["macro_auc_classes"] == 0
     assert found["balanced_accuracy"] == pytest.approx(0.5)
 
 
 def test_ties_go_to_the_first_classes_in_order():
-    assert np.flatnonzero(metrics.decide(np.ones((1, 6)), "multi")[0]).tolist() == [0, 1, 2]
+    assert np.flatnonzero(tasks.of("multi").decide(np.ones((1, 6)))[0]).tolist() == [0, 1, 2]
     tied = np.array([[0.1, 0.3, 0.3, 0.3]])
-    assert np.flatnonzero(metrics.decide(tied, "single")[0]).tolist() == [1]
+    assert np.flatnonzero(tasks.of("single").decide(tied)[0]).tolist() == [1]
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_single_label_metrics_agree_with_scikit_learn(seed):
     truth, scores = random_case(seed, "single")
-    found = metrics.metrics(truth, scores, "single", list("abcdef"))
+    found = tasks.of("single").judge(truth, scores, list("abcdef"))
     true, decided = truth.argmax(1), scores.argmax(1)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, decided))
     assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(true, decided))
@@ -118,8 +119,8 @@ def check_per_class(found, truth, decided, scores):
 @pytest.mark.parametrize("seed", range(5))
 def test_multi_label_metrics_agree_with_scikit_learn(seed):
     truth, scores = random_case(seed, "multi")
-    found = metrics.metrics(truth, scores, "multi", list("abcdef"))
-    decided = metrics.decide(scores, "multi")
+    found = tasks.of("multi").judge(truth, scores, list("abcdef"))
+    decided = tasks.of("multi").decide(scores)
     micro = sk.f1_score(truth, decided, average="micro")
     present = np.flatnonzero(truth.any(0))  # scikit-learn counts a class without support as 0
     macro = sk.f1_score(truth, decided, labels=present, average="macro", zero_division=0)
@@ -134,7 +135,7 @@ def test_multi_label_metrics_agree_with_scikit_learn(seed):
 def test_a_class_without_positives_is_left_out_of_the_mean_average_precision():
     truth = indicator([[0], [1], [0, 1]], 3)
     scores = np.array([[0.9, 0.2, 0.5], [0.1, 0.8, 0.5], [0.7, 0.6, 0.5]])
-    found = metrics.metrics(truth, scores, "multi", ["a", "b", "c"])
+    found = tasks.of("multi").judge(truth, scores, ["a", "b", "c"])
     assert (found["macro_ap"], found["macro_ap_classes"]) == (1, 2)
     lacking = found["per_class"]["c"]
     assert (lacking["support"], lacking["decided"]) == (0, 2)
@@ -147,8 +148,8 @@ def test_a_decision_never_names_all_classes(classes, named):
     random = np.random.default_rng(0)
     truth = random.random((50, classes)) < 0.4
     scores = random.random((50, classes))
-    found = metrics.metrics(truth, scores, "multi", list(map(str, range(classes))))
-    assert metrics.decide(scores, "multi").sum(1).tolist() == [named] * 50
+    found = tasks.of("multi").judge(truth, scores, list(map(str, range(classes))))
+    assert tasks.of("multi").decide(scores).sum(1).tolist() == [named] * 50
     assert found["top"] == named
     given_k = [k for k in (1, 2, 3) if found[f"label_accuracy_{k}"] is not None]
     assert given_k == list(range(1, named + 1))
@@ -157,18 +158,18 @@ def test_a_decision_never_names_all_classes(classes, named):
 
 @pytest.mark.parametrize("task", ["single", "multi"])
 def test_one_sample_and_equal_scores_give_defined_metrics(task):
-    found = metrics.metrics(indicator([[1]], 4), np.full((1, 4), 0.25), task, list("abcd"))
+    found = tasks.of(task).judge(indicator([[1]], 4), np.full((1, 4), 0.25), list("abcd"))
     assert found["macro_auc"] is None and found["macro_ap"] == 1
     truth = indicator([[0], [1], [1]], 2)
-    found = metrics.metrics(truth, np.full((3, 2), 0.5), "single", ["a", "b"])
+    found = tasks.of("single").judge(truth, np.full((3, 2), 0.5), ["a", "b"])
     assert found["macro_auc"] == pytest.approx(0.5)
     assert found["macro_ap"] == pytest.approx((1 / 3 + 2 / 3) / 2)
 
 
 def test_scores_that_are_no_probabilities_have_no_calibration_error():
     truth, scores = random_case(0, "multi")
-    assert metrics.metrics(truth, scores - 2, "multi", list("abcdef"))["ece"] is None
-    assert metrics.metrics(truth, scores, "multi", list("abcdef"))["ece"] > 0
+    assert tasks.of("multi").judge(truth, scores - 2, list("abcdef"))["ece"] is None
+    assert tasks.of("multi").judge(truth, scores, list("abcdef"))["ece"] > 0
 
 
 @given(st.integers(1, 30), st.integers(4, 60), st.integers(0, 2**32 - 1))
@@ -177,7 +178,7 @@ def test_with_exactly_three_labels_f1_and_hamming_follow_from_the_label_accuraci
     random = np.random.default_rng(seed)
     truth = indicator([random.permutation(c)[:3] for _ in range(n)], c)
     scores = random.integers(0, 4, (n, c)).astype(float)  # coarse, so that ties occur
-    found = metrics.metrics(truth, scores, "multi", [str(i) for i in range(c)])
+    found = tasks.of("multi").judge(truth, scores, [str(i) for i in range(c)])
     accuracies = [found[f"label_accuracy_{k}"] for k in (1, 2, 3)]
     assert found["top3_f1_micro"] == pytest.approx(sum(accuracies) / 3)
     assert found["hamming"] == pytest.approx(6 * (1 - found["top3_f1_micro"]) / c)
@@ -221,7 +222,7 @@ def test_score_writes_the_metrics_of_each_split(tmp_path):
     path = write_predictions(
         tmp_path / "p.parquet", [["a"], ["b"], ["b"]], scores, ["val", "test", "test"]
     )
-    metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {"rule": "score"})
+    score.score(path, untrained(tmp_path), tmp_path / "metrics.json", {"rule": "score"})
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["task"], found["classes"], found["n"]) == ("single", ["a", "b"], 3)
     assert found["splits"]["val"]["accuracy"] == 1
@@ -237,7 +238,7 @@ def test_score_writes_the_metrics_of_each_split(tmp_path):
 def test_score_names_a_label_that_is_no_class(tmp_path):
     path = write_predictions(tmp_path / "p.parquet", [["a"], ["z"]], [[1, 0], [0, 1]], ["test"] * 2)
     with pytest.raises(InputError, match="'z' is not one of the classes a, b"):
-        metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
+        score.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
     assert not (tmp_path / "metrics.json").exists()
 
 
@@ -245,19 +246,19 @@ def test_score_refuses_scores_that_are_not_numbers(tmp_path):
     scores = [[1, 0], [np.nan, 1]]
     path = write_predictions(tmp_path / "p.parquet", [["a"], ["b"]], scores, ["test"] * 2)
     with pytest.raises(InputError, match="not finite"):
-        metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
+        score.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
 
 
 def test_scores_of_another_shape_or_an_empty_split_are_refused():
     with pytest.raises(ValueError, match="alike"):
-        metrics.metrics(np.ones((2, 3), bool), np.ones((2, 4)), "multi", CLASSES)
+        tasks.of("multi").judge(np.ones((2, 3), bool), np.ones((2, 4)), CLASSES)
     with pytest.raises(ValueError, match="alike"):
-        metrics.metrics(np.ones((0, 3), bool), np.ones((0, 3)), "multi", CLASSES)
+        tasks.of("multi").judge(np.ones((0, 3), bool), np.ones((0, 3)), CLASSES)
 
 
 def test_metrics_json_holds_no_nan(tmp_path):
     path = write_predictions(tmp_path / "p.parquet", [["a"]], [[1, 0]], ["test"])
-    metrics.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
+    score.score(path, untrained(tmp_path), tmp_path / "metrics.json", {})
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 
@@ -265,12 +266,12 @@ def test_every_scalar_metric_of_a_task_is_reported():
     for task in ("single", "multi"):
         truth, scores = random_case(0, task)
         scores /= scores.sum(1, keepdims=True)
-        found = metrics.metrics(truth, scores, task, list("abcdef"))
+        found = tasks.of(task).judge(truth, scores, list("abcdef"))
         assert all(np.isfinite(found[name]) for name in metrics.names(task))
-        assert set(metrics.names(task)) <= set(metrics.TITLES)
+        assert set(metrics.names(task)) <= set(metrics.titles())
 
 
 def test_truth_matrix_marks_every_label_of_a_row():
     labels = pd.Series([["a", "c"], []])
     expected = [[True, False, True], [False, False, False]]
-    assert metrics.truth_matrix(labels, ["a", "b", "c"]).tolist() == expected
+    assert truth_matrix(labels, ["a", "b", "c"]).tolist() == expected

@@ -19,7 +19,7 @@ from test_methods import METHODS, make, world  # noqa: F401
 from test_survival_evaluation import CLAIM, runs
 
 from commands import audit
-from histopair.evaluation import convergence, metrics
+from histopair.evaluation import convergence, score, tasks
 from histopair.files import tables
 from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
@@ -506,7 +506,7 @@ def test_metrics_that_need_more_classes_are_not_expected(classes):
     names = [f"c{i}" for i in range(classes)]
     ids = np.arange(30).astype(str)
     made = artifacts.Predictions(ids, np.full(30, "test"), truth, scores, names, "multi")
-    found, stated = audit.metrics.scalars(made), metrics.metrics(truth, scores, "multi", names)
+    found, stated = audit.metrics.scalars(made), tasks.of("multi").judge(truth, scores, names)
     assert {name: stated[name] for name in found} == pytest.approx(found)
     assert [found[f"label_accuracy_{k}"] is None for k in (1, 2, 3)] == [
         k >= classes for k in (1, 2, 3)
@@ -596,12 +596,16 @@ def exported(request, world, tmp_path_factory):  # noqa: F811
     names = ("weights.safetensors", "history.parquet", "predictions.parquet")
     folder = results / f"runs/tiles/{encoder}/{recipe}/0"
     files = {name.split(".")[0]: str(folder / name) for name in names}
-    about = {"task": run.task, "classes": run.classes, "params": {"run": {"method": run.method}}}
+    about = {
+        "task": run.about["task"],
+        "classes": run.classes,
+        "params": {"run": {"method": run.method}},
+    }
     tables.write(files["predictions"], trainings._predictions(run, stage), about)
     tables.write(files["history"], trainings._history(stage.history), about)
     trainings._write_weights(stage.model, files["weights"], about)
     files["metrics"] = str(folder / "metrics.json")
-    metrics.score(files["predictions"], files["history"], files["metrics"], {})
+    score.score(files["predictions"], files["history"], files["metrics"], {})
     (results / "encoders" / encoder).mkdir(parents=True)
     for file in (world["folder"] / encoder).glob("*.safetensors"):
         shutil.copy(file, results / "encoders" / encoder)

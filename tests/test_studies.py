@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from histopair.errors import InputError
-from histopair.evaluation import calibration, class_tables, metrics, orders, studies
+from histopair.evaluation import calibration, class_tables, metrics, orders, score, studies
+from histopair.evaluation.tasks.labels import truth_matrix
 from histopair.files import tables
 from histopair.report import study_page, templates
 
@@ -21,7 +22,7 @@ def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
     right = np.asarray(right, bool)
     ids = ids or [f"s{i}" for i in range(len(right))]
     labels = [[CLASSES[i % 2]] for i in range(len(right))]
-    truth = metrics.truth_matrix(labels, CLASSES)
+    truth = truth_matrix(labels, CLASSES)
     scores = np.where(right[:, None], truth, ~truth).astype("float32")
     scores += 0.001 * (seed + 1)  # seeds differ in scores even where they decide alike
     folder = root / dataset / method / str(seed)
@@ -35,7 +36,7 @@ def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
     )
     tables.write(folder / "p.parquet", table, {"task": "single", "classes": CLASSES})
     tables.write(folder / "h.parquet", pd.DataFrame({"stage": []}), {})
-    metrics.score(folder / "p.parquet", folder / "h.parquet", folder / "m.json", {})
+    score.score(folder / "p.parquet", folder / "h.parquet", folder / "m.json", {})
     labelled = pd.DataFrame({"sample_id": ids, "image_id": ids, "group": groups or ids})
     tables.write(root / f"{dataset}.parquet", labelled, {})
     key = {"dataset": dataset, "encoder": "e", "method": method, "seed": seed}
@@ -301,7 +302,7 @@ def test_writing_a_study_twice_gives_equal_bytes(world, tmp_path, name):
 def test_the_table_has_one_row_per_dataset_encoder_method_and_metric(world, tmp_path):
     table = pd.read_csv(write(world, "multi-label", tmp_path).table)
     assert list(table.columns) == ["study", "dataset", "encoder", *studies.TABLE, "synthetic"]
-    assert len(table) == 2 * 1 * 2 * len(metrics.MULTI)
+    assert len(table) == 2 * 1 * 2 * len(metrics.names("multi"))
     assert not table.duplicated(["dataset", "encoder", "method", "metric"]).any()
     known = table[table["metric"] != "ece"]
     assert (known["low"] <= known["high"]).all()

@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
-    from histopair.evaluation.metrics import score
+    from histopair.evaluation.score import score
 
     score(
         snakemake.input.predictions,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, cells
+from histopair.evaluation.tasks.labels import by_group
 
 # Which of both are right, in the order of `places`; the paper's complementarity is "text alone".
 CELLS = ("both", "vision alone", "text alone", "neither")
@@ -70,8 +71,8 @@ def _cell(members: dict[str, list], labels: str | Path) -> list[dict]:
     groups = cells.groups_of(labels, first["ids"])
     found = places(vision, text)
     draws = bootstrap.resamples(groups)
-    by_group = bootstrap.by_group(found.mean(0), groups)
-    replicates = draws @ by_group / (draws @ np.bincount(groups))[:, None]
+    sums = by_group(found.mean(0), groups)
+    replicates = draws @ sums / (draws @ np.bincount(groups))[:, None]
     shares, counts, n_groups = found.mean(1), found.sum(1).astype(int), int(groups.max()) + 1
     chance = independent(vision, text)
     rows = []

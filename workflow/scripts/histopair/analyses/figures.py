@@ -68,7 +68,7 @@ def pareto(table: pd.DataFrame) -> str:
             _tradeoff(panel, own, cost, colour, shapes)
             panel.set_xlabel(label)
         row[0].set_title(f"{dataset}{_badge(own)}")
-        row[0].set_ylabel(metrics.TITLES[own["metric"].iloc[0]])
+        row[0].set_ylabel(metrics.METRICS[own["metric"].iloc[0]].title)
     _keys(figure, axes[0][0], colour, shapes)
     return figures.svg(figure)
 
@@ -80,7 +80,7 @@ def _tradeoff(panel, rows: pd.DataFrame, cost: str, colour: dict, shapes: dict) 
         face = colour[row.method] if exported else "white"
         panel.plot(getattr(row, cost), row.value, mfc=face, ms=6.5, mew=1.4, zorder=3, **style)
     own = rows[rows["variant"] == EXPORTED]
-    sign = -1 if rows["metric"].iloc[0] in metrics.LOWER_IS_BETTER else 1
+    sign = metrics.sign(rows["metric"].iloc[0])
     chosen = own.iloc[front(own[cost].to_numpy(float), sign * own["value"].to_numpy(float))]
     panel.plot(chosen[cost], chosen["value"], color=CHANCE, lw=1, ls=(0, (4, 3)))
     panel.set_xscale("log")

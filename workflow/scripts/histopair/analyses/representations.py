@@ -46,7 +46,7 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
     table = table.append_column("text", pa.array(texts))
     for name, array in vectors.items():
         table = table.append_column(name, tables.vectors(tables.narrowed(array, np.float16)))
-    tables.write(out, table, about | {"task": run.task, "classes": run.classes})
+    tables.write(out, table, about | {"task": run.about["task"], "classes": run.classes})
 
 
 def paired_texts(run) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.datasets import grouping
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, convergence, metrics
+from histopair.evaluation import bootstrap, convergence, metrics, tasks
 from histopair.files import tables
 
 
@@ -29,7 +29,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`.
     labels: labels parquet of their dataset, for the groups. Returns
         methods: {method: {metric: (values of the S seeds, their replicates (S, R))}};
-        runs: {method: [metrics (those of metrics.json), counts (`bootstrap.group_counts`)]};
+        runs: {method: [metrics (those of metrics.json), counts (`group_counts` of its task)]};
         own_encoder: {method: its encoder where that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
         task, n_test, n_groups, unit (`unit_of`).
@@ -73,7 +73,7 @@ def test_split(path: str | Path) -> dict:
     table = table.iloc[test]
     return {
         "ids": list(table["sample_id"]),
-        "truth": metrics.truth_matrix(table["labels"], made["classes"], path),
+        "truth": tasks.of(made["task"]).truth(table, made["classes"], path),
         "scores": tables.matrix(path, "scores")[test],
         "task": made["task"],
     }
@@ -102,12 +102,12 @@ def unit_of(labels: str | Path, ids: list[str]) -> str:
 
 
 def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
-    part = split["truth"], split["scores"], groups
+    part, task = (split["truth"], split["scores"], groups), tasks.of(split["task"])
     return {
         "scores": split["scores"],
         "metrics": tables.read_json(run["metrics"]),
-        "counts": bootstrap.group_counts(*part, split["task"]),
-        "replicates": bootstrap.replicate(*part, draws, split["task"]),
+        "counts": task.group_counts(*part),
+        "replicates": task.replicate(*part, draws),
     }
 
 

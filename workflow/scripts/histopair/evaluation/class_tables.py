@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair.evaluation import calibration
+from histopair.evaluation import calibration, reliability
 from histopair.files import tables
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
@@ -74,12 +74,12 @@ def wrong_labels(labels: str | Path, truth: str | Path) -> dict[str, float]:
 
 def bins(cell: dict, study: dict) -> list[dict]:
     """One row per method, before and after scaling, and bin that holds a decision of any seed."""
-    edges = np.linspace(0, 1, calibration.BINS + 1)
+    edges = np.linspace(0, 1, reliability.BINS + 1)
     rows = []
     for method, seeds in _calibrated(cell).items():
         for scaled, when in ((False, "before"), (True, "after")):
             found = [seed["splits"]["test"][when]["bins"] for seed in seeds]
-            for b in range(calibration.BINS):
+            for b in range(reliability.BINS):
                 row = _pooled([{name: one[name][b] for name in one} for one in found])
                 if row:
                     place = {"lower": edges[b], "upper": edges[b + 1]}

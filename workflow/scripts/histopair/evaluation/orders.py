@@ -96,7 +96,7 @@ def gain(cell: dict, base: str, method: str, metric: str) -> dict:
     where the methods' seeds cannot be matched. One run alone is matched with every seed of the
     other.
     """
-    better, worse = (method, base) if metric not in metrics.LOWER_IS_BETTER else (base, method)
+    better, worse = (method, base) if metrics.sign(metric) > 0 else (base, method)
     found = difference(cell, worse, better, metric)
     seeds = two_way.paired(*(cell["methods"][name][metric][0] for name in (better, worse)))
     return {"gain": found.pop("difference"), "seeds": [] if seeds is None else list(seeds)} | found

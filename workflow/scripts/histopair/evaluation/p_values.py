@@ -3,18 +3,19 @@
 import numpy as np
 from scipy import stats
 
-from histopair.evaluation import bootstrap, metrics
+from histopair.evaluation import bootstrap
+from histopair.evaluation.metrics import METRICS
 
 PERMUTATIONS = 4999
 CELLS = 4_000_000  # swaps held at once: 32 MB
 
 
 def permutation(
-    ours: list[dict], theirs: list[dict], metric: str, task: str, seed: int = bootstrap.SEED
+    ours: list[dict], theirs: list[dict], metric: str, seed: int = bootstrap.SEED
 ) -> tuple[float, np.ndarray]:
     """The difference of two methods' mean metric, and its values with groups swapped at random.
 
-    ours, theirs: for each seed the counts of each group (`bootstrap.group_counts`); where one side
+    ours, theirs: for each seed the counts of each group (`Labels.group_counts`); where one side
     has one seed it stands against each of the other's. If the methods were alike, which of them a
     group's predictions come from would not matter: in each of PERMUTATIONS draws every group
     changes sides with probability 1/2, all its seeds together.
@@ -25,12 +26,10 @@ def permutation(
     random = np.random.default_rng(seed)
     step = max(1, CELLS // groups)
     parts = [
-        _differences(
-            pairs, random.integers(0, 2, (min(step, PERMUTATIONS - i), groups)), metric, task
-        )
+        _differences(pairs, random.integers(0, 2, (min(step, PERMUTATIONS - i), groups)), metric)
         for i in range(0, PERMUTATIONS, step)
     ]
-    observed = _differences(pairs, np.zeros((1, groups)), metric, task)[0]
+    observed = _differences(pairs, np.zeros((1, groups)), metric)[0]
     return float(observed), np.concatenate(parts)
 
 
@@ -55,12 +54,6 @@ def welch(ours: np.ndarray, theirs: np.ndarray) -> tuple[float | None, float | N
     return tuple(float(test.pvalue) if np.isfinite(test.pvalue) else None for test in found)
 
 
-def welch_of_summary(ours: tuple, theirs: tuple, n: int) -> float:
-    """One-sided p that ours is higher, from (mean, standard deviation) over n seeds of each."""
-    test = stats.ttest_ind_from_stats(*ours, n, *theirs, n, equal_var=False, alternative="greater")
-    return float(test.pvalue)
-
-
 def fisher(p: list[float | None]) -> float | None:
     """Fisher's combined p of independent tests; None is left out, and None is the p of nothing."""
     known = [value for value in p if value is not None]
@@ -82,7 +75,7 @@ def share(extreme: int, draws: int) -> float:
     return float((extreme + 1) / (draws + 1))
 
 
-def _differences(pairs: list[tuple], swaps: np.ndarray, metric: str, task: str) -> np.ndarray:
+def _differences(pairs: list[tuple], swaps: np.ndarray, metric: str) -> np.ndarray:
     found = []
     swaps = swaps.astype(float)
     for one, other in pairs:
@@ -91,7 +84,7 @@ def _differences(pairs: list[tuple], swaps: np.ndarray, metric: str, task: str) 
             {name: values.sum(0) + sign * moved[name] for name, values in side.items()}
             for side, sign in ((one, 1), (other, -1))
         )
-        ours, theirs = (metrics.rates(totals, task)[metric] for totals in sides)
+        ours, theirs = (METRICS[metric].rate(totals) for totals in sides)
         found.append(ours - theirs)
     return np.mean(found, axis=0)
 

@@ -13,7 +13,7 @@ OPTIONAL = ("dataset", "encoder", "std")
 COLUMNS = ["paper", "paper_std", "paper_note"]
 
 
-def read(path: str | Path, known: Collection[str] = metrics.TITLES) -> list[dict]:
+def read(path: str | Path, known: Collection[str] = metrics.METRICS) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
     `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may hold

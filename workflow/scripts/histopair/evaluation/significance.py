@@ -73,7 +73,7 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
 def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
     """One method against the reference in one cell; None for what does not exist there."""
     base, other = (cell["methods"][name][metric] for name in (reference, method))
-    sign = -1 if metric in metrics.LOWER_IS_BETTER else 1
+    sign = metrics.sign(metric)
     test, p_groups, _ = _over_groups(cell, reference, method, metric, sign)
     p_seeds, p_seeds_better = p_values.welch(sign * other[0], sign * base[0])
     sure = orders.gain(cell, reference, method, metric)
@@ -106,8 +106,8 @@ def _over_groups(cell, reference, method, metric, sign) -> tuple:
         return None, None, None
     ours, theirs = ([run["counts"] for run in cell["runs"][name]] for name in (method, reference))
     matched = len(ours) == len(theirs) or 1 in (len(ours), len(theirs))
-    if metric not in metrics.RANKED and matched:
-        observed, null = p_values.permutation(ours, theirs, metric, cell["task"])
+    if metrics.METRICS[metric].rate and matched:
+        observed, null = p_values.permutation(ours, theirs, metric)
         observed, null = sign * observed, sign * null
         extreme = (np.abs(null) >= abs(observed) - ROUNDING).sum()
         better = (null >= observed - ROUNDING).sum()

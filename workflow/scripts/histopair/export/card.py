@@ -6,7 +6,7 @@ import numpy as np
 
 import histopair
 from histopair.datasets import licences
-from histopair.evaluation import bootstrap, calibration, cells, metrics, two_way
+from histopair.evaluation import bootstrap, calibration, cells, metrics, tasks, two_way
 from histopair.files import tables
 
 TASKS = {"single": "one of", "multi": "any of"}
@@ -83,9 +83,9 @@ def _results(files: dict, labels: str) -> str:
     split = cells.test_split(files["predictions"])
     groups = cells.groups_of(labels, split["ids"])
     draws, task, count = bootstrap.resamples(groups), split["task"], int(groups.max()) + 1
-    replicates = bootstrap.replicate(split["truth"], split["scores"], groups, draws, task)
+    replicates = tasks.of(task).replicate(split["truth"], split["scores"], groups, draws)
     found = tables.read_json(files["metrics"])
-    values, titles = found["splits"]["test"], dict(metrics.TITLES)
+    values, titles = found["splits"]["test"], metrics.titles()
     after = None
     if found["calibration"]:
         after = found["calibration"]["splits"]["test"]["after"]["ece"]
@@ -98,7 +98,7 @@ def _results(files: dict, labels: str) -> str:
         value = "–" if values[name] is None else f"{values[name]:.3f}"
         rows.append(f"| {titles[name]} | {value} | {between} |")
     if after is not None:
-        rows.append(f"| {metrics.TITLES['ece']}, calibrated as exported | {after:.3f} | – |")
+        rows.append(f"| {metrics.METRICS['ece'].title}, calibrated as exported | {after:.3f} | – |")
     size = f"{len(split['ids'])} test samples; intervals are for other groups"
     told = f"{size} ({cells.unit_of(labels, split['ids'])}: {count})"
     return "\n".join([*rows, "", f"{told}, not for other trainings: this is one run.", ""])

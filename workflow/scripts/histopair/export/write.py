@@ -90,7 +90,7 @@ def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) 
         "format": read.FORMAT,
         "histopair": histopair.__version__,
         "run": described["run"],
-        "task": run.task,
+        "task": run.about["task"],
         "classes": run.classes,
         "synthetic": described["synthetic"],
         "reads": list(model.encoders),
@@ -188,7 +188,7 @@ def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float
     made = tables.read(predictions, ["sample_id"])["sample_id"]
     rows = made.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
     scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
-    difference = float(np.abs(read.probabilities(logits, run.task) - scores).max())
+    difference = float(np.abs(read.probabilities(logits, run.about["task"]) - scores).max())
     if not difference <= PROBABILITIES:
         problem = f"the model's probabilities differ by {difference:.2g} from those of the run"
         raise InputError(predictions, problem, "Run it again, and export it after that")

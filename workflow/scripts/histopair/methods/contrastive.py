@@ -14,7 +14,7 @@ from histopair.encoders import embed, prompts
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.methods import zero_shot
-from histopair.training import lora, losses
+from histopair.training import contrastive, lora
 
 NEEDS = ("images", "prompt_embeddings")
 PARAMETERS = {
@@ -53,7 +53,7 @@ class PromptedClip(nn.Module):
         """Scaled similarities (n, C) of images to the classes' ensembles of prompts."""
         if self.vectors is None:
             self.vectors = self.class_vectors()
-        return losses.similarities(unit(self.image(pixels)), self.vectors, self.scale())
+        return contrastive.similarities(unit(self.image(pixels)), self.vectors, self.scale())
 
     def class_vectors(self) -> Tensor:
         """(C, d), from all templates."""
@@ -68,7 +68,7 @@ class PromptedClip(nn.Module):
         text = unit(self.text(self.tokens[targets, drawn]))
         own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
         same = targets[:, None] == targets if positives == "class" else own
-        return losses.contrastive(image, text, same, self.scale())
+        return contrastive.loss(image, text, same, self.scale())
 
     def scale(self) -> Tensor:
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
@@ -86,7 +86,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def build(run):
-    if run.task != "single":
+    if not run.task.EXCLUSIVE:
         problem = "contrastive fine-tuning on prompts needs one class per image"
         raise InputError(run.artifacts["labels"], problem, "Choose a single-label dataset")
     clip = run.encoder()
@@ -101,7 +101,7 @@ def build(run):
         return {"loss": value, "task": value}
 
     def scores(model, batch):
-        return run.probabilities(model(batch["pixels"]))
+        return run.scores(model(batch["pixels"]))
 
     yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores, whole=True)
 

@@ -22,7 +22,8 @@ def build(run):
     if not (truth.any(0) & ~truth.all(0)).any():
         problem = "all samples of its train split have the same classes"
         raise InputError(run.artifacts["labels"], problem, "Choose another split")
-    found = logistic.path(features[train].double().cpu().numpy(), truth, run.task, STRENGTHS)
+    known = features[train].double().cpu().numpy()
+    found = logistic.path(known, truth, run.task.EXCLUSIVE, STRENGTHS)
     heads, rows = zip(*(_judged(run, features, *fit) for fit in found), strict=True)
     best = int(np.argmin([row["val_task"] for row in rows]))
     stage = run.classifier(heads[best], lambda rows: (features[rows],), epochs=0)

@@ -22,7 +22,7 @@ def build(run):
 
     def scores(model, batch):
         cosine = batch["similarity"]
-        return (TEMPERATURE * cosine).softmax(1) if run.task == "single" else (cosine + 1) / 2
+        return (TEMPERATURE * cosine).softmax(1) if run.task.EXCLUSIVE else (cosine + 1) / 2
 
     yield run.stage(
         "main",
@@ -61,9 +61,9 @@ def predictor(run, weights):
     from histopair.export.predictor import Predictor
 
     encoder = run.encoder()
-    single = run.task == "single"
+    exclusive = run.task.EXCLUSIVE
     layer = nn.Linear(encoder.image_dim, len(run.classes))
     layer.bias.data.zero_()
-    layer.weight.data = class_vectors(run) * (TEMPERATURE if single else 1.0)
-    odds = [] if single else [LogOdds()]
+    layer.weight.data = class_vectors(run) * (TEMPERATURE if exclusive else 1.0)
+    odds = [] if exclusive else [LogOdds()]
     return Predictor(nn.Sequential(UnitLength(), layer, *odds), image=encoder)

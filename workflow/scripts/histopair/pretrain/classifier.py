@@ -6,7 +6,7 @@ import timm
 import torch
 
 from histopair.pretrain import turned
-from histopair.training import losses
+from histopair.training.tasks import multi
 
 REQUIRES = ("architecture", "model")
 
@@ -27,7 +27,7 @@ def build(world):
 
     def loss(model, batch):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
-        value = losses.task_loss(model(images), batch["targets"], "multi")
+        value = multi.loss(model(images), batch["targets"])
         return {"loss": value, "task": value}
 
     yield world.stage(

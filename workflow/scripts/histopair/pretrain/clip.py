@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from histopair.files import tables
 from histopair.pretrain import turned
-from histopair.training import losses
+from histopair.training import contrastive
 
 REQUIRES = ("model",)
 
@@ -31,7 +31,7 @@ def build(world):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
         image, text, scale = model(images, batch["tokens"])[:3]
         same = torch.eye(len(image), dtype=torch.bool, device=image.device)
-        value = losses.contrastive(image, text, same, scale.clamp(max=100))
+        value = contrastive.loss(image, text, same, scale.clamp(max=100))
         return {"loss": value, "task": value}
 
     yield world.stage("clip", model, fetch, loss)

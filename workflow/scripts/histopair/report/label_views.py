@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from histopair.evaluation import metrics
+from histopair.evaluation.tasks.labels import truth_matrix
 from histopair.report import label_figures
 from histopair.report.thumbnails import thumbnail
 
@@ -38,7 +38,7 @@ def shortened(caption: object) -> str:
 
 def co_occurrence(labels: pd.DataFrame, classes: list[str]) -> dict:
     """The heat map, the most frequent pairs, and how many samples have how many labels."""
-    truth = metrics.truth_matrix(list(labels["labels"]), classes).astype(float)
+    truth = truth_matrix(labels["labels"], classes).astype(float)
     order = np.argsort(-truth.sum(0), kind="stable")
     names = [classes[i] for i in order]
     together = (truth[:, order].T @ truth[:, order]).round().astype(int)

@@ -20,7 +20,7 @@ def write(history: str, name: str, best: str, svg: str) -> None:
 def best_row(table: pd.DataFrame, metric: str) -> pd.Series:
     """The first trial with the best value."""
     values = table["value"]
-    return table.loc[values.idxmin() if metric in metrics.LOWER_IS_BETTER else values.idxmax()]
+    return table.loc[values.idxmax() if metrics.sign(metric) > 0 else values.idxmin()]
 
 
 def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
@@ -56,8 +56,8 @@ def plot(table: pd.DataFrame, entry: dict) -> str:
     space = entry["space"].items()
     names = [name for name, domain in space if not (isinstance(domain, dict) and "same" in domain)]
     figure, (axes,) = figures.panels(1, 1 + len(names), 2.6 * (1 + len(names)), 2.5, sharey=True)
-    title = metrics.TITLES[entry["metric"]]
-    lower = entry["metric"] in metrics.LOWER_IS_BETTER
+    title = metrics.METRICS[entry["metric"]].title
+    lower = metrics.sign(entry["metric"]) < 0
     so_far = table["value"].cummin() if lower else table["value"].cummax()
     axes[0].plot(table["trial"], table["value"], ".", color=MUTED)
     axes[0].step(table["trial"], so_far, where="post", color=PALETTE[0], label="best so far")

@@ -29,8 +29,8 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
         panel.set_title(f"{dataset}{_badge(cell)}\n{encoder}")
     for panel in flat[len(cells) :]:
         panel.set_visible(False)
-    better = "lower is better" if metric in metrics.LOWER_IS_BETTER else "higher is better"
-    figure.supxlabel(f"{metrics.TITLES[metric]} on the test split ({better})", fontsize=9)
+    better = "higher is better" if metrics.sign(metric) > 0 else "lower is better"
+    figure.supxlabel(f"{metrics.METRICS[metric].title} on the test split ({better})", fontsize=9)
     heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     heading.set_gid("heading")  # hidden by the style of pages that have a heading of their own
     return figures.svg(figure)

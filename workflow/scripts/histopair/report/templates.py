@@ -28,7 +28,7 @@ def render(template: str, **context) -> str:
         environment.filters[words.__name__] = words
     environment.globals |= {
         "css": Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        "titles": metrics.TITLES,
+        "titles": metrics.titles(),
         "figure": figure,
     }
     return environment.get_template(template).render(**context)

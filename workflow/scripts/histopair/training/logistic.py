@@ -15,21 +15,21 @@ TOLERANCE = 1e-6  # of the gradient: at scikit-learn's own, probabilities are st
 
 
 def path(
-    features: np.ndarray, truth: np.ndarray, task: str, strengths: Sequence[float]
+    features: np.ndarray, truth: np.ndarray, exclusive: bool, strengths: Sequence[float]
 ) -> Iterator[tuple[nn.Linear, bool]]:
     """The optimum for each of scikit-learn's C in `strengths`, and whether the solver reached it.
 
-    features: (n, d), standardised for the fit; truth: booleans (n, C). task "single": one softmax
-    over the classes; "multi": one logistic regression for each class. A layer takes features as
-    they are and gives logits (n, C). Each fit starts from the one before.
+    features: (n, d), standardised for the fit; truth: booleans (n, C). Exclusive classes have
+    one softmax, others a logistic regression each. A layer takes features as they are and gives
+    logits (n, C). Each fit starts from the one before.
     """
     scaler = StandardScaler().fit(features)
     standard = scaler.transform(features)
-    targets = [truth.argmax(1)] if task == "single" else list(truth.astype(int).T)
+    targets = [truth.argmax(1)] if exclusive else list(truth.astype(int).T)
     models = [
         LogisticRegression(max_iter=MOST_STEPS, tol=TOLERANCE, warm_start=True) for _ in targets
     ]
-    logits = _of_classes if task == "single" else _of_each
+    logits = _of_classes if exclusive else _of_each
     for strength in strengths:
         reached = [
             _fit(model.set_params(C=strength), standard, target)

@@ -208,7 +208,7 @@ def _stalls(stage: Stage, epochs: int | None = None) -> tuple[int, int]:
 
 
 def _finished(stage: Stage) -> bool:
-    """Whether patience has run out: at the first stall, or after drops that are enough or in vain."""
+    """Whether patience has run out: at the first stall, or after the last drop or two in vain."""
     total, in_a_row = _stalls(stage)
     if stage.schedule != "plateau":
         return total > 0

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from histopair import jobs
 from histopair.errors import InputError
-from histopair.evaluation import convergence, metrics, orders
+from histopair.evaluation import convergence, metrics, orders, tasks
 from histopair.files import tables
 from histopair.jobs import devices
 from histopair.training import loop, runs
@@ -68,14 +68,15 @@ def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, bool]:
 
     Raises InputError for a metric of another task, and where it does not exist there.
     """
-    orders.check(metric, run.task)
+    orders.check(metric, run.about["task"])
     kept = run.samples["split"] != "test"
     run.samples = run.samples[kept].reset_index(drop=True)
     stage, history = runs.train(run, f"{resume}/{run.seed}")
     rows = run.rows("val")
     scores = loop.predict(stage, rows, run.device).numpy()
-    truth = metrics.truth_matrix(run.samples["labels"].iloc[rows.numpy()], run.classes)
-    value = metrics.metrics(truth, scores, run.task, run.classes)[metric]
+    task, table = tasks.of(run.about["task"]), run.samples.iloc[rows.numpy()]
+    truth = task.truth(table, run.classes, run.artifacts["labels"])
+    value = task.judge(truth, scores, run.classes)[metric]
     if value is None:
         problem = f"{metric} does not exist on its validation split"
         raise InputError(run.artifacts["labels"], problem, "Search by another metric")
@@ -87,7 +88,7 @@ def _study(folder: str, metric: str) -> optuna.Study:
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(Path(folder) / JOURNAL))),
         study_name="search",
-        direction="minimize" if metric in metrics.LOWER_IS_BETTER else "maximize",
+        direction="maximize" if metrics.sign(metric) > 0 else "minimize",
         load_if_exists=True,
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):

@@ -20,7 +20,8 @@ from histopair.activations import source as activations
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels
-from histopair.training import checkpoint, loop, losses, parallel
+from histopair.training import checkpoint, loop, parallel, tasks
+from histopair.training.tasks import labels
 
 
 @dataclass
@@ -79,8 +80,8 @@ class Run:
         return tables.about(self.artifacts["labels"])
 
     @property
-    def task(self) -> str:
-        return self.about["task"]
+    def task(self) -> ModuleType:
+        return tasks.of(self.about["task"])
 
     @property
     def classes(self) -> list[str]:
@@ -94,13 +95,12 @@ class Run:
     @cached_property
     def indicator(self) -> Tensor:
         """Booleans (n, C): which sample has which class."""
-        return _indicator(self.samples["labels"], self.classes)
+        return labels.indicator(self.samples["labels"], self.classes)
 
     @cached_property
     def targets(self) -> Tensor:
-        """Class numbers (n,) for a single-label task, an indicator matrix (n, C) for a multi."""
-        matrix = self.indicator
-        return (matrix.int().argmax(1) if self.task == "single" else matrix.float()).to(self.device)
+        """What the task's loss is held against, n rows."""
+        return self.task.targets(self.samples, self.classes).to(self.device)
 
     def rows(self, split: str) -> Tensor:
         return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
@@ -196,19 +196,19 @@ class Run:
             model,
             fetch=lambda rows, *views: {"inputs": fetch(rows, *views)},
             loss=loss,
-            scores=lambda model, batch: self.probabilities(model(*batch["inputs"])),
+            scores=lambda model, batch: self.scores(model(*batch["inputs"])),
             **overrides,
         )
 
     def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
         """The method's `loss` of logits (n, C) against the batch's targets."""
         kind = self.method.get("loss", "plain")
-        shares = self.class_shares
-        return losses.task_loss(logits.float(), batch["targets"], self.task, kind, shares)
+        shares = None if kind == "plain" else self.class_shares
+        return self.task.loss(logits.float(), batch["targets"], kind, shares)
 
-    def probabilities(self, logits: Tensor) -> Tensor:
+    def scores(self, logits: Tensor) -> Tensor:
         """In float32: bfloat16 has no number between 0.996 and 1, so sure classes would tie."""
-        return losses.probabilities(logits.float(), self.task)
+        return self.task.scores(logits.float())
 
 
 def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
@@ -220,7 +220,7 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
     predictions = _predictions(run, stage)
     if parallel.rank():
         return
-    about |= {"task": run.task, "classes": run.classes, "parameters": _count(stage.model)}
+    about |= {"task": run.about["task"], "classes": run.classes, "parameters": _count(stage.model)}
     tables.write(out["predictions"], predictions, about)
     tables.write(out["history"], _history(history), about)
     _write_weights(stage.model, out["weights"], about)
@@ -243,7 +243,7 @@ def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dic
 
 
 def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
-    rows = torch.cat([run.rows("val"), run.rows("test")])
+    rows = torch.cat([run.rows(split) for split in run.task.PREDICTED])
     scores = loop.predict(stage, rows, run.device).numpy()
     samples = run.samples.iloc[rows.numpy()][["sample_id", "group", "split", "labels"]]
     table = pa.Table.from_pandas(samples, preserve_index=False)
@@ -276,11 +276,3 @@ def _on_device(encoder: encoders.Encoder, device: torch.device) -> encoders.Enco
         if tower is not None:
             tower.to(device).requires_grad_(False)
     return encoder
-
-
-def _indicator(labels: pd.Series, classes: list[str]) -> Tensor:
-    """(n, C) True where a sample has a label."""
-    matrix = torch.zeros(len(labels), len(classes), dtype=torch.bool)
-    found = pd.Index(classes).get_indexer(labels.explode())
-    matrix[np.repeat(np.arange(len(labels)), labels.str.len()), found] = True
-    return matrix

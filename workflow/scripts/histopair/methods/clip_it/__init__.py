@@ -187,7 +187,7 @@ def _main_stage(
         return {"loss": task + weighted, "task": task, "distillation": distillation}
 
     def scores(model, batch):
-        return run.probabilities(model(batch["pixels"])[0])
+        return run.scores(model(batch["pixels"])[0])
 
     return run.stage("main", model, fetch, loss, scores, **overrides)
 

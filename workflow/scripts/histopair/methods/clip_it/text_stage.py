@@ -106,7 +106,7 @@ def stage(run, name: str, model: TextClassifier, texts: Texts, **overrides) -> l
         return {"loss": value, "task": value}
 
     def scores(model, batch):
-        return run.probabilities(logits(model, batch))
+        return run.scores(logits(model, batch))
 
     return run.stage(
         name, model, lambda rows: texts.of(rows, run.device), loss, scores, **overrides

@@ -1,7 +1,7 @@
 """Checks of the config's studies, and of each run that they ask for."""
 
+from histopair.evaluation.metrics import METRICS
 from histopair.plan import entries, recipes
-from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown
 
 
@@ -25,11 +25,8 @@ def studies(config: dict) -> list[str]:
 
 
 def metrics() -> list[str]:
-    """Names of all metrics, of single- and of multi-label tasks."""
-    return [
-        *constant("histopair.evaluation.metrics", "SINGLE"),
-        *constant("histopair.evaluation.metrics", "MULTI"),
-    ]
+    """Names of all metrics."""
+    return list(METRICS)
 
 
 def _comparisons(key: str, study: dict, config: dict) -> list[str]:

@@ -1,0 +1,36 @@
+"""Whether decisions come true as often as their probabilities say, in bins of confidence."""
+
+import numpy as np
+
+from histopair.evaluation.ranking import ratio
+
+BINS = 15
+
+
+def bins(confidence: np.ndarray, right: np.ndarray) -> dict[str, list]:
+    """Decisions by confidence, in BINS bins of equal width, ((b - 1) / BINS, b / BINS].
+
+    confidence: probabilities (m,); right: booleans (m,), which decision is true. Returns lists of
+    length BINS: `count`, `confidence` (mean probability) and `observed` (share that is true), None
+    in an empty bin.
+    """
+    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    means = {
+        "confidence": ratio(np.bincount(place, confidence, BINS), count),
+        "observed": ratio(np.bincount(place, right, BINS), count),
+    }
+    return {"count": count.tolist()} | {name: _listed(values) for name, values in means.items()}
+
+
+def expected_error(found: dict[str, list]) -> float:
+    """Expected calibration error of `bins` (Guo et al. 2017, equation 3)."""
+    count = np.array(found["count"])
+    full = count > 0
+    gap = np.array(found["confidence"], float) - np.array(found["observed"], float)
+    return float((count[full] * np.abs(gap[full])).sum() / count.sum())
+
+
+def _listed(values: np.ndarray) -> list[float | None]:
+    """As JSON has it: None for NaN."""
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,39 @@
+"""The metrics of one run, from its predictions and its history."""
+
+from pathlib import Path
+
+import numpy as np
+
+from histopair.errors import InputError
+from histopair.evaluation import calibration, convergence, tasks
+from histopair.files import tables
+
+
+def score(predictions: str | Path, history: str | Path, output: str | Path, about: dict) -> None:
+    """Write metrics.json for one run: every metric of every split in its predictions.parquet.
+
+    `calibration` is that of `calibration.judge`: the temperature that fits the validation split;
+    `convergence` that of `convergence.judge`, from the run's history.parquet.
+    Raises InputError for a label that is not among the run's classes and for scores that are not
+    finite numbers.
+    """
+    table = tables.read(predictions, columns=["split", "labels"])
+    made = tables.about(predictions)
+    task, classes = tasks.of(made["task"]), made["classes"]
+    truth = task.truth(table, classes, predictions)
+    scores = tables.matrix(predictions, "scores")
+    if not np.isfinite(scores).all():
+        raise InputError(predictions, "scores are not finite", "Train the run again, lower its lr")
+    parts = {}
+    for split in sorted(table["split"].unique()):
+        rows = (table["split"] == split).to_numpy()
+        parts[split] = truth[rows], scores[rows]
+    found = {
+        "task": task.name,
+        "classes": classes,
+        "n": len(table),
+        "splits": {split: task.judge(*part, classes) for split, part in parts.items()},
+        "calibration": calibration.judge(parts, task),
+        "convergence": convergence.judge(tables.read(history)),
+    }
+    tables.write_json(output, found | {"about": about})

@@ -1,0 +1,43 @@
+"""Several labels a sample: the decision is the `metrics.top` classes of the highest scores."""
+
+import numpy as np
+from scipy.special import expit
+
+from histopair.evaluation import metrics
+from histopair.evaluation.tasks import labels
+
+
+class Multi(labels.Labels):
+    name = "multi"
+
+    def decide(self, scores: np.ndarray) -> np.ndarray:
+        return labels.highest(scores, metrics.top(scores.shape[1]))
+
+    def judge(self, truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict:
+        """As for any labels, and `top`, and label_ceiling_k: the share of samples with k labels.
+
+        A sample with fewer than k labels is a miss at k, so the ceiling is the most that can be
+        reached.
+        """
+        found = super().judge(truth, scores, classes)
+        ks = range(1, metrics.TOP + 1)
+        ceilings = {f"label_ceiling_{k}": float((truth.sum(1) >= k).mean()) for k in ks}
+        return found | ceilings | {"top": metrics.top(truth.shape[1])}
+
+    def are_probabilities(self, scores: np.ndarray) -> bool:
+        """All within 0 and 1."""
+        return bool(scores.min() >= 0 and scores.max() <= 1)
+
+    def confidences(self, truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of every label of every sample, the probability and whether it is true: two (n C,)."""
+        return scores.ravel().astype(float), truth.ravel()
+
+    def logits(self, probabilities: np.ndarray) -> np.ndarray:
+        return np.log(probabilities) - np.log1p(-probabilities)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return expit(logits)
+
+    def negative_log_likelihood(self, truth: np.ndarray, logits: np.ndarray) -> float:
+        """Mean over all n C labels of the binary cross-entropy."""
+        return float(np.logaddexp(0, np.where(truth, -logits, logits)).mean())
