@@ -10,7 +10,7 @@ from pathlib import Path
 
 from editor_schema import editor_schema, parameters
 
-from histopair.evaluation.metrics import LOWER_IS_BETTER, MULTI, SINGLE, TITLES
+from histopair.evaluation.metrics import METRICS, sign
 from histopair.plan import recipes, schema
 from histopair.plan.fingerprint import module_path
 
@@ -134,15 +134,15 @@ def _first_words(folder: str, name: str) -> str:
 
 
 def _metrics() -> str:
-    tasks = {"single-label": SINGLE, "multi-label": MULTI}
+    words = {"single": "single-label", "multi": "multi-label", "survival": "survival"}
     rows = [
         (
             f"`{name}`",
-            title,
-            " and ".join(task for task, names in tasks.items() if name in names),
-            "lower" if name in LOWER_IS_BETTER else "higher",
+            metric.title,
+            " and ".join(words[task] for task in metric.tasks),
+            "higher" if sign(name) > 0 else "lower",
         )
-        for name, title in TITLES.items()
+        for name, metric in METRICS.items()
     ]
     return _lines(("metric", "title", "tasks", "better"), rows)
 

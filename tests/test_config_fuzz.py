@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 WHOLE = """
 title: all
 datasets:
+  patients:
+    {reader: cohort, clinical: c.csv, columns: {patient: id}, features: {vit: f, clip: g},
+     corpus: reports, split: {folds: 2}, max_patches: 9, time_unit: days}
   tiles:
     {reader: table, root: tiles, table: a.csv, columns: {path: file}, multi: false, corpus: reports,
      class_names: {a: an A}, classes: [a, b], match: {a: x|y}, truth: t.parquet, min_count: 2,
@@ -38,6 +41,8 @@ encoders:
       {kind: locked_clip, dataset: tiles, corpora: [reports], match: {a: x}, model: {embed_dim: 8},
        towers: {image: vit, text: bert}}
 methods:
+  mil: {recipe: mil, dropout: 0.1}
+  mil-clip-it: {like: mil, recipe: mil_clip_it, retriever: clip, loss: breslow}
   unimodal: {recipe: unimodal}
   clip-it: {recipe: clip_it, retriever: clip, lora: {rank: 4}, text_lora: null}
   random: {like: clip-it, pairing: random, datasets: {tiles: {epochs: 3}}}
@@ -65,11 +70,7 @@ studies:
     order: [unimodal, clip-it]
     claims: [{claim: c, better: clip-it, worse: unimodal, margin: 0.1, expect: no gain}]
     complementarity: {vision: unimodal, text: reports}
-cohorts:
-  patients:
-    {clinical: c.csv, columns: {patient: id}, features: f, retriever: clip, corpus: reports}
-survival:
-  alive: {cohort: patients, methods: {a: {}, b: {pairing: retrieved}}, reference: a}
+  alive: {datasets: [patients], encoders: [vit], methods: [mil, mil-clip-it], metric: c_index}
 """
 VALID = [yaml.safe_load(WHOLE), yaml.safe_load((ROOT / "tests/small.yaml").read_text())]
 

@@ -43,8 +43,9 @@ def all_of(results, pattern):
 
 
 # Asked for by name alone, and run in tests of their own.
-BY_NAME = {"analyses", "export", "search", "survival"}
-BY_NAME_RULES = {"phantom_synthetic", "embed_labels"}
+BY_NAME = {"analyses", "export", "search"}
+BY_NAME_RULES = {"phantom_synthetic", "embed_labels", "phantom_cohort", "phantom_features"}
+BY_NAME_RULES |= {"embed_bags", "join_folds"}
 
 
 def test_every_rule_of_the_workflow_is_part_of_the_small_run(finished_run):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from histopair import readers
 from histopair.corpora import organs
 from histopair.errors import InputError
-from histopair.survival import clinical, features
+from histopair.images import features
+from histopair.readers.cohort import clinical
 
 VALID = {
     "table": [

@@ -21,7 +21,8 @@ from histopair import readers
 from histopair.datasets import labels
 from histopair.errors import InputError
 from histopair.files import hdf5, paths, tables
-from histopair.survival import clinical, features
+from histopair.images import features
+from histopair.readers.cohort import clinical
 
 
 def _touch(root: Path, *names: str) -> None:

@@ -243,7 +243,7 @@ def test_a_pattern_of_nothing_matches_nothing():
 
 def test_planning_needs_neither_torch_nor_snakemake():
     code = (
-        "import sys; from histopair.plan import analyses, load, page, searches, survival;"
+        "import sys; from histopair.plan import analyses, load, page, searches;"
         "print(sorted({'torch', 'snakemake', 'pandas'} & set(sys.modules)))"
     )
     made = subprocess.run(

@@ -28,7 +28,6 @@ NAMED_BY = {
     "studies": "studies",
     "analyses": "studies",
     "searches": "searches",
-    "survival": "survival",
     "labels": "datasets",
 }
 

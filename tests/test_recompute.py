@@ -4,7 +4,6 @@ import ast
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import hypothesis
 import numpy as np
@@ -14,14 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
+from test_concordance import CLAIM, runs, study
 from test_export import write_export
 from test_methods import METHODS, make, world  # noqa: F401
-from test_survival_evaluation import CLAIM, runs
 
 from commands import audit
-from histopair.evaluation import convergence, score, tasks
+from histopair.evaluation import convergence, score, studies, tasks
 from histopair.files import tables
-from histopair.report.survival_page import write_study
 from histopair.training import runs as trainings
 from recompute import artifacts, two_way
 from recompute import convergence as recomputed_convergence
@@ -61,10 +59,8 @@ def test_a_finished_run_agrees_with_what_is_recomputed(results, capsys):
     idle = {line.removesuffix(" nothing to check").strip() for line in lines if "nothing" in line}
     assert idle <= {
         "adapters in exports, by the formula",
-        "survival metrics of folds",
-        "survival tables",
-        "survival intervals",
-        "survival claims",
+        "survival by fold",
+        "risk groups",
     }
     assert sum(" checked" in line for line in lines) >= 26
     assert not [line for line in lines if "left out" in line]
@@ -646,32 +642,29 @@ def test_an_update_that_is_counted_twice_is_named(exported):
 def survival(tmp_path_factory):
     """A results folder with one survival study of two methods, seeds and folds."""
     results = tmp_path_factory.mktemp("survival")
-    made, truth = runs(results, {"bad": 20.0, "good": 0.1})
+    made, labels = runs(results, {"bad": 20.0, "good": 0.1})
+    (results / "labels").mkdir()
+    labels = {"c": labels["c"].rename(results / "labels" / "c.parquet")}
     for run in made:
-        place = results / f"survival/s/{run['method']}/{run['seed']}/predictions.parquet"
-        place.parent.mkdir(parents=True)
-        run["predictions"] = Path(run["predictions"]).rename(place)
-        run["history"] = Path(run["history"]).rename(place.with_name("history.parquet"))
-    people = tables.read(made[0]["predictions"]).drop_duplicates("patient")
-    people = people[["patient", "time", "event", "fold"]].assign(patches=3, slides=[["a"]] * 80)
-    tables.write(results / "people.parquet", people, {})
-    tables.write(results / "audit.parquet", pd.DataFrame({"step": [], "reason": []}), {})
-    evidence = {"patients": results / "people.parquet", "audit": results / "audit.parquet"}
-    evidence |= {"truth": truth, "pairs": None, "published": None}
-    ends = {name: f"s.{name}" for name in ("csv", "svg", "html")}
-    ends |= {"folds": "s.folds.csv", "claims": "s.claims.csv", "curves": "s.curves.svg"}
-    output = SimpleNamespace(**{key: results / "survival" / name for key, name in ends.items()})
-    study = {"reference": "bad", "methods": ["bad", "good"], "claims": [CLAIM]}
-    cohort = {"name": "c", "corpus": "", "description": "", "licence": "CC0", "synthetic": True}
-    cohort |= {"retriever": None, "time_unit": "months"}
-    write_study(made, "s", study, cohort, evidence, output)
+        place = results / f"runs/c/vit/{run['method']}/{run['seed']}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Path(run["predictions"]).parent.rename(place)
+        run |= {"predictions": place / "predictions.parquet", "metrics": place / "metrics.json"}
+    given = study(results, claims=[CLAIM], title="Ours", description="")
+    (results / "studies").mkdir()
+    for name, table in studies.tabulate(made, labels, "s", given).items():
+        table.to_csv(
+            results / "studies" / studies.file("s", name), index=False, float_format="%.6g"
+        )
     return results
 
 
 def test_a_survival_study_agrees_with_what_is_recomputed(survival, capsys):
     assert audit.main([str(survival)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("checked" in line for line in lines if line.startswith("survival")) == 4
+    assert lines[-1] == "All agree."
+    said = [line for line in lines if line.startswith(("survival by fold", "risk groups"))]
+    assert sum("checked" in line for line in said) == 2
 
 
 @pytest.mark.parametrize(
@@ -679,16 +672,17 @@ def test_a_survival_study_agrees_with_what_is_recomputed(survival, capsys):
     [
         ("s.folds.csv", "value", lambda x: x + 0.01),
         ("s.csv", "mean", lambda x: x + 0.01),
-        ("s.csv", "std_seeds", lambda x: x + 0.01),
+        ("s.csv", "std", lambda x: x + 0.01),
         ("s.csv", "not_converged", lambda n: n + 1),
         ("s.csv", "low", lambda x: x - 0.02),
         ("s.claims.csv", "gain", lambda x: x + 0.01),
         ("s.claims.csv", "p", lambda p: p / 2 + 1e-3),
         ("s.claims.csv", "verdict", lambda _: "not resolved"),
+        ("s.patients.csv", "high", lambda high: not high),
     ],
 )
 def test_survival_figures_changed_by_hand_are_named(survival, name, column, change):
-    file = survival / "survival" / name
+    file = survival / "studies" / name
     kept = file.read_bytes()
     _csv(column, change)(file)
     said = _said(survival)

@@ -24,14 +24,13 @@ from recompute import (
     probes,
     studies,
     survival,
-    survival_intervals,
     teachers,
     training,
     verdicts,
 )
 
 SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
-SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival, survival_intervals)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival)
 
 
 def main(words: list[str]) -> int:

@@ -41,7 +41,11 @@ def of_one_file(function: Callable) -> Callable:
 
 
 class Predictions(NamedTuple):
-    """Samples of a run's val and test split: truth and scores (n, C)."""
+    """Samples of a run: truth and scores (n, C); for survival truth is time and event, (n, 2).
+
+    Survival has for each sample the fold that it is predicted in, and by fold `known`, the times
+    and events of those beside the samples, on which their metrics rest.
+    """
 
     ids: np.ndarray
     split: np.ndarray
@@ -49,23 +53,35 @@ class Predictions(NamedTuple):
     scores: np.ndarray
     classes: list[str]
     task: str
+    fold: np.ndarray | None = None
+    known: dict[int, np.ndarray] | None = None
 
     def of(self, split: str) -> "Predictions":
         """Those of one split, by sample id."""
         rows = np.flatnonzero(self.split == split)
         rows = rows[np.argsort(self.ids[rows], kind="stable")]
         arrays = (array[rows] for array in self[:4])
-        return Predictions(*arrays, self.classes, self.task)
+        if self.fold is None:
+            return Predictions(*arrays, self.classes, self.task)
+        beside = np.isin(self.split, ("train", "val") if split == "test" else ("train",))
+        folds = np.unique(self.fold[rows])
+        known = {fold: self.truth[beside & (self.fold == fold)] for fold in folds}
+        return Predictions(*arrays, self.classes, self.task, self.fold[rows], known)
 
 
 @of_one_file
 def predictions(file: Path) -> Predictions:
     table, about = pq.read_table(file), made(file)
     classes = about["classes"]
+    ids, split = (np.array(table[name].to_pylist(), object) for name in ("sample_id", "split"))
+    scores = vectors(file, "scores")
+    if about["task"] == "survival":
+        truth = np.stack([table[name].to_numpy().astype(float) for name in ("time", "event")], 1)
+        fold = table["fold"].to_numpy() if "fold" in table.column_names else np.ones(len(ids), int)
+        return Predictions(ids, split, truth, scores, classes, "survival", fold)
     labels = table["labels"].to_pylist()
     truth = np.array([[name in own for name in classes] for own in labels], bool)
-    ids, split = (np.array(table[name].to_pylist(), object) for name in ("sample_id", "split"))
-    return Predictions(ids, split, truth, vectors(file, "scores"), classes, about["task"])
+    return Predictions(ids, split, truth, scores, classes, about["task"])
 
 
 def vectors(file: Path, column: str = "embedding") -> np.ndarray:
@@ -91,6 +107,11 @@ def csv(file: Path) -> pd.DataFrame:
 def made(file: Path) -> dict:
     """What made a parquet file: its metadata `histopair`."""
     return json.loads((pq.read_schema(file).metadata or {}).get(b"histopair", b"{}"))
+
+
+def method(file: Path) -> dict:
+    """The parameters of a run's method; none where runs of folds are joined."""
+    return ((made(file).get("params") or {}).get("run") or {}).get("method") or {}
 
 
 def read_json(file: Path) -> dict:

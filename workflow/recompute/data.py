@@ -18,12 +18,14 @@ def labels(results: Path) -> Tally:
     tally = Tally("labels of datasets")
     for file in _labels(results):
         with tally.reading(file):
-            table, known = artifacts.table(file), artifacts.made(file)["classes"]
+            table, made = artifacts.table(file), artifacts.made(file)
             ids = table["sample_id"]
             tally.equal(file, "distinct samples", len(ids), ids.nunique())
-            used = set(table["labels"].explode())
-            tally.holds(file, "classes", used == set(known), sorted(known), sorted(used))
-            for split in SPLITS:
+            if made["task"] != "survival":
+                used, known = set(table["labels"].explode()), made["classes"]
+                tally.holds(file, "classes", used == set(known), sorted(known), sorted(used))
+            whole = "fold" in table and (table["split"] == "test").all()
+            for split in ("test",) if whole else SPLITS:
                 found = (table["split"] == split).sum()
                 tally.holds(file, f"samples in {split}", found > 0, "some", "none")
             _frequencies(tally, file, table)
@@ -111,17 +113,41 @@ def predictions(results: Path) -> Tally:
             made = artifacts.predictions(file)
             dataset = file.relative_to(results).parts[1]
             known = artifacts.table(results / "labels" / f"{dataset}.parquet")
-            known = known[known["split"] != "train"].set_index("sample_id")
             tally.equal(file, "scores that are not finite", 0, (~np.isfinite(made.scores)).sum())
+            if "fold" in known and (known["split"] == "test").all():
+                _folds(tally, file, known.set_index("sample_id"))
+                continue
+            if made.task != "survival":  # of which train is predicted, too
+                known = known[known["split"] != "train"]
+            known = known.set_index("sample_id")
             tally.equal(file, "rows and distinct ids", len(made.ids), len(set(made.ids)))
             same = set(made.ids) == set(known.index)
             tally.holds(file, "samples", same, len(made.ids), f"{len(known)} in the labels")
             if same:
                 own = known.loc[made.ids]
-                truth = [[name in set(row) for name in made.classes] for row in own["labels"]]
-                tally.equal(file, "wrong labels", 0, (np.array(truth) != made.truth).any(1).sum())
+                tally.equal(file, "wrong labels", 0, (_truth(own, made) != made.truth).any(1).sum())
                 tally.equal(file, "wrong splits", 0, (own["split"] != made.split).sum())
     return tally
+
+
+def _truth(own: pd.DataFrame, made: artifacts.Predictions) -> np.ndarray:
+    if made.task == "survival":
+        return own[["time", "event"]].to_numpy(float)
+    return np.array([[name in set(row) for name in made.classes] for row in own["labels"]])
+
+
+def _folds(tally: Tally, file: Path, known: pd.DataFrame) -> None:
+    """Of joined folds each sample is tested once, in the fold that the labels say."""
+    told = artifacts.table(file, ["sample_id", "split", "fold"])
+    tested = told[told["split"] == "test"].set_index("sample_id")["fold"]
+    tally.equal(file, "samples tested once", tested.index.nunique(), len(tested))
+    same = set(tested.index) == set(known.index)
+    tally.holds(file, "samples tested", same, len(tested), f"{len(known)} in the labels")
+    if same:
+        tally.equal(file, "wrong folds", 0, (known.loc[tested.index, "fold"] != tested).sum())
+    made = artifacts.predictions(file)
+    wrong = (_truth(known.loc[made.ids], made) != made.truth).any(1).sum() if same else 0
+    tally.equal(file, "wrong labels", 0, wrong)
 
 
 def _labels(results: Path) -> list[Path]:

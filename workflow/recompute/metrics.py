@@ -40,11 +40,17 @@ def _compare(tally: Tally, file: Path, split: str, stated: dict) -> None:
 def _of_file(file: Path, split: str) -> tuple[dict, dict]:
     """All metrics of one split of a run's predictions, and those of each class."""
     made = artifacts.predictions(file).of(split)
+    if made.task == "survival":
+        return scalars(made) | {"n": len(made.truth), "events": made.truth[:, 1].sum()}, {}
     return scalars(made) | numbers(made), per_class(made)
 
 
 def scalars(made: Predictions) -> dict[str, float | None]:
     """All scalar metrics of one split by name; None for one that does not exist."""
+    if made.task == "survival":
+        from recompute import survival
+
+        return survival.scalars(made)
     truth, scores, decided = made.truth, made.scores, decisions(made)
     ranked = [column for column in range(truth.shape[1]) if truth[:, column].any()]
     split = [column for column in ranked if not truth[:, column].all()]

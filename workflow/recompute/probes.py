@@ -20,7 +20,7 @@ def probes(results: Path) -> Tally:
     """Probabilities are those of the optimum at the stated strength, and no strength is better."""
     tally = Tally("linear probes, fitted anew")
     for file in artifacts.run_files(results, "predictions.parquet"):
-        if artifacts.made(file)["params"]["run"]["method"].get("recipe") == "linear_probe":
+        if artifacts.method(file).get("recipe") == "linear_probe":
             with tally.reading(file):
                 _check(tally, results, file)
     return tally

@@ -54,6 +54,8 @@ def classes(tally: Tally, file: Path, found: dict) -> None:
     table = cells.beside(file, "classes")
     for key, cell in found.items():
         for method, tests in cell.tests.items():
+            if tests[0].task == "survival":
+                continue
             seen = [metrics.per_class(test) for test in tests]
             rows = _rows(table, key, method).set_index("class")
             for label in seen[0]:

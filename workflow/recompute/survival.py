@@ -1,4 +1,4 @@
-"""Survival studies by scikit-survival, from the risks of every fold: metrics and their tables."""
+"""Survival by scikit-survival, from the risks of every fold: metrics, resamples and tables."""
 
 from pathlib import Path
 
@@ -8,92 +8,101 @@ from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 from sksurv.nonparametric import CensoringDistributionEstimator
 from sksurv.util import Surv
 
-from recompute import artifacts, convergence
+from recompute import cells, studies
+from recompute.artifacts import Predictions
 from recompute.tally import Tally
 
-PRINTED = 1e-6  # tables have six digits
+METRICS = ("c_index", "integrated_auc")
 SHARES = np.linspace(0.1, 0.8, 8)  # quantiles of the other folds' event times
+TIED = 1e-8  # risks closer than this are equal, as in scikit-survival
 
 
-def folds(results: Path) -> Tally:
-    """C-index and integrated AUC of every method, seed and fold."""
-    tally = Tally("survival metrics of folds")
-    for study, table in studies(results):
-        file = study.with_suffix(".folds.csv")
-        with tally.reading(file):
-            for row in artifacts.csv(file).to_dict("records"):
-                if row["metric"] in METRICS:
-                    part = table[
-                        (table["method"] == row["method"]) & (table["seed"] == int(row["seed"]))
-                    ]
-                    part = part[part["fold"] == int(row["fold"])]
-                    if len(part):
-                        value = METRICS[row["metric"]](part)
-                        place = (
-                            f"{row['method']} seed {row['seed']} fold {row['fold']} {row['metric']}"
-                        )
-                        tally.equal(file, place, row["value"], value, PRINTED)
-    return tally
+def scalars(made: Predictions) -> dict[str, float | None]:
+    """Both metrics of one split: means over the folds that have them."""
+    found = [_of_fold(made, fold) for fold in made.known]
+    return {name: _mean([one[name] for one in found]) for name in METRICS}
 
 
-def tables(results: Path) -> Tally:
-    """Means over folds and seeds, their deviations, and differences to the reference."""
-    tally = Tally("survival tables")
-    for study, _ in studies(results):
-        with tally.reading(study):
-            scores = artifacts.csv(study.with_suffix(".folds.csv"))
-            grids = {
-                key: part.pivot(index="seed", columns="fold", values="value").to_numpy(float)
-                for key, part in scores.groupby(["method", "metric"], sort=False)
-            }
-            for row in artifacts.csv(study).to_dict("records"):
-                if (row["method"], row["metric"]) in grids:  # the phantom's true hazard has no run
-                    _row(tally, study, row, grids)
-    return tally
+def replicates(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """The C-index in each resample, a mean over folds; the AUC is not resampled here."""
+    folds = [_c_indices(test, fold, draws[:, groups[test.fold == fold]]) for fold in test.known]
+    return {"c_index": _nanmean(np.stack(folds))}
 
 
-def _row(tally: Tally, file: Path, row: dict, grids: dict[tuple[str, str], np.ndarray]) -> None:
-    grid = grids[row["method"], row["metric"]]
-    seeds, spread = np.nanmean(grid, axis=1), np.nanmean(grid, axis=0)
-    expected = {
-        "mean": seeds.mean(),
-        "std_seeds": seeds.std(ddof=1) if len(seeds) > 1 else None,
-        "std_folds": np.nanstd(spread, ddof=1) if len(spread) > 1 else None,
-        "n_seeds": len(seeds),
-    }
-    base = grids.get((row["reference"], row["metric"]))
-    if base is not None and not pd.isna(row["difference"]):
-        expected["difference"] = seeds.mean() - np.nanmean(base, axis=1).mean()
-    expected["not_converged"] = unfinished(file, row["method"])
-    for name, value in expected.items():
-        tally.equal(file, f"{row['method']} {row['metric']} {name}", row[name], value, 2 * PRINTED)
+def cox_loss(made: Predictions) -> float:
+    """Negative log partial likelihood per event, by Efron, one event after the other."""
+    (time, event), hazard = made.truth.T, np.exp(made.scores[:, 0])
+    terms = []
+    for moment in np.unique(time[event == 1]):
+        dying = np.flatnonzero((time == moment) & (event == 1))
+        at_risk, ties = hazard[time >= moment].sum(), hazard[dying].sum()
+        for place, patient in enumerate(dying):
+            terms.append(np.log((at_risk - place / len(dying) * ties) / hazard[patient]))
+    return float(np.mean(terms))
 
 
-def unfinished(study: Path, method: str) -> int:
-    """How many of the method's runs have not converged, in any fold."""
-    files = sorted((study.with_suffix("") / method).glob("*/history.parquet"))
-    return convergence.unfinished([artifacts.table(file) for file in files])
+def folds(tally: Tally, file: Path, found: dict) -> None:
+    """C-index and integrated AUC of each method, seed and fold."""
+    own, table = file.with_suffix(".folds.csv"), cells.beside(file, "folds")
+    for row in table.to_dict("records"):
+        cell = found[row["dataset"], row["encoder"]]
+        runs = {int(path.parent.name): path for path in cell.files[row["method"]]}
+        tests = dict(zip(runs, cell.tests[row["method"]], strict=True))
+        value = _of_fold(tests[int(row["seed"])], int(row["fold"]))[row["metric"]]
+        place = f"{row['method']} seed {row['seed']} fold {row['fold']} {row['metric']}"
+        tally.equal(own, place, row["value"], value)
 
 
-def _c_index(part: pd.DataFrame) -> float | None:
-    test = part[part["split"] == "test"]
-    event, time, risk = (test[name].to_numpy() for name in ("event", "time", "risk"))
+def patients(tally: Tally, file: Path, found: dict) -> None:
+    """Who is of high risk: above the median of those that the fold's model was built on."""
+    own, table = file.with_suffix(".patients.csv"), cells.beside(file, "patients")
+    if table.empty:
+        return
+    keys = ["dataset", "encoder", "method", "seed", "fold"]
+    for (dataset, encoder, method, seed, fold), part in table.groupby(keys, sort=False):
+        cell = found[dataset, encoder]
+        (path,) = (p for p in cell.files[method] if int(p.parent.name) == seed)
+        middle = _middle(path, fold)
+        high = part["risk"].to_numpy(float) > middle
+        # Risks are printed with six digits.
+        near = np.abs(part["risk"].to_numpy(float) - middle) < 1e-5 * max(1, abs(middle))
+        wrong = int(((part["high"].astype(bool) != high) & ~near).sum())
+        tally.equal(own, f"{method} seed {seed} fold {fold} patients misplaced", 0, wrong)
+
+
+def _middle(path: Path, fold: int) -> float:
+    from recompute import artifacts
+
+    table = artifacts.table(path).assign(risk=artifacts.vectors(path, "scores")[:, 0])
+    table = table.assign(fold=table.get("fold", 1))
+    return table[(table["fold"] == fold) & (table["split"] != "test")]["risk"].median()
+
+
+def _of_fold(made: Predictions, fold: int) -> dict[str, float | None]:
+    inside = made.fold == fold
+    test = pd.DataFrame(made.truth[inside], columns=["time", "event"])
+    test = test.assign(event=test["event"] > 0, risk=made.scores[inside, 0])
+    known = pd.DataFrame(made.known[fold], columns=["time", "event"])
+    known = known.assign(event=known["event"] > 0)
+    return {"c_index": _c_index(test), "integrated_auc": _integrated_auc(known, test)}
+
+
+def _c_index(test: pd.DataFrame) -> float | None:
     try:
-        return concordance_index_censored(event.astype(bool), time.astype(float), risk)[0]
+        return concordance_index_censored(test["event"], test["time"], test["risk"])[0]
     except ValueError:  # scikit-survival's: no pair can be compared
         return None
 
 
-def _integrated_auc(part: pd.DataFrame) -> float | None:
+def _integrated_auc(known: pd.DataFrame, test: pd.DataFrame) -> float | None:
     """Mean cumulative/dynamic AUC at quantiles of the other folds' event times, censoring theirs.
 
     Only times between the first event of the fold and the end of either's follow-up are taken.
     """
-    test, known = part[part["split"] == "test"], part[part["split"] != "test"]
-    died = test.loc[test["event"].astype(bool), "time"]
+    died = test.loc[test["event"], "time"]
     if died.empty:
         return None
-    times = np.unique(np.quantile(known.loc[known["event"].astype(bool), "time"], SHARES))
+    times = np.unique(np.quantile(known.loc[known["event"], "time"], SHARES))
     times = times[(times >= died.min()) & (times < min(test["time"].max(), known["time"].max()))]
     if len(times):
         left = CensoringDistributionEstimator().fit(_outcome(known)).predict_proba(times)
@@ -102,7 +111,7 @@ def _integrated_auc(part: pd.DataFrame) -> float | None:
         return None
     late = test["time"] > times[-1]  # followed up to just behind the last time
     until = np.nextafter(times[-1], np.inf)
-    cut = test.assign(time=test["time"].mask(late, until), event=test["event"].astype(bool) & ~late)
+    cut = test.assign(time=test["time"].mask(late, until), event=test["event"] & ~late)
     return cumulative_dynamic_auc(_outcome(known), _outcome(cut), cut["risk"], times)[1]
 
 
@@ -110,21 +119,31 @@ def _outcome(frame: pd.DataFrame) -> np.ndarray:
     return Surv.from_arrays(frame["event"].to_numpy(bool), frame["time"].to_numpy(float))
 
 
-METRICS = {"c_index": _c_index, "integrated_auc": _integrated_auc}
+def _c_indices(test: Predictions, fold: int, draws: np.ndarray) -> np.ndarray:
+    """Harrell's C where each patient counts as often as he is drawn."""
+    inside = test.fold == fold
+    (time, event), risk = test.truth[inside].T, test.scores[inside, 0]
+    later = (time > time[:, None]) | ((time == time[:, None]) & (event == 0))
+    pairs = (event[:, None] == 1) & later
+    ahead = risk[:, None] - risk
+    wins = pairs * np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
+    sums = [((draws @ matrix.astype(float)) * draws).sum(1) for matrix in (wins, pairs)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums[0] / sums[1]
 
 
-def studies(results: Path) -> list[tuple[Path, pd.DataFrame]]:
-    """The main table of each survival study, and all predictions of its runs."""
-    found = []
-    for file in sorted(results.glob("survival/*.csv")):
-        runs = sorted(results.glob(f"survival/{file.stem}/*/*/predictions.parquet"))
-        if "." not in file.stem and runs:
-            parts = [
-                artifacts.table(run).assign(method=run.parts[-3], seed=int(run.parts[-2]))
-                for run in runs
-            ]
-            found.append((file, pd.concat(parts, ignore_index=True)))
-    return found
+def _nanmean(values: np.ndarray) -> np.ndarray:
+    exists = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(exists, values, 0).sum(0) / exists.sum(0)
 
 
-CHECKS = [folds, tables]
+def _mean(values: list[float | None]) -> float | None:
+    exist = [value for value in values if value is not None]
+    return float(np.mean(exist)) if exist else None
+
+
+CHECKS = [
+    studies.of_studies("survival by fold", folds),
+    studies.of_studies("risk groups", patients),
+]

@@ -16,8 +16,7 @@ def teachers(results: Path) -> Tally:
     tally = Tally("vectors of teachers")
     for file in artifacts.run_files(results, "predictions.parquet"):
         with tally.reading(file):
-            made = artifacts.made(file)
-            method = made["params"]["run"]["method"]
+            method = artifacts.method(file)
             if method.get("recipe") == "clip_it" and method["teacher"] == "fixed":
                 vectors = artifacts.vectors(file, "teacher")
                 off = np.abs(np.linalg.norm(vectors, axis=1) - 1).max()

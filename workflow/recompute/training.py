@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, calibration
+from recompute import artifacts, calibration, survival
 from recompute.tally import Tally
 
 FLOAT32 = 2e-5  # of a loss; scores are stored as float32
@@ -16,7 +16,7 @@ def histories(results: Path) -> Tally:
     tally = Tally("histories of trainings")
     for file in artifacts.run_files(results, "history.parquet"):
         with tally.reading(file):
-            table, method = artifacts.table(file), _method(file)
+            table, method = artifacts.table(file), artifacts.method(file)
             values = table.select_dtypes("number")
             losses = values[[name for name in values if name.startswith(("train_", "val_"))]]
             for stage, part in table.groupby("stage", sort=False):
@@ -45,18 +45,17 @@ def best_losses(results: Path) -> Tally:
     tally = Tally("losses of the best epochs")
     for file in artifacts.run_files(results, "history.parquet"):
         with tally.reading(file):
-            table, method = artifacts.table(file), _method(file)
+            table, method = artifacts.table(file), artifacts.method(file)
             plain = method.get("loss") == "plain" and method.get("precision") == "float32"
             if plain and "val_task" in table and len(table):
                 last = table[table["stage"] == table["stage"].iloc[-1]]
                 made = artifacts.predictions(file.with_name("predictions.parquet")).of("val")
-                found = calibration.loss(made, 1.0)
+                if made.task == "survival" and len(made.ids) > method["batch_size"]:
+                    continue  # the loss is of batches
+                likelihood = made.task == "survival"
+                found = survival.cox_loss(made) if likelihood else calibration.loss(made, 1.0)
                 tally.equal(file, "least loss on val", last["val_task"].min(), found, FLOAT32)
     return tally
-
-
-def _method(file: Path) -> dict:
-    return ((artifacts.made(file).get("params") or {}).get("run") or {}).get("method") or {}
 
 
 CHECKS = [histories, best_losses]

@@ -14,7 +14,7 @@ from histopair.plan import (
     page,
     pairs,
 )
-from histopair.plan import recipes, runs, searches, studies, survival
+from histopair.plan import recipes, runs, searches, studies
 from histopair.plan.places import PAIRS, RUN, pattern
 from histopair.report import look
 

@@ -69,6 +69,8 @@ rule embed_images:
         "logs/embeddings/{encoder}/{dataset}.images.txt",
     benchmark:
         "results/benchmarks/embed_images/{encoder}/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.images)),
     conda:
         "../../envs/torch.yaml"
     # On a CPU one-thread jobs side by side beat one job on all; a GPU wants its images decoded.
@@ -84,6 +86,27 @@ rule embed_images:
         code=code("embed_images.py", plan.encoders.modules),
     script:
         "../scripts/embed_images.py"
+
+
+rule embed_bags:
+    input:
+        labels="results/labels/{dataset}.parquet",
+        features=planned(plan.data.bag_features),
+    output:
+        "results/embeddings/{encoder}/{dataset}.images.parquet",
+    log:
+        "logs/embeddings/{encoder}/{dataset}.images.txt",
+    benchmark:
+        "results/benchmarks/embed_bags/{encoder}/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.bags)),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("embed_bags.py"),
+    script:
+        "../scripts/embed_bags.py"
 
 
 rule embed_captions:

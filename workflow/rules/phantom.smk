@@ -1,6 +1,7 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
 # Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
-# quilt-1m, captions, tcga and synthetic (a second, weaker grammar of reports),
+# quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports) and cohort, patients with follow-up,
+# whose features are embeddings of their tiles in the layouts of TRIDENT and CLAM,
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
 
@@ -163,3 +164,45 @@ rule phantom_synthetic:
         code=code("phantom_synthetic.py"),
     script:
         "../scripts/phantom_synthetic.py"
+
+
+rule phantom_cohort:
+    output:
+        tiles=directory("results/phantom/cohort/tiles"),
+        labels="results/phantom/cohort/labels.csv",
+        clinical="results/phantom/cohort/clinical.csv",
+        truth="results/phantom/truth/cohort.parquet",
+    log:
+        "logs/phantom/cohort.txt",
+    benchmark:
+        "results/benchmarks/phantom/cohort.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        size=config["phantom"]["cohort"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_cohort.py"),
+    script:
+        "../scripts/phantom_cohort.py"
+
+
+rule phantom_features:
+    input:
+        embeddings="results/embeddings/{encoder}/{dataset}.images.parquet",
+        labels="results/labels/{dataset}.parquet",
+    output:
+        directory("results/phantom/features/{layout}/{encoder}/{dataset}"),
+    log:
+        "logs/phantom/features/{layout}/{encoder}/{dataset}.txt",
+    benchmark:
+        "results/benchmarks/phantom/features/{layout}/{encoder}/{dataset}.tsv"
+    wildcard_constraints:
+        layout="trident|clam",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("phantom_features.py"),
+    script:
+        "../scripts/phantom_features.py"

@@ -13,6 +13,9 @@ STUDY_TABLES = [
     ".classes.csv",
     ".calibration.csv",
     ".reliability.csv",
+    ".folds.csv",
+    ".patients.csv",
+    ".hazards.csv",
 ]
 
 
@@ -75,6 +78,9 @@ rule study:
         classes="results/studies/{study}.classes.csv",
         calibration="results/studies/{study}.calibration.csv",
         reliability="results/studies/{study}.reliability.csv",
+        folds="results/studies/{study}.folds.csv",
+        patients="results/studies/{study}.patients.csv",
+        hazards="results/studies/{study}.hazards.csv",
         svg=report(
             "results/studies/{study}.svg", caption="../report/study_plot.rst", category="Studies"
         ),

@@ -1,4 +1,5 @@
-# Runs: one dataset, encoder, method and seed each.
+# Runs: one dataset, encoder, method and seed each; of a dataset that is cross-validated one for each fold, and all of
+# them joined.
 # Reads what the method needs, so that methods without text never wait for pairs;
 # writes results/runs/{dataset}/{encoder}/{method}/{seed}/. How a run is computed (`training` in the
 # config) is no param: it reruns nothing.
@@ -16,6 +17,8 @@ rule run:
         "logs/runs/{dataset}/{encoder}/{method}/{seed}.txt",
     benchmark:
         "results/benchmarks/run/{dataset}/{encoder}/{method}/{seed}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.split)),
     # The longest jobs: what others wait for goes first, so that no core is idle at the end.
     priority: -1
     conda:
@@ -30,3 +33,25 @@ rule run:
         code=code("run.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/run.py"
+
+
+rule join_folds:
+    input:
+        predictions=planned(plan.runs.of_folds, "predictions.parquet"),
+        histories=planned(plan.runs.of_folds, "history.parquet"),
+    output:
+        history="results/runs/{dataset}/{encoder}/{method}/{seed}/history.parquet",
+        predictions="results/runs/{dataset}/{encoder}/{method}/{seed}/predictions.parquet",
+    log:
+        "logs/join_folds/{dataset}/{encoder}/{method}/{seed}.txt",
+    benchmark:
+        "results/benchmarks/join_folds/{dataset}/{encoder}/{method}/{seed}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.folded)),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("join_folds.py"),
+    script:
+        "../scripts/join_folds.py"

@@ -24,6 +24,16 @@ LABELS = pa.schema(
         ("caption", pa.string()),
     ]
 )
+# Of datasets that are cross-validated, and of bags with follow-up.
+SOMETIMES = pa.schema(
+    [
+        ("fold", pa.int64()),
+        ("time", pa.float64()),
+        ("event", pa.bool_()),
+        ("slides", pa.list_(pa.string())),
+        ("patches", pa.int64()),
+    ]
+)
 QUARANTINE = pa.schema(
     [
         ("path", pa.string()),
@@ -72,7 +82,8 @@ def write(
     else:
         tables.write(quarantine, pa.Table.from_pandas(quarantined, QUARANTINE, False), about)
     tables.write(frequencies, _frequencies(frame, raw), about)
-    tables.write(labels, pa.Table.from_pandas(frame[LABELS.names], LABELS, False), about)
+    schema = pa.schema([*LABELS, *(field for field in SOMETIMES if field.name in frame)])
+    tables.write(labels, pa.Table.from_pandas(frame[schema.names], schema, False), about)
 
 
 def _frequencies(frame: pd.DataFrame, raw: Counter) -> pd.DataFrame:

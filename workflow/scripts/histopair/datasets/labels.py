@@ -1,5 +1,8 @@
 """From a dataset as published to clean labels: read, check images, standardise, split, audit."""
 
+from collections import Counter
+from types import ModuleType
+
 import pandas as pd
 
 from histopair import readers
@@ -25,25 +28,40 @@ def clean(
     Raises InputError for bad input that would make the result wrong: see the entry's reader,
     `quarantine`, `standardise.apply` and `partition.split`. The audit stays, as `audit.kept` says.
     """
+    reader = readers.find(entry["reader"])
     with audit.kept(audit_table, about) as rows:
-        frame, bad, raw, made = _cleaned(entry, name, rows, shards, about.get("code"))
+        if getattr(reader, "BAGS", False):
+            frame, made = _bags(reader, entry, name, rows)
+            bad, raw = None, Counter()
+        else:
+            frame, bad, raw, made = _images(reader, entry, name, rows, shards, about.get("code"))
     outputs = (labels, audit_table, quarantined, frequencies)
     label_tables.write(frame, rows, bad, raw, outputs, about | made)
 
 
-def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code: str | None):
+def _bags(reader: ModuleType, entry: dict, name: str, rows: list[dict]) -> tuple:
+    """(frame, what to say of the dataset); fills the audit `rows`."""
+    frame, found = reader.read(entry)
+    rows += found
+    if frame.empty:
+        raise frame.attrs["nothing"]
+    print(f"{name}: {len(frame)} bags", flush=True)
+    info = dict(frame.attrs)
+    frame, odd = partition.split(frame, entry, reader.inputs(entry)[0], info["task"])
+    rows += odd
+    kept = {key: entry[key] for key in ("max_patches", "time_unit") if key in entry}
+    return frame, info | kept | {"root": "", "official": [], "unit": reader.UNIT}
+
+
+def _images(
+    reader: ModuleType, entry: dict, name: str, rows: list[dict], shards: str | None, code: str
+) -> tuple:
     """(frame, quarantined rows, counts of raw labels, what to say of the dataset); fills `rows`."""
-    reader = readers.find(entry["reader"])
     frame, found = reader.read(entry)
     rows += found
     place = f"{name} ({reader.inputs(entry)[0]})"
     info = dict(frame.attrs)
-    if frame.empty:
-        dropped = (row for row in rows if row["action"] == "dropped")
-        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in dropped)
-        raise InputError(
-            entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
-        )
+    _some_left(frame, entry, rows)
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
     quarantine.check_read(frame, rows, entry, place)
     frame["group"], united = folding.united(frame.group, "group")
@@ -56,6 +74,23 @@ def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code:
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     rows += odd
+    made = {"task": info["task"]} | _classes(frame, raw, entry, info, place)
+    unit = entry.get("unit") or getattr(reader, "UNIT", "group")
+    return frame, bad, raw, made | {"root": entry["root"], "official": official, "unit": unit}
+
+
+def _some_left(frame: pd.DataFrame, entry: dict, rows: list[dict]) -> None:
+    """Raise InputError where nothing is left, which says what was dropped."""
+    if frame.empty:
+        dropped = (row for row in rows if row["action"] == "dropped")
+        lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in dropped)
+        raise InputError(
+            entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
+        )
+
+
+def _classes(frame: pd.DataFrame, raw: Counter, entry: dict, info: dict, place: str) -> dict:
+    """The classes of the clean labels, and their names; InputError for fewer than two."""
     classes = sorted(label_tables.counted(frame.labels))
     mapped, _ = labels_map.read(entry.get("labels_map"))
     labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
@@ -65,9 +100,7 @@ def _cleaned(entry: dict, name: str, rows: list[dict], shards: str | None, code:
     names = label_tables.class_names(
         classes, entry.get("class_names"), info["class_names"], place, labels_before
     )
-    made = {"task": info["task"], "classes": classes, "class_names": names}
-    unit = entry.get("unit") or getattr(reader, "UNIT", "group")
-    return frame, bad, raw, made | {"root": entry["root"], "official": official, "unit": unit}
+    return {"classes": classes, "class_names": names}
 
 
 def _unique(frame: pd.DataFrame, name: str) -> None:

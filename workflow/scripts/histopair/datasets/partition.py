@@ -4,18 +4,30 @@ from itertools import chain
 
 import pandas as pd
 
-from histopair.datasets import splits
+from histopair.datasets import folds, splits
 from histopair.errors import InputError
 from histopair.files import audit
+
+FOLDED = {"seed": 0, "val": 0.1}  # what of the settings decides folds
 
 
 def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
-    Raises InputError for a split without samples and, single-label, a class without train samples.
+    With `folds` each sample has the `fold` in which it is tested; what else it is for depends on
+    the fold held out, which a view names (`fold`). Raises InputError for a split without samples
+    and, single-label, for a class without train samples.
     """
-    settings = entry.get("split") or {}
-    frame = frame.assign(split=splits.assign(frame, **settings))
+    settings = dict(entry.get("split") or {})
+    count, held_out = settings.pop("folds", None), settings.pop("fold", None)
+    parted = {key: settings.get(key, default) for key, default in FOLDED.items()}
+    if count and not held_out:
+        fold = folds.assign(frame, count, **parted, name=name)
+        return frame.assign(fold=fold, split=splits.TEST), _ungrouped(frame, name)
+    if held_out:
+        frame = frame.assign(split=folds.held_out(frame, held_out, **parted, name=name))
+    else:
+        frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
     rows = [] if settings.get("by") == "row" else _ungrouped(frame, name)
     if task == "single":

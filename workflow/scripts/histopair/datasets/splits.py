@@ -53,6 +53,16 @@ def assign(
     return split
 
 
+def parts(frame: pd.DataFrame, count: int, seed: int) -> np.ndarray:
+    """`count` parts of about one size, numbered from 0, of the samples: each sample's, (n,).
+
+    As splits, they keep groups together and balance classes.
+    """
+    names = [str(part) for part in range(count - 1)]
+    found = _stratified(frame, components(frame), dict.fromkeys(names, 1 / count), seed)
+    return np.where(found == TRAIN, str(count - 1), found).astype(int)
+
+
 def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
     """Number of the set of samples that must stay together: same group or same image bytes.
 

@@ -8,7 +8,16 @@ from histopair.datasets import label_tables, partition
 from histopair.datasets.splits import TRAIN
 from histopair.files import audit, tables
 
-INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
+INHERITED = (
+    "task",
+    "classes",
+    "class_names",
+    "root",
+    "official",
+    "unit",
+    "max_patches",
+    "time_unit",
+)
 
 
 def resplit(
@@ -34,7 +43,7 @@ def resplit(
     frame, found = partition.split(frame, entry, name, known["task"])
     counts = tables.read(source_frequencies, ["label", "raw"])
     raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
-    about = about | {key: known[key] for key in INHERITED}
+    about = about | {key: known[key] for key in INHERITED if key in known}
     about["class_names"] = label_tables.class_names(
         known["classes"], entry.get("class_names"), known["class_names"], name, raw
     )

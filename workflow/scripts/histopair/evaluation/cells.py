@@ -43,8 +43,8 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
             first, seen = split, run["predictions"]
             groups = groups_of(labels, split["ids"])
             draws = bootstrap.resamples(groups)
-        elif split["ids"] != first["ids"] or not np.array_equal(split["truth"], first["truth"]):
-            problem = f"its test samples or labels differ from those of {seen}"
+        elif not _alike(split, first):
+            problem = f"its test samples, labels or folds differ from those of {seen}"
             raise InputError(run["predictions"], problem, "Delete the older run and rerun")
         members = found.setdefault(run["method"], [])
         if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
@@ -62,20 +62,30 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     }
 
 
+def _alike(split: dict, first: dict) -> bool:
+    """Whether two runs are tested on the same samples, with the same truth, in the same folds."""
+    folds = [one["context"].get("fold") for one in (split, first)]
+    return (
+        split["ids"] == first["ids"]
+        and np.array_equal(split["truth"], first["truth"])
+        and np.array_equal(*folds)
+    )
+
+
 def test_split(path: str | Path) -> dict:
-    """The test samples of a run by sample_id: ids, truth and scores (n, C), task."""
-    table = tables.read(path, columns=["sample_id", "split", "labels"])
-    made = tables.about(path)
+    """The test samples of a run by sample_id: ids, truth, scores (n, C), task, its context."""
+    table, made = tables.without_vectors(path), tables.about(path)
+    task = tasks.of(made["task"])
     test = np.flatnonzero(table["split"] == "test")
     if not len(test):
         raise InputError(path, "no test samples", "Give the dataset's split a test share")
     test = test[np.argsort(table["sample_id"].to_numpy()[test], kind="stable")]
-    table = table.iloc[test]
     return {
-        "ids": list(table["sample_id"]),
-        "truth": tasks.of(made["task"]).truth(table, made["classes"], path),
+        "ids": list(table["sample_id"].iloc[test]),
+        "truth": task.truth(table.iloc[test], made["classes"], path),
         "scores": tables.matrix(path, "scores")[test],
         "task": made["task"],
+        "context": task.context(table, test),
     }
 
 
@@ -104,10 +114,14 @@ def unit_of(labels: str | Path, ids: list[str]) -> str:
 def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
     part, task = (split["truth"], split["scores"], groups), tasks.of(split["task"])
     return {
+        "seed": run["seed"],
+        "predictions": run["predictions"],
+        "truth": split["truth"],
+        "context": split["context"],
         "scores": split["scores"],
         "metrics": tables.read_json(run["metrics"]),
         "counts": task.group_counts(*part),
-        "replicates": task.replicate(*part, draws),
+        "replicates": task.replicate(*part, draws, **split["context"]),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from histopair.errors import InputError
 from histopair.evaluation import calibration, convergence, tasks
+from histopair.evaluation.tasks.labels import Labels
 from histopair.files import tables
 
 
@@ -17,23 +18,25 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
-    table = tables.read(predictions, columns=["split", "labels"])
+    table = tables.without_vectors(predictions)
     made = tables.about(predictions)
     task, classes = tasks.of(made["task"]), made["classes"]
     truth = task.truth(table, classes, predictions)
     scores = tables.matrix(predictions, "scores")
     if not np.isfinite(scores).all():
         raise InputError(predictions, "scores are not finite", "Train the run again, lower its lr")
-    parts = {}
+    parts, judged = {}, {}
     for split in sorted(table["split"].unique()):
-        rows = (table["split"] == split).to_numpy()
+        rows = np.flatnonzero(table["split"] == split)
         parts[split] = truth[rows], scores[rows]
+        context = task.context(table, rows)
+        judged[split] = task.judge(*parts[split], classes, **context)
     found = {
         "task": task.name,
         "classes": classes,
         "n": len(table),
-        "splits": {split: task.judge(*part, classes) for split, part in parts.items()},
-        "calibration": calibration.judge(parts, task),
+        "splits": judged,
+        "calibration": calibration.judge(parts, task) if isinstance(task, Labels) else None,
         "convergence": convergence.judge(tables.read(history)),
     }
     tables.write_json(output, found | {"about": about})

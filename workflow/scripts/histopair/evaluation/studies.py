@@ -15,6 +15,7 @@ from histopair.evaluation import (
     cells,
     claims,
     class_tables,
+    follow_up,
     leak,
     orders,
     published,
@@ -138,10 +139,10 @@ def _to_reference(found: dict) -> dict:
 
 
 def _of_dataset(study: dict, dataset: str) -> dict:
-    """A study as it stands for one dataset: with the claims that are made of it."""
+    """A study as it stands for one dataset: the claims that are made of it, its truth."""
     claimed = study.get("claims", ())
     kept = [claim for claim in claimed if dataset in claim.get("datasets", [dataset])]
-    return study | {"claims": kept}
+    return study | {"claims": kept, "truth": study.get("truths", {}).get(dataset)}
 
 
 def each(rows_of):
@@ -167,4 +168,7 @@ TABLES = {
     "classes": (class_tables.CLASSES, each(class_tables.classes)),
     "calibration": (class_tables.CALIBRATION, each(class_tables.calibrations)),
     "reliability": (class_tables.BINS, each(class_tables.bins)),
+    "folds": (follow_up.FOLDS, each(follow_up.folds)),
+    "patients": (follow_up.PATIENTS, each(follow_up.patients)),
+    "hazards": (follow_up.HAZARDS, each(follow_up.hazards)),
 }

@@ -68,6 +68,12 @@ def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     return pq.ParquetFile(path).read(columns=columns).to_pandas()
 
 
+def without_vectors(path: str | Path) -> pd.DataFrame:
+    """The table without its columns of vectors, which cost most of the time to read."""
+    fields = pq.read_schema(path)
+    return read(path, [f.name for f in fields if not pa.types.is_fixed_size_list(f.type)])
+
+
 def about(path: str | Path) -> dict:
     """What made a parquet artifact: rule, wildcards, params, code fingerprint, versions."""
     metadata = pq.read_schema(path).metadata or {}

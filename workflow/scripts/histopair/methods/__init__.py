@@ -14,6 +14,7 @@ These functions see their argument and what they import themselves, no other nam
 
 What may be needed:
     images                                        the files, and the weights of the run's encoder
+    bags                                          the patch features of the run's encoder
     image_embeddings, caption_embeddings, prompt_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
                                                   of `views` turned versions of each image
@@ -60,6 +61,11 @@ DESCRIPTIONS = {
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
     "views": "Views of each tile in training: 8 are all its flips and quarter turns, 1 is the "
     "tile alone.",
+    "distillation_weight": "λ, the weight of the distillation loss.",
+    "text_epochs": "Epochs of the text stage at most.",
+    "width": "Width of the projected patches and of the bag.",
+    "attention": "Hidden width of the gated attention over a bag's patches.",
+    "dropout": "Dropout of the projected patches.",
     "text_encoder": "The encoder of the captions, where it is not the run's: a ResNet with a "
     "DistilBERT is the naive concatenation.",
 }

@@ -21,6 +21,11 @@ def needs(method):
     return ("reports", "pairs", "text_embeddings" if cached else "retriever")
 
 
+def mistakes(method):
+    """What does not fit, by parameter."""
+    return {"word_dropout": "it is a share, 1 at most"} if method["word_dropout"] > 1 else {}
+
+
 def build(run):
     model, texts = classifier(run, frozen=run.method["text_lora"] is None)
     yield stage(run, "main", model, texts)

@@ -6,7 +6,7 @@
     recipes       what a method's recipe says of itself
     entries       what the config says of datasets, runs and pairings
     fingerprint   the hash of a rule's code
-    data, encoders, pairs, runs, exports, studies, page, analyses, survival
+    data, encoders, pairs, runs, exports, studies, page, analyses
                   inputs and parameters of the rules in the file of that name
 
 A rule's function takes the config and the rule's wildcards (`w`) and returns paths, in a dict where

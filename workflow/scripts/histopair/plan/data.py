@@ -32,6 +32,31 @@ def views(config):
     return [name for name, entry in config["datasets"].items() if "of" in entry]
 
 
+def folded(config):
+    """Datasets that are cross-validated: each of their folds is a view."""
+    return [name for name, entry in config["datasets"].items() if entries.folds(entry)]
+
+
+def split(config):
+    """Datasets, folds among them, that have a train split."""
+    return [name for name in config["datasets"] if name not in folded(config)]
+
+
+def bags(config):
+    """Datasets whose samples are bags of patches."""
+    return [name for name in sources(config) if entries.bags(config, name)]
+
+
+def images(config):
+    """Datasets whose samples are images."""
+    return [name for name in sources(config) if not entries.bags(config, name)]
+
+
+def bag_features(config, w):
+    """The folder of a dataset's features by a rule's encoder."""
+    return there(entries.features(config, w.dataset)[w.encoder])
+
+
 def sources(config):
     """Datasets with samples of their own."""
     return [name for name, entry in config["datasets"].items() if "of" not in entry]
@@ -75,8 +100,8 @@ def proposing(config, w):
 
 
 def viewed(config, w):
-    """Labels and frequencies of the dataset that a view shows."""
-    path = LABELS.format(dataset=entries.base(config, w.dataset))
+    """Labels and frequencies of the dataset that a view shows: its base, or of a fold the whole."""
+    path = LABELS.format(dataset=entries.shown(config, w.dataset))
     return {"labels": path, "frequencies": path.replace(".parquet", ".frequencies.parquet")}
 
 

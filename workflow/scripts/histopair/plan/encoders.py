@@ -50,8 +50,8 @@ def labels_modules(config, w):
 
 
 def root(config, w):
-    """The folder of a dataset's images."""
-    return entries.dataset(config, w.dataset)["root"]
+    """The folder of a dataset's images; "" for bags, which are in their encoder's folder."""
+    return entries.dataset(config, w.dataset).get("root", "")
 
 
 def templates(config, w):

@@ -14,9 +14,36 @@ def base(config: dict, dataset: str) -> str:
     return config["datasets"][dataset].get("of", dataset)
 
 
+def shown(config: dict, view: str) -> str:
+    """The dataset whose labels a view splits anew: its base; of a fold the one with all folds."""
+    fold = config["datasets"][view]["split"].get("fold")
+    return view.removesuffix(f"-fold-{fold}") if fold else base(config, view)
+
+
 def dataset(config: dict, name: str) -> dict:
     """The entry that says where a dataset's samples come from: its own, or that of its base."""
     return config["datasets"][base(config, name)]
+
+
+def bags(config: dict, name: str) -> bool:
+    """Whether a dataset's samples are bags of patches."""
+    return "features" in dataset(config, name)
+
+
+def features(config: dict, name: str) -> dict[str, str]:
+    """By encoder, the folder of the patch features of a dataset of bags."""
+    return dataset(config, name)["features"]
+
+
+def folds(entry: dict) -> int:
+    """How many folds a dataset's entry asks for; 0 for none, and for a fold itself."""
+    split = entry["split"]
+    return 0 if "fold" in split else split.get("folds", 0)
+
+
+def fold(dataset: str, number: int) -> str:
+    """The name of the view in which one fold, from 1, is held out."""
+    return f"{dataset}-fold-{number}"
 
 
 def method(config: dict, name: str, dataset: str) -> dict:
@@ -110,5 +137,9 @@ def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
 
 def _adapted(config: dict, encoder: str, method: dict) -> str:
     """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
-    both = TEXT_TOWER & set(needs(method))
-    return encoder if both else config["encoders"][encoder].get("backbone", encoder)
+    wanted = set(needs(method))
+    return (
+        encoder
+        if wanted & {"bags", *TEXT_TOWER}
+        else config["encoders"][encoder].get("backbone", encoder)
+    )

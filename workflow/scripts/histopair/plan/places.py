@@ -17,8 +17,6 @@ TEXTS = "results/embeddings/{encoder}/{corpus}.texts.parquet"
 ACTIVATIONS = "results/activations/{encoder}/{dataset}.{kind}.{blocks}"
 PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
-COHORT = "results/cohorts/{cohort}"
-SURVIVAL = "results/survival/{study}/{method}/{seed}"
 
 
 def there(path: str) -> str:

@@ -9,7 +9,7 @@ from histopair.plan.fingerprint import constant, defines, function, module_path
 from histopair.plan.mistakes import not_allowed
 
 # All that a recipe may need beside the labels; methods/__init__.py says what each is.
-ARTIFACTS = ("images", "image_embeddings", "caption_embeddings", "prompt_embeddings")
+ARTIFACTS = ("images", "bags", "image_embeddings", "caption_embeddings", "prompt_embeddings")
 ARTIFACTS += ("image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
 ARTIFACTS += ("teacher_images", "teacher_prompts")

@@ -39,6 +39,22 @@ def likes(config: dict) -> list[str]:
     return mistakes
 
 
+def folds(config: dict) -> list[str]:
+    """Add a view for each fold of a dataset that is cross-validated. Mistakes of their names."""
+    found = []
+    for name, entry in list(config["datasets"].items()):
+        for number in range(1, entries.folds(entry) + 1):
+            view = entries.fold(name, number)
+            if view in config["datasets"]:
+                found.append(f"datasets.{view}: this name is kept for a fold of {name!r}")
+            kept = {
+                key: entry[key] for key in ("synthetic", "description", "licence") if key in entry
+            }
+            split = entry["split"] | {"fold": number}
+            config["datasets"][view] = {"of": entries.base(config, name), "split": split} | kept
+    return found
+
+
 def on_datasets(config: dict) -> list[str]:
     """Write out each method's `datasets`: what is different on which datasets, views among them.
 

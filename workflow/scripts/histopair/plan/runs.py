@@ -1,7 +1,16 @@
 """What a run reads and is made with: by dataset, encoder and method, the same for all seeds."""
 
 from histopair.plan import encoders, entries, recipes
-from histopair.plan.places import ACTIVATIONS, CHUNKS, EMBEDDINGS, LABELS, PAIRS, TEXTS
+from histopair.plan.places import (
+    ACTIVATIONS,
+    CHUNKS,
+    EMBEDDINGS,
+    LABELS,
+    PAIRS,
+    TEXTS,
+    of_runs,
+    there,
+)
 
 
 def method(config, w):
@@ -22,6 +31,14 @@ def artifacts(config, w):
     known = {**_of_dataset(config, w), **_of_retriever(config, w)}
     wanted = {name: known[name] for name in needs(config, w) if name in known}
     return {"labels": LABELS.format(dataset=w.dataset), **wanted}
+
+
+def of_folds(config, w, file):
+    """A file of the run of each fold."""
+    count = entries.folds(config["datasets"][w.dataset])
+    one = {"encoder": w.encoder, "method": w.method, "seed": w.seed}
+    runs = [{"dataset": entries.fold(w.dataset, fold)} | one for fold in range(1, count + 1)]
+    return of_runs(runs, file)
 
 
 def encoder_files(config, w):
@@ -66,8 +83,10 @@ def modules(config, w):
 
 def _of_dataset(config, w):
     """What encoders make of a dataset's images, captions and classes."""
-    texts = text_encoder(config, w)
-    return {
+    texts, found = text_encoder(config, w), {}
+    if entries.bags(config, w.dataset):
+        found["bags"] = there(entries.features(config, w.dataset)[w.encoder])
+    return found | {
         "image_embeddings": _embeddings(config, w, w.encoder, "images"),
         "caption_embeddings": _embeddings(config, w, texts, "captions"),
         "prompt_embeddings": _embeddings(config, w, w.encoder, "prompts"),

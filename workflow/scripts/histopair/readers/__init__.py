@@ -1,4 +1,4 @@
-"""Readers of dataset formats: one file each, found by the config's `reader:`.
+"""Readers of dataset formats: a file each, or a folder, found by the config's `reader:`.
 
 A reader of labelled images has two functions, or three.
 
@@ -21,9 +21,13 @@ Texts are as they look (`folding.tidy`), paths as their files are called. Groups
 written in several ways: cleaning unites them. Audit rows account for every row of a table and every
 file that is no sample; those of the action "unread" count towards `max_quarantined`.
 And in `frame.attrs`
-    task                  "single" (one label each) or "multi"
-    classes               the labels that the format fixes, or None
+    task                  "single" (one label each), "multi" or "survival"
+    classes               the labels that the format fixes, or None; the one risk of survival
     class_names           {label: text for prompts}, as far as the format says
+
+A reader with BAGS = True has bags of patches for samples, and no image is opened: image_id and path
+are the bag's name, `slides` the feature files that it is made of. For survival there are `time` and
+`event`, and labels are empty.
 """
 
 import importlib
@@ -35,7 +39,9 @@ from histopair.errors import InputError
 
 def find(name: str) -> ModuleType:
     """The reader of that name; InputError, with the names there are, if there is none."""
-    found = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    here = Path(__file__).parent
+    folders = [path.parent.name for path in here.glob("*/__init__.py")]
+    found = sorted([path.stem for path in here.glob("[!_]*.py")] + folders)
     if name not in found:
         raise InputError("config", f"there is no reader '{name}'", f"Use {', '.join(found)}")
     return importlib.import_module(f"{__name__}.{name}")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from histopair.evaluation import metrics, orders, significance, studies
 from histopair.files import tables
+from histopair.report import risks
 from histopair.report.study_figures import reliability_plot, study_plot
 from histopair.report.templates import render
 
@@ -123,6 +124,7 @@ def _block(own: dict[str, pd.DataFrame], study: dict) -> dict:
         "overall": orders.overall(list(steps["verdict"])) if len(steps) else None,
         "classes": _by_class(own["classes"]),
         "calibration": own["calibration"].to_dict("records"),
+        "survival": risks.view(own["folds"], own["patients"], own["hazards"]),
         "reliability": reliability_plot(own["reliability"]) if len(own["reliability"]) else None,
     }
 

@@ -19,9 +19,12 @@ from histopair import encoders
 from histopair.activations import source as activations
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.images import pixels
+from histopair.images import bags, pixels
 from histopair.training import checkpoint, loop, parallel, tasks
 from histopair.training.tasks import labels
+
+# What predictions say of a sample; follow-up where it has one.
+KEPT = ("sample_id", "group", "split", "labels", "time", "event")
 
 
 @dataclass
@@ -145,6 +148,11 @@ class Run:
             self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
         )
 
+    def bags(self) -> bags.Source:
+        """The patches of each sample, which is a bag of them."""
+        slides, most = self.samples["slides"], self.about.get("max_patches")
+        return bags.Source(slides, self.artifacts["bags"], most, self.device)
+
     def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
         """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
         return activations.tower(self, kind, blocks)
@@ -245,7 +253,8 @@ def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dic
 def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     rows = torch.cat([run.rows(split) for split in run.task.PREDICTED])
     scores = loop.predict(stage, rows, run.device).numpy()
-    samples = run.samples.iloc[rows.numpy()][["sample_id", "group", "split", "labels"]]
+    kept = [name for name in KEPT if name in run.samples]
+    samples = run.samples.iloc[rows.numpy()][kept]
     table = pa.Table.from_pandas(samples, preserve_index=False)
     table = table.append_column("scores", tables.vectors(scores))
     if run.teacher is None:

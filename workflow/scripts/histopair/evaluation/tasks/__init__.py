@@ -3,10 +3,11 @@
 from histopair.evaluation.tasks.labels import Labels
 from histopair.evaluation.tasks.multi import Multi
 from histopair.evaluation.tasks.single import Single
+from histopair.evaluation.tasks.survival import Survival
 
-TASKS = {"single": Single(), "multi": Multi()}
+TASKS = {"single": Single(), "multi": Multi(), "survival": Survival()}
 
 
-def of(name: str) -> Labels:
+def of(name: str) -> Labels | Survival:
     """The task of that name."""
     return TASKS[name]

@@ -37,6 +37,10 @@ class Labels:
         """Booleans (n, C) of the table's column `labels`; InputError for an unknown label."""
         return truth_matrix(table["labels"], classes, file)
 
+    def context(self, table: pd.DataFrame, rows: np.ndarray) -> dict:
+        """What `judge` and `replicate` need beside truth and scores: nothing; folds are pooled."""
+        return {}
+
     def judge(self, truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict:
         """All metrics of one split.
 

@@ -49,8 +49,6 @@ CHOICES = {
     "normalisation": ("own", "imagenet"),
 }
 DESCRIPTIONS = {
-    "distillation_weight": "λ, the weight of the distillation loss.",
-    "text_epochs": "Epochs of the text stage at most.",
     "text_stage": "What the text stage trains: adapters and head, or, as the published code does, "
     "the head alone.",
     "teacher": "`fixed`: the text stage's best epoch gives fixed targets. `joint`: as in the "
@@ -84,10 +82,13 @@ def needs(method):
 
 def mistakes(method):
     """What does not fit together, by parameter."""
-    if method["teacher"] != "joint" or method["teacher_of"] != "image":
-        return {}
-    problem = "'joint' trains the text tower, which no image teaches"
-    return {"teacher": f"{problem}; set teacher_of to text or label-prompt"}
+    found = {}
+    if method["word_dropout"] > 1:
+        found["word_dropout"] = "it is a share, 1 at most"
+    if method["teacher"] == "joint" and method["teacher_of"] == "image":
+        problem = "'joint' trains the text tower, which no image teaches"
+        found["teacher"] = f"{problem}; set teacher_of to text or label-prompt"
+    return found
 
 
 def distilled(method):

@@ -9,14 +9,14 @@ from torch.nn.functional import cosine_similarity, normalize
 
 
 class Student(nn.Module):
-    """Pixels -> `classify(features, predicted)` and predicted = to_text(features)."""
+    """The backbone's inputs -> `classify(features, predicted)`, predicted = to_text(features)."""
 
     def __init__(self, backbone: nn.Module, to_text: nn.Module):
         super().__init__()
         self.backbone, self.to_text = backbone, to_text
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.backbone(pixels)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.backbone(*inputs)
         predicted = self.to_text(features)
         return self.classify(features, predicted), predicted
 

@@ -10,7 +10,6 @@ from histopair.plan.checks import (
     paths,
     searches,
     studies,
-    survival,
     values,
 )
 
@@ -29,10 +28,9 @@ def entries(config: dict) -> list[str]:
 
 
 def references(config: dict) -> list[str]:
-    """Mistakes of what studies, searches and survival studies name, where all entries are right."""
+    """Mistakes of what studies and searches name, where all entries are right."""
     return [
         *studies.studies(config),
         *searches.searches(config),
         *studies.reported(config),
-        *survival.mistakes(config),
     ]

@@ -7,9 +7,13 @@ from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
 
 # Keys that these readers alone read.
-READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table",)}
+READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table", "cohort")}
 READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("bach",)}
+OF_BAGS = ("clinical", "features")
+READ_BY |= {key: ("cohort",) for key in (*OF_BAGS, "max_patches", "time_unit")}
 READ_BY |= {"groups": ("bach", "class_folders", "nct_crc", "pcam")}
+TABLE = ("path", "label", "labels", "group", "split", "caption", "label_name", "id")
+COLUMNS = {"table": TABLE, "cohort": ("patient", "time", "event", "slide")}
 SECTIONS = [
     *constant("histopair.corpora.sections", "HEADINGS"),
     constant("histopair.corpora.sections", "OTHER"),
@@ -42,8 +46,14 @@ def datasets(config: dict) -> list[str]:
         else:
             found += unknown(f"{key}.reader", entry.get("reader"), readers_of("images"))
             found += unread(key, entry, "reader", READ_BY)
-            if "root" not in entry:
-                found.append(f"{key}: 'root' is a required property")
+            for column in entry.get("columns", ()):
+                found += unknown(f"{key}.columns", column, COLUMNS.get(entry.get("reader"), TABLE))
+            needed = OF_BAGS if entry.get("reader") == "cohort" else ("root",)
+            found += [
+                f"{key}: {part!r} is a required property" for part in needed if part not in entry
+            ]
+            for encoder in entry.get("features", ()):
+                found += unknown(f"{key}.features", encoder, config["encoders"])
         if "corpus" in entry:
             found += unknown(f"{key}.corpus", entry["corpus"], config["corpora"])
         if encoder := entry.get("proposals", {}).get("encoder"):

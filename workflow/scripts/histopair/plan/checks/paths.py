@@ -5,12 +5,10 @@ import re
 
 # By section, the keys that are paths. Those below a dataset's root are not expanded.
 PATHS = {
-    "datasets": ("root", "labels_map", "truth"),
+    "datasets": ("root", "labels_map", "truth", "clinical", "features"),
     "corpora": ("table", "tables", "cancer_types", "truth"),
     "encoders": ("weights", "model"),
-    "cohorts": ("clinical", "features", "retrieval_features", "truth"),
     "studies": ("published",),
-    "survival": ("published",),
 }
 BELOW_ROOT = ("table", "folders")
 LOCAL = "local-dir:"
@@ -40,13 +38,17 @@ def _braces(dataset: str, key: str, path: str) -> list[str]:
 
 
 def _expanded(key: str, value: object) -> tuple[object, list[str]]:
-    """A path, or a list of paths or of maps with a `table`, written out; and its mistakes."""
+    """A path, or a map or list of paths or of maps with a `table`, written out; its mistakes."""
     if isinstance(value, list):
         parts = [_expanded(f"{key}.{place}", part) for place, part in enumerate(value)]
         return [part for part, _ in parts], [line for _, wrong in parts for line in wrong]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "table" in value:
         table, wrong = _expanded(f"{key}.table", value["table"])
         return value | {"table": table}, wrong
+    if isinstance(value, dict):
+        parts = {name: _expanded(f"{key}.{name}", path) for name, path in value.items()}
+        told = [line for _, wrong in parts.values() for line in wrong]
+        return {name: path for name, (path, _) in parts.items()}, told
     start = LOCAL if value.startswith(LOCAL) else ""
     path = os.path.expanduser(os.path.expandvars(value.removeprefix(start)))
     if unknown := re.search(r"\$\{(\w+)\}", path):

@@ -50,9 +50,11 @@ def _comparisons(key: str, study: dict, config: dict) -> list[str]:
 def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     """Mistakes of one run: a method that pairs needs reports, the oracle what is true of them."""
     entry = entries.method(config, method, dataset)
-    known = entry["recipe"] in recipes.known("methods")
-    if not known or not recipes.reads_reports(entry):
+    if entry["recipe"] not in recipes.known("methods"):
         return []
+    found = _of_bags(config, key, dataset, method, entry)
+    if found or not recipes.reads_reports(entry):
+        return found
     corpus = entries.corpus_of(config, dataset, entry)
     if corpus is None:
         return [
@@ -69,6 +71,30 @@ def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
             "it is for the phantom only"
         ]
     return []
+
+
+def _of_bags(config: dict, key: str, dataset: str, name: str, method: dict) -> list[str]:
+    """A method reads bags or images; of bags there are features by its retriever, too."""
+    bags = entries.bags(config, dataset)
+    if bags != ("bags" in recipes.needs(method)):
+        samples, reads = ("bags", "images") if bags else ("images", "bags")
+        return [
+            f"{key}: method {name!r} reads {reads}, and the samples of {dataset!r} are {samples}"
+        ]
+    paired = (
+        bags and recipes.reads_reports(method) and method["pairing"] not in ("random", "oracle")
+    )
+    if not paired:
+        return []
+    found = unknown(
+        f"{key}: method {name!r}, retriever", method["retriever"], entries.features(config, dataset)
+    )
+    if method["pairing"] in recipes.CORRECTIONS and entries.folds(config["datasets"][dataset]):
+        found.append(
+            f"{key}: method {name!r} corrects pairs by the train split, and {dataset!r} is "
+            "cross-validated; allowed are retrieved, random and oracle"
+        )
+    return found
 
 
 def reported(config: dict) -> list[str]:

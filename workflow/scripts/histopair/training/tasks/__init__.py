@@ -11,9 +11,9 @@ kind: a method's `loss`; shares (C,): the part of the train split that has each 
 
 from types import ModuleType
 
-from histopair.training.tasks import multi, single
+from histopair.training.tasks import multi, single, survival
 
-TASKS = {"single": single, "multi": multi}
+TASKS = {"single": single, "multi": multi, "survival": survival}
 
 
 def of(name: str) -> ModuleType:

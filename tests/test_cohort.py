@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_survival_readers import PATCHES, slide
+from test_cohort_readers import PATCHES, slide
 
+from histopair.datasets import folds, labels, views
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.survival import bags, cohort, folds
+from histopair.images import features
+from histopair.retrieval import bags
 
 PATIENTS = [f"P{i}" for i in range(12)]
 
@@ -20,14 +22,17 @@ def entry(folder, patients=tuple(PATIENTS), extra="", slides=None, heading="pati
     (folder / "clinical.csv").write_text("\n".join([heading, *rows, extra]).strip() + "\n")
     for name in slides if slides is not None else [f"{name}-1" for name in patients]:
         slide(folder / "features" / f"{name}.h5", PATCHES)
-    paths = {"clinical": str(folder / "clinical.csv"), "features": str(folder / "features")}
-    return paths | {"folds": 2, "seed": 0, "val": 0.2}
+    paths = {
+        "clinical": str(folder / "clinical.csv"),
+        "features": {"vit": str(folder / "features")},
+    }
+    return {"reader": "cohort", "split": {"folds": 2, "seed": 0, "val": 0.2}} | paths
 
 
 def cleaned(folder, entry):
-    out = {"patients": folder / "p.parquet", "audit": folder / "a.parquet"}
-    cohort.clean(entry, out, {})
-    return tables.read(out["patients"]), tables.read(out["audit"])
+    out = [folder / f"{name}.parquet" for name in ("labels", "audit", "quarantine", "frequencies")]
+    labels.clean(entry, "cohort", *out, {})
+    return tables.read(out[0]).rename(columns={"image_id": "patient"}), tables.read(out[1])
 
 
 def test_slides_go_to_the_patient_whose_name_they_begin_with(tmp_path):
@@ -54,7 +59,7 @@ def test_where_no_name_fits_the_message_has_one_of_each_side(tmp_path):
         f"{tmp_path}/clinical.csv: no patient has a slide in {tmp_path}/features: "
         "a patient is called '1', a slide '001.h5'. "
     )
-    kept = tables.read(tmp_path / "a.parquet")
+    kept = tables.read(tmp_path / "audit.parquet")
     assert kept["count"].tolist() == [12, 12]
 
 
@@ -107,7 +112,7 @@ def test_a_named_slide_without_features_is_refused(tmp_path):
 
 def test_too_few_events_for_the_folds_are_told(tmp_path):
     with pytest.raises(InputError, match="too few for 5 folds"):
-        cleaned(tmp_path, entry(tmp_path) | {"folds": 5})
+        cleaned(tmp_path, entry(tmp_path) | {"split": {"folds": 5}})
 
 
 @given(st.integers(0, 200))
@@ -116,7 +121,7 @@ def test_few_events_in_two_folds_still_reach_every_part(seed):
     time, event = np.arange(24.0), np.arange(24) < 4
     fold = folds.stratified(time, event, 2, seed)
     for test in range(2):
-        split = folds.splits(fold, time, event, test, 0.2, seed)
+        split = folds.of_patients(fold, time, event, test, 0.2, seed)
         for part in ("train", "val"):
             own = split == part
             assert event[own].any() and (time[own] >= time[own & event].min()).sum() > 1
@@ -127,7 +132,7 @@ def test_events_that_nobody_outlives_are_told(tmp_path):
     given = entry(tmp_path)
     rows = [f"{name},{i + 1 + 20 * (i > 7)},{int(i > 7)}" for i, name in enumerate(PATIENTS)]
     (tmp_path / "clinical.csv").write_text("\n".join(["patient,time,event", *rows]))
-    with pytest.raises(InputError, match=r"clinical.csv: beside fold 0, no validation part"):
+    with pytest.raises(InputError, match=r"clinical.csv: beside fold 1, no validation part"):
         cleaned(tmp_path, given)
 
 
@@ -136,7 +141,7 @@ def test_a_bag_is_the_mean_of_its_patches_unit_vectors(tmp_path):
     slide(tmp_path / "features" / "P0-1.h5", [[3, 4], [0, 2]])
     slide(tmp_path / "features" / "P0-2.h5", [[1, 0]])
     cleaned(tmp_path, given)
-    bags.pool(tmp_path / "p.parquet", given["features"], tmp_path / "b.parquet", {})
+    bags.embed(tmp_path / "labels.parquet", given["features"]["vit"], tmp_path / "b.parquet", {})
     np.testing.assert_allclose(tables.matrix(tmp_path / "b.parquet")[0], [1.6 / 3, 1.8 / 3])
 
 
@@ -145,7 +150,7 @@ def test_the_other_features_must_be_of_the_same_slides(tmp_path):
     found, _ = cleaned(tmp_path, given)
     slide(tmp_path / "other" / "P0-1.h5", PATCHES)
     with pytest.raises(InputError, match=r"other: there is no P1-1.h5"):
-        cohort.slide_paths(found, str(tmp_path / "other"))
+        features.of_bags(found["slides"], str(tmp_path / "other"))
 
 
 outcomes = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=12, max_size=60)
@@ -169,8 +174,41 @@ def test_a_patient_is_tested_once_and_never_where_it_taught(outcomes, seed):
     outcomes += [(0, True), (9, False)] * 8  # enough for every part
     time, event = (np.array(column) for column in zip(*outcomes, strict=True))
     fold = folds.stratified(time, event, 4, seed)
-    splits = [folds.splits(fold, time, event, test, 0.2, seed) for test in range(4)]
+    splits = [folds.of_patients(fold, time, event, test, 0.2, seed) for test in range(4)]
     assert (np.stack(splits) == "test").sum(0).tolist() == [1] * len(time)
     for test, split in enumerate(splits):
         assert ((split == "test") == (fold == test)).all()
         assert {"train", "val", "test"} == set(split)
+
+
+def test_a_fold_is_a_view_that_tests_its_own_patients(tmp_path):
+    given = entry(tmp_path)
+    found, _ = cleaned(tmp_path, given)
+    assert set(found["split"]) == {"test"} and set(found["fold"]) == {1, 2}
+    tested = []
+    for fold in (1, 2):
+        out = [tmp_path / f"{fold}.{name}.parquet" for name in ("l", "a", "q", "f")]
+        view = {"of": "cohort", "split": given["split"] | {"fold": fold}}
+        source = [tmp_path / "labels.parquet", tmp_path / "frequencies.parquet"]
+        views.resplit(*source, view, f"cohort-fold-{fold}", *out, {})
+        own = tables.read(out[0])
+        assert {"train", "val", "test"} == set(own["split"])
+        assert ((own["split"] == "test") == (found["fold"] == fold)).all()
+        assert tables.about(out[0])["task"] == "survival"
+        tested += list(own.loc[own["split"] == "test", "sample_id"])
+    assert sorted(tested) == sorted(found["sample_id"])
+
+
+def test_images_are_parted_by_group_and_class():
+    random = np.random.default_rng(0)
+    group = pd.Series([f"g{i // 4}" for i in range(120)])
+    label = pd.Series(np.repeat(random.integers(0, 3, 30), 4)).map("abc".__getitem__)
+    frame = pd.DataFrame({"sample_id": [f"s{i:03}" for i in range(120)], "group": group})
+    frame = frame.assign(image_id=frame["sample_id"], sha256=None, labels=[[x] for x in label])
+    frame["fold"] = folds.assign(frame, 4, 0, 0.2, "tiles")
+    assert (frame.groupby("group")["fold"].nunique() == 1).all()
+    assert frame.groupby("fold").size().between(24, 36).all()
+    assert (frame.groupby("fold").apply(lambda part: part["labels"].str[0].nunique()) == 3).all()
+    split = folds.held_out(frame, 3, 0, 0.2, "tiles")
+    assert ((split == "test") == (frame["fold"] == 3)).all()
+    assert (split.groupby(frame["group"]).nunique() == 1).all() and (split == "val").any()

@@ -1,4 +1,4 @@
-"""The survival chain as a user runs it, on features of their own: it ends, and reruns exactly."""
+"""Bags and folds as a user runs them, on features of their own: it ends, and reruns exactly."""
 
 import h5py
 import numpy as np
@@ -7,17 +7,26 @@ import yaml
 
 import workflow
 
-CONFIG = "tests/survival.yaml"
-PAGE = "results/survival/s.html"
-PACKAGE = "workflow/scripts/histopair/survival"
-COHORT, RUN, STUDY = ("clean_cohort", "survival_run", "survival_study")
+CONFIG = "tests/bags.yaml"
+PAGE = "results/studies/s.html"
+PACKAGE = "workflow/scripts/histopair"
+CLEAN, VIEW, RUN = {"clean_labels"}, {"split_view"}, {"run", "join_folds", "score", "study"}
+JUDGED = {"score", "study"}
+CONCORDANCE = f"{PACKAGE}/evaluation/concordance.py"
 EDITS = {
-    "the loss": (f"{PACKAGE}/cox.py", 'ties == "efron"', 'ties != "breslow"', {RUN, STUDY}),
-    "the evaluation": (f"{PACKAGE}/evaluation.py", "TIED = 1e-8", "TIED = 1e-7", {STUDY}),
-    "a follow-up": ("data/clinical.csv", "P3,4,1", "P3,5,1", {COHORT, RUN, STUDY}),
-    "a method": (CONFIG, "epochs: 2", "epochs: 3", {RUN, STUDY}),
-    "a title": (CONFIG, "title: Ours", "title: Theirs", {STUDY}),
-    "a comment": (f"{PACKAGE}/mil.py", "import torch\n", "import torch  # of course\n", set()),
+    "the loss": (f"{PACKAGE}/training/cox.py", 'ties == "efron"', 'ties != "breslow"', RUN),
+    "the evaluation": (CONCORDANCE, "TIED = 1e-8", "TIED = 1e-7", JUDGED),
+    "the join": (f"{PACKAGE}/training/folds.py", 'f"fold {fold} "', 'f"f {fold} "', RUN - {"run"}),
+    "a follow-up": ("data/clinical.csv", "P3,4,1", "P3,5,1", CLEAN | VIEW | RUN),
+    "the folds": (CONFIG, "folds: 2", "folds: 3", CLEAN | VIEW | RUN),
+    "a method": (CONFIG, "epochs: 2", "epochs: 3", RUN),
+    "a title": (CONFIG, "title: Ours", "title: Theirs", {"study"}),
+    "a comment": (
+        f"{PACKAGE}/methods/mil/attention.py",
+        "import torch\n",
+        "import torch  # of course\n",
+        set(),
+    ),
 }
 
 
@@ -31,14 +40,13 @@ def finished(tmp_path_factory):
             file["features"] = rng.normal(size=(3, 4)).astype(np.float32)
     rows = [f"P{i},{i + 1},{i % 2}" for i in range(20)]
     (folder / "data" / "clinical.csv").write_text("\n".join(["patient,time,event", *rows, ""]))
-    study = {"cohort": "c", "title": "Ours", "seeds": [0], "reference": "unimodal"}
+    people = {"reader": "cohort", "clinical": "data/clinical.csv", "features": {"vit": "data"}}
+    study = {"title": "Ours", "seeds": [0], "reference": "mil", "metric": "c_index"}
     config = {
-        "datasets": {"tiles": {"reader": "table", "root": "tiles"}},
+        "datasets": {"people": people | {"split": {"folds": 2, "val": 0.25}}},
         "encoders": {"vit": {"library": "timm", "model": "vit_tiny_patch16_224"}},
-        "methods": {"unimodal": {"recipe": "unimodal"}},
-        "studies": {"main": {"datasets": ["tiles"], "encoders": ["vit"], "methods": ["unimodal"]}},
-        "cohorts": {"c": {"clinical": "data/clinical.csv", "features": "data", "folds": 2}},
-        "survival": {"s": study | {"methods": {"unimodal": {"epochs": 2}}}},
+        "methods": {"mil": {"recipe": "mil", "epochs": 2, "batch_size": 100}},
+        "studies": {"s": study | {"datasets": ["people"], "encoders": ["vit"], "methods": ["mil"]}},
     }
     (folder / CONFIG).write_text(yaml.safe_dump(config))
     process = workflow.run(folder, PAGE, config=CONFIG)

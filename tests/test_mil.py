@@ -1,9 +1,10 @@
-"""Cox's loss, gated attention, and training on a cohort whose hazard is known."""
+"""Cox's loss, gated attention, and CLIP-IT on bags of patients whose hazard is known."""
 
 import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
@@ -14,11 +15,17 @@ from sksurv.linear_model.coxph import CoxPHOptimizer
 from sksurv.util import Surv
 
 from histopair.files import tables
-from histopair.survival import cox, mil, training
+from histopair.images import bags
+from histopair.methods.mil import attention
+from histopair.training import cox, loop, runs
+from histopair.training.tasks import survival
 
-METHOD = {"pairing": "none", "rank": 1, "distillation_weight": 1.0, "ties": "efron"}
-METHOD |= {"width": 8, "attention": 4, "dropout": 0.0, "epochs": 60, "text_epochs": 20}
+CPU = torch.device("cpu")
+METHOD = {"recipe": "mil", "width": 8, "attention": 4, "dropout": 0.0, "epochs": 60}
 METHOD |= {"learning_rate": 0.01, "optimizer": "adamw", "weight_decay": 0.01, "clip": 1.0}
+METHOD |= {"batch_size": 1000}
+TAUGHT = METHOD | {"recipe": "mil_clip_it", "pairing": "retrieved", "rank": 1, "text_epochs": 20}
+TAUGHT |= {"distillation_weight": 1.0, "retriever": "clip", "corpus": ""}
 
 
 def loss(risk, time, event, ties="efron"):
@@ -110,7 +117,7 @@ def test_minimising_it_gives_the_coefficients_of_scikit_survival(ties):
 
 def test_gated_attention_is_equation_9_bag_by_bag():
     torch.manual_seed(0)
-    layer, bags = mil.GatedAttention(5, 3), [torch.randn(n, 5) for n in (4, 1, 7)]
+    layer, bags = attention.GatedAttention(5, 3), [torch.randn(n, 5) for n in (4, 1, 7)]
     flat, number = torch.cat(bags), torch.arange(3).repeat_interleave(torch.tensor([4, 1, 7]))
     expected = []
     for bag in bags:
@@ -126,71 +133,117 @@ def test_gated_attention_is_equation_9_bag_by_bag():
 
 def test_a_bag_does_not_depend_on_its_neighbours_or_its_order():
     torch.manual_seed(0)
-    layer, bag, other = mil.GatedAttention(5, 3), torch.randn(6, 5), 50 * torch.randn(9, 5)
+    layer, bag, other = attention.GatedAttention(5, 3), torch.randn(6, 5), 50 * torch.randn(9, 5)
     alone = layer(bag, torch.zeros(6, dtype=torch.long), 1)[0]
     number = torch.tensor([0] * 6 + [1] * 9)
     together = layer(torch.cat([bag.flip(0), other]), number, 2)[0]
     torch.testing.assert_close(alone, together)
 
 
-def cohort(pairing="none", patients=60):
-    """Patients whose log-hazard is twice the first feature of their patches."""
-    rng = np.random.default_rng(0)
-    hazard = rng.normal(size=patients)
-    bags = [rng.normal(size=(rng.integers(2, 6), 4)) for _ in hazard]
-    bags = [np.c_[bag, np.full(len(bag), 2 * h)] for bag, h in zip(bags, hazard, strict=True)]
-    time = rng.exponential(np.exp(-2 * hazard))
-    frame = pd.DataFrame({"patient": [f"p{i:02d}" for i in range(patients)], "time": time})
-    frame = frame.assign(event=rng.random(patients) < 0.7, fold=np.arange(patients) % 2)
-    texts = torch.tensor(np.c_[hazard, rng.normal(size=(patients, 2))], dtype=torch.float32)
-    texts = texts if pairing != "none" else None
-    bags = [torch.tensor(bag, dtype=torch.float32) for bag in bags]
-    entry = {"folds": 2, "val": 0.25, "seed": 0}
-    method = METHOD | {"pairing": pairing}
-    return training.Run(frame, bags, texts, method, entry, 0, torch.device("cpu")), hazard
+@pytest.mark.parametrize("kind, ties", [("plain", "efron"), ("breslow", "breslow")])
+def test_the_tasks_loss_is_coxs(kind, ties):
+    risk, time, event = torch.tensor([1.0, 0, 2]), torch.tensor([1.0, 1, 2]), torch.ones(3)
+    found = survival.loss(risk[:, None], torch.stack([time, event], 1), kind)
+    assert found == cox.loss(risk, time, event, ties)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """60 patients whose log-hazard is twice the last feature of their patches."""
+    from test_cohort_readers import slide
+
+    folder, rng = tmp_path_factory.mktemp("bags"), np.random.default_rng(0)
+    hazard = rng.normal(size=60)
+    names = [f"p{i:02d}" for i in range(60)]
+    for name, h in zip(names, hazard, strict=True):
+        patches = rng.normal(size=(rng.integers(2, 6), 4))
+        slide(folder / "features" / f"{name}.h5", np.c_[patches, np.full(len(patches), 2 * h)])
+    split = np.resize(["train", "train", "val", "test"], 60)
+    known = {"sample_id": names, "image_id": names, "path": names, "group": names, "split": split}
+    time, event = rng.exponential(np.exp(-2 * hazard)), rng.random(60) < 0.7
+    frame = pd.DataFrame(known | {"time": time, "event": event, "slides": [[n] for n in names]})
+    about = {"task": "survival", "classes": ["risk"], "class_names": {"risk": "risk"}}
+    tables.write(folder / "labels.parquet", frame.assign(labels=[[]] * 60, caption=None), about)
+    reports = pd.DataFrame({"report_id": names, "chunk": 0, "text": "a"})
+    tables.write(folder / "chunks.parquet", reports, {})
+    texts = np.c_[hazard, rng.normal(size=(60, 2))].astype(np.float32)
+    vectors = pa.Table.from_pandas(reports[["report_id", "chunk"]], preserve_index=False)
+    vectors = vectors.append_column("embedding", tables.vectors(texts))
+    tables.write(folder / "texts.parquet", vectors, {})
+    pairs = pd.DataFrame({"image_id": names, "rank": 1, "report_id": names, "chunk": 0})
+    tables.write(folder / "pairs.parquet", pairs, {})
+    return folder
+
+
+def made(folder, method):
+    named = {"labels": "labels.parquet", "bags": "features", "reports": "chunks.parquet"}
+    named |= {"pairs": "pairs.parquet", "text_embeddings": "texts.parquet"}
+    artifacts = {name: str(folder / file) for name, file in named.items()}
+    spec = {"root": "", "encoder": {}, "retriever": None, "text_encoder": None, "method": method}
+    return runs.Run.of(spec, artifacts, 0, CPU)
 
 
 def outputs(folder):
     return {name: folder / f"{name}.out" for name in ("weights", "history", "predictions")}
 
 
-@pytest.mark.parametrize("pairing", ["none", "retrieved"])
-def test_a_known_hazard_is_recovered_in_patients_not_trained_on(tmp_path, pairing):
-    run, hazard = cohort(pairing)
-    training.execute(run, str(tmp_path / "resume"), outputs(tmp_path), {})
+@pytest.mark.parametrize("method", [METHOD, TAUGHT], ids=["mil", "mil_clip_it"])
+def test_a_known_hazard_is_recovered_in_patients_not_trained_on(folder, tmp_path, method):
+    runs.execute(made(folder, method), str(tmp_path / "resume"), outputs(tmp_path), {})
     found = tables.read(tmp_path / "predictions.out")
-    assert len(found) == 2 * len(hazard)
-    test = found[found["split"] == "test"].sort_values("patient")
-    for _, part in test.groupby("fold"):
-        assert spearmanr(part["risk"], hazard[part.index % len(hazard)]).statistic > 0.7
+    assert len(found) == 60 and set(found["split"]) == {"train", "val", "test"}
+    test = found[found["split"] == "test"]
+    hazard = np.random.default_rng(0).normal(size=60)
+    place = test["sample_id"].str[1:].astype(int)
+    assert spearmanr(test["scores"].str[0], hazard[place]).statistic > 0.7
 
 
-def test_a_training_repeats_bit_for_bit(tmp_path):
+def test_a_training_repeats_bit_for_bit(folder, tmp_path):
+    short = TAUGHT | {"epochs": 3, "text_epochs": 2, "dropout": 0.25}
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        run, _ = cohort("retrieved", 30)
-        run.method |= {"epochs": 3, "text_epochs": 2, "dropout": 0.25}
-        training.execute(run, str(tmp_path / "resume"), outputs(tmp_path / name), {})
+        run = made(folder, short)
+        runs.execute(run, str(tmp_path / "resume"), outputs(tmp_path / name), {})
     for name in ("weights", "history", "predictions"):
-        assert (
-            outputs(tmp_path / "a")[name].read_bytes() == outputs(tmp_path / "b")[name].read_bytes()
-        )
+        one, other = (outputs(tmp_path / place)[name].read_bytes() for place in "ab")
+        assert one == other
 
 
-def test_inference_reads_no_text():
-    """Other texts after training change no risk: the fused risk is a function of the bag."""
-    run, _ = cohort("retrieved", 30)
-    *_, stage = training.stages(run, 0, run.split(0))
-    rows = torch.arange(5)
-    before = stage.scores(stage.model, stage.fetch(rows))
-    run.texts = torch.randn_like(run.texts)
-    torch.testing.assert_close(stage.scores(stage.model, stage.fetch(rows)), before)
+def test_attention_trains_with_dropout_and_predicts_without(folder):
+    *_, stage = made(folder, TAUGHT | {"dropout": 0.5, "epochs": 1}).recipe.build(
+        made(folder, TAUGHT | {"dropout": 0.5, "epochs": 1})
+    )
+    stage.model.train()
+    assert stage.model.backbone.training
+    rows = torch.arange(60)
+    assert torch.equal(loop.predict(stage, rows, CPU), loop.predict(stage, rows, CPU))
+
+
+def test_inference_reads_no_text(folder):
+    """Another text in the batch changes no risk: the fused risk is a function of the bag."""
+    run = made(folder, TAUGHT)
+    *_, stage = run.recipe.build(run)
+    stage.model.eval()
+    batch = stage.fetch(torch.arange(5))
+    before = stage.scores(stage.model, batch)
+    batch["text"] = torch.randn_like(batch["text"])
+    torch.testing.assert_close(stage.scores(stage.model, batch), before)
 
 
 def test_bags_larger_than_the_cap_are_thinned_evenly(tmp_path):
-    from test_survival_readers import slide
+    from test_cohort_readers import slide
 
     slide(tmp_path / "a.h5", np.arange(10).reshape(10, 1))
-    table = pd.DataFrame({"patient": ["a"], "slides": [["a"]]})
-    (bag,) = training.read_bags(table, str(tmp_path), 4)
-    assert bag.flatten().tolist() == [0, 3, 6, 9]
+    source = bags.Source([["a"]], str(tmp_path), 4, CPU)
+    assert source.patches[0].flatten().tolist() == [0, 3, 6, 9]
+
+
+def test_patches_lie_below_each_other_with_the_place_of_their_bag(tmp_path):
+    from test_cohort_readers import slide
+
+    for name, count in (("a", 2), ("b", 1), ("c", 3)):
+        slide(tmp_path / f"{name}.h5", np.full((count, 2), ord(name)))
+    source = bags.Source([["a"], ["b", "c"]], str(tmp_path), None, CPU)
+    patches, number, count = source(torch.tensor([1, 0]))
+    assert patches[:, 0].tolist() == [98, 99, 99, 99, 97, 97]
+    assert (number.tolist(), count) == ([0, 0, 0, 0, 1, 1], 2)

@@ -1,4 +1,4 @@
-"""Gated attention over a patient's patches, and a risk from it (Ilse et al., ICML 2018).
+"""Gated attention over a bag's patches (Ilse et al., ICML 2018).
 
 A batch of bags is flat: all patches (P, d) one below the other, and the number of each one's
 bag (P,). No bag is padded, however different their sizes.
@@ -6,9 +6,6 @@ bag (P,). No bag is padded, however different their sizes.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
-
-from histopair.training import heads
 
 
 class GatedAttention(nn.Module):
@@ -56,39 +53,6 @@ class Bags(nn.Module):
         return self.attention(self.project(patches), bag, bags)
 
 
-class Unimodal(nn.Module):
-    """Bags -> risk (bags,), a log-hazard up to a constant."""
-
-    def __init__(self, bags: Bags, width: int):
-        super().__init__()
-        self.bags, self.head = bags, nn.Linear(width, 1, bias=False)
-
-    def forward(self, patches: Tensor, bag: Tensor, bags: int) -> Tensor:
-        return self.head(self.bags(patches, bag, bags)).squeeze(1)
-
-
-class Distilled(nn.Module):
-    """Bags -> fused risk (bags,) and the predicted text embedding g(z) (bags, d_text).
-
-    As CLIP-IT's classifier: the text head reads g(z), and a linear layer fuses both risks, at
-    first to their mean. No text is read.
-    """
-
-    def __init__(self, bags: Bags, width: int, text_head: nn.Module, text_width: int):
-        super().__init__()
-        self.bags, self.head = bags, nn.Linear(width, 1, bias=False)
-        self.to_text, self.text_head = nn.Linear(width, text_width), text_head
-        self.fusion = nn.Linear(2, 1, bias=False)
-        nn.init.constant_(self.fusion.weight, 0.5)
-
-    def forward(self, patches: Tensor, bag: Tensor, bags: int) -> tuple[Tensor, Tensor]:
-        embedding = self.bags(patches, bag, bags)
-        predicted = self.to_text(embedding)
-        text_risk = self.text_head(normalize(predicted, dim=1))
-        risks = torch.cat([self.head(embedding), text_risk], dim=1)
-        return self.fusion(risks).squeeze(1), predicted
-
-
-def text_risk(width: int) -> nn.Module:
-    """Text embeddings (n, d) -> risk (n, 1): CLIP-IT's text head with one output."""
-    return heads.text_head(width, 1)
+def of(features: int, method: dict) -> Bags:
+    """The attention of a method, for features of that width."""
+    return Bags(features, method["width"], method["attention"], method["dropout"])

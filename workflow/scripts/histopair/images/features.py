@@ -1,4 +1,4 @@
-"""Patch features of a slide from h5 files as TRIDENT and CLAM write them.
+"""Bags: patch features of slides from h5 files as TRIDENT and CLAM write them.
 
 TRIDENT: datasets `features` (n, d) and `coords` (n, 2) with attributes such as patch_size_level0.
 CLAM: the same two datasets without attributes, in a folder h5_files beside pt_files. Some tools
@@ -6,7 +6,7 @@ write `features` with a leading axis of length 1.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,28 @@ def files(folder: str | Path) -> dict[str, Path]:
         if slides.setdefault(path.stem, path) != path:
             raise InputError(path, f"{slides[path.stem].name} is the same slide", "Keep one")
     return slides
+
+
+def of_bags(slides: Iterable[list[str]], folder: str | Path) -> list[list[Path]]:
+    """The feature files of each bag, from the names of its slides.
+
+    Raises InputError for a slide that the folder lacks.
+    """
+    found = files(folder)
+    for name in (name for bag in slides for name in bag):
+        if name not in found:
+            raise InputError(
+                folder, f"there is no {name}.h5", "Extract the features of the same slides"
+            )
+    return [[found[name] for name in bag] for bag in slides]
+
+
+def bag(paths: list[Path], most: int | None = None) -> np.ndarray:
+    """The patches of a bag (n, d) float32; of more than `most`, so many, taken evenly."""
+    patches = np.concatenate([read(path) for path in paths])
+    if most is not None and len(patches) > most:
+        patches = patches[np.linspace(0, len(patches) - 1, most).round().astype(int)]
+    return patches
 
 
 def others(folder: str | Path) -> list[str]:
@@ -116,7 +138,7 @@ def _opened(path: str | Path):
     if Path(path).suffix == ".pt":
         raise InputError(path, "a .pt file is a pickle and is not opened here", "Give its .h5 file")
     again = "Extract this slide's features again"
-    with hdf5.opened(path, "Rerun clean_cohort", again) as file:
+    with hdf5.opened(path, "Rerun clean_labels", again) as file:
         try:
             yield file
         except OSError as error:  # of a chunk

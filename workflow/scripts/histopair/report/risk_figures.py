@@ -1,43 +1,25 @@
-"""Figures of a survival study: scores with intervals, curves of risk groups, risk against truth."""
+"""Figures of survival: curves of risk groups, and risks against the truth."""
 
 import numpy as np
 import pandas as pd
 from sksurv.nonparametric import kaplan_meier_estimator
 
 from histopair.report import figures
-from histopair.report.study_figures import dots
 from histopair.report.templates import probability
-from histopair.survival.evaluation import METRICS, TITLES
 
 HIGH, LOW = figures.PALETTE[3], figures.PALETTE[0]
 COLUMNS = 3
 
 
-def scores(table: pd.DataFrame, title: str) -> str:
-    """SVG: a panel per metric, a dot and a 95% interval per method, the seeds as small marks."""
-    methods = list(dict.fromkeys(table["method"]))
-    height = 1.3 + 0.34 * len(methods)
-    figure, (panels,) = figures.panels(1, len(METRICS), 9.6, height, sharey=True)
-    for panel, metric in zip(panels, METRICS, strict=True):
-        cell = table[table["metric"] == metric].set_index("method")
-        dots(panel, cell, methods, figures.colours(methods))
-        panel.axvline(0.5, color=figures.FAINT, lw=1.2)
-        panel.set_title(TITLES[metric])
-    figure.supxlabel("mean over test folds (higher is better; 0.5 is chance)", fontsize=9)
-    heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    heading.set_gid("heading")
-    return figures.svg(figure)
-
-
-def curves(grouped: pd.DataFrame, p: dict[str, float], unit: str) -> str:
+def curves(patients: pd.DataFrame, p: dict[str, float]) -> str:
     """SVG: Kaplan-Meier curves of patients of high and low risk, a panel per method.
 
-    grouped: method, time, event, high of one seed; p: of the log-rank test, per method.
+    patients: method, time, event, high of one seed; p: of the log-rank test, per method.
     """
-    methods = list(dict.fromkeys(grouped["method"]))
+    methods = list(dict.fromkeys(patients["method"]))
     figure, flat = _grid(len(methods), 2.3)
     for panel, method in zip(flat, methods, strict=False):
-        own = grouped[grouped["method"] == method]
+        own = patients[patients["method"] == method]
         for high, colour in ((False, LOW), (True, HIGH)):
             _curve(panel, own[own["high"] == high], colour, "high risk" if high else "low risk")
         panel.set_title(f"{method}, p = {probability(p[method])}")
@@ -45,7 +27,7 @@ def curves(grouped: pd.DataFrame, p: dict[str, float], unit: str) -> str:
         panel.set_xlim(left=0)
         figures.only_grid(panel, "y")
         panel.legend(loc="upper right", handlelength=1.2)
-    figure.supxlabel(unit, fontsize=9)
+    figure.supxlabel("time", fontsize=9)
     figure.supylabel("share alive", fontsize=9)
     return figures.svg(figure)
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from histopair.errors import InputError
-from histopair.survival import clinical, features
+from histopair.images import features
+from histopair.readers.cohort import clinical
 
 
 def slide(path, values, coords=None, **attributes):

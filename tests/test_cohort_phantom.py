@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from histopair.datasets import labels as cleaning
 from histopair.files import tables
+from histopair.images import features
 from histopair.phantom import cohort as phantom
-from histopair.survival import clinical, cohort, features
+from histopair.readers.cohort import clinical
 
 SIZE = {"patients": 20, "tiles": 2, "tumour": 0.5, "pixels": 16, "microns_per_pixel": 4.0}
 SIZE |= {"censored": 0.4}
@@ -72,10 +74,11 @@ def test_features_in_either_layout_make_a_cohort(made, tmp_path, layout):
     phantom.write_features(tmp_path / "e.parquet", tmp_path / "labels.parquet", layout, folder)
     slides = features.files(folder)
     assert sum(features.size(path)[0] for path in slides.values()) == len(labels)
-    entry = {"clinical": made["clinical"], "columns": COLUMNS, "features": str(folder)}
-    out = {"patients": tmp_path / "p.parquet", "audit": tmp_path / "a.parquet"}
-    cohort.clean(entry | {"folds": 2, "seed": 0, "val": 0.2}, out, {})
-    patients = tables.read(out["patients"])
+    entry = {"reader": "cohort", "split": {"folds": 2, "val": 0.2}, "columns": COLUMNS}
+    entry |= {"clinical": made["clinical"], "features": {"vit": str(folder)}}
+    out = [tmp_path / f"{name}.parquet" for name in ("p", "a", "q", "f")]
+    cleaning.clean(entry, "cohort", *out, {})
+    patients = tables.read(out[0])
     assert len(patients) == SIZE["patients"]
     assert patients["patches"].sum() == len(labels)
-    assert len(tables.read(out["audit"])) == 2
+    assert len(tables.read(out[1])) == 2

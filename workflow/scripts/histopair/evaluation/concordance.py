@@ -12,9 +12,6 @@ from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 from sksurv.nonparametric import CensoringDistributionEstimator, SurvivalFunctionEstimator
 from sksurv.util import Surv
 
-METRICS = ("c_index", "integrated_auc")
-TITLES = {"c_index": "C-index", "integrated_auc": "Integrated AUC"}
-TITLES["truth"] = "Correlation with the true log-hazard"
 QUANTILES = np.linspace(0.1, 0.8, 8)  # of the event times of the other folds, where AUC is taken
 TIED = 1e-8  # risks closer than this are equal, as in scikit-survival
 
@@ -104,11 +101,6 @@ def _resampled_auc(known, test, draws, wins) -> np.ndarray:
     values = np.stack(columns, axis=1)
     exists = np.isfinite(values)
     return _ratio((np.where(exists, values, 0) * importance).sum(1), exists @ importance)
-
-
-def threshold(known: pd.DataFrame) -> float:
-    """The risk that parts high from low: the median of the patients that the fold was built on."""
-    return float(known["risk"].median())
 
 
 def log_rank(patients: pd.DataFrame) -> float:

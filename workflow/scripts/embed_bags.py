@@ -1,0 +1,6 @@
+from histopair.jobs import job
+
+with job(snakemake) as about:
+    from histopair.retrieval import bags
+
+    bags.embed(snakemake.input.labels, snakemake.input.features, snakemake.output[0], about)

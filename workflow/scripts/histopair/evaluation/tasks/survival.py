@@ -1,0 +1,119 @@
+"""Time to an event, maybe censored: a risk should order patients by how early they have it.
+
+A metric is taken in each test fold and averaged over the folds in which it exists, as CLIP-IT's
+Table 8 does: risks of different folds come from different models and have no common scale.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histopair.evaluation.metrics import names
+
+
+class Survival:
+    """A task whose truth is time, and 1 for an event or 0: (n, 2). Scores are risks (n, 1)."""
+
+    name = "survival"
+
+    def truth(self, table: pd.DataFrame, classes: list[str], file: str | Path) -> np.ndarray:
+        """Time and event of the table, (n, 2)."""
+        return table[["time", "event"]].to_numpy(float)
+
+    def context(self, table: pd.DataFrame, rows: np.ndarray) -> dict:
+        """fold: of the samples in some rows of one split (n,). known: by fold, what is known of
+        times and events beside them (m, 2), which weighs censoring and sets the times looked at.
+        """
+        fold = table["fold"].to_numpy() if "fold" in table else np.ones(len(table), int)
+        split = table["split"].to_numpy()
+        beside = ("train", "val") if (split[rows] == "test").any() else ("train",)
+        outcome, is_beside = self.truth(table, [], ""), np.isin(split, beside)
+        folds = np.unique(fold[rows])
+        return {
+            "fold": fold[rows],
+            "known": {each: outcome[is_beside & (fold == each)] for each in folds},
+        }
+
+    def judge(
+        self,
+        truth: np.ndarray,
+        scores: np.ndarray,
+        classes: list[str],
+        fold: np.ndarray,
+        known: dict[int, np.ndarray],
+    ) -> dict:
+        """Both metrics of one split, and of each fold in `folds`; None where one does not exist."""
+        from histopair.evaluation import concordance  # whose library takes a second to import
+
+        parts = _by_fold(truth, scores, fold, known)
+        folds = [
+            {
+                "fold": int(each),
+                "n": len(test),
+                "events": int(test["event"].sum()),
+                "c_index": _number(concordance.c_index(test)),
+                "integrated_auc": _number(concordance.integrated_auc(others, test)),
+            }
+            for each, others, test in parts
+        ]
+        means = {name: _mean([one[name] for one in folds]) for name in names(self.name)}
+        events = int(truth[:, 1].sum())
+        return means | {"n": len(truth), "events": events, "folds": folds, "per_class": {}}
+
+    def group_counts(self, truth: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> None:
+        """Nothing that adds up over patients."""
+
+    def replicate(
+        self,
+        truth: np.ndarray,
+        scores: np.ndarray,
+        groups: np.ndarray,
+        draws: np.ndarray,
+        fold: np.ndarray,
+        known: dict[int, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Both metrics of one run in every resample, means over folds: metric -> (replicates,).
+
+        groups: (n,) in 0..G-1; draws: (replicates, G). NaN in a resample where no fold has it.
+        """
+        from histopair.evaluation import concordance
+
+        parts = _by_fold(truth, scores, fold, known)
+        found = [
+            concordance.resampled(others, test, draws[:, groups[fold == each]])
+            for each, others, test in parts
+        ]
+        return {
+            name: mean_over_folds(np.stack([one[name] for one in found]))
+            for name in names(self.name)
+        }
+
+
+def mean_over_folds(values: np.ndarray) -> np.ndarray:
+    """Mean over folds (F, R) in each resample, without folds where it does not exist."""
+    exists = np.isfinite(values)
+    total, count = np.where(exists, values, 0).sum(0), exists.sum(0)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+
+
+def _by_fold(truth, scores, fold, known) -> list[tuple[int, pd.DataFrame, pd.DataFrame]]:
+    """Of each fold its number, who is known beside it, and its samples with their risk."""
+    return [
+        (each, _frame(others), _frame(truth[fold == each], scores[fold == each, 0]))
+        for each, others in known.items()
+    ]
+
+
+def _frame(outcome: np.ndarray, risk: np.ndarray | None = None) -> pd.DataFrame:
+    found = pd.DataFrame({"time": outcome[:, 0], "event": outcome[:, 1] > 0})
+    return found if risk is None else found.assign(risk=risk.astype(float))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    exist = [value for value in values if value is not None]
+    return sum(exist) / len(exist) if exist else None
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,61 @@
+"""CLIP-IT on bags of patch features: the bag's report is distilled into it (CLIP-IT, Section F.6).
+
+The text stage learns from the reports as the frozen text tower embeds them. In the main stage gated
+attention learns the task and, through g, the report's embedding; at inference the bag alone is
+read.
+"""
+
+from torch import nn
+
+from histopair.methods.clip_it import students, text_stage
+from histopair.methods.mil import attention
+
+NEEDS = ("bags", "reports", "pairs", "text_embeddings")
+PARAMETERS = {
+    "pairing": "retrieved",
+    "retriever": "",
+    "corpus": "",
+    "rank": 1,
+    "distillation_weight": 1.0,
+    "text_epochs": 500,
+    "width": 64,
+    "attention": 32,
+    "dropout": 0.25,
+}
+
+
+class Student(students.Distilled):
+    """Bags -> logits and g(z); unlike an encoder, the attention learns here, with dropout."""
+
+    def train(self, mode: bool = True):
+        return nn.Module.train(self, mode)
+
+
+def mistakes(method):
+    """What does not fit, by parameter."""
+    return {"dropout": "it is a share, below 1"} if method["dropout"] >= 1 else {}
+
+
+def build(run):
+    bags = run.bags()
+    text, texts = text_stage.classifier(run, frozen=True)
+    yield text_stage.stage(run, "text", text, texts, epochs=run.method["text_epochs"])
+    vectors = text_stage.embed_all(text, texts, run.device)
+    run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
+    backbone = attention.of(bags.width, run.method)
+    model = Student(backbone, run.method["width"], text.head, vectors.shape[1], len(run.classes))
+
+    def loss(model, batch):
+        logits, predicted = model(*batch["bags"])
+        task = run.task_loss(logits, batch)
+        distillation = students.distillation(batch["text"], predicted)
+        weighted = run.method["distillation_weight"] * distillation
+        return {"loss": task + weighted, "task": task, "distillation": distillation}
+
+    yield run.stage(
+        "main",
+        model,
+        lambda rows: {"bags": bags(rows), "text": run.teacher(rows)},
+        loss,
+        lambda model, batch: run.scores(model(*batch["bags"])[0]),
+    )

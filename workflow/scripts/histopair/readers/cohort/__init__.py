@@ -1,0 +1,38 @@
+"""Patients with follow-up, and the patch features of their slides: each patient is a bag.
+
+clinical      time and event of each patient, from a csv
+slides        which slides are whose
+"""
+
+UNIT = "patient"
+BAGS = True  # a sample is a bag of patches, not an image
+
+
+def inputs(entry: dict) -> list[str]:
+    """The csv, and the folder of features of each encoder."""
+    return [entry["clinical"], *entry["features"].values()]
+
+
+def read(entry: dict):
+    """One row per patient with follow-up and slides, sorted: a sample of its own group.
+
+    Beside the columns of every reader: time, event, slides (file names in the folders of features)
+    and patches (how many). Patients without follow-up or without a slide, and slides without a
+    patient, are dropped and audited. The slides are those of the first folder of features. Raises
+    InputError for what `clinical` and `images.features` refuse, slides of different widths, and a
+    slide that the csv names and the folder lacks.
+    """
+    from histopair.readers.cohort import clinical, slides
+
+    rows = clinical.read(entry["clinical"], entry.get("columns"))
+    frame, audit = slides.of_patients(
+        rows, entry["clinical"], next(iter(entry["features"].values()))
+    )
+    if frame.empty:
+        return frame, audit
+    name = frame.pop("patient")
+    frame = frame.assign(sample_id=name, image_id=name, path=name, group=name, split=None)
+    frame = frame.assign(sha256=None, phash=None, caption=None, row=None)
+    frame["labels"] = [[] for _ in name]
+    frame.attrs = {"task": "survival", "classes": ["risk"], "class_names": {"risk": "risk"}}
+    return frame, audit
