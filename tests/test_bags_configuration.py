@@ -7,7 +7,7 @@ from histopair.errors import InputError
 from histopair.plan import load as plan_load
 
 
-def load(dataset=None, study=None, method=None, fold=None):
+def load(dataset=None, study=None, method=None, fold=None, search=None):
     config = yaml.safe_load(
         """
         datasets:
@@ -34,6 +34,8 @@ def load(dataset=None, study=None, method=None, fold=None):
     config["datasets"] |= fold or {}
     config["studies"]["s"] |= study or {}
     config["methods"]["mil-clip-it"] |= method or {}
+    if search:
+        config["searches"] = {"x": search | {"space": {"width": [8, 16]}}}
     return plan_load.load(config)
 
 
@@ -57,6 +59,10 @@ MISTAKES = {
     "image method": ({"study": {"methods": ["unimodal"]}}, r"'unimodal' reads images, .* are bags"),
     "bag method": ({"study": {"datasets": ["tiles"]}}, r"'mil' reads bags, .* are images"),
     "no features": ({"dataset": {"features": {"uni": "f"}}}, r"retriever: 'clip' is not allowed"),
+    "search": (
+        {"search": {"dataset": "people", "encoder": "uni", "method": "mil", "metric": "c_index"}},
+        r"searches.x.dataset: it is cross-validated; search on a fold, as 'people-fold-1'",
+    ),
     "metric": ({"study": {"metric": "c-index"}}, r"s.metric: 'c-index' is not allowed"),
     "name": (
         {"fold": {"people-fold-1": {"reader": "table", "root": "x"}}},

@@ -13,6 +13,7 @@ from histopair.plan import (
     analyses,
     data,
     encoders,
+    entries,
     exports,
     fingerprint,
     lineage,
@@ -254,3 +255,14 @@ def test_planning_needs_neither_torch_nor_snakemake():
         check=True,
     )
     assert made.stdout.strip() == "[]"
+
+
+def test_what_needs_one_model_takes_a_fold_of_a_dataset_that_is_cross_validated():
+    default = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    w = run("mil", "phantom-cohort")
+    with pytest.raises(InputError, match="Export a fold's: phantom-cohort-fold-1"):
+        exports.artifacts(default, w)
+    files = runs.of_folds(default, w, "history.parquet")
+    assert files[1] == "results/runs/phantom-cohort-fold-2/phantom-vit/mil/0/history.parquet"
+    assert entries.trained(default, "phantom-cohort") == "phantom-cohort-fold-1"
+    assert entries.trained(default, "phantom-crc") == "phantom-crc"

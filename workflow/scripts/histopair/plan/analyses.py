@@ -56,7 +56,9 @@ def distilled_methods(config):
 
 
 def distilled_runs(config, w):
-    found = [(run, entries.of_run(config, run)) for run in studies.runs(config, w)]
+    found = [
+        (_trained(config, run), entries.of_run(config, run)) for run in studies.runs(config, w)
+    ]
     return [run for run, method in found if recipes.distilled(method)]
 
 
@@ -93,7 +95,7 @@ def costed_runs(config, w):
     methods = _costed_methods(config, w)
     for run in studies.runs(config, w):
         if run["dataset"] == dataset and run["method"] in methods:
-            found.setdefault((run["column"], run["method"]), run)
+            found.setdefault((run["column"], run["method"]), _trained(config, run))
     return [run | _costed(config, SimpleNamespace(**run)) for run in found.values()]
 
 
@@ -107,6 +109,11 @@ def costed_encoders(config, w):
 
 def costed_modules(config, w):
     return _of_costed(config, w, exports.modules)
+
+
+def _trained(config, run):
+    """A run that has a model: of joined folds, the first."""
+    return run | {"dataset": entries.trained(config, run["dataset"])}
 
 
 def _is_distilled(config, name):

@@ -46,6 +46,11 @@ def fold(dataset: str, number: int) -> str:
     return f"{dataset}-fold-{number}"
 
 
+def trained(config: dict, name: str) -> str:
+    """The dataset that a model is trained on: itself; of one with folds, the first of them."""
+    return fold(name, 1) if folds(config["datasets"][name]) else name
+
+
 def method(config: dict, name: str, dataset: str) -> dict:
     """A method as it runs on a dataset: with what its `datasets` says of that one."""
     found = config["methods"][name]

@@ -1,5 +1,6 @@
 """What rebuilds a run's model: for its export, its representations and its cost."""
 
+from histopair.errors import InputError
 from histopair.plan import encoders, entries, lineage, recipes, runs
 
 
@@ -9,7 +10,14 @@ def reads_notes(config, w):
 
 
 def artifacts(config, w):
-    """What an export reads of what the run read: texts that were for training are not asked for."""
+    """What an export reads of what the run read: texts that were for training are not asked for.
+
+    Raises InputError for a dataset that is cross-validated: it has a model for each fold.
+    """
+    if entries.folds(config["datasets"][w.dataset]):
+        problem = "it is cross-validated, and has a model for each fold"
+        remedy = f"Export a fold's: {entries.fold(w.dataset, 1)} in the place of {w.dataset}"
+        raise InputError(f"dataset {w.dataset}", problem, remedy)
     read = runs.artifacts(config, w)
     return {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
 

@@ -74,9 +74,9 @@ def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, bool]:
     stage, history = runs.train(run, f"{resume}/{run.seed}")
     rows = run.rows("val")
     scores = loop.predict(stage, rows, run.device).numpy()
-    task, table = tasks.of(run.about["task"]), run.samples.iloc[rows.numpy()]
-    truth = task.truth(table, run.classes, run.artifacts["labels"])
-    value = task.judge(truth, scores, run.classes)[metric]
+    task, table = tasks.of(run.about["task"]), run.samples.drop(columns="fold", errors="ignore")
+    truth = task.truth(table.iloc[rows.numpy()], run.classes, run.artifacts["labels"])
+    value = task.judge(truth, scores, run.classes, **task.context(table, rows.numpy()))[metric]
     if value is None:
         problem = f"{metric} does not exist on its validation split"
         raise InputError(run.artifacts["labels"], problem, "Search by another metric")

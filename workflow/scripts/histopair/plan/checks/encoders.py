@@ -1,6 +1,6 @@
 """Checks of the config's encoders and of how they are trained."""
 
-from histopair.plan import recipes
+from histopair.plan import entries, recipes
 from histopair.plan.checks.data import patterns
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
@@ -44,7 +44,13 @@ def _training(name: str, entry: dict, config: dict) -> list[str]:
         for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
             if needed not in train:
                 found.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
-    found += unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])
+    wrong = unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])
+    if not wrong and (
+        entries.bags(config, train["dataset"])
+        or entries.folds(config["datasets"][train["dataset"]])
+    ):
+        wrong = [f"{key}.train.dataset: an encoder learns from images with one train split"]
+    found += wrong
     for corpus in train.get("corpora", []):
         found += unknown(f"{key}.train.corpora", corpus, config["corpora"])
     if train.get("corpora") and "text" not in train.get("towers", {}):

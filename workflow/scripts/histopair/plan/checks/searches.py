@@ -17,6 +17,11 @@ def searches(config: dict) -> list[str]:
         for part in ("dataset", "encoder", "method"):
             wrong += unknown(f"{key}.{part}", search[part], config[f"{part}s"])
         if not wrong:
+            if entries.folds(config["datasets"][search["dataset"]]):
+                first = entries.fold(search["dataset"], 1)
+                wrong.append(
+                    f"{key}.dataset: it is cross-validated; search on a fold, as {first!r}"
+                )
             wrong += run(config, key, search["dataset"], search["method"])
             method = entries.method(config, search["method"], search["dataset"])
             wrong += _space(f"{key}.space", search["space"], method)
