@@ -107,14 +107,16 @@ def reported(config: dict) -> list[str]:
 def pairings(config: dict) -> list[dict]:
     """The pairings that the page shows, as `pairing_of` gives them.
 
-    Beside each that is retrieved stand the corrections in retrieval.compare.
+    Beside each that is retrieved stand the corrections in retrieval.compare, where there is one
+    train split to correct by.
     """
     found = []
     for study in reported(config):
         for run in runs(config, study):
             made = of_run(config, run)
             found.append(pairing_of(config, run["dataset"], made))
-            if made.get("pairing") == "retrieved":
+            corrected_by = not folds(config["datasets"][run["dataset"]])
+            if made.get("pairing") == "retrieved" and corrected_by:
                 for kind in config["retrieval"]["compare"]:
                     corrected = made | {"pairing": kind}
                     found.append(pairing_of(config, run["dataset"], corrected))

@@ -32,6 +32,11 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
         "licence": base.get("licence", "unknown"),
         "reader": base.get("reader", ""),
         "task": made["task"],
+        "bags": "slides" in labels,
+        "patches": int(labels["patches"].sum()) if "patches" in labels else 0,
+        "slides": int(labels["slides"].str.len().sum()) if "slides" in labels else 0,
+        "events": int(labels["event"].sum()) if "event" in labels else 0,
+        "folds": int(labels["fold"].max()) if "fold" in labels else 0,
         "split_by": (entry.get("split") or {}).get("by", "group"),
         "official": [split for split in SPLITS if split in (made.get("official") or [])],
         "classes": made["classes"],
@@ -45,7 +50,7 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
         "plot": label_figures.frequencies(
             frequencies, made["task"], became(f"{results}/labels/{view_of or name}.audit.parquet")
         ),
-        "tiles": [] if view_of else tiles(labels, made),
+        "tiles": [] if view_of or "slides" in labels else tiles(labels, made),
         "examples": examples(labels, made) if several else [],
         "together": label_views.co_occurrence(labels, made["classes"]) if several else None,
         "audit": audit(f"{path}.audit.parquet"),
