@@ -27,7 +27,7 @@ def editor_schema() -> dict:
     entries = {name: _of_an_entry(found, name) for name in SECTIONS}
     entries["methods"]["recipe"]["enum"] = recipes.known("methods")
     entries["encoders"]["library"]["enum"] = recipes.known("encoders.libraries")
-    entries["encoders"]["train"]["properties"]["kind"]["enum"] = recipes.known("pretrain")
+    entries["encoders"]["train"]["properties"]["kind"]["enum"] = recipes.known("training.pretrain")
     entries["datasets"]["reader"]["enum"] = readers_of("images")
     entries["corpora"]["reader"]["enum"] = readers_of("reports")
     found["definitions"] = {name: parameters(name) for name in recipes.known("methods")}

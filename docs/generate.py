@@ -24,7 +24,7 @@ HEAD = """<!-- Written by `make docs` from config.schema.yaml and the recipes: c
 [config/README.md](../config/README.md) explains how the parts work together, with examples. `NAME`
 is a name that you choose; *–* means: no default, nothing happens without it.
 """
-FOLDERS = {"Readers": "readers", "Libraries": "encoders.libraries", "Kinds": "pretrain"}
+FOLDERS = {"Readers": "readers", "Libraries": "encoders.libraries", "Kinds": "training.pretrain"}
 ABOUT = {
     "Readers": "Formats of datasets and of reports, by `reader`.",
     "Libraries": "Where encoders come from, by `library`.",

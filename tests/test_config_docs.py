@@ -223,7 +223,9 @@ def test_no_table_of_keys_is_kept_by_hand():
         assert "| key | type | default" not in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("folder", ["readers", "encoders.libraries", "pretrain", "methods"])
+@pytest.mark.parametrize(
+    "folder", ["readers", "encoders.libraries", "training.pretrain", "methods"]
+)
 def test_every_reader_library_kind_and_recipe_is_explained(folder):
     words = set(re.findall(r"`(?:\w+: )?([a-z_0-9]+)`", README))
     assert set(recipes.known(folder)) <= words

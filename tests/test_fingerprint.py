@@ -158,9 +158,9 @@ def test_a_function_is_read_without_importing_its_module(tree):
 
 
 def test_every_kind_of_encoder_declares_what_it_requires():
-    assert recipes.known("pretrain")
-    for name in recipes.known("pretrain"):
-        assert isinstance(fp.constant(f"histopair.pretrain.{name}", "REQUIRES"), tuple)
+    assert recipes.known("training.pretrain")
+    for name in recipes.known("training.pretrain"):
+        assert isinstance(fp.constant(f"histopair.training.pretrain.{name}", "REQUIRES"), tuple)
 
 
 @pytest.mark.parametrize("name", recipes.known("methods"))

@@ -147,7 +147,7 @@ EDITS = {
         BACH,
     ),
     "one kind of encoder": (
-        f"{PACKAGE}/pretrain/locked_clip.py",
+        f"{PACKAGE}/training/pretrain/locked_clip.py",
         "BATCH = 64",
         "BATCH = 32",
         LOCKED,

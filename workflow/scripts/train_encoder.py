@@ -1,9 +1,8 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair import pretrain
     from histopair.jobs import devices
-    from histopair.training import checkpoint
+    from histopair.training import checkpoint, pretrain
 
     params = snakemake.params
     device = devices.start(params.train["seed"])

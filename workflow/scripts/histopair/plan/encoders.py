@@ -102,7 +102,7 @@ def tower_entries(config, w):
 
 def training_modules(config, w):
     """How an encoder is trained, and the loaders of its towers."""
-    kind = f"histopair.pretrain.{training(config, w)['kind']}"
+    kind = f"histopair.training.pretrain.{training(config, w)['kind']}"
     return [kind, *(loader(config, tower) for tower in _towers(config, w).values())]
 
 

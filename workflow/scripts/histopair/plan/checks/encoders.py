@@ -37,11 +37,11 @@ def _readers(libraries: list[str]) -> dict[str, tuple[str, ...]]:
 
 def _training(name: str, entry: dict, config: dict) -> list[str]:
     key, train = f"encoders.{name}", entry["train"]
-    found = unknown(f"{key}.train.kind", train["kind"], recipes.known("pretrain"))
+    found = unknown(f"{key}.train.kind", train["kind"], recipes.known("training.pretrain"))
     found += unread(f"{key}.train", train, "kind", TRAINED_BY)
     found += patterns(f"{key}.train.match", train.get("match", {}))
     if not found:
-        for needed in constant(f"histopair.pretrain.{train['kind']}", "REQUIRES"):
+        for needed in constant(f"histopair.training.pretrain.{train['kind']}", "REQUIRES"):
             if needed not in train:
                 found.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
     wrong = unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import timm
 import torch
 
-from histopair.pretrain import turned
+from histopair.training.pretrain import turned
 from histopair.training.tasks import multi
 
 REQUIRES = ("architecture", "model")

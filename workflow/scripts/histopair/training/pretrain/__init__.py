@@ -82,7 +82,7 @@ class World:
 
 def execute(world: World, resume: str, out: str, about: dict) -> None:
     """Train an encoder and write its folder, whole or not at all, with its training history."""
-    kind = importlib.import_module(f"histopair.pretrain.{world.settings['kind']}")
+    kind = importlib.import_module(f"histopair.training.pretrain.{world.settings['kind']}")
     history: list[dict] = []
     for stage in kind.build(world):
         loop.fit(stage, world.seed, resume, world.device)

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from histopair.files import tables
-from histopair.pretrain import turned
 from histopair.training import contrastive
+from histopair.training.pretrain import turned
 
 REQUIRES = ("model",)
 
