@@ -47,7 +47,7 @@ def quick(monkeypatch):
 
     def validate(method, metric, resume):
         judged.append(method)
-        return value_of(method), method["lora"]["rank"] > 2
+        return value_of(method), {"converged": method["lora"]["rank"] > 2, "stages": []}
 
     monkeypatch.setattr(parameter_search, "validate", validate)
     return judged

@@ -30,7 +30,7 @@ def search(
 ) -> None:
     """Write the history of a search: trial, value, one value per seed, and each parameter.
 
-    not_converged counts the trial's runs that have not converged.
+    not_converged counts the trial's runs that have not converged or were left behind by the others.
 
     make(method, seed) gives a run of `method` with the trial's parameters in it. `entry` has space,
     trials, seeds and metric; `folder` keeps what a search that was killed goes on from.
@@ -56,13 +56,13 @@ def search(
     tables.write(out, history, about | {"entry": entry, "method": method})
 
 
-def _told(validated: Iterable[tuple[float, bool]]) -> dict:
-    values, converged = zip(*validated, strict=True)
-    return {"values": list(values), "not_converged": converged.count(False)}
+def _told(validated: Iterable[tuple[float, dict]]) -> dict:
+    values, judged = zip(*validated, strict=True)
+    return {"values": list(values), "not_converged": convergence.unfinished(list(judged))}
 
 
-def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, bool]:
-    """The metric of a run on its validation split, and whether the run has converged.
+def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, dict]:
+    """The metric of a run on its validation split, and what `convergence.judge` says of it.
 
     Samples of the test split are dropped unread.
 
@@ -80,7 +80,7 @@ def validate(run: runs.Run, metric: str, resume: str) -> tuple[float, bool]:
     if value is None:
         problem = f"{metric} does not exist on its validation split"
         raise InputError(run.artifacts["labels"], problem, "Search by another metric")
-    return value, convergence.judge(pd.DataFrame(history))["converged"]
+    return value, convergence.judge(pd.DataFrame(history))
 
 
 def _study(folder: str, metric: str) -> optuna.Study:
