@@ -38,7 +38,7 @@ def test_unknown_reader_is_answered_with_those_there_are():
         readers.find("tabel")
     assert str(error.value) == (
         "config: there is no reader 'tabel'. "
-        "Use bach, class_folders, nct_crc, pcam, quilt, table, tcga"
+        "Use bach, class_folders, cohort, nct_crc, pcam, quilt, table, tcga"
     )
 
 

@@ -222,7 +222,7 @@ def test_runs_without_validation_or_probabilities_have_no_calibration_rows(tmp_p
 def test_runs_on_other_samples_are_refused(tmp_path):
     other = write_run(tmp_path, "n", 0, [1, 0, 1, 1], ids=["s0", "s1", "s2", "other"])
     runs = [write_run(tmp_path, "m", 0, [1, 0, 1, 1]), other]
-    with pytest.raises(InputError, match="test samples or labels differ"):
+    with pytest.raises(InputError, match="test samples, labels or folds differ"):
         tabulate(tmp_path, runs)
 
 
