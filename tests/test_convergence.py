@@ -39,6 +39,13 @@ def test_train_loss_that_still_falls_has_not_converged():
     )
 
 
+def test_a_loss_that_has_vanished_may_halve_again():
+    losses = [2.0, *np.linspace(0.002, 0.001, 19)]
+    assert convergence.judge(history([3.0, 2.0, *flat(18, 2.5)], losses))["converged"]
+    # Means of two epochs, .00116667 and .00105556 less the half step between, against .2.
+    assert convergence.falling(np.array(losses)) == pytest.approx(2 * 0.001 / 18 / 0.2)
+
+
 def test_flat_losses_have_converged():
     found = convergence.judge(history([3.0, 1.0, 2.0, 2.0], flat(4)))
     assert found == {

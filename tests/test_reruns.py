@@ -98,7 +98,7 @@ EDITS = {
         STUDIES,
     ),
     "calibration": (
-        f"{PACKAGE}/evaluation/calibration.py",
+        f"{PACKAGE}/evaluation/reliability.py",
         "BINS = 15",
         "BINS = 10",
         (*result("runs/*/metrics.json"), *STUDIES),

@@ -10,6 +10,7 @@ from recompute.tally import Tally
 
 FALL = 0.02  # of the train loss, from the tenth of the epochs before the last to the last
 BEHIND = 0.1  # of the first epoch's train loss, above the middle seed's at the best epoch
+VANISHED = 0.1  # of the first epoch's train loss: less counts as this much
 
 
 def stages(history: pd.DataFrame) -> list[dict]:
@@ -52,7 +53,7 @@ def _converged(rows: pd.DataFrame) -> bool:
         return False
     tenth = max(1, count // 10)
     before, last = losses[count - 2 * tenth : count - tenth].mean(), losses[count - tenth :].mean()
-    return not (before > 0 and (before - last) / before > FALL)
+    return not (before > 0 and (before - last) / max(before, VANISHED * losses[0]) > FALL)
 
 
 def of_runs(results: Path) -> Tally:

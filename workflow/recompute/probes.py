@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -42,6 +43,12 @@ def _check(tally: Tally, results: Path, file: Path) -> None:
             tally.holds(history, "strength", loss >= best - FLAT, f"C = {strength:g}", said)
 
 
+def _of(vectors: Path, names: pd.Series, key: str) -> np.ndarray:
+    """The vector of each name."""
+    place = {name: i for i, name in enumerate(artifacts.table(vectors, [key])[key])}
+    return artifacts.vectors(vectors)[[place[name] for name in names]]
+
+
 class _Data:
     """Standardised features and truth of a run; classes that train can tell apart."""
 
@@ -49,15 +56,18 @@ class _Data:
         dataset, encoder = file.relative_to(results).parts[1:3]
         labels = results / "labels" / f"{dataset}.parquet"
         base = artifacts.made(labels)["params"]["entry"].get("of", dataset)
-        vectors = results / "embeddings" / encoder / f"{base}.images.parquet"
-        place = {name: i for i, name in enumerate(artifacts.table(vectors)["image_id"])}
-        samples = artifacts.table(labels).set_index("sample_id")
+        samples = artifacts.table(labels)
+        inputs = artifacts.method(file).get("inputs", "image")
+        kinds = [("images", "image_id"), ("captions", "sample_id")]
+        kinds = {"image": kinds[:1], "caption": kinds[1:], "both": kinds}[inputs]
+        place = results / "embeddings" / encoder
+        found = [_of(place / f"{base}.{kind}.parquet", samples[key], key) for kind, key in kinds]
+        features = pd.DataFrame(np.hstack(found), index=samples["sample_id"])
+        samples = samples.set_index("sample_id")
         train = samples[samples["split"] == "train"]
-        features = artifacts.vectors(vectors)
-        scaler = StandardScaler().fit(features[[place[name] for name in train["image_id"]]])
-        rows = [place[name] for name in samples.loc[made.ids, "image_id"]]
-        self.features = scaler.transform(features[rows])
-        self.train = scaler.transform(features[[place[name] for name in train["image_id"]]])
+        scaler = StandardScaler().fit(features.loc[train.index].to_numpy())
+        self.features = scaler.transform(features.loc[made.ids].to_numpy())
+        self.train = scaler.transform(features.loc[train.index].to_numpy())
         truth = np.array([[name in own for name in made.classes] for own in train["labels"]])
         self.told = truth.any(0) & ~truth.all(0)
         self.targets, self.task = truth[:, self.told], made.task

@@ -9,6 +9,7 @@ import pandas as pd
 
 FALL = 0.02  # of the train loss, from one tenth of the epochs to the next
 BEHIND = 0.1  # of the train loss of the first epoch
+SMALL = 0.1  # of the train loss of the first epoch: below, a fall is measured against this much
 
 
 def judge(history: pd.DataFrame) -> dict:
@@ -74,7 +75,12 @@ def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:
 
 
 def falling(losses) -> float:
-    """By what share the mean of the last tenth of n losses is below that of the tenth before."""
+    """By what share the mean of the last tenth of n losses is below that of the tenth before.
+
+    A loss that has nearly vanished halves again and again: where little is left of the first one,
+    the share is of SMALL of that.
+    """
     width = max(1, len(losses) // 10)
     before, last = losses[-2 * width : -width].mean(), losses[-width:].mean()
-    return float((before - last) / before) if before > 0 else 0.0
+    scale = max(before, SMALL * losses[0])
+    return float((before - last) / scale) if before > 0 else 0.0

@@ -5,30 +5,55 @@ backbones and texts have to beat. Validation chooses the strength of the penalty
 """
 
 import numpy as np
+import torch
 
 from histopair.errors import InputError
 from histopair.training import logistic
 
-NEEDS = ("image_embeddings",)
-PARAMETERS = {}
+PARAMETERS = {"inputs": "image"}
+CHOICES = {"inputs": ("image", "caption", "both")}
+DESCRIPTIONS = {
+    "inputs": "What it reads: the embedding of the `image`, of its `caption`, or of `both`, joined."
+}
 SEEDS = 1  # there is one optimum
 
+WORSE = 3  # strengths in a row, after which no weaker penalty is tried
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
 
 
+def needs(method):
+    """The embeddings of what it reads, images first."""
+    kinds = ("image", "caption") if method["inputs"] == "both" else (method["inputs"],)
+    return tuple(f"{kind}_embeddings" for kind in kinds)
+
+
 def build(run):
-    features = run.embeddings("image_embeddings")
+    features = torch.cat([run.embeddings(kind) for kind in needs(run.method)], dim=1)
     train, truth = run.rows("train"), run.indicator[run.rows("train")].numpy()
     if not (truth.any(0) & ~truth.all(0)).any():
         problem = "all samples of its train split have the same classes"
         raise InputError(run.artifacts["labels"], problem, "Choose another split")
     known = features[train].double().cpu().numpy()
     found = logistic.path(known, truth, run.task.EXCLUSIVE, STRENGTHS)
-    heads, rows = zip(*(_judged(run, features, *fit) for fit in found), strict=True)
+    heads, rows = zip(*_until_worse(_judged(run, features, *fit) for fit in found), strict=True)
     best = int(np.argmin([row["val_task"] for row in rows]))
     stage = run.classifier(heads[best], lambda rows: (features[rows],), epochs=0)
     stage.history = [{"stage": "main", "epoch": 0, "strength": STRENGTHS[best], **rows[best]}]
     yield stage
+
+
+def _until_worse(fits):
+    """Heads and their rows up to WORSE in a row that validation likes less than the best.
+
+    The weakest penalties take most of the time.
+    """
+    best, worse = np.inf, 0
+    for head, row in fits:
+        yield head, row
+        worse = 0 if row["val_task"] < best else worse + 1
+        best = min(best, row["val_task"])
+        if worse == WORSE:
+            return
 
 
 def _judged(run, features, head, converged: bool) -> tuple:
@@ -43,6 +68,13 @@ def _judged(run, features, head, converged: bool) -> tuple:
 
 
 def predictor(run, weights):
-    from histopair.methods import unimodal
+    from torch import nn
 
-    return unimodal.predictor(run, weights)
+    from histopair.export.predictor import Predictor, loaded, text_encoder
+
+    encoder = run.encoder()
+    inputs = run.method["inputs"]
+    image = None if inputs == "caption" else encoder
+    text = None if inputs == "image" else text_encoder(run, encoder)
+    width = (image.image_dim if image else 0) + (text.text_dim if text else 0)
+    return Predictor(loaded(nn.Linear(width, len(run.classes)), weights), image=image, text=text)
