@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn import metrics as sk
 
-from recompute import artifacts
+from recompute import artifacts, concordance
 from recompute.artifacts import Predictions
 from recompute.tally import Tally
 
@@ -48,9 +48,7 @@ def _of_file(file: Path, split: str) -> tuple[dict, dict]:
 def scalars(made: Predictions) -> dict[str, float | None]:
     """All scalar metrics of one split by name; None for one that does not exist."""
     if made.task == "survival":
-        from recompute import survival
-
-        return survival.scalars(made)
+        return concordance.scalars(made)
     truth, scores, decided = made.truth, made.scores, decisions(made)
     ranked = [column for column in range(truth.shape[1]) if truth[:, column].any()]
     split = [column for column in ranked if not truth[:, column].all()]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recompute import artifacts
+from recompute import artifacts, concordance
 from recompute.artifacts import Predictions
 from recompute.cells import Cell
 from recompute.metrics import decisions, top
@@ -36,9 +36,7 @@ def replicates(cell: Cell, method: str) -> dict[str, np.ndarray]:
 
 def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
     if test.task == "survival":
-        from recompute import survival
-
-        return survival.replicates(test, groups, draws)
+        return concordance.replicates(test, groups, draws)
     counts = {name: draws @ of_groups(value, groups) for name, value in counted(test).items()}
     found = rates(counts, test.task)
     some = draws[:RANKED][:, groups].astype(float)

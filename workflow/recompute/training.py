@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, calibration, survival
+from recompute import artifacts, calibration, concordance
 from recompute.tally import Tally
 
 FLOAT32 = 2e-5  # of a loss; scores are stored as float32
@@ -53,7 +53,7 @@ def best_losses(results: Path) -> Tally:
                 if made.task == "survival" and len(made.ids) > method["batch_size"]:
                     continue  # the loss is of batches
                 likelihood = made.task == "survival"
-                found = survival.cox_loss(made) if likelihood else calibration.loss(made, 1.0)
+                found = concordance.cox_loss(made) if likelihood else calibration.loss(made, 1.0)
                 tally.equal(file, "least loss on val", last["val_task"].min(), found, FLOAT32)
     return tally
 

@@ -32,7 +32,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         runs: {method: [metrics (those of metrics.json), counts (`group_counts` of its task)]};
         own_encoder: {method: its encoder where that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
-        task, n_test, n_groups, unit (`unit_of`).
+        task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
     Seeds that predict alike count once. Raises InputError where methods predict different samples.
     """
     first, groups, draws = None, None, None
@@ -56,6 +56,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         "own_encoder": {run["method"]: _own_encoder(run) for run in runs},
         "not_converged": {method: _not_converged(members) for method, members in found.items()},
         "task": task,
+        "ids": first["ids"],
         "n_test": len(first["ids"]),
         "n_groups": int(groups.max()) + 1,
         "unit": unit_of(labels, first["ids"]),

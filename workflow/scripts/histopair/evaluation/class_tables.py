@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from histopair.evaluation import calibration, reliability
+from histopair.evaluation.metrics import mean_known
 from histopair.files import tables
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
@@ -28,7 +29,7 @@ def classes(cell: dict, study: dict) -> list[dict]:
     """One row per method and class: support in the test split, and means over the seeds."""
     return [
         {"method": method, "class": label, "support": seen[0]["support"]}
-        | {name: _mean([row[name] for row in seen]) for name in VALUES}
+        | {name: mean_known([row[name] for row in seen]) for name in VALUES}
         for method, seeds in _test_metrics(cell).items()
         for label in seeds[0]["per_class"]
         for seen in [[seed["per_class"][label] for seed in seeds]]
@@ -43,12 +44,12 @@ def calibrations(cell: dict, study: dict) -> list[dict]:
     return [
         {
             "method": method,
-            "temperature": _mean([found["temperature"] for found in seeds]),
+            "temperature": mean_known([found["temperature"] for found in seeds]),
             "at_bound": sum(calibration.at_bound(found["temperature"]) for found in seeds),
             "n_seeds": len(seeds),
         }
         | {
-            name + end: _mean([found["splits"]["test"][when][name] for found in seeds])
+            name + end: mean_known([found["splits"]["test"][when][name] for found in seeds])
             for when, end in (("before", ""), ("after", "_scaled"))
             for name in ("ece", "nll")
         }
@@ -113,8 +114,3 @@ def _pooled(seeds: list[dict]) -> dict | None:
         name: sum(share * seed[name] for share, seed in zip(shares, full, strict=True))
         for name in ("confidence", "observed")
     }
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

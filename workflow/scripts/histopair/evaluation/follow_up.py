@@ -1,7 +1,10 @@
 """What a study tells of survival beside its metrics: folds, patients, the true hazard."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from histopair.evaluation import tasks
 from histopair.evaluation.metrics import names
@@ -31,7 +34,9 @@ def patients(cell: dict, study: dict) -> list[dict]:
     high: above the median risk of those that the fold's model was built on. log_hazard: the true
     one, where the study's `truth` (parquet of path and log_hazard, phantom only) knows it.
     """
-    return [row for method, run in _runs(cell) for row in _of_run(run, method, study)]
+    runs = _runs(cell)
+    known = _log_hazard(cell["ids"], study.get("truth")) if runs else None
+    return [row for method, run in runs for row in _of_run(method, run, cell["ids"], known)]
 
 
 def hazards(cell: dict, study: dict) -> list[dict]:
@@ -39,21 +44,23 @@ def hazards(cell: dict, study: dict) -> list[dict]:
 
     correlation: Spearman's, in each fold, and the mean over folds and seeds. Nothing without truth.
     """
-    known = pd.DataFrame(patients(cell, study), columns=PATIENTS)
-    if known.empty or known["log_hazard"].isna().all():
+    runs = _runs(cell)
+    known = _log_hazard(cell["ids"], study.get("truth")) if runs else np.array([])
+    if not np.isfinite(known).any():
         return []
-    first = next(run for _, run in _runs(cell))
-    found = first["truth"], first["context"]
-    one = known[known["method"] == known["method"].iloc[0]]
-    one = one[one["seed"] == one["seed"].iloc[0]]
-    risk = one["log_hazard"].to_numpy(float)[:, None]
-    ceiling = tasks.of(cell["task"]).judge(found[0], risk, [], **found[1])
+    first = runs[0][1]
+    ceiling = tasks.of(cell["task"]).judge(first["truth"], known[:, None], [], **first["context"])
     rows = [{"method": TRUTH, "metric": m, "value": ceiling[m]} for m in names(cell["task"])]
-    for method, own in known.groupby("method", sort=False):
-        each = own.groupby(["seed", "fold"])[["risk", "log_hazard"]]
-        values = [part["risk"].corr(part["log_hazard"], method="spearman") for _, part in each]
-        rows.append({"method": method, "metric": CORRELATION, "value": float(np.mean(values))})
-    return rows
+    values: dict[str, list[float]] = {}
+    for method, run in runs:
+        fold, risk = run["context"]["fold"], run["scores"][:, 0]
+        inside = [fold == each for each in np.unique(fold)]
+        found = [spearmanr(risk[part], known[part]).statistic for part in inside]
+        values.setdefault(method, []).extend(found)
+    return rows + [
+        {"method": method, "metric": CORRELATION, "value": float(np.mean(found))}
+        for method, found in values.items()
+    ]
 
 
 def _runs(cell: dict) -> list[tuple[str, dict]]:
@@ -66,28 +73,28 @@ def _runs(cell: dict) -> list[tuple[str, dict]]:
     ]
 
 
-def _of_run(run: dict, method: str, study: dict) -> list[dict]:
-    table = tables.without_vectors(run["predictions"])
-    table = table.assign(risk=tables.matrix(run["predictions"], "scores")[:, 0].astype(float))
-    table = table.assign(fold=table.get("fold", 1))
-    middle = table[table["split"] != "test"].groupby("fold")["risk"].median()
-    test = table[table["split"] == "test"].sort_values("sample_id", kind="stable")
-    test = test.assign(
-        method=method,
-        seed=run["seed"],
-        patient=test["sample_id"],
-        high=test["risk"] > test["fold"].map(middle),
-        log_hazard=_log_hazard(test["sample_id"], study.get("truth")),
-    )
-    return test[PATIENTS].to_dict("records")
+def _of_run(method: str, run: dict, ids: list[str], log_hazard: np.ndarray) -> list[dict]:
+    fold, risk = run["context"]["fold"], run["scores"][:, 0].astype(float)
+    test = pd.DataFrame({"patient": ids, "fold": fold, "risk": risk, "log_hazard": log_hazard})
+    test = test.assign(time=run["truth"][:, 0], event=run["truth"][:, 1] > 0)
+    test = test.assign(high=risk > test["fold"].map(_middle(run["predictions"])))
+    return test.assign(method=method, seed=run["seed"])[PATIENTS].to_dict("records")
 
 
-def _log_hazard(patients: pd.Series, truth: str | None) -> np.ndarray:
+def _middle(predictions: str | Path) -> pd.Series:
+    """By fold, the median risk of the patients beside the test fold."""
+    table = tables.without_vectors(predictions)
+    table = table.assign(risk=tables.matrix(predictions, "scores")[:, 0].astype(float))
+    beside = table.assign(fold=table.get("fold", 1))[table["split"] != "test"]
+    return beside.groupby("fold")["risk"].median()
+
+
+def _log_hazard(patients: list[str], truth: str | None) -> np.ndarray:
     """The true log-hazard of each patient; NaN where nobody knows it."""
     table = tables.read(truth) if truth else pd.DataFrame()
     if "log_hazard" not in table:
         return np.full(len(patients), np.nan)
     place = tables.positions(
-        patients, table["path"], truth, "it does not know {}", "Rerun phantom_cohort"
+        pd.Series(patients), table["path"], truth, "it does not know {}", "Rerun phantom_cohort"
     )
     return table["log_hazard"].to_numpy()[place]

@@ -59,6 +59,17 @@ def mean_defined(values: np.ndarray) -> np.ndarray:
         return np.nanmean(values, axis=-1)
 
 
+def number(value: float) -> float | None:
+    """As JSON has it: None for a value that does not exist."""
+    return float(value) if np.isfinite(value) else None
+
+
+def mean_known(values: list[float | None]) -> float | None:
+    """Mean of the values that exist, None if none does."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
 def accuracy(counts: dict[str, np.ndarray]) -> np.ndarray:
     return ratio(counts["hits"].sum(-1), counts["samples"][..., 0])
 

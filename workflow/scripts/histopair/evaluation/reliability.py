@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from histopair.evaluation.metrics import number
 from histopair.evaluation.ranking import ratio
 
 BINS = 15
@@ -20,7 +21,8 @@ def bins(confidence: np.ndarray, right: np.ndarray) -> dict[str, list]:
         "confidence": ratio(np.bincount(place, confidence, BINS), count),
         "observed": ratio(np.bincount(place, right, BINS), count),
     }
-    return {"count": count.tolist()} | {name: _listed(values) for name, values in means.items()}
+    listed = {name: [number(value) for value in values] for name, values in means.items()}
+    return {"count": count.tolist()} | listed
 
 
 def expected_error(found: dict[str, list]) -> float:
@@ -29,8 +31,3 @@ def expected_error(found: dict[str, list]) -> float:
     full = count > 0
     gap = np.array(found["confidence"], float) - np.array(found["observed"], float)
     return float((count[full] * np.abs(gap[full])).sum() / count.sum())
-
-
-def _listed(values: np.ndarray) -> list[float | None]:
-    """As JSON has it: None for NaN."""
-    return [float(value) if np.isfinite(value) else None for value in values]

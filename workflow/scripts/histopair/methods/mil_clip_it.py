@@ -46,11 +46,7 @@ def build(run):
     model = Student(backbone, run.method["width"], text.head, vectors.shape[1], len(run.classes))
 
     def loss(model, batch):
-        logits, predicted = model(*batch["bags"])
-        task = run.task_loss(logits, batch)
-        distillation = students.distillation(batch["text"], predicted)
-        weighted = run.method["distillation_weight"] * distillation
-        return {"loss": task + weighted, "task": task, "distillation": distillation}
+        return students.losses(run, batch, *model(*batch["bags"]), batch["text"])
 
     yield run.stage(
         "main",

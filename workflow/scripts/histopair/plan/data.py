@@ -39,7 +39,7 @@ def folded(config):
 
 def split(config):
     """Datasets, folds among them, that have a train split."""
-    return [name for name in config["datasets"] if name not in folded(config)]
+    return [name for name, entry in config["datasets"].items() if not entries.folds(entry)]
 
 
 def bags(config):

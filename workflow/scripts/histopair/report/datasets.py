@@ -23,6 +23,7 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
     made = tables.about(f"{path}.parquet")
     frequencies = tables.read(f"{path}.frequencies.parquet")
     view_of = entry.get("of")
+    split = entry.get("split") or {}
     several = made["task"] == "multi" and not view_of
     return {
         "name": name,
@@ -32,13 +33,10 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
         "licence": base.get("licence", "unknown"),
         "reader": base.get("reader", ""),
         "task": made["task"],
-        "bags": "slides" in labels,
-        "patches": int(labels["patches"].sum()) if "patches" in labels else 0,
-        "slides": int(labels["slides"].str.len().sum()) if "slides" in labels else 0,
-        "events": int(labels["event"].sum()) if "event" in labels else 0,
-        "folds": int(labels["fold"].max()) if "fold" in labels else 0,
-        "split_by": (entry.get("split") or {}).get("by", "group"),
-        "official": [split for split in SPLITS if split in (made.get("official") or [])],
+        "bags": bags(labels),
+        "folds": 0 if "fold" in split else split.get("folds", 0),
+        "split_by": split.get("by", "group"),
+        "official": [part for part in SPLITS if part in (made.get("official") or [])],
         "classes": made["classes"],
         "published": base.get("published", {}),
         "names": made.get("class_names", {}),
@@ -57,6 +55,15 @@ def view(name: str, entry: dict, base: dict, results: str, proposals: bool = Fal
         "proposals": proposed(f"{path}.proposals.csv") if proposals else None,
         "quarantine": tables.read(f"{path}.quarantine.parquet").head(AUDIT_ROWS).to_dict("records"),
     }
+
+
+def bags(labels: pd.DataFrame) -> dict | None:
+    """How many events, slides and patches a dataset of bags has; None for one of images."""
+    if "slides" not in labels:
+        return None
+    slides = int(labels["slides"].str.len().sum())
+    patches, events = (int(labels[name].sum()) for name in ("patches", "event"))
+    return {"events": events, "slides": slides, "patches": patches}
 
 
 def splits(labels: pd.DataFrame) -> list[dict]:

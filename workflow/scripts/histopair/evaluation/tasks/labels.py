@@ -11,7 +11,15 @@ import pandas as pd
 
 from histopair.errors import InputError
 from histopair.evaluation import ranking, reliability
-from histopair.evaluation.metrics import EACH, METRICS, POOLED, TOP, mean_defined, names
+from histopair.evaluation.metrics import (
+    EACH,
+    METRICS,
+    POOLED,
+    TOP,
+    mean_defined,
+    names,
+    number,
+)
 from histopair.evaluation.ranking import ratio
 
 # Metrics of the order of scores are resampled less often on large test splits: at most this many
@@ -61,9 +69,9 @@ class Labels:
         for name in found:
             metric = METRICS[name]
             if metric.rate:
-                found[name] = _number(metric.rate(totals))
+                found[name] = number(metric.rate(totals))
             elif metric.order:
-                found[name] = _number(_ranked(metric.order, by_class, truth, scores))
+                found[name] = number(_ranked(metric.order, by_class, truth, scores))
         if self.are_probabilities(scores):
             bins = reliability.bins(*self.confidences(truth, scores))
             found["ece"] = reliability.expected_error(bins)
@@ -183,10 +191,6 @@ def _per_class(totals: dict, by_class: dict, classes: list[str]) -> dict:
     }
     return {
         label: {"support": int(true[c]), "decided": int(decided[c])}
-        | {name: _number(values[c]) for name, values in columns.items()}
+        | {name: number(values[c]) for name, values in columns.items()}
         for c, label in enumerate(classes)
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

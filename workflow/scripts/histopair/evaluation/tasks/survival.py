@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair.evaluation.metrics import names
+from histopair.evaluation.metrics import mean_defined, mean_known, names, number
 
 
 class Survival:
@@ -52,12 +52,12 @@ class Survival:
                 "fold": int(each),
                 "n": len(test),
                 "events": int(test["event"].sum()),
-                "c_index": _number(concordance.c_index(test)),
-                "integrated_auc": _number(concordance.integrated_auc(others, test)),
+                "c_index": number(concordance.c_index(test)),
+                "integrated_auc": number(concordance.integrated_auc(others, test)),
             }
             for each, others, test in parts
         ]
-        means = {name: _mean([one[name] for one in folds]) for name in names(self.name)}
+        means = {name: mean_known([one[name] for one in folds]) for name in names(self.name)}
         events = int(truth[:, 1].sum())
         return means | {"n": len(truth), "events": events, "folds": folds, "per_class": {}}
 
@@ -85,16 +85,9 @@ class Survival:
             for each, others, test in parts
         ]
         return {
-            name: mean_over_folds(np.stack([one[name] for one in found]))
+            name: mean_defined(np.stack([one[name] for one in found], axis=-1))
             for name in names(self.name)
         }
-
-
-def mean_over_folds(values: np.ndarray) -> np.ndarray:
-    """Mean over folds (F, R) in each resample, without folds where it does not exist."""
-    exists = np.isfinite(values)
-    total, count = np.where(exists, values, 0).sum(0), exists.sum(0)
-    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
 
 
 def _by_fold(truth, scores, fold, known) -> list[tuple[int, pd.DataFrame, pd.DataFrame]]:
@@ -108,12 +101,3 @@ def _by_fold(truth, scores, fold, known) -> list[tuple[int, pd.DataFrame, pd.Dat
 def _frame(outcome: np.ndarray, risk: np.ndarray | None = None) -> pd.DataFrame:
     found = pd.DataFrame({"time": outcome[:, 0], "event": outcome[:, 1] > 0})
     return found if risk is None else found.assign(risk=risk.astype(float))
-
-
-def _mean(values: list[float | None]) -> float | None:
-    exist = [value for value in values if value is not None]
-    return sum(exist) / len(exist) if exist else None
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -180,12 +180,10 @@ def _main_stage(
 
     def loss(model, batch):
         logits, predicted = model(batch["pixels"])
-        task = run.task_loss(logits, batch)
         if target is None:
+            task = run.task_loss(logits, batch)
             return {"loss": task, "task": task}
-        distillation = students.distillation(target(batch), predicted, detached)
-        weighted = run.method["distillation_weight"] * distillation
-        return {"loss": task + weighted, "task": task, "distillation": distillation}
+        return students.losses(run, batch, logits, predicted, target(batch), detached)
 
     def scores(model, batch):
         return run.scores(model(batch["pixels"])[0])

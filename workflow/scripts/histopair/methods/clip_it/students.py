@@ -81,6 +81,16 @@ class WithTeacher(nn.Module):
         return self.student(pixels)
 
 
+def losses(
+    run, batch: dict, logits: Tensor, predicted: Tensor, text: Tensor, detached: bool = True
+) -> dict[str, Tensor]:
+    """The task's loss of logits (n, C), and beside it the weighted `distillation` (Eq. 4)."""
+    task = run.task_loss(logits, batch)
+    distilled = distillation(text, predicted, detached)
+    weighted = run.method["distillation_weight"] * distilled
+    return {"loss": task + weighted, "task": task, "distillation": distilled}
+
+
 def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
     """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
 

@@ -1,0 +1,102 @@
+"""Metrics of survival by scikit-survival, from the risks of every fold, and Cox's loss."""
+
+import numpy as np
+import pandas as pd
+from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
+from sksurv.nonparametric import CensoringDistributionEstimator
+from sksurv.util import Surv
+
+from recompute.artifacts import Predictions
+
+METRICS = ("c_index", "integrated_auc")
+SHARES = np.linspace(0.1, 0.8, 8)  # quantiles of the other folds' event times
+TIED = 1e-8  # risks closer than this are equal, as in scikit-survival
+
+
+def scalars(made: Predictions) -> dict[str, float | None]:
+    """Both metrics of one split: means over the folds that have them."""
+    found = [of_fold(made, fold) for fold in made.known]
+    return {name: _mean([one[name] for one in found]) for name in METRICS}
+
+
+def replicates(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """The C-index in each resample, a mean over folds; the AUC is not resampled here."""
+    folds = [_c_indices(test, fold, draws[:, groups[test.fold == fold]]) for fold in test.known]
+    return {"c_index": _nanmean(np.stack(folds))}
+
+
+def of_fold(made: Predictions, fold: int) -> dict[str, float | None]:
+    inside = made.fold == fold
+    test = pd.DataFrame(made.truth[inside], columns=["time", "event"])
+    test = test.assign(event=test["event"] > 0, risk=made.scores[inside, 0])
+    known = pd.DataFrame(made.known[fold], columns=["time", "event"])
+    known = known.assign(event=known["event"] > 0)
+    return {"c_index": _c_index(test), "integrated_auc": _integrated_auc(known, test)}
+
+
+def cox_loss(made: Predictions) -> float:
+    """Negative log partial likelihood per event, by Efron, one event after the other."""
+    (time, event), hazard = made.truth.T, np.exp(made.scores[:, 0])
+    terms = []
+    for moment in np.unique(time[event == 1]):
+        dying = np.flatnonzero((time == moment) & (event == 1))
+        at_risk, ties = hazard[time >= moment].sum(), hazard[dying].sum()
+        for place, patient in enumerate(dying):
+            terms.append(np.log((at_risk - place / len(dying) * ties) / hazard[patient]))
+    return float(np.mean(terms))
+
+
+def _c_index(test: pd.DataFrame) -> float | None:
+    try:
+        return concordance_index_censored(test["event"], test["time"], test["risk"])[0]
+    except ValueError:  # scikit-survival's: no pair can be compared
+        return None
+
+
+def _integrated_auc(known: pd.DataFrame, test: pd.DataFrame) -> float | None:
+    """Mean cumulative/dynamic AUC at quantiles of the other folds' event times, censoring theirs.
+
+    Only times between the first event of the fold and the end of either's follow-up are taken.
+    """
+    died = test.loc[test["event"], "time"]
+    if died.empty:
+        return None
+    times = np.unique(np.quantile(known.loc[known["event"], "time"], SHARES))
+    times = times[(times >= died.min()) & (times < min(test["time"].max(), known["time"].max()))]
+    if len(times):
+        left = CensoringDistributionEstimator().fit(_outcome(known)).predict_proba(times)
+        times = times[left > 0]
+    if not len(times):
+        return None
+    late = test["time"] > times[-1]  # followed up to just behind the last time
+    until = np.nextafter(times[-1], np.inf)
+    cut = test.assign(time=test["time"].mask(late, until), event=test["event"] & ~late)
+    return cumulative_dynamic_auc(_outcome(known), _outcome(cut), cut["risk"], times)[1]
+
+
+def _outcome(frame: pd.DataFrame) -> np.ndarray:
+    return Surv.from_arrays(frame["event"].to_numpy(bool), frame["time"].to_numpy(float))
+
+
+def _c_indices(test: Predictions, fold: int, draws: np.ndarray) -> np.ndarray:
+    """Harrell's C where each patient counts as often as he is drawn."""
+    inside = test.fold == fold
+    (time, event), risk = test.truth[inside].T, test.scores[inside, 0]
+    later = (time > time[:, None]) | ((time == time[:, None]) & (event == 0))
+    pairs = (event[:, None] == 1) & later
+    ahead = risk[:, None] - risk
+    wins = pairs * np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
+    sums = [((draws @ matrix.astype(float)) * draws).sum(1) for matrix in (wins, pairs)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums[0] / sums[1]
+
+
+def _nanmean(values: np.ndarray) -> np.ndarray:
+    exists = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(exists, values, 0).sum(0) / exists.sum(0)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    exist = [value for value in values if value is not None]
+    return float(np.mean(exist)) if exist else None
