@@ -198,6 +198,24 @@ def test_methods_without_chance_run_once(config):
     assert len({run["seed"] for run in found}) == 1
 
 
+def test_a_method_is_held_against_probes_that_read_no_more_of_the_same_encoders():
+    default = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    probes = {
+        run["method"]: run["probes"]
+        for run in studies.runs(default, of("tables"))
+        if run["dataset"] == "phantom-quilt"
+    }
+    assert probes["final"] == ["linear-probe", "linear-probe-both"]
+    assert probes["bert"] == ["linear-probe-bert"]  # it reads captions with phantom-bert
+    assert probes["resnet50"] == probes["linear-probe-both"] == []
+    assert probes["zero-shot"] == ["linear-probe"]
+
+
+def test_clip_it_is_held_against_the_image_alone(config):
+    runs = studies.runs(config, of("clip-it"))
+    assert next(r["probes"] for r in runs if r["method"] == "clip-it") == ["linear-probe"]
+
+
 def test_an_export_asks_for_no_text_of_the_training(config):
     assert list(exports.artifacts(config, run("clip-it"))) == ["labels"]
     assert exports.encoder_files(config, run("clip-it")) == ["results/encoders/phantom-vit"]

@@ -394,6 +394,18 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         _csv("not_converged", lambda n: 0),
         "not_converged",
     ),
+    "a loss on validation": (
+        "studies' losses",
+        "studies/clip-it.csv",
+        _csv("val_loss", lambda loss: loss + 0.01),
+        "val_loss",
+    ),
+    "a probe that a method is said to be below": (
+        "studies' losses",
+        "studies/clip-it.csv",
+        _csv("below_probe", lambda _: "vision-lora", lambda row: row["method"] == "linear-probe"),
+        "below_probe",
+    ),
     "a claim on runs that have not converged": (
         "verdicts",
         "studies/multi-label.claims.csv",

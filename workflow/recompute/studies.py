@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, cells, metrics
+from recompute import artifacts, calibration, cells, metrics
 from recompute.cells import Cell
 from recompute.tally import PRINTED, Tally
+
+BELOW = 0.1  # of the probe's loss on validation
 
 
 def of_studies(kind: str, check: Callable[[Tally, Path, dict], None]) -> Callable[[Path], Tally]:
@@ -30,6 +32,32 @@ def means(tally: Tally, file: Path, found: dict) -> None:
     for cell in found.values():
         for row in cell.rows.to_dict("records"):
             _mean(tally, file, cell, row)
+
+
+def below_probes(tally: Tally, file: Path, found: dict) -> None:
+    """Losses on validation, and that each probe a method is said to be below is so much better."""
+    for cell in found.values():
+        losses = {method: _val_loss(cell, method) for method in cell.methods}
+        for method in cell.methods:
+            row = cell.rows[cell.rows["method"] == method].iloc[0]
+            place, stated = f"{cell.place} {method} ", row["val_loss"]
+            tally.equal(file, place + "val_loss", stated, losses[method])
+            named = row["below_probe"] if isinstance(row["below_probe"], str) else ""
+            for probe in named.split(", ") if named else ():
+                above = losses[method] / losses[probe] - 1
+                tally.holds(file, place + "below_probe", above > BELOW, named, f"{above:+.1%}")
+
+
+def _val_loss(cell: Cell, method: str) -> float | None:
+    """Mean over seeds at the run's own temperature; None where nothing trains."""
+    losses = []
+    for path in cell.files[method]:
+        fitted = artifacts.read_json(path.with_name("metrics.json"))["calibration"]
+        if not fitted or not len(artifacts.table(path.with_name("history.parquet"))):
+            return None
+        made = artifacts.predictions(path)
+        losses.append(calibration.loss(made.of("val"), fitted["temperature"]))
+    return np.mean(losses)
 
 
 def _mean(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
@@ -103,6 +131,7 @@ def _rows(table: pd.DataFrame, key: tuple[str, str], method: str) -> pd.DataFram
 
 CHECKS = [
     of_studies("means of studies", means),
+    of_studies("studies' losses on validation", below_probes),
     of_studies("classes of studies", classes),
     of_studies("calibration of studies", calibrations),
 ]

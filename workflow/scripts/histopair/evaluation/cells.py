@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.datasets import grouping
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, convergence, metrics, tasks
+from histopair.evaluation import bootstrap, convergence, metrics, probes, tasks
 from histopair.files import tables
 
 
@@ -26,12 +26,14 @@ def gather(runs: list[dict], labels: dict[str, str | Path]) -> dict[tuple[str, s
 def evaluate(runs: list[dict], labels: str | Path) -> dict:
     """What one cell's runs come to.
 
-    runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`.
+    runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`
+    and `probes` (methods at their optimum that read no more than this one).
     labels: labels parquet of their dataset, for the groups. Returns
         methods: {method: {metric: (values of the S seeds, their replicates (S, R))}};
         runs: {method: [metrics (those of metrics.json), counts (`group_counts` of its task)]};
         own_encoder: {method: its encoder where that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
+        val_loss: {method: `probes.val_loss`}, below_probe: {method: `probes.below`};
         task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
     Seeds that predict alike count once. Raises InputError where methods predict different samples.
     """
@@ -50,11 +52,17 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
             members.append(_member(run, split, groups, draws))
     task = first["task"]
+    losses = {method: probes.val_loss(_judged(members)) for method, members in found.items()}
     return {
         "methods": {method: _over_seeds(members, task) for method, members in found.items()},
         "runs": found,
         "own_encoder": {run["method"]: _own_encoder(run) for run in runs},
-        "not_converged": {method: _not_converged(members) for method, members in found.items()},
+        "not_converged": {
+            method: convergence.unfinished([seed["convergence"] for seed in _judged(members)])
+            for method, members in found.items()
+        },
+        "val_loss": losses,
+        "below_probe": probes.below(losses, {run["method"]: run.get("probes", []) for run in runs}),
         "task": task,
         "ids": first["ids"],
         "n_test": len(first["ids"]),
@@ -137,8 +145,8 @@ def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, n
     }
 
 
-def _not_converged(members: list[dict]) -> int:
-    return convergence.unfinished([member["metrics"]["convergence"] for member in members])
+def _judged(members: list[dict]) -> list[dict]:
+    return [member["metrics"] for member in members]
 
 
 def _own_encoder(run: dict) -> str:

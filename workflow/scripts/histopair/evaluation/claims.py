@@ -1,6 +1,6 @@
 """What a paper claims of its methods, held against the study's own paired differences."""
 
-from histopair.evaluation import orders
+from histopair.evaluation import orders, probes
 
 MARGIN = 0.01
 COLUMNS = [
@@ -20,6 +20,7 @@ COLUMNS = [
     "seeds_agreeing",
     "n_seeds",
     "not_converged",
+    "below_probe",
     "verdict",
 ]
 
@@ -41,8 +42,8 @@ def rows(cell: dict, study: dict) -> list[dict]:
 
     study: `claims`, dicts of claim, paper, better, worse, expect, and maybe metric (by default the
     study's) and margin. `gain` is turned so that more is better; `seeds_agreeing` counts the seeds
-    with a gain above 0. A claim with a run that has not converged is not decided. Raises InputError
-    for a metric of another task.
+    with a gain above 0. A claim with a run that has not converged is not decided; one with a method
+    below a probe of its inputs says so. Raises InputError for a metric of another task.
     """
     known = [
         claim
@@ -68,6 +69,7 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
             "seeds_agreeing": sum(gain > 0 for gain in found["seeds"]),
             "n_seeds": len(found["seeds"]),
             "not_converged": unfinished,
+            "below_probe": probes.named(cell["below_probe"], claim["better"], claim["worse"]),
             "verdict": orders.UNDECIDED if unfinished else came_to,
         }
     )

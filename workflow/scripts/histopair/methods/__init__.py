@@ -6,10 +6,12 @@ from the source, without importing it:
     DESCRIPTIONS  the meaning of those that other recipes do not have, for docs/config.md
     NEEDS         names of what it reads beside the labels; where that depends on the parameters, a
                   function `needs(method)` of them
-    CHOICES, LEAST, SEEDS, mistakes(method), distilled(method)
+    CHOICES, LEAST, SEEDS, AT_OPTIMUM, mistakes(method), distilled(method)
                   optional: the values that some parameters may have; the least of whole numbers
-                  that may be below 1; how many seeds make sense; parameters that do not fit
-                  together, as {parameter: what to do}; whether texts teach the image side
+                  that may be below 1; how many seeds make sense; whether its heads are at their
+                  optimum, so that methods that read as much are held against it; parameters that
+                  do not fit together, as {parameter: what to do}; whether texts teach the image
+                  side
 These functions see their argument and what they import themselves, no other name of the file.
 
 What may be needed:

@@ -16,6 +16,7 @@ DESCRIPTIONS = {
     "inputs": "What it reads: the embedding of the `image`, of its `caption`, or of `both`, joined."
 }
 SEEDS = 1  # there is one optimum
+AT_OPTIMUM = True
 
 WORSE = 3  # strengths in a row, after which no weaker penalty is tried
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty

@@ -51,6 +51,18 @@ def distilled(method: dict) -> bool:
     return bool(_asked(method, "distilled"))
 
 
+def at_optimum(method: dict) -> bool:
+    """Whether a method's heads are at their optimum, so that others are held against it."""
+    return _of_recipe(method, "AT_OPTIMUM", False)
+
+
+def reads(method: dict) -> set[str]:
+    """Which of "image" and "caption" a method's model reads, apart from what teaches it."""
+    kinds = {"images": "image", "image": "image", "caption": "caption"}
+    found = {kinds.get(name.split("_")[0]) for name in needs(method)}
+    return found - {None}
+
+
 def predicts(method: dict) -> bool:
     """Whether a recipe says how its finished runs predict: others cannot be exported."""
     return defines(module(method), "predictor")
@@ -79,27 +91,24 @@ def blocks(method: dict, tower: str) -> int:
 
 def seeds(method: dict, seeds: list[int]) -> list[int]:
     """Those of a study's seeds that a method runs with: methods without chance run once."""
-    try:
-        return seeds[: constant(module(method), "SEEDS")]
-    except KeyError:
-        return seeds
+    return seeds[: _of_recipe(method, "SEEDS", None)]
 
 
 def choices(method: dict) -> dict[str, tuple]:
     """The values that each of a recipe's parameters may have, for those that have few."""
-    return _of_recipe(method, "CHOICES")
+    return _of_recipe(method, "CHOICES", {})
 
 
 def least(method: dict) -> dict[str, int]:
     """The least of each of a recipe's whole numbers, for those that do not start at 1."""
-    return _of_recipe(method, "LEAST")
+    return _of_recipe(method, "LEAST", {})
 
 
-def _of_recipe(method: dict, name: str) -> dict:
+def _of_recipe(method: dict, name: str, default):
     try:
         return constant(module(method), name)
     except (KeyError, FileNotFoundError):
-        return {}
+        return default
 
 
 @cache

@@ -1,6 +1,6 @@
 """What a study compares, and what its tables are made from."""
 
-from histopair.plan import entries
+from histopair.plan import entries, recipes
 from histopair.plan.places import LABELS, of_runs, there, truths
 from histopair.report import different, of_papers
 
@@ -8,8 +8,33 @@ STUDY = ("title", "description", "metric", "reference", "order", "published", "c
 
 
 def runs(config, w):
-    """dataset, encoder, method, seed and column of each run."""
-    return entries.runs(config, w.study)
+    """dataset, encoder, method, seed, column and `probes` of each run."""
+    found = entries.runs(config, w.study)
+    return [run | {"probes": _probes(config, run, found)} for run in found]
+
+
+def _probes(config, run, runs):
+    """The methods of a run's cell that are at their optimum and read no more than the run does.
+
+    None for what is at its optimum itself.
+    """
+    if recipes.at_optimum(entries.of_run(config, run)):
+        return []
+    place, read = (run["dataset"], run["column"]), _inputs(config, run)
+    return [
+        other["method"]
+        for other in runs
+        if (other["dataset"], other["column"]) == place
+        and recipes.at_optimum(entries.of_run(config, other))
+        and _inputs(config, other) <= read
+    ]
+
+
+def _inputs(config, run):
+    """What a run's model reads, each with its encoder."""
+    made = entries.of_run(config, run)
+    encoders = {"image": run["encoder"], "caption": made.get("text_encoder") or run["encoder"]}
+    return {(kind, encoders[kind]) for kind in recipes.reads(made)}
 
 
 def datasets(config, w):
