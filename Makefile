@@ -1,4 +1,4 @@
-# make demo: everything from an empty checkout to results/report.html. make help lists the rest.
+# make demo: everything from an empty checkout to results/page.html. make help lists the rest.
 
 PYTHON ?= python3
 CORES ?= all
@@ -17,9 +17,9 @@ COMMAND := $(BIN)/histopair
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: $(COMMAND) ## install, then run the default workflow to results/report.html
+demo: $(COMMAND) ## install, then run the default workflow to results/page.html
 	@$(COMMAND) run --cores $(CORES)
-	@echo "The report: $(CURDIR)/results/report.html"
+	@echo "The page: $(CURDIR)/results/page.html"
 
 test: $(INSTALLED) ## install, then run all tests
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder

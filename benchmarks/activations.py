@@ -4,7 +4,7 @@
 
 ViT-B/16 and its text tower with random weights, batches of 8, float32, one thread; on a GPU, where
 there is one, ViT-L/14 in batches of 64 under bfloat16. All candidates take the same steps from the
-same weights: with the trunk under no_grad in each step, as is usual; from the cache (float16); and
+same weights: frozen blocks under no_grad in each step, as is usual; from the cache (float16); and
 from the cache with the last block for the pooled token alone. Images are decoded and captions
 tokenised beforehand, for all of them. On paper follows a ViT-L/14 on the images of the multi-label
 paper.
@@ -35,7 +35,7 @@ from histopair.activations import cache as activation_cache
 from histopair.analyses import cost
 from histopair.files import tables
 from histopair.jobs import devices
-from histopair.training import heads, runs
+from histopair.training import heads, one_run
 from histopair.training.classifiers import Fusion
 
 DEVICE = devices.start(0)
@@ -57,7 +57,7 @@ NAME, CLIP, BATCH, SAMPLES, DTYPE = (
 )
 BLOCKS, CLASSES = 2, 20
 WORDS = ["gland", "nuclei", "stroma", "mitosis", "lumen", "necrosis", "basal", "atypia"]
-TRUNK, CACHED, ALONE = "no_grad trunk", "cached", "cached, one token"
+FROZEN, CACHED, ALONE = "no_grad", "cached", "cached, one token"
 
 
 def main(rounds: int = 20) -> None:
@@ -77,32 +77,34 @@ def main(rounds: int = 20) -> None:
         medians = interleaved(steps, rounds, clock(DEVICE))
     kind = f"{NAME} on {cost.machine(DEVICE)}, {DTYPE}, batch {BATCH}"
     print(f"\nThe last {BLOCKS} blocks of both towers of a {kind}")
-    show(medians, TRUNK)
-    print(f"loss of step 1 and {rounds + 1}: {losses[TRUNK][0]:.4f}, {losses[TRUNK][-1]:.4f}")
+    show(medians, FROZEN)
+    print(f"loss of step 1 and {rounds + 1}: {losses[FROZEN][0]:.4f}, {losses[FROZEN][-1]:.4f}")
     for name in (CACHED, ALONE):
-        apart = np.abs(np.subtract(losses[name], losses[TRUNK])).max()
+        apart = np.abs(np.subtract(losses[name], losses[FROZEN])).max()
         print(f"{name}: the loss differs by at most {apart:.1e} in {rounds + 1} steps")
     on_paper()
 
 
-def _candidates(computed: runs.Run, kept: runs.Run) -> tuple[dict[str, Callable], dict[str, list]]:
+def _candidates(
+    computed: one_run.Run, kept: one_run.Run
+) -> tuple[dict[str, Callable], dict[str, list]]:
     """A training step of each candidate, and the losses that its steps will have had."""
     (image, width, image_read), (text, _, text_read) = _towers(kept)
-    (_, _, image_trunk), (_, _, text_trunk) = _towers(computed)
-    image_trunk(torch.arange(SAMPLES))  # decodes them
+    (_, _, image_frozen), (_, _, text_frozen) = _towers(computed)
+    image_frozen(torch.arange(SAMPLES))  # decodes them
     alone = Fusion(image, text, "concat", heads.mlp(2 * width, CLASSES)).to(DEVICE)
     whole = copy.deepcopy(alone)
     whole.image.alone = whole.text.alone = None
-    targets, losses = computed.targets, {TRUNK: [], CACHED: [], ALONE: []}
+    targets, losses = computed.targets, {FROZEN: [], CACHED: [], ALONE: []}
     steps = {
-        TRUNK: _steps(copy.deepcopy(whole), image_trunk, text_trunk, targets, losses[TRUNK]),
+        FROZEN: _steps(copy.deepcopy(whole), image_frozen, text_frozen, targets, losses[FROZEN]),
         CACHED: _steps(whole, image_read, text_read, targets, losses[CACHED]),
         ALONE: _steps(alone, image_read, text_read, targets, losses[ALONE]),
     }
     return steps, losses
 
 
-def _towers(run: runs.Run) -> list[tuple]:
+def _towers(run: one_run.Run) -> list[tuple]:
     return [run.tower(kind, BLOCKS) for kind in ("image", "text")]
 
 
@@ -126,8 +128,8 @@ def _steps(model, image: Callable, text: Callable, targets, losses: list[float])
     return step
 
 
-def _run(root: str, labels: str, encoder: dict, **artifacts: str) -> runs.Run:
-    return runs.Run(
+def _run(root: str, labels: str, encoder: dict, **artifacts: str) -> one_run.Run:
+    return one_run.Run(
         artifacts={"labels": labels, **artifacts},
         root=root,
         encoder_entry=encoder,
@@ -182,25 +184,25 @@ def on_paper(images: int = 43_866, epochs: int = 30, tokens: int = 35, tflops: f
     towers = {"images": (257, 1024, 24), "captions": (tokens, 768, 12)}
     block = {kind: 24 * n * d**2 + 4 * n**2 * d for kind, (n, d, _) in towers.items()}
     single = {kind: 4 * n * d**2 + 20 * d**2 + 4 * n * d for kind, (n, d, _) in towers.items()}
-    trunk = {kind: (layers - BLOCKS) * block[kind] for kind, (_, _, layers) in towers.items()}
-    top = 3 * sum(BLOCKS * block[kind] for kind in towers)
+    frozen = {kind: (layers - BLOCKS) * block[kind] for kind, (_, _, layers) in towers.items()}
+    trained = 3 * sum(BLOCKS * block[kind] for kind in towers)
     alone = 3 * sum((BLOCKS - 1) * block[kind] + single[kind] for kind in towers)
-    usual = epochs * (sum(trunk.values()) + top)
+    usual = epochs * (sum(frozen.values()) + trained)
     disk = {kind: 2 * n * d * images / 1e9 for kind, (n, d, _) in towers.items()}
     rows = {
-        "no_grad trunk": (usual, 0, 0),
-        "cached": (sum(trunk.values()) + epochs * top, 1, 1),
-        "cached, one token": (sum(trunk.values()) + epochs * alone, 1, 1),
-        "cached, one token, 8 views": (
-            8 * trunk["images"] + trunk["captions"] + epochs * alone,
+        "no_grad": (usual, 0, 0),
+        "cached": (sum(frozen.values()) + epochs * trained, 1, 1),
+        "cached, one token": (sum(frozen.values()) + epochs * alone, 1, 1),
+        "cached, one token, 8 augmentations": (
+            8 * frozen["images"] + frozen["captions"] + epochs * alone,
             8,
             1,
         ),
     }
     print(f"{'':28s} GPU-hours        gain   GB images   GB captions")
-    for name, (operations, views, texts) in rows.items():
+    for name, (operations, turns, texts) in rows.items():
         hours, gain = operations * images / tflops / 1e12 / 3600, usual / operations
-        sizes = f"{views * disk['images']:11.1f}   {texts * disk['captions']:11.1f}"
+        sizes = f"{turns * disk['images']:11.1f}   {texts * disk['captions']:11.1f}"
         print(f"{name:28s} {hours:9.2f}   {gain:6.2f} x {sizes}")
 
 

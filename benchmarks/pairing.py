@@ -25,7 +25,7 @@ from timing import clock, interleaved, show
 from histopair.analyses import cost
 from histopair.files import tables
 from histopair.jobs import devices
-from histopair.retrieval import retrieve, search
+from histopair.retrieval import nearest, retrieve
 
 DEVICE = devices.start()
 
@@ -36,7 +36,7 @@ def main(images: int = 16384, reports: int = 10_000, rounds: int = 5) -> None:
     queries = tables.unit(rng.standard_normal((images, dimensions), dtype=np.float32))
     texts = tables.unit(rng.standard_normal((reports, dimensions), dtype=np.float32))
     codes = np.arange(reports)
-    find = search.exact(texts, gpu=DEVICE.type == "cuda")
+    find = nearest.exact(texts, gpu=DEVICE.type == "cuda")
     left, right = torch.from_numpy(queries).to(DEVICE), torch.from_numpy(texts).to(DEVICE)
 
     def ours() -> None:

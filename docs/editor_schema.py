@@ -9,8 +9,8 @@ import copy
 
 from histopair.errors import InputError
 from histopair.plan import recipes, schema
-from histopair.plan.checks.data import readers_of
-from histopair.plan.checks.methods import PAIRINGS, VIEWS
+from histopair.plan.checks.datasets import readers_of
+from histopair.plan.checks.methods import AUGMENTATIONS, PAIRINGS
 from histopair.plan.checks.types import LORA_TARGETS
 from histopair.plan.fingerprint import constant
 
@@ -50,8 +50,8 @@ def parameters(recipe: str) -> dict[str, dict]:
             {"enum": list(choices[name])} if name in choices else _kind(default, least.get(name, 1))
         )
         found[name] = kind | {"default": default, "description": words[name]}
-    if "views" in found:
-        found["views"]["maximum"] = VIEWS
+    if "augmentations" in found:
+        found["augmentations"]["maximum"] = AUGMENTATIONS
     return found
 
 

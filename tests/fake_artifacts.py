@@ -1,4 +1,4 @@
-"""A miniature results/ tree of the artifacts that the report reads, for tests without training."""
+"""A miniature results/ tree of the artifacts that the page reads, for tests without training."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,18 +9,18 @@ import pyarrow as pa
 from PIL import Image
 
 from histopair.datasets import leaks
-from histopair.evaluation import score, studies
-from histopair.evaluation.tasks.labels import truth_matrix
+from histopair.evaluation import score, study_tables
+from histopair.evaluation.tasks.labelled import truth_matrix
 from histopair.files import tables
+from histopair.pages import study_page
 from histopair.plan import studies as plan_studies
-from histopair.report import study_page
 from histopair.retrieval import pairing_quality
 
 CRC = ["adipose", "lymphocytes", "mucus", "stroma", "tumour"]
 QUILT = ["breast", "cytology", "dermatology", "gastrointestinal", "renal", "soft tissue"]
 METHODS = {
-    "unimodal": 0.9,
-    "vision-lora": 1.5,
+    "linear-head": 0.9,
+    "lora": 1.5,
     "clip-it-random": 1.5,
     "clip-it": 2.0,
     "clip-it-oracle": 2.6,
@@ -83,7 +83,7 @@ def runs(root: Path, study: dict) -> list[dict]:
 
 
 def finish(root: Path, config: dict) -> dict:
-    """Write pairing quality and studies from the tree; return the names that the report shows."""
+    """Write pairing quality and studies from the tree; return the names that the page shows."""
     results = root / "results"
     pairs = [
         {"encoder": encoder, "dataset": "phantom-crc", "corpus": "phantom-tcga-colon"}
@@ -130,7 +130,7 @@ def splits(config: dict, study: dict) -> dict:
 
 def study_files(folder: Path, name: str) -> SimpleNamespace:
     """Where a study's tables, plot and page go, as rules/study.smk says it."""
-    paths = {table: folder / studies.file(name, table) for table in studies.TABLES}
+    paths = {table: folder / study_tables.file(name, table) for table in study_tables.TABLES}
     return SimpleNamespace(svg=folder / f"{name}.svg", html=folder / f"{name}.html", **paths)
 
 
@@ -211,7 +211,7 @@ def _config() -> dict:
                 "methods": list(METHODS),
                 "seeds": list(SEEDS),
                 "metric": "balanced_accuracy",
-                "reference": "vision-lora",
+                "reference": "lora",
                 "order": ["clip-it-random", "clip-it", "clip-it-oracle"],
             },
             "multi-label": {

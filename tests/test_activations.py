@@ -1,4 +1,4 @@
-"""Activations of frozen trunks: what a top takes by row, computed once or as it is needed."""
+"""Activations of frozen blocks: what the others take by row, computed once or in each step."""
 
 import re
 import shutil
@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 
 from histopair import encoders
 from histopair.activations import cache as activation_cache
-from histopair.activations import trunks
+from histopair.activations import split_towers
 from histopair.activations.source import turned
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels
-from histopair.training import runs
+from histopair.training import one_run
 
 CAPTIONS = ["tumour colon", "normal", "no tumour colon normal", "colon no"]
 
@@ -43,13 +43,13 @@ def world(tmp_path_factory):
     return {"folder": folder, "labels": str(labels), **entries}
 
 
-def make(world, encoder="clip", text=None, labels=None, **artifacts) -> runs.Run:
-    return runs.Run(
+def make(world, encoder="clip", text=None, labels=None, **artifacts) -> one_run.Run:
+    return one_run.Run(
         artifacts={"labels": labels or world["labels"], **artifacts},
         root=str(world["folder"] / "data"),
         encoder_entry=world[encoder],
         retriever_entry=None,
-        method={"views": 8},
+        method={"augmentations": 8},
         seed=0,
         device=torch.device("cpu"),
         image_cache_mb=100,
@@ -63,12 +63,12 @@ ROWS = torch.tensor([25, 3, 3, 14, 1])
 @pytest.mark.parametrize("encoder", ["clip", "vit"])
 def test_an_image_top_on_what_is_fetched_is_the_tower(world, encoder):
     run = make(world, encoder)
-    top, width, fetch = run.tower("image", 2)
+    trained, width, fetch = run.tower("image", 2)
     whole = encoders.load(world[encoder])
     read = [
         pixels.read(run.root, run.samples["path"][row], whole.preprocess) for row in ROWS.tolist()
     ]
-    features = top.eval()(*fetch(ROWS))
+    features = trained.eval()(*fetch(ROWS))
     assert features.shape == (5, width)
     torch.testing.assert_close(features, whole.image(torch.stack(read)), atol=1e-5, rtol=1e-5)
 
@@ -76,9 +76,9 @@ def test_an_image_top_on_what_is_fetched_is_the_tower(world, encoder):
 @pytest.mark.parametrize("text", [None, "bert"])
 def test_a_text_top_on_what_is_fetched_is_the_tower(world, text):
     run = make(world, text=text)
-    top, width, fetch = run.tower("text", 1)
+    trained, width, fetch = run.tower("text", 1)
     whole = encoders.load(world[text or "clip"])
-    features = top.eval()(*fetch(ROWS))
+    features = trained.eval()(*fetch(ROWS))
     expected = whole.text(whole.tokenize([run.samples["caption"][row] for row in ROWS.tolist()]))
     assert features.shape == (5, width)
     torch.testing.assert_close(features, expected, atol=1e-5, rtol=1e-5)
@@ -89,7 +89,7 @@ def test_views_are_the_eight_ways_a_tile_can_lie(world):
     _, _, fetch = run.tower("image", 1)
     whole = encoders.load(world["vit"])
     tile = pixels.read(run.root, run.samples["path"][0], whole.preprocess)
-    tiles = [turned(tile, view) for view in range(8)]
+    tiles = [turned(tile, turn) for turn in range(8)]
     assert len({one.numpy().tobytes() for one in tiles}) == 8
     assert torch.equal(tiles[0], tile) and torch.equal(tiles[4], tile.flip(-1))
     (activations,) = fetch(torch.zeros(8, dtype=torch.long), torch.arange(8))
@@ -117,17 +117,17 @@ KINDS = {"images": ("image", "image_activations"), "captions": ("text", "caption
 
 
 def cached(
-    world, tmp_path, kind="images", encoder="clip", blocks=2, views=1, labels=None, **changes
+    world, tmp_path, kind="images", encoder="clip", blocks=2, turns=1, labels=None, **changes
 ):
     """The folder of activations, and the names and times of the shards it was made of."""
-    out, store = tmp_path / f"{kind}.{blocks}x{views}", tmp_path / "shards"
+    out, store = tmp_path / f"{kind}.{blocks}x{turns}", tmp_path / "shards"
     activation_cache.make(
         kind,
         labels or world["labels"],
         str(world["folder"] / "data"),
         world[encoder],
         blocks,
-        views,
+        turns,
         SETTINGS | changes,
         str(store),
         str(out),
@@ -149,18 +149,18 @@ def test_the_cache_gives_what_the_trunk_does(world, tmp_path, kind, storage, err
     for rows in (ROWS, torch.arange(32)):
         for ours, theirs in zip(kept[2](rows), computed[2](rows), strict=True):
             assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
-        ours, theirs = (top.eval()(*fetch(rows)) for top, _, fetch in (kept, computed))
+        ours, theirs = (trained.eval()(*fetch(rows)) for trained, _, fetch in (kept, computed))
         torch.testing.assert_close(ours, theirs, atol=max(error, 1e-5) * 3, rtol=error)
 
 
 def test_views_are_cached_together(world, tmp_path):
-    out, _ = cached(world, tmp_path, encoder="vit", views=8, storage="float32")
+    out, _ = cached(world, tmp_path, encoder="vit", turns=8, storage="float32")
     kept, computed = (
         make(world, "vit", **artifacts).tower("image", 2)[2]
         for artifacts in ({"image_activations": out}, {})
     )
-    rows, views = torch.tensor([3, 0, 3, 30]), torch.tensor([7, 0, 2, 5])
-    torch.testing.assert_close(kept(rows, views), computed(rows, views), atol=1e-5, rtol=1e-5)
+    rows, turns = torch.tensor([3, 0, 3, 30]), torch.tensor([7, 0, 2, 5])
+    torch.testing.assert_close(kept(rows, turns), computed(rows, turns), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(kept(rows), computed(rows), atol=1e-5, rtol=1e-5)
 
 
@@ -168,10 +168,10 @@ def test_views_of_images_that_are_not_square_are_one_clear_line(world, tmp_path,
     whole = encoders.load(world["vit"])
     whole.preprocess = lambda image: torch.zeros(3, 32, 48)
     monkeypatch.setattr(encoders, "load", lambda entry: whole)
-    with pytest.raises(InputError, match=r"encoder vit: 8 views turn images.*48 x 32"):
+    with pytest.raises(InputError, match=r"encoder vit: 8 augmentations turn.*48 x 32"):
         make(world, "vit").tower("image", 1)
-    with pytest.raises(InputError, match=r"encoder vit: 2 views turn images"):
-        cached(world, tmp_path, encoder="vit", views=2)
+    with pytest.raises(InputError, match=r"encoder vit: 2 augmentations turn"):
+        cached(world, tmp_path, encoder="vit", turns=2)
 
 
 def test_only_distinct_images_and_texts_are_stored(world, tmp_path):
@@ -228,11 +228,15 @@ def test_other_labels_and_splits_compute_nothing_and_a_new_image_only_itself(
     assert tables.read(f"{out}/index.parquet")["shard"].value_counts().min() == 1
 
 
-@pytest.mark.parametrize("change", ["weights", "preprocessing", "blocks", "storage", "views"])
+@pytest.mark.parametrize("change", ["weights", "preprocessing", "blocks", "storage", "turns"])
 def test_what_changes_activations_makes_new_shards(world, tmp_path, change):
     entry = dict(world["vit"])
     _, before = cached(world | {"vit": entry}, tmp_path, encoder="vit")
-    arguments = {"blocks": {"blocks": 1}, "storage": {"storage": "bfloat16"}, "views": {"views": 2}}
+    arguments = {
+        "blocks": {"blocks": 1},
+        "storage": {"storage": "bfloat16"},
+        "turns": {"turns": 2},
+    }
     if change == "weights":
         source = Path(entry["model"].removeprefix("local-dir:"))
         folder = Path(shutil.copytree(source, tmp_path / "vit"))
@@ -277,7 +281,7 @@ def test_without_a_cache_its_folder_says_why_and_the_trunk_runs(
     _, _, computed = make(world).tower(what, 2)
     torch.testing.assert_close(fetch(ROWS), computed(ROWS))
     assert re.search(
-        f"{kind}: the trunk runs in every step, because.*{reason}", capsys.readouterr().out
+        f"{kind}: the frozen blocks run in every step, because.*{reason}", capsys.readouterr().out
     )
 
 
@@ -288,8 +292,10 @@ def test_a_full_disk_turns_the_cache_off(world, tmp_path, monkeypatch):
 
 
 def test_numbers_that_the_storage_cannot_hold_are_one_clear_line(world, tmp_path, monkeypatch):
-    whole = trunks.Trunk.forward
-    monkeypatch.setattr(trunks.Trunk, "forward", lambda *x: tuple(1e6 * y for y in whole(*x)))
+    whole = split_towers.Frozen.forward
+    monkeypatch.setattr(
+        split_towers.Frozen, "forward", lambda *x: tuple(1e6 * y for y in whole(*x))
+    )
     with pytest.raises(InputError, match=r"do not fit into torch.float16.*bfloat16"):
         cached(world, tmp_path)
 

@@ -15,10 +15,10 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from histopair.analyses import (
+    analysis_figures,
     complementarity,
     distillation,
-    figures,
-    page,
+    outputs,
     separability,
     tradeoff,
     tsne,
@@ -246,8 +246,8 @@ def test_a_method_with_an_encoder_of_its_own_is_drawn_with_that_ones_mark(monkey
     shown = costs().assign(dataset="d", metric="accuracy", value=0.9, synthetic=False)
     shown.loc[shown["method"] == "slow", "own_encoder"] = "clip"
     drawn = []
-    monkeypatch.setattr(figures, "_keys", lambda *told: drawn.append(told[-1]))
-    assert "<svg" in figures.pareto(shown)
+    monkeypatch.setattr(analysis_figures, "_keys", lambda *told: drawn.append(told[-1]))
+    assert "<svg" in analysis_figures.pareto(shown)
     assert list(drawn[0]) == ["clip", "e"] and len(set(drawn[0].values())) == 2
 
 
@@ -267,23 +267,25 @@ def test_the_page_names_the_phantom_and_escapes_what_data_says(compared, represe
     made = {
         "complementarity": (
             complementarity.tabulate(runs, compared[1], PAIR),
-            figures.complementarity,
+            analysis_figures.complementarity,
         ),
-        "distillation": (distillation.tabulate(represented), figures.distillation),
+        "distillation": (distillation.tabulate(represented), analysis_figures.distillation),
         "tsne": (
             tsne.tabulate(found),
-            lambda table: figures.clouds(found, [cloud.vectors[:, :2] for cloud in found], table),
+            lambda table: analysis_figures.clouds(
+                found, [cloud.vectors[:, :2] for cloud in found], table
+            ),
         ),
-        "cost": (shown.assign(threads=1), figures.pareto),
+        "cost": (shown.assign(threads=1), analysis_figures.pareto),
     }
     files = {}
     for name, (table, draw) in made.items():
         out = SimpleNamespace(table=tmp_path / f"{name}.csv", svg=tmp_path / f"{name}.svg")
-        page.write(table, draw, "study", ["d"], out)
+        outputs.write(table, draw, "study", ["d"], out)
         files[name] = (out.table, out.svg)
     study = {"title": "A & B"}
-    page.write_page("study", study, files, tmp_path / "page.html")
-    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    outputs.write_page("study", study, files, tmp_path / "outputs.html")
+    html = (tmp_path / "outputs.html").read_text(encoding="utf-8")
     assert "<title>Analyses: A &amp; B — phantom (synthetic)<" in html
     assert "<i>" not in html and "<x>" not in html
     assert html.count('class="badge"') > len(made)

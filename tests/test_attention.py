@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from histopair import encoders
-from histopair.encoders.attention import Attention, rewritten
+from histopair.encoders.plain_attention import Attention, rewritten
 from histopair.errors import InputError
 
 HEADS, WIDTH, ASKED, READ, N = 4, 16, 5, 7, 3

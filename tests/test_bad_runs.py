@@ -24,9 +24,9 @@ def config():
         },
         "corpora": {"mine": {"table": "reports.csv", "organ": "colon"}},
         "encoders": {"vit": {"library": "timm", "model": "vit_tiny_patch16_224"}},
-        "methods": {"unimodal": {"recipe": "unimodal"}},
+        "methods": {"head": {"recipe": "linear_head"}},
         "studies": {
-            "main": {"datasets": ["mine"], "encoders": ["vit"], "methods": ["unimodal"]},
+            "main": {"datasets": ["mine"], "encoders": ["vit"], "methods": ["head"]},
         },
     }
 
@@ -167,12 +167,15 @@ MISTAKES = {
         "['approximate', 'compare', 'csls', 'inverted_softmax', 'k', 'pool', 'sinkhorn']",
     ),
     "a typing error in a study": (
-        ("studies", {"main": {"datasets": ["mien"], "encoders": ["vit"], "methods": ["unimodal"]}}),
+        (
+            "studies",
+            {"main": {"datasets": ["mien"], "encoders": ["vit"], "methods": ["head"]}},
+        ),
         "studies.main.datasets: 'mien' is not allowed; allowed are ['mine', 'other']",
     ),
     "an unknown recipe": (
-        ("methods", {"unimodal": {"recipe": "unimodel"}}),
-        "methods.unimodal.recipe: 'unimodel' is not allowed; allowed are",
+        ("methods", {"head": {"recipe": "unimodel"}}),
+        "methods.head.recipe: 'unimodel' is not allowed; allowed are",
     ),
 }
 

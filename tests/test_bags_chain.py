@@ -10,15 +10,15 @@ import workflow
 CONFIG = "tests/bags.yaml"
 PAGE = "results/studies/s.html"
 PACKAGE = "workflow/scripts/histopair"
-CLEAN, VIEW, RUN = {"clean_labels"}, {"split_view"}, {"run", "join_folds", "score", "study"}
+CLEAN, SPLIT, RUN = {"clean_labels"}, {"resplit"}, {"run", "join_folds", "score", "study"}
 JUDGED = {"score", "study"}
 CONCORDANCE = f"{PACKAGE}/evaluation/concordance.py"
 EDITS = {
     "the loss": (f"{PACKAGE}/training/cox.py", 'ties == "efron"', 'ties != "breslow"', RUN),
     "the evaluation": (CONCORDANCE, "TIED = 1e-8", "TIED = 1e-7", JUDGED),
-    "the join": (f"{PACKAGE}/training/folds.py", 'f"fold {fold} "', 'f"f {fold} "', RUN - {"run"}),
-    "a follow-up": ("data/clinical.csv", "P3,4,1", "P3,5,1", CLEAN | VIEW | RUN),
-    "the folds": (CONFIG, "folds: 2", "folds: 3", CLEAN | VIEW | RUN),
+    "the join": (f"{PACKAGE}/training/joined_folds.py", 'f"fold {fold} "', 'f"f {fold} "', RUN - {"run"}),
+    "a follow-up": ("data/clinical.csv", "P3,4,1", "P3,5,1", CLEAN | SPLIT | RUN),
+    "the folds": (CONFIG, "folds: 2", "folds: 3", CLEAN | SPLIT | RUN),
     "a method": (CONFIG, "epochs: 2", "epochs: 3", RUN),
     "a title": (CONFIG, "title: Ours", "title: Theirs", {"study"}),
     "a comment": (

@@ -7,7 +7,7 @@ from histopair.errors import InputError
 from histopair.plan import load as plan_load
 
 
-def load(dataset=None, study=None, method=None, fold=None, search=None):
+def load(dataset=None, study=None, method=None, fold=None, tuning=None):
     config = yaml.safe_load(
         """
         datasets:
@@ -25,7 +25,7 @@ def load(dataset=None, study=None, method=None, fold=None, search=None):
         methods:
           mil: {recipe: mil}
           mil-clip-it: {recipe: mil_clip_it, retriever: clip}
-          unimodal: {recipe: unimodal}
+          head: {recipe: linear_head}
         studies:
           s: {datasets: [people], encoders: [uni], methods: [mil, mil-clip-it], metric: c_index}
         """
@@ -34,8 +34,8 @@ def load(dataset=None, study=None, method=None, fold=None, search=None):
     config["datasets"] |= fold or {}
     config["studies"]["s"] |= study or {}
     config["methods"]["mil-clip-it"] |= method or {}
-    if search:
-        config["searches"] = {"x": search | {"space": {"width": [8, 16]}}}
+    if tuning:
+        config["tunings"] = {"x": tuning | {"space": {"width": [8, 16]}}}
     return plan_load.load(config)
 
 
@@ -56,12 +56,15 @@ MISTAKES = {
     "correction": ({"method": {"pairing": "csls"}}, r"corrects pairs by the train split"),
     "rank": ({"method": {"rank": 6}}, r"mil-clip-it.rank: 6 .* at most retrieval.k = 5"),
     "dropout": ({"method": {"dropout": 1.0}}, r"mil-clip-it.dropout: it is a share, below 1"),
-    "image method": ({"study": {"methods": ["unimodal"]}}, r"'unimodal' reads images, .* are bags"),
+    "image method": (
+        {"study": {"methods": ["head"]}},
+        r"'head' reads images, .* are bags",
+    ),
     "bag method": ({"study": {"datasets": ["tiles"]}}, r"'mil' reads bags, .* are images"),
     "no features": ({"dataset": {"features": {"uni": "f"}}}, r"retriever: 'clip' is not allowed"),
-    "search": (
-        {"search": {"dataset": "people", "encoder": "uni", "method": "mil", "metric": "c_index"}},
-        r"searches.x.dataset: it is cross-validated; search on a fold, as 'people-fold-1'",
+    "tuning": (
+        {"tuning": {"dataset": "people", "encoder": "uni", "method": "mil", "metric": "c_index"}},
+        r"tunings.x.dataset: it is cross-validated; tune on a fold, as 'people-fold-1'",
     ),
     "metric": ({"study": {"metric": "c-index"}}, r"s.metric: 'c-index' is not allowed"),
     "name": (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histopair.evaluation import bootstrap, metrics, tasks
-from histopair.evaluation.tasks import labels
+from histopair.evaluation.tasks import labelled
 
 
 def case(seed=0, n=60, classes=4, groups=8, task="single"):
@@ -59,11 +59,11 @@ def test_the_calibration_error_has_no_replicates():
 
 
 def test_metrics_of_ranks_are_resampled_less_where_there_are_many_scores(monkeypatch):
-    assert labels.ranked_resamples(1000) > bootstrap.REPLICATES
-    assert labels.ranked_resamples(10**9) == labels.FEWEST
+    assert labelled.ranked_resamples(1000) > bootstrap.REPLICATES
+    assert labelled.ranked_resamples(10**9) == labelled.FEWEST
     truth, scores, groups = case()
-    monkeypatch.setattr(labels, "SCORES", 7 * scores.size)
-    monkeypatch.setattr(labels, "FEWEST", 3)
+    monkeypatch.setattr(labelled, "SCORES", 7 * scores.size)
+    monkeypatch.setattr(labelled, "FEWEST", 3)
     found = tasks.of("single").replicate(truth, scores, groups, bootstrap.resamples(groups, 9))
     lengths = {name: len(values) for name, values in found.items()}
     assert lengths.pop("macro_auc") == lengths.pop("macro_ap") == 7

@@ -16,7 +16,7 @@ from histopair import encoders
 from histopair.corpora import chunk_tables, chunks, reports
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.retrieval import pairing
+from histopair.retrieval import paired_texts
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 TEXTS = st.text("ab .,A1;(é中。، \n", max_size=300) | st.text(max_size=120)
@@ -80,9 +80,9 @@ def test_a_word_is_cut_inside_only_where_it_is_too_long_by_itself():
 
 def test_dropping_words_leaves_the_rest_as_it_stands_in_any_script():
     draw = np.random.default_rng(0)
-    assert len(pairing.without_words("腺癌，切缘未见癌", 0.5, draw)) in (3, 4)
-    assert len(pairing.without_words("a b c d", 0.5, draw).split()) == 2
-    assert pairing.without_words("a  b\nc", 0.0, draw) == "a  b\nc"
+    assert len(paired_texts.without_words("腺癌，切缘未见癌", 0.5, draw)) in (3, 4)
+    assert len(paired_texts.without_words("a b c d", 0.5, draw).split()) == 2
+    assert paired_texts.without_words("a  b\nc", 0.0, draw) == "a  b\nc"
 
 
 # each kind of tokenizer

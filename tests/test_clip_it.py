@@ -17,8 +17,8 @@ from histopair.images import pixels
 from histopair.methods import clip_it, contrastive, text_prompts, zero_shot
 from histopair.methods.clip_it import students, text_stage
 from histopair.plan import recipes
-from histopair.retrieval import pairing
-from histopair.training import loop, runs
+from histopair.retrieval import paired_texts
+from histopair.training import loop, one_run
 from histopair.training.tasks import single
 
 world = test_methods.world
@@ -139,8 +139,8 @@ def test_what_a_run_predicts_of_texts_is_found_again_from_its_weights(world, bra
     run = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
     *_, main = stages(run)
     weights, made, out = (str(tmp_path / name) for name in ("weights", "predictions", "out"))
-    runs._write_weights(main.model, weights, {})
-    tables.write(made, runs._predictions(run, main), {})
+    one_run._write_weights(main.model, weights, {})
+    tables.write(made, one_run._predictions(run, main), {})
     again = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
     again.artifacts["text_embeddings"] = world["artifacts"]["text_embeddings"]
     representations.represent(again, weights, made, out, {})
@@ -221,10 +221,10 @@ def test_double_softmax_never_falls_below_its_bound():
 
 def test_word_dropout_removes_its_share_and_keeps_the_order():
     text = "a b c d e f g h i j"
-    left = pairing.without_words(text, 0.3, np.random.default_rng(0)).split()
+    left = paired_texts.without_words(text, 0.3, np.random.default_rng(0)).split()
     assert len(left) == 7 and left == sorted(left)
-    assert pairing.without_words("one", 0.5, np.random.default_rng(0)) == "one"
-    assert pairing.without_words(text, 0.0, np.random.default_rng(0)) == text
+    assert paired_texts.without_words("one", 0.5, np.random.default_rng(0)) == "one"
+    assert paired_texts.without_words(text, 0.0, np.random.default_rng(0)) == text
 
 
 def test_dropped_words_reach_the_tower(world):

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cohort_readers import PATCHES, slide
 
-from histopair.datasets import folds, labels, views
+from histopair.datasets import folds, labels, resplit
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import features
-from histopair.retrieval import bags
+from histopair.retrieval import mean_patches
 
 PATIENTS = [f"P{i}" for i in range(12)]
 
@@ -141,7 +141,9 @@ def test_a_bag_is_the_mean_of_its_patches_unit_vectors(tmp_path):
     slide(tmp_path / "features" / "P0-1.h5", [[3, 4], [0, 2]])
     slide(tmp_path / "features" / "P0-2.h5", [[1, 0]])
     cleaned(tmp_path, given)
-    bags.embed(tmp_path / "labels.parquet", given["features"]["vit"], tmp_path / "b.parquet", {})
+    mean_patches.embed(
+        tmp_path / "labels.parquet", given["features"]["vit"], tmp_path / "b.parquet", {}
+    )
     np.testing.assert_allclose(tables.matrix(tmp_path / "b.parquet")[0], [1.6 / 3, 1.8 / 3])
 
 
@@ -181,16 +183,16 @@ def test_a_patient_is_tested_once_and_never_where_it_taught(outcomes, seed):
         assert {"train", "val", "test"} == set(split)
 
 
-def test_a_fold_is_a_view_that_tests_its_own_patients(tmp_path):
+def test_a_fold_is_a_resplit_that_tests_its_own_patients(tmp_path):
     given = entry(tmp_path)
     found, _ = cleaned(tmp_path, given)
     assert set(found["split"]) == {"test"} and set(found["fold"]) == {1, 2}
     tested = []
     for fold in (1, 2):
         out = [tmp_path / f"{fold}.{name}.parquet" for name in ("l", "a", "q", "f")]
-        view = {"of": "cohort", "split": given["split"] | {"fold": fold}}
+        held_out = {"of": "cohort", "split": given["split"] | {"fold": fold}}
         source = [tmp_path / "labels.parquet", tmp_path / "frequencies.parquet"]
-        views.resplit(*source, view, f"cohort-fold-{fold}", *out, {})
+        resplit.resplit(*source, held_out, f"cohort-fold-{fold}", *out, {})
         own = tables.read(out[0])
         assert {"train", "val", "test"} == set(own["split"])
         assert ((own["split"] == "test") == (found["fold"] == fold)).all()

@@ -149,7 +149,7 @@ def test_the_slurm_profile_plans_with_the_lines_of_histopair_run(tmp_path):
     words = ["--workflow-profile", "profiles/slurm", "--configfile", workflow.CONFIG, "--dry-run"]
     done = said("run", *words, folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "rule report_page:" in done.stdout.replace("    rule", "rule").splitlines()
+    assert "rule page:" in done.stdout.replace("    rule", "rule").splitlines()
 
 
 def test_the_docs_have_a_row_for_each_command():

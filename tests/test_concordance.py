@@ -7,7 +7,7 @@ import pytest
 from sksurv.metrics import concordance_index_censored, cumulative_dynamic_auc
 
 from histopair.errors import InputError
-from histopair.evaluation import concordance, follow_up, score, studies, tasks
+from histopair.evaluation import concordance, follow_up, score, study_tables, tasks
 from histopair.files import tables
 
 
@@ -142,7 +142,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("survival")
     found, labels = runs(folder, {"bad": 20.0, "good": 0.1})
     claims = [CLAIM, CLAIM | {"expect": "no gain"}]
-    return found, studies.tabulate(found, labels, "s", study(folder, claims=claims))
+    return found, study_tables.tabulate(found, labels, "s", study(folder, claims=claims))
 
 
 def test_a_study_ranks_methods_and_tells_claims(made):
@@ -207,4 +207,4 @@ def test_runs_of_other_folds_are_not_mixed(tmp_path):
     other = other.assign(fold=3 - other["fold"], risk=other["scores"].str[0])
     predict(found[1]["predictions"], other.rename(columns={"sample_id": "patient"}))
     with pytest.raises(InputError, match="labels or folds differ"):
-        studies.tabulate(found, labels, "s", study(tmp_path, reference="good"))
+        study_tables.tabulate(found, labels, "s", study(tmp_path, reference="good"))

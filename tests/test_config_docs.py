@@ -28,7 +28,7 @@ REFERENCE = generate.REFERENCE.read_text(encoding="utf-8")
 EDITOR = json.loads(generate.EDITOR.read_text(encoding="utf-8"))
 CONFIGS = [*sorted(ROOT.glob("config/*.yaml")), ROOT / "tests/small.yaml"]
 CONFIGS += sorted(ROOT.glob("tests/real/*.yaml"))
-NAMED = {"datasets", "corpora", "encoders", "methods", "searches", "studies"}
+NAMED = {"datasets", "corpora", "encoders", "methods", "tunings", "studies"}
 KEYWORDS = {"$schema", "title", "type", "additionalProperties", "required", "properties"}
 KEYWORDS |= {"description", "default", "minimum", "maximum", "exclusiveMinimum", "enum", "anyOf"}
 KEYWORDS |= {"exclusiveMaximum", "items", "minItems", "uniqueItems", "minLength", "const"}
@@ -118,7 +118,7 @@ def test_every_parameter_of_a_recipe_has_one_meaning(recipe):
 def test_a_parameter_without_a_meaning_is_named(monkeypatch):
     monkeypatch.setattr(recipes, "parameters", lambda method: {"rank": 1, "sharpness": 2.0})
     with pytest.raises(InputError, match="nothing says what its parameter 'sharpness' means"):
-        editor_schema.descriptions("vision_lora")
+        editor_schema.descriptions("lora")
 
 
 def test_a_shared_meaning_is_of_parameters_that_recipes_have():
@@ -132,7 +132,7 @@ def test_a_parameters_type_is_what_the_config_is_checked_by():
     assert found["teacher"]["enum"] == ["fixed", "joint", "none"]
     assert found["unfreeze"]["anyOf"][0] == {"type": "integer", "minimum": 0}
     assert "null" in found["lora"]["type"]
-    assert found["views"]["maximum"] == 8
+    assert found["augmentations"]["maximum"] == 8
 
 
 # What editors see.
@@ -169,7 +169,7 @@ METHODS = [
     },
     {"recipe": "fusion_partial", "unfreeze": 0},
     {"recipe": "fusion_partial", "unfreeze": {"image": 0}},
-    {"recipe": "vision_lora", "lora": None, "epochs": 3},
+    {"recipe": "lora", "lora": None, "epochs": 3},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -181,8 +181,8 @@ WRONG = [
     {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"epochs": 0}}},
     {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"recipe": "cnn"}}},
     {"recipe": "image_only", "unfreeze": 0},
-    {"recipe": "image_only", "views": 9},
-    {"recipe": "vision_lora", "epochs": "3"},
+    {"recipe": "image_only", "augmentations": 9},
+    {"recipe": "lora", "epochs": "3"},
     {"like": "other", "distilation_weight": 2.0},
     {"epochs": 3},
 ]

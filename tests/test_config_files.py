@@ -108,7 +108,7 @@ def refused(match: str, **changes) -> None:
         loaded(**changes)
 
 
-STUDY = {"datasets": ["tiles"], "encoders": ["vit"], "methods": ["unimodal"]}
+STUDY = {"datasets": ["tiles"], "encoders": ["vit"], "methods": ["head"]}
 
 
 @pytest.mark.parametrize(

@@ -43,14 +43,14 @@ encoders:
 methods:
   mil: {recipe: mil, dropout: 0.1}
   mil-clip-it: {like: mil, recipe: mil_clip_it, retriever: clip, loss: breslow}
-  unimodal: {recipe: unimodal}
+  head: {recipe: linear_head}
   clip-it: {recipe: clip_it, retriever: clip, lora: {rank: 4}, text_lora: null}
   random: {like: clip-it, pairing: random, datasets: {tiles: {epochs: 3}}}
   other: {like: random, datasets: {tiles: {lora: {rank: 2}}, rows: {rank: 2}}}
   tops: {recipe: fusion_partial, unfreeze: {image: 1, text: 0}, text_encoder: bert}
   cross: {recipe: cross_attention, unfreeze: 1}
   reports: {recipe: text_reports, retriever: clip}
-searches:
+tunings:
   s:
     dataset: tiles
     encoder: vit
@@ -59,17 +59,17 @@ searches:
       lora.rank: [4, 8]
       lora.alpha: {times: lora.rank, of: [0.5]}
       distillation_weight: {low: 0.1, high: 5}
-report: [main]
+page: [main]
 studies:
   main:
     datasets: [tiles, rows, folders]
     encoders: [vit]
-    methods: [unimodal, clip-it, random, other, tops, cross, reports]
+    methods: [head, clip-it, random, other, tops, cross, reports]
     seeds: [0, 1]
-    reference: unimodal
-    order: [unimodal, clip-it]
-    claims: [{claim: c, better: clip-it, worse: unimodal, margin: 0.1, expect: no gain}]
-    complementarity: {vision: unimodal, text: reports}
+    reference: head
+    order: [head, clip-it]
+    claims: [{claim: c, better: clip-it, worse: head, margin: 0.1, expect: no gain}]
+    complementarity: {vision: head, text: reports}
   alive: {datasets: [patients], encoders: [vit], methods: [mil, mil-clip-it], metric: c_index}
 """
 VALID = [yaml.safe_load(WHOLE), yaml.safe_load((ROOT / "tests/small.yaml").read_text())]
@@ -139,7 +139,7 @@ def plan(config: dict) -> None:
             recipes.needs(method)
             entries.pairing_of(config, run["dataset"], method)
     entries.pairings(config)
-    for section in ("datasets", "corpora", "encoders", "methods", "studies", "searches"):
+    for section in ("datasets", "corpora", "encoders", "methods", "studies", "tunings"):
         assert re.compile("|".join(config[section])).groups == 0
     assert json.loads(json.dumps(config, allow_nan=False))
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from histopair.errors import InputError
+from histopair.pages import distinct
 from histopair.plan import entries, recipes
 from histopair.plan.load import load
-from histopair.report import distinct
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("config/*.yaml"))
 CONFIGS += sorted(Path(__file__).parent.glob("real/*.yaml"))
@@ -27,11 +27,11 @@ def small() -> dict:
           clip: {library: open_clip, model: ViT-B-32, pretrained: openai}
           vit: {library: timm, model: vit_small_patch16_224}
         methods:
-          unimodal: {recipe: unimodal, epochs: 3}
+          head: {recipe: linear_head, epochs: 3}
           clip-it: {recipe: clip_it, retriever: clip, epochs: 3}
           clip-it-random: {like: clip-it, pairing: random}
         studies:
-          main: {datasets: [tiles], encoders: [vit], methods: [unimodal, clip-it, clip-it-random]}
+          main: {datasets: [tiles], encoders: [vit], methods: [head, clip-it, clip-it-random]}
         """
     )
 
@@ -46,7 +46,7 @@ def test_defaults_are_filled_in_at_every_depth():
     assert (config["retrieval"]["k"], config["retrieval"]["pool"]) == (5, "max")
     assert config["retrieval"]["approximate"]["above"] == 100_000
     assert config["retrieval"]["sinkhorn"]["temperature"] == 0.05
-    assert config["methods"]["unimodal"]["learning_rate"] == 0.001
+    assert config["methods"]["head"]["learning_rate"] == 0.001
     assert config["methods"]["clip-it"]["lora"] == {"rank": 16, "alpha": 8, "targets": "all"}
     assert config["datasets"]["tiles-rows"]["split"] == {
         "by": "row",
@@ -82,17 +82,17 @@ MISTAKES = [
     (("studies", "main", "reference"), "lora", "studies.main.reference: 'lora' is not allowed"),
     (
         ("studies", "main", "claims"),
-        [{"claim": "c", "better": "lora", "worse": "unimodal"}],
+        [{"claim": "c", "better": "lora", "worse": "head"}],
         "studies.main.claims.0.better: 'lora' is not allowed; allowed are ['clip-it'",
     ),
     (
         ("studies", "main", "claims"),
-        [{"claim": "c", "better": "clip-it", "worse": "unimodal", "expect": "loss"}],
+        [{"claim": "c", "better": "clip-it", "worse": "head", "expect": "loss"}],
         "studies.main.claims.0.expect: 'loss' is not allowed",
     ),
     (
         ("studies", "main", "claims"),
-        [{"claim": "c", "better": "clip-it", "worse": "unimodal", "metric": "f2"}],
+        [{"claim": "c", "better": "clip-it", "worse": "head", "metric": "f2"}],
         "studies.main.claims.0.metric: 'f2' is not allowed",
     ),
     (("studies", "main", "claims"), [{"claim": "c"}], "'better' is a required property"),
@@ -106,16 +106,32 @@ MISTAKES = [
     (("datasets", "tiles", "reader"), "pcm", "datasets.tiles.reader: 'pcm' is not allowed"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
     (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),
-    (("methods", "unimodal", "recipe"), "uni", "methods.unimodal.recipe: 'uni' is not allowed"),
-    (("methods", "unimodal", "lambda"), 1, "methods.unimodal: unknown key 'lambda'; allowed are"),
+    (
+        ("methods", "head", "recipe"),
+        "uni",
+        "methods.head.recipe: 'uni' is not allowed",
+    ),
+    (
+        ("methods", "head", "lambda"),
+        1,
+        "methods.head: unknown key 'lambda'; allowed are",
+    ),
     (("methods", "clip-it", "rank"), 9, "methods.clip-it.rank: 9 is not allowed; at most"),
     (("methods", "clip-it", "rank"), "one", "methods.clip-it.rank: 'one' is not allowed"),
     (("methods", "clip-it", "pairing"), "best", "methods.clip-it.pairing: 'best' is not allowed"),
     (("methods", "clip-it", "pairing"), "oracle", "it is for the phantom only"),
     (("methods", "clip-it", "lora"), {"r": 4}, "methods.clip-it.lora: unknown key 'r'"),
     (("methods", "clip-it-random", "like"), "clip", "methods.clip-it-random.like: 'clip' is not"),
-    (("methods", "unimodal", "epochs"), 0, "methods.unimodal.epochs: 0 is less than the minimum"),
-    (("methods", "unimodal", "learning_rate"), "1e-4", "methods.unimodal.learning_rate: '1e-4'"),
+    (
+        ("methods", "head", "epochs"),
+        0,
+        "methods.head.epochs: 0 is less than the minimum",
+    ),
+    (
+        ("methods", "head", "learning_rate"),
+        "1e-4",
+        "methods.head.learning_rate: '1e-4'",
+    ),
 ]
 
 
@@ -190,13 +206,13 @@ def test_pairings_are_those_that_studies_use():
 
 def test_a_corrected_pairing_belongs_to_the_view_whose_train_split_it_looks_at():
     config = small()
-    config["datasets"]["view"] = {"of": "tiles", "split": {"by": "row"}}
+    config["datasets"]["rows"] = {"of": "tiles", "split": {"by": "row"}}
     config["methods"]["clip-it-csls"] = {"like": "clip-it", "pairing": "csls"}
-    config["studies"]["main"] |= {"datasets": ["view"], "methods": ["clip-it", "clip-it-csls"]}
+    config["studies"]["main"] |= {"datasets": ["rows"], "methods": ["clip-it", "clip-it-csls"]}
     found = entries.pairings(load(config))
     assert [(pair["dataset"], pair["correction"]) for pair in found] == [
         ("tiles", ""),
-        ("view", ".csls"),
+        ("rows", ".csls"),
     ]
 
 
@@ -217,23 +233,23 @@ def test_a_corrected_pairing_has_no_more_ranks_than_are_kept(pairing):
 
 def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():
     config = small()
-    config["methods"]["unimodal"]["encoder"] = "clip"
+    config["methods"]["head"]["encoder"] = "clip"
     config["studies"]["main"] |= {"encoders": ["vit", "clip"], "seeds": [0]}
     runs = entries.runs(load(config), "main")
-    own = [run for run in runs if run["method"] == "unimodal"]
+    own = [run for run in runs if run["method"] == "head"]
     assert [(run["encoder"], run["column"]) for run in own] == [("clip", "vit"), ("clip", "clip")]
     assert len(distinct(own)) == 1
 
 
 def test_the_page_shows_the_studies_that_report_names():
     config = small()
-    config["studies"]["other"] = {**config["studies"]["main"], "methods": ["unimodal"]}
-    config["report"] = ["other"]
+    config["studies"]["other"] = {**config["studies"]["main"], "methods": ["head"]}
+    config["page"] = ["other"]
     checked = load(config)
-    assert entries.reported(checked) == ["other"] and not entries.pairings(checked)
-    assert entries.pairings(load(config | {"report": ["main"]}))
-    with pytest.raises(InputError, match=r"report: 'nothing' is not allowed.*main"):
-        load(config | {"report": ["nothing"]})
+    assert entries.shown_studies(checked) == ["other"] and not entries.pairings(checked)
+    assert entries.pairings(load(config | {"page": ["main"]}))
+    with pytest.raises(InputError, match=r"page: 'nothing' is not allowed.*main"):
+        load(config | {"page": ["nothing"]})
 
 
 @pytest.mark.parametrize("key", ["encoder", "text_encoder"])
@@ -276,16 +292,16 @@ def test_attention_has_no_tokens_where_no_block_trains():
         load(config)
 
 
-def test_a_tower_that_is_read_as_embeddings_has_one_view():
+def test_a_tower_that_is_read_as_embeddings_has_one_augmentation():
     config = small()
-    method = {"recipe": "fusion_partial", "unfreeze": {"image": 0}, "views": 8}
+    method = {"recipe": "fusion_partial", "unfreeze": {"image": 0}, "augmentations": 8}
     config["methods"]["tops"] = method
-    with pytest.raises(InputError, match=r"views: 8 is not allowed where no block of the image"):
+    with pytest.raises(InputError, match=r"augmentations: 8 is not allowed where no block of"):
         load(config)
 
 
-def test_a_tile_has_eight_views():
+def test_a_tile_has_eight_augmentations():
     config = small()
-    config["methods"]["tops"] = {"recipe": "image_only", "views": 9}
-    with pytest.raises(InputError, match=r"methods.tops.views: 9 is not allowed; 1 to 8 are"):
+    config["methods"]["tops"] = {"recipe": "image_only", "augmentations": 9}
+    with pytest.raises(InputError, match=r"tops.augmentations: 9 is not allowed; 1 to 8 are"):
         load(config)

@@ -42,7 +42,7 @@ def test_attention_is_counted_though_it_is_fused():
 @pytest.fixture(scope="module")
 def trained(world, tmp_path_factory):
     """Runs by recipe, and the files that they wrote."""
-    asked = {"clip_it": CLIP_IT, "unimodal": {"epochs": 1}, "zero_shot": {"encoder": "clip"}}
+    asked = {"clip_it": CLIP_IT, "linear_head": {"epochs": 1}, "zero_shot": {"encoder": "clip"}}
     asked["contrastive"] = {"encoder": "clip", "epochs": 1, "lora": LORA, "text_lora": LORA}
     made = {}
     for recipe, parameters in asked.items():
@@ -76,7 +76,7 @@ def table(trained):
 
 
 def test_merged_adapters_cost_nothing_and_a_text_branch_almost_nothing(table, trained):
-    bare, exported = (table.loc[(m, cost.EXPORTED)] for m in ("unimodal", "clip_it"))
+    bare, exported = (table.loc[(m, cost.EXPORTED)] for m in ("linear_head", "clip_it"))
     unmerged = table.loc[("clip_it", cost.UNMERGED)]
     run, files = trained["clip_it"]
     width, text, classes = 24, 16, 2
@@ -174,6 +174,6 @@ def test_what_a_run_was_taught_is_kept_beside_its_predictions(world, tmp_path, t
 
 def test_predictions_without_their_teacher_are_refused(trained, represented):
     run, files, out = represented
-    older = trained["unimodal"][1]["predictions"]
+    older = trained["linear_head"][1]["predictions"]
     with pytest.raises(InputError, match="teacher"):
         representations.represent(run, files["weights"], older, out + "2", {})

@@ -62,7 +62,7 @@ def _is_get(node: ast.AST) -> bool:
 DECLARED = declared()
 NO_ENTRIES = (
     "plan/mistakes.py",
-    "report/leak_views.py",
+    "pages/leak_table.py",
 )  # what they read is no entry of the config
 REPEATED = [
     (place, key, value)
@@ -72,7 +72,7 @@ REPEATED = [
 
 
 def test_there_are_repeated_defaults():
-    assert {"max_quarantined", "min_words", "views"} <= {key for _, key, _ in REPEATED}
+    assert {"max_quarantined", "min_words", "augmentations"} <= {key for _, key, _ in REPEATED}
 
 
 @pytest.mark.parametrize(("place", "key", "value"), REPEATED, ids=lambda value: str(value)[:40])

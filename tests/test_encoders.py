@@ -478,5 +478,5 @@ def test_methods_of_images_alone_are_made_with_a_clips_backbone():
         if run["column"] == "conch"
     }
     backbone = {name for name, encoder in found.items() if encoder == "conch-backbone"}
-    assert backbone == {"unimodal-published", "linear-probe", "vision-lora", "clip-it"}
+    assert backbone == {"unimodal-published", "linear-probe", "lora", "clip-it"}
     assert set(found.values()) == {"conch", "conch-backbone"}

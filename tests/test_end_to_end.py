@@ -1,4 +1,4 @@
-"""From nothing to the report page: every artifact opens, says what made it, keeps its promises."""
+"""From nothing to the page: every artifact opens, says what made it, keeps its promises."""
 
 import html.parser
 import json
@@ -43,7 +43,7 @@ def all_of(results, pattern):
 
 
 # Asked for by name alone, and run in tests of their own.
-BY_NAME = {"analyses", "export", "search"}
+BY_NAME = {"analyses", "export", "tuning"}
 BY_NAME_RULES = {"phantom_synthetic", "embed_labels", "phantom_cohort", "phantom_features"}
 BY_NAME_RULES |= {"embed_bags", "join_folds"}
 
@@ -122,7 +122,7 @@ def test_nothing_half_made_is_left(results):
 
 
 def test_every_run_of_every_study_has_its_four_artifacts(results, runs):
-    assert {run["method"] for run in runs} >= {"unimodal", "vision-lora", "clip-it", "zero-shot"}
+    assert {run["method"] for run in runs} >= {"linear-head", "lora", "clip-it", "zero-shot"}
     for run in runs:
         found = {path.name for path in folder_of(results, run).iterdir()}
         assert found == {
@@ -253,7 +253,7 @@ class Loads(html.parser.HTMLParser):
 
 
 def test_the_report_is_one_file_that_shows_every_study(results, config):
-    page = (results / "report.html").read_text(encoding="utf-8")
+    page = (results / "page.html").read_text(encoding="utf-8")
     parser = Loads()
     parser.feed(page)
     assert [value[:60] for value in parser.fetched if not value.startswith("data:")] == []
@@ -281,7 +281,7 @@ SAME = [
     "results/labels/phantom-quilt-random.parquet",
     "results/pairs/oracle/phantom-crc.phantom-colon.parquet",
     "results/encoders/phantom-bert",
-    "results/runs/phantom-pcam/phantom-vit/vision-lora/0/predictions.parquet",
+    "results/runs/phantom-pcam/phantom-vit/lora/0/predictions.parquet",
 ]
 
 

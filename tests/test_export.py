@@ -25,9 +25,9 @@ from histopair.methods import clip_it
 from histopair.methods.clip_it import folded, students
 from histopair.plan import lineage, recipes
 from histopair.plan.load import load
-from histopair.training import checkpoint, heads, lora, runs
+from histopair.training import checkpoint, heads, lora, one_run
 
-SCRIPTS = Path(runs.__file__).parents[2]
+SCRIPTS = Path(one_run.__file__).parents[2]
 SOURCES = [
     {"role": "training data", "name": "tiles", "licence": "CC0-1.0", "description": "a|b"},
     {"role": "retriever", "name": "conch", "licence": "CC-BY-NC-ND-4.0", "description": ""},
@@ -52,7 +52,7 @@ def exported(world, tmp_path_factory):  # noqa: F811
 
 def _export(world, recipe, folder):  # noqa: F811
     run = make(world, recipe, **RECIPES[recipe])
-    stage, _ = runs.train(run, str(folder / "resume"))
+    stage, _ = one_run.train(run, str(folder / "resume"))
     return _written(run, stage, folder)
 
 
@@ -60,8 +60,8 @@ def _written(run, stage, folder):
     """The export of a trained run, made on a processor wherever it was trained."""
     out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
     about = {"task": run.about["task"], "classes": run.classes}
-    tables.write(out["predictions"], runs._predictions(run, stage), about)
-    runs._write_weights(stage.model, out["weights"], about)
+    tables.write(out["predictions"], one_run._predictions(run, stage), about)
+    one_run._write_weights(stage.model, out["weights"], about)
     tables.write(out["history"], pd.DataFrame({"stage": []}), about)
     score.score(out["predictions"], out["history"], folder / "metrics.json", {})
     files = out | {"metrics": str(folder / "metrics.json")}
@@ -102,7 +102,7 @@ def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
 
 def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path):  # noqa: F811
     run = make(world, "fusion_partial", "clip", unfreeze={"image": 1, "text": 0})
-    stage, _ = runs.train(run, str(tmp_path / "resume"))
+    stage, _ = one_run.train(run, str(tmp_path / "resume"))
     folder, *_ = _written(run, stage, tmp_path)
     pixels = run.pixels(run.encoder().preprocess)(torch.arange(4))
     logits = read.torch_logits(folder, read.load(folder).config)
@@ -112,7 +112,7 @@ def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path
     np.testing.assert_allclose(logits(pixels.numpy(), notes), trained.numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("recipe", ["vision_lora", "clip_it"])
+@pytest.mark.parametrize("recipe", ["lora", "clip_it"])
 def test_logits_are_those_of_the_model_that_was_trained(exported, recipe):
     folder, _, stage, _ = exported(recipe)
     pixels = torch.randn(5, 3, 32, 32)
@@ -136,7 +136,7 @@ HEAD = ("project.weight", "project.bias", "shift", "out.weight")
 
 
 @pytest.mark.parametrize(
-    "recipe", ["unimodal", "vision_lora", "clip_it", "zero_shot", "image_only", "contrastive"]
+    "recipe", ["linear_head", "lora", "clip_it", "zero_shot", "image_only", "contrastive"]
 )
 def test_models_of_images_hold_no_text_weight(exported, recipe):
     folder, *_ = exported(recipe)
@@ -336,14 +336,14 @@ def _default() -> dict:
 
 def test_weights_of_another_method_are_one_clear_line(exported, tmp_path):
     _, run, _, files = exported("clip_it")
-    other = exported("unimodal")[3]["weights"]
+    other = exported("linear_head")[3]["weights"]
     with pytest.raises(InputError, match=r"weights do not fit.*Run it again"):
         write.export(run, files | {"weights": other}, {}, str(tmp_path / "x"), {})
     assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_that_is_no_export_is_one_clear_line(exported, tmp_path):
-    folder, *_ = exported("unimodal")
+    folder, *_ = exported("linear_head")
     with pytest.raises(InputError, match=r"config.json: there is no such file.*results/exports"):
         read.load(tmp_path)
     for name in ("config.json", "labels.json"):
@@ -374,13 +374,13 @@ def _changed(folder, out, name, change):
             lambda found: found | {"recipe": "os.path"},
             "there is no recipe 'os.path'",
         ),
-        ("config.json", lambda found: found | {"recipe": "unimodal"}, "no model can be built"),
+        ("config.json", lambda found: found | {"recipe": "linear_head"}, "no model can be built"),
         ("labels.json", lambda found: found[:1], "labels.json: it does not name the 2 classes"),
         ("labels.json", lambda found: ["a", "b"], "does not name the 2 classes"),
     ],
 )
 def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, change, message):
-    _changed(exported("unimodal")[0], tmp_path / "x", name, change)
+    _changed(exported("linear_head")[0], tmp_path / "x", name, change)
     with pytest.raises(InputError, match=message):
         read.load(tmp_path / "x")
 
@@ -388,7 +388,7 @@ def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, cha
 def test_a_recipe_that_joins_towers_in_a_way_of_its_own_is_named_and_asked_for(exported, tmp_path):
     folder, *_ = exported("cross_attention")
     assert json.loads((folder / "config.json").read_text())["recipe"] == "cross_attention"
-    assert "recipe" not in json.loads((exported("unimodal")[0] / "config.json").read_text())
+    assert "recipe" not in json.loads((exported("linear_head")[0] / "config.json").read_text())
     shutil.copytree(folder, tmp_path / "older")
     config = json.loads((folder / "config.json").read_text())
     del config["recipe"]
@@ -400,7 +400,7 @@ def test_a_recipe_that_joins_towers_in_a_way_of_its_own_is_named_and_asked_for(e
 def test_batch_statistics_are_among_the_weights_of_a_run(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
     model(torch.randn(8, 2))
-    runs._write_weights(model, str(tmp_path / "weights"), {})
+    one_run._write_weights(model, str(tmp_path / "weights"), {})
     state = load_file(tmp_path / "weights")
     torch.testing.assert_close(state["1.running_mean"], model[1].running_mean)
 
@@ -440,7 +440,7 @@ def test_recipes_without_a_predictor_are_one_clear_line(world, tmp_path):  # noq
 
 
 def test_the_card_gives_the_calibration_error_before_and_as_exported(exported):
-    folder, *_, files = exported("unimodal")
+    folder, *_, files = exported("linear_head")
     test = tables.read_json(files["metrics"])["calibration"]["splits"]["test"]
     text = (folder / "README.md").read_text()
     before, after = (f"{test[when]['ece']:.3f}" for when in ("before", "after"))
@@ -457,7 +457,7 @@ def test_the_card_says_so_where_the_temperature_is_a_bound(temperature, told):
 
 
 def test_the_terminal_says_so_where_the_temperature_is_a_bound(exported):
-    config = read.load(exported("unimodal")[0]).config
+    config = read.load(exported("linear_head")[0]).config
     assert config["temperature_at_bound"] is False
     assert "bound" not in terminal.footer(config)
     changed = config | {"temperature_at_bound": True}

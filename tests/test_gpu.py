@@ -15,8 +15,8 @@ from histopair.encoders import embed
 from histopair.export import read
 from histopair.files import tables
 from histopair.jobs import devices
-from histopair.retrieval import search, search_torch
-from histopair.training import loop, runs
+from histopair.retrieval import nearest, search_torch
+from histopair.training import loop, one_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 world = test_methods.world
@@ -67,8 +67,8 @@ def test_half_precision_trains_to_nearly_the_same(world, tmp_path, monkeypatch, 
 
 
 def test_a_scale_that_overflows_is_lowered_until_training_goes_on(world, tmp_path):
-    more = settings("vision_lora", precision="float16", epochs=30, learning_rate=0.01)
-    losses = history(execute(world, tmp_path, "vision_lora", device="cuda", **more))
+    more = settings("lora", precision="float16", epochs=30, learning_rate=0.01)
+    losses = history(execute(world, tmp_path, "lora", device="cuda", **more))
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -92,7 +92,7 @@ def test_a_run_stopped_at_any_step_ends_alike(world, tmp_path, recipe, monkeypat
     np.testing.assert_allclose(history(resumed), history(whole), rtol=1e-4)
 
 
-@pytest.mark.parametrize("backend", [search_torch.searcher, search._backend(gpu=True)])
+@pytest.mark.parametrize("backend", [search_torch.searcher, nearest._backend(gpu=True)])
 def test_pairing_is_exact(backend):
     rng = np.random.default_rng(0)
     bank = tables.unit(rng.standard_normal((5000, 64), dtype=np.float32))
@@ -108,7 +108,7 @@ def test_repeated_reports_keep_their_order():
     rng = np.random.default_rng(0)
     bank = np.repeat(tables.unit(rng.standard_normal((7, 16), dtype=np.float32)), 50, axis=0)
     queries = tables.unit(rng.standard_normal((100, 16), dtype=np.float32))
-    found, expected = (search.exact(bank, gpu=gpu)(queries, 60) for gpu in (True, False))
+    found, expected = (nearest.exact(bank, gpu=gpu)(queries, 60) for gpu in (True, False))
     for gpu, cpu in zip(found, expected, strict=True):
         np.testing.assert_allclose(gpu, cpu, atol=1e-6)
 
@@ -163,7 +163,7 @@ def test_activations_are_those_of_the_processor(world, tmp_path, monkeypatch):
 
 def test_what_a_gpu_trained_is_exported_for_any_machine(world, tmp_path):
     run = test_methods.make(world, "clip_it", device="cuda", **METHODS["clip_it"])
-    stage, _ = runs.train(run, str(tmp_path / "resume"))
+    stage, _ = one_run.train(run, str(tmp_path / "resume"))
     made = test_export._written(run, stage, tmp_path)
     pixels = torch.randn(5, 3, 32, 32)
     with torch.inference_mode():

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from histopair.datasets import label_tables, labels, standardise, views
+from histopair.datasets import label_tables, labels, resplit, standardise
 from histopair.errors import InputError
 from histopair.files import audit, tables
 
@@ -281,9 +281,9 @@ def test_a_label_that_cleaning_dropped_may_have_a_class_name(tmp_path):
 
 def test_a_view_names_classes_of_its_dataset_alone(tmp_path):
     _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
-    view = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}
-    with pytest.raises(InputError, match=r"view: class_names: 'c' is no class of the dataset"):
-        views.resplit(paths[0], paths[3], view, "view", *"laqf", {})
+    entry = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}
+    with pytest.raises(InputError, match=r"rows: class_names: 'c' is no class of the dataset"):
+        resplit.resplit(paths[0], paths[3], entry, "rows", *"laqf", {})
 
 
 def test_only_the_commonest_labels_are_kept_where_the_config_counts_them():
@@ -355,9 +355,9 @@ def test_empty_ids_are_the_paths_and_two_ids_that_are_one_stop_the_run(tmp_path)
 def test_a_view_has_the_same_samples_split_anew(tmp_path):
     entry = _tiles(tmp_path / "t", _rows())
     (clean, *_), paths = _clean(tmp_path, entry)
-    out = [str(tmp_path / f"view.{part}.parquet") for part in "laqf"]
-    view = {"of": "mine", "split": {"by": "row", "test": 0.5, "val": 0.25}}
-    views.resplit(paths[0], paths[3], view, "view", *out, {"rule": "split_view"})
+    out = [str(tmp_path / f"rows.{part}.parquet") for part in "laqf"]
+    entry = {"of": "mine", "split": {"by": "row", "test": 0.5, "val": 0.25}}
+    resplit.resplit(paths[0], paths[3], entry, "rows", *out, {"rule": "resplit"})
     split = tables.read(out[0])
     same = [name for name in label_tables.LABELS.names if name not in ("split", "labels")]
     pd.testing.assert_frame_equal(split[same], clean[same])
@@ -370,9 +370,9 @@ def test_a_view_has_the_same_samples_split_anew(tmp_path):
 def test_a_view_by_group_keeps_the_official_test(tmp_path):
     rows = [f"{row},{'test' if i < 10 else 'train'}" for i, row in enumerate(_rows())]
     (clean, *_), paths = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))
-    out = [str(tmp_path / f"view.{part}.parquet") for part in "laqf"]
-    view = {"of": "mine", "split": {"val": 0.4, "seed": 3}}
-    views.resplit(paths[0], paths[3], view, "view", *out, {})
+    out = [str(tmp_path / f"rows.{part}.parquet") for part in "laqf"]
+    entry = {"of": "mine", "split": {"val": 0.4, "seed": 3}}
+    resplit.resplit(paths[0], paths[3], entry, "rows", *out, {})
     split = tables.read(out[0])
     assert ((split.split == "test") == (clean.split == "test")).all()
     assert (split.split == "val").sum() == 12

@@ -1,4 +1,4 @@
-"""What a random split is worth: views of one dataset, methods of both, resamples independent."""
+"""What a random split is worth: two splits of the same samples, resampled independently."""
 
 import numpy as np
 import pytest

@@ -22,8 +22,8 @@ def stage(epochs=4, **settings) -> loop.Stage:
         value = nn.functional.cross_entropy(model(batch["x"]), batch["y"])
         return {"loss": value, "task": value}
 
-    def fetch(rows, views=None):
-        seen = x[rows] if views is None else x[rows] + views[:, None]
+    def fetch(rows, turns=None):
+        seen = x[rows] if turns is None else x[rows] + turns[:, None]
         return {"rows": rows, "x": seen, "y": y[rows]}
 
     return loop.Stage(
@@ -69,8 +69,8 @@ def killed_at(call: int, one: loop.Stage) -> loop.Stage:
 
 
 def test_a_run_killed_anywhere_resumes_to_the_same_bits(tmp_path, monkeypatch):
-    """Dropout, batch statistics, views: each of 2 epochs has 4 steps of 2 parts, and 2 batches."""
-    settings = {"schedule": "cosine", "accumulate": 2, "views": 3, "rates": {"3": 0.01}}
+    """Dropout, batch statistics, turns: each of 2 epochs has 4 steps of 2 parts, and 2 batches."""
+    settings = {"schedule": "cosine", "accumulate": 2, "turns": 3, "rates": {"3": 0.01}}
     settings["epochs"] = 2
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
     whole = stage(**settings)
@@ -279,11 +279,11 @@ def test_views_are_drawn_in_training_and_are_the_first_elsewhere(tmp_path):
     asked = {True: [], False: []}
 
     def seen(seed):
-        one = stage(epochs=2, views=4)
+        one = stage(epochs=2, turns=4)
         fetch = one.fetch
 
-        def spy(rows, views):
-            asked[one.model.training].append(torch.stack([rows, views]))
+        def spy(rows, turns):
+            asked[one.model.training].append(torch.stack([rows, turns]))
             return fetch(rows)
 
         one.fetch = spy

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from histopair.errors import InputError
 from histopair.methods.clip_it import students
-from histopair.training import contrastive
+from histopair.training import contrastive_loss
 from histopair.training.tasks import multi, single
 
 
@@ -48,14 +48,14 @@ def test_contrastive_with_pairs_alone_is_clip_loss():
     logits = 10 * image @ text.T
     numbers = torch.arange(6)
     clip = (F.cross_entropy(logits, numbers) + F.cross_entropy(logits.T, numbers)) / 2
-    ours = contrastive.loss(image, text, torch.eye(6, dtype=torch.bool), torch.tensor(10.0))
+    ours = contrastive_loss.loss(image, text, torch.eye(6, dtype=torch.bool), torch.tensor(10.0))
     assert ours.item() == pytest.approx(clip.item(), rel=1e-5)
 
 
 def test_contrastive_ignores_which_of_its_positives_a_row_prefers():
     image = text = F.normalize(torch.ones(2, 4), dim=1)
     same = torch.ones(2, 2, dtype=torch.bool)
-    value = contrastive.loss(image, text, same, torch.tensor(5.0))
+    value = contrastive_loss.loss(image, text, same, torch.tensor(5.0))
     assert value.item() == pytest.approx(math.log(2))
 
 
@@ -70,8 +70,8 @@ def test_contrastive_logits_are_float32_under_an_autocast():
     logits = 100 * image.double() @ text.double().T
     true = -(logits.log_softmax(1).diagonal().mean() + logits.log_softmax(0).diagonal().mean()) / 2
     with torch.autocast("cpu", torch.bfloat16):
-        found = contrastive.similarities(image, text, scale)
-        value = contrastive.loss(image, text, same, scale)
+        found = contrastive_loss.similarities(image, text, scale)
+        value = contrastive_loss.loss(image, text, same, scale)
     assert found.dtype == value.dtype == torch.float32
     torch.testing.assert_close(found.double(), logits, atol=1e-4, rtol=0)
     torch.testing.assert_close(value.double(), true, atol=1e-6, rtol=1e-4)
@@ -82,7 +82,7 @@ def test_contrastive_logits_are_float32_under_an_autocast():
 def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_own():
     image, text = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     same = torch.tensor([[True, False]])
-    value = contrastive.loss(image, text, same, torch.tensor(2.0))
+    value = contrastive_loss.loss(image, text, same, torch.tensor(2.0))
     by_hand = (-math.log(math.exp(2) / (math.exp(2) + 1)) + 0) / 2
     assert value.item() == pytest.approx(by_hand)
 

@@ -7,7 +7,7 @@ import yaml
 
 from histopair.errors import InputError
 from histopair.evaluation import studies as evaluated
-from histopair.plan import analyses, entries, exports, lineage, page, pairs, runs, searches, studies
+from histopair.plan import analyses, entries, exports, lineage, page, pairs, runs, studies, tunings
 from histopair.plan.load import load
 
 WRITTEN = """
@@ -23,9 +23,9 @@ encoders:
   conch: {library: open_clip, model: ViT-B-32, pretrained: openai}
   vit: {library: timm, model: vit_small_patch16_224}
 methods:
-  lora: {recipe: vision_lora, epochs: 3, lora: {rank: 4}}
+  lora: {recipe: lora, epochs: 3, lora: {rank: 4}}
   clip-it: {recipe: clip_it, retriever: clip, epochs: 3}
-searches:
+tunings:
   rank: {dataset: bach, encoder: vit, method: clip-it, space: {lora.rank: [2, 4]}}
 studies:
   main: {datasets: [pcam, bach, bach-rows], encoders: [vit], methods: [lora, clip-it], seeds: [0]}
@@ -56,8 +56,8 @@ def test_a_view_has_those_of_its_dataset_where_it_says_nothing():
     config = load(written({"bach": {"epochs": 25, "rank": 2}, "bach-rows": {"rank": 3}}))
     assert (on(config, "bach-rows")["epochs"], on(config, "bach-rows")["rank"]) == (25, 3)
     assert on(config, "bach")["rank"] == 2
-    only_view = load(written({"bach-rows": {"epochs": 9}}))
-    assert (on(only_view, "bach")["epochs"], on(only_view, "bach-rows")["epochs"]) == (3, 9)
+    only_resplit = load(written({"bach-rows": {"epochs": 9}}))
+    assert (on(only_resplit, "bach")["epochs"], on(only_resplit, "bach-rows")["epochs"]) == (3, 9)
 
 
 def test_a_map_stands_for_the_whole_map_as_with_like():
@@ -102,7 +102,7 @@ MISTAKES = [
     ({"bach": {"rank": 9}}, "methods.clip-it.datasets.bach.rank: 9 is not allowed; at most"),
     ({"bach": {"retriever": "x"}}, "methods.clip-it.datasets.bach.retriever: 'x' is not allowed"),
     ({"bach": {"pairing": "oracle"}}, "pairs by truth, and 'bach' or 'reports' has none"),
-    ({"bach": {"recipe": "unimodal"}}, "'recipe' is the same on every dataset"),
+    ({"bach": {"recipe": "linear_head"}}, "'recipe' is the same on every dataset"),
     ({"bach": {"like": "lora"}}, "'like' is the same on every dataset"),
     ({"bach": 3}, "methods.clip-it.datasets.bach: 3 is not of type 'object'"),
     (["bach"], "methods.clip-it.datasets: ['bach'] is not of type 'object'"),
@@ -119,8 +119,8 @@ def test_a_mistake_is_told_as_that_of_a_method_is(datasets, message):
 
 
 def test_parameters_that_do_not_fit_each_other_there_are_a_mistake():
-    tops = {"recipe": "image_only", "views": 8, "datasets": {"bach": {"views": 9}}}
-    with pytest.raises(InputError, match=r"methods.tops.datasets.bach.views: 9 is not allowed"):
+    tops = {"recipe": "image_only", "augmentations": 8, "datasets": {"bach": {"augmentations": 9}}}
+    with pytest.raises(InputError, match=r"tops.datasets.bach.augmentations: 9 is not allowed"):
         load(written(tops=tops))
 
 
@@ -203,15 +203,15 @@ def test_pairs_by_truth_have_the_retriever_of_their_dataset():
         assert pairs.chunks_judged(load(config), w) == f"results/chunks/{retriever}/reports.parquet"
 
 
-def test_a_search_starts_from_the_method_of_its_dataset():
+def test_a_tuning_starts_from_the_method_of_its_dataset():
     config = load(written({"bach": {"epochs": 25, "retriever": "conch"}}))
-    spec = searches.spec(config, SimpleNamespace(search="rank"))
+    spec = tunings.spec(config, SimpleNamespace(tuning="rank"))
     assert (spec["method"]["epochs"], spec["retriever"]["name"]) == (25, "conch")
 
 
 def test_a_space_is_checked_against_the_method_of_its_dataset():
     config = written({"bach": {"lora": None}})
-    with pytest.raises(InputError, match=r"searches.rank.space: method has no parameter"):
+    with pytest.raises(InputError, match=r"tunings.rank.space: method has no parameter"):
         load(config)
 
 

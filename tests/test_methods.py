@@ -19,14 +19,14 @@ from histopair.methods import (
     cross_attention,
     fusion_frozen,
     fusion_partial,
+    linear_head,
     linear_probe,
-    unimodal,
     zero_shot,
 )
 from histopair.methods.cross_attention import asking
 from histopair.plan import recipes
-from histopair.retrieval import pairing
-from histopair.training import logistic, loop, optimizers, runs
+from histopair.retrieval import paired_texts
+from histopair.training import logistic, loop, one_run, optimizers
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -81,7 +81,7 @@ def world(tmp_path_factory):
     return {"folder": folder, "clip": clip, "vit": vit, "bert": bert, "artifacts": artifacts}
 
 
-def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
+def make(world, recipe, encoder="vit", device="cpu", **parameters) -> one_run.Run:
     method = {
         "recipe": recipe,
         "epochs": 2,
@@ -103,7 +103,7 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
         artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")
     if method.get("teacher_of") == "label-prompt":
         artifacts["teacher_prompts"] = artifacts["prompt_embeddings"]
-    return runs.Run(
+    return one_run.Run(
         artifacts=artifacts,
         root=str(world["folder"] / "data"),
         encoder_entry=world[encoder],
@@ -117,12 +117,12 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> runs.Run:
 
 METHODS = {
     "linear_probe": {"inputs": "image"},
-    "unimodal": {},
-    "vision_lora": {"lora": LORA},
+    "linear_head": {},
+    "lora": {"lora": LORA},
     "clip_it": {"lora": LORA, "text_lora": LORA, "text_epochs": 1},
     "fusion_frozen": {"encoder": "clip"},
     "cnn": {},
-    "image_only": {"views": 8},
+    "image_only": {"augmentations": 8},
     "text_only": {"encoder": "bert", "unfreeze": 1, "head_learning_rate": 0.02},
     "fusion_partial": {"encoder": "clip", "unfreeze": 1, "head_learning_rate": 0.02},
     "cross_attention": {"encoder": "clip", "unfreeze": 1, "attention_heads": 2},
@@ -135,7 +135,7 @@ METHODS = {
 
 def execute(world, tmp_path, recipe, **parameters):
     out = {name: str(tmp_path / name) for name in ("weights", "history", "predictions")}
-    runs.execute(make(world, recipe, **parameters), str(tmp_path / "resume"), out, {})
+    one_run.execute(make(world, recipe, **parameters), str(tmp_path / "resume"), out, {})
     return out
 
 
@@ -206,8 +206,8 @@ def test_distillation_weight_is_lambda(world):
         )
 
 
-def test_vision_lora_has_no_text_and_unimodal_a_linear_head_alone(world):
-    (stage,) = list(_stages(make(world, "unimodal")))
+def test_lora_has_no_text_and_linear_head_a_linear_head_alone(world):
+    (stage,) = list(_stages(make(world, "linear_head")))
     assert {name: tuple(p.shape) for name, p in stage.model.named_parameters()} == {
         "weight": (2, 24),
         "bias": (2,),
@@ -215,7 +215,7 @@ def test_vision_lora_has_no_text_and_unimodal_a_linear_head_alone(world):
 
 
 def _stages(run):
-    return unimodal.build(run)
+    return linear_head.build(run)
 
 
 def test_a_linear_probe_is_the_best_of_all_strengths_on_validation(world):
@@ -266,7 +266,7 @@ def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
     ids = pd.Series([f"i{i}" for i in range(4000)])
 
     def draw(seed, folder):
-        return pairing.texts_of(ids, "random", 1, seed, folder, None)
+        return paired_texts.texts_of(ids, "random", 1, seed, folder, None)
 
     with tempfile.TemporaryDirectory() as folder:
         reports = str(tiny.reports(Path(folder)))
@@ -279,7 +279,7 @@ def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
 def test_a_rank_that_was_not_kept_is_one_clear_line(world):
     ids = tables.read(world["artifacts"]["labels"])["image_id"]
     with pytest.raises(InputError, match=r"no report at rank 2.*retrieval.k"):
-        pairing.texts_of(
+        paired_texts.texts_of(
             ids, "retrieved", 2, 0, world["artifacts"]["reports"], world["artifacts"]["pairs"]
         )
 
@@ -290,7 +290,7 @@ def test_a_report_of_another_corpus_is_one_clear_line(world, tmp_path):
     tables.write(tmp_path / "reports.parquet", reports[reports["report_id"] != "r1"], {})
     files = str(tmp_path / "reports.parquet"), world["artifacts"]["pairs"]
     with pytest.raises(InputError, match=r"chunk \('r1', 0\) are not in the corpus"):
-        pairing.texts_of(ids, "retrieved", 1, 0, *files)
+        paired_texts.texts_of(ids, "retrieved", 1, 0, *files)
 
 
 def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
@@ -301,9 +301,9 @@ def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):
 
 
 def test_a_retriever_that_a_recipe_did_not_ask_for_is_one_clear_line(world):
-    run = make(world, "unimodal")
+    run = make(world, "linear_head")
     run.retriever_entry = None
-    with pytest.raises(InputError, match=r"recipe unimodal: it takes the retriever.*NEEDS"):
+    with pytest.raises(InputError, match=r"recipe linear_head: it takes the retriever.*NEEDS"):
         run.retriever()
 
 
@@ -329,7 +329,7 @@ def test_attention_that_starts_at_random_learns_at_the_heads_rate(world):
 
 
 def test_probabilities_of_half_precision_logits_do_not_tie(world):
-    run = make(world, "unimodal")
+    run = make(world, "linear_head")
     for task in ("single", "multi"):
         run.about["task"] = task
         found = run.scores(torch.tensor([[7.0, 8.0, 9.0]], dtype=torch.bfloat16))

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from histopair.errors import InputError
 from histopair.evaluation import metrics, score, tasks
-from histopair.evaluation.tasks.labels import truth_matrix
+from histopair.evaluation.tasks.labelled import truth_matrix
 from histopair.files import tables
 
 # Table 1 and 2 of the multi-label paper: F1 micro, Hamming, 1-, 2-, 3-label accuracy.

@@ -17,7 +17,7 @@ from sksurv.util import Surv
 from histopair.files import tables
 from histopair.images import bags
 from histopair.methods.mil import attention
-from histopair.training import cox, loop, runs
+from histopair.training import cox, loop, one_run
 from histopair.training.tasks import survival
 
 CPU = torch.device("cpu")
@@ -180,7 +180,7 @@ def made(folder, method):
     named |= {"pairs": "pairs.parquet", "text_embeddings": "texts.parquet"}
     artifacts = {name: str(folder / file) for name, file in named.items()}
     spec = {"root": "", "encoder": {}, "retriever": None, "text_encoder": None, "method": method}
-    return runs.Run.of(spec, artifacts, 0, CPU)
+    return one_run.Run.of(spec, artifacts, 0, CPU)
 
 
 def outputs(folder):
@@ -189,7 +189,7 @@ def outputs(folder):
 
 @pytest.mark.parametrize("method", [METHOD, TAUGHT], ids=["mil", "mil_clip_it"])
 def test_a_known_hazard_is_recovered_in_patients_not_trained_on(folder, tmp_path, method):
-    runs.execute(made(folder, method), str(tmp_path / "resume"), outputs(tmp_path), {})
+    one_run.execute(made(folder, method), str(tmp_path / "resume"), outputs(tmp_path), {})
     found = tables.read(tmp_path / "predictions.out")
     assert len(found) == 60 and set(found["split"]) == {"train", "val", "test"}
     test = found[found["split"] == "test"]
@@ -203,7 +203,7 @@ def test_a_training_repeats_bit_for_bit(folder, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         run = made(folder, short)
-        runs.execute(run, str(tmp_path / "resume"), outputs(tmp_path / name), {})
+        one_run.execute(run, str(tmp_path / "resume"), outputs(tmp_path / name), {})
     for name in ("weights", "history", "predictions"):
         one, other = (outputs(tmp_path / place)[name].read_bytes() for place in "ab")
         assert one == other

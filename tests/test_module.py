@@ -22,7 +22,7 @@ module histopair:
 use rule * from histopair
 
 rule summary:
-    input: "results/report.html"
+    input: "results/page.html"
     output: "summary.txt"
     shell: "wc {{input}} > {{output}}"
 """
@@ -69,7 +69,7 @@ def hosted(tmp_path, monkeypatch) -> str:
 def jobs(tmp_path_factory) -> dict[str, str]:
     """What a checkout of its own plans from nothing."""
     found = workflow.planned(workflow.copy_to(tmp_path_factory.mktemp("own") / "histopair"))
-    assert found["results/report.html"] == "report_page"
+    assert found["results/page.html"] == "page"
     return found
 
 

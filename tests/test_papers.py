@@ -78,7 +78,7 @@ def test_the_published_codes_methods_have_its_epochs(dataset, epochs, text_epoch
 
 
 def test_what_converges_is_the_same_method_on_every_dataset():
-    for name in ("linear-probe", "vision-lora", "clip-it", "clip-it-random", "contrastive"):
+    for name in ("linear-probe", "lora", "clip-it", "clip-it-random", "contrastive"):
         pcam, bach, crc = (entries.method(CONFIG, name, d) for d in ("pcam", "bach", "crc"))
         assert pcam == bach == crc
 
@@ -126,8 +126,8 @@ def test_the_multi_label_papers_classes_and_pairs_are_in_its_config():
 
 
 @pytest.mark.parametrize("config", [CONFIG, MULTILABEL["config.yaml"]], ids=["real", "phantom"])
-def test_the_search_varies_both_towers_alike(config):
-    space = config["searches"]["lambda-and-lora"]["space"]
+def test_the_tuning_varies_both_towers_alike(config):
+    space = config["tunings"]["lambda-and-lora"]["space"]
     for part in ("rank", "alpha", "targets"):
         assert f"lora.{part}" in space
         assert space[f"text_lora.{part}"] == {"same": f"lora.{part}"}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from histopair.errors import InputError
-from histopair.training import loop, parallel, runs
+from histopair.training import loop, one_run, parallel
 
 CPU = torch.device("cpu")
 
@@ -163,10 +163,10 @@ def test_bad_input_that_one_process_meets_is_one_line_and_ends_all():
 
 def test_one_process_writes(tmp_path, monkeypatch):
     """Process 1 leaves before the artifacts: with no paths to write to, it would fail."""
-    monkeypatch.setattr(runs, "_predictions", lambda run, stage: None)
+    monkeypatch.setattr(one_run, "_predictions", lambda run, stage: None)
     monkeypatch.setattr(parallel, "rank", lambda: 1)
     built = type("Method", (), {"build": lambda run: [stage(epochs=0)]})
     run = type("Run", (), {"recipe": built, "seed": 0})
     about = {}
-    runs.execute(run, str(tmp_path / "resume"), {}, about)
+    one_run.execute(run, str(tmp_path / "resume"), {}, about)
     assert about == {}

@@ -21,8 +21,8 @@ from histopair.plan import (
     pairs,
     recipes,
     runs,
-    searches,
     studies,
+    tunings,
 )
 from histopair.plan.load import load
 from histopair.plan.places import pattern, there
@@ -39,9 +39,7 @@ def run(method, dataset="phantom-crc", encoder="phantom-vit", seed="0"):
 
 
 def test_a_method_without_text_waits_for_no_report(config):
-    assert runs.artifacts(config, run("vision-lora")) == {
-        "labels": "results/labels/phantom-crc.parquet"
-    }
+    assert runs.artifacts(config, run("lora")) == {"labels": "results/labels/phantom-crc.parquet"}
 
 
 def test_a_frozen_method_reads_embeddings_and_no_weights(config):
@@ -59,7 +57,7 @@ def test_clip_it_reads_pairs_and_chunks_of_its_retriever(config):
         "results/encoders/phantom-clip",
     ]
     assert runs.spec(config, run("clip-it"))["retriever"]["name"] == "phantom-clip"
-    assert runs.spec(config, run("vision-lora"))["retriever"] is None
+    assert runs.spec(config, run("lora"))["retriever"] is None
 
 
 def test_random_pairing_reads_reports_and_no_pairs(config):
@@ -84,7 +82,7 @@ def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, 
 @pytest.mark.parametrize(
     ("recipe", "parameters", "needed"),
     [
-        ("unimodal", {}, "image_embeddings"),
+        ("linear_head", {}, "image_embeddings"),
         ("clip_it", {}, "images reports pairs retriever"),
         ("clip_it", {"text_lora": None}, "images reports pairs text_embeddings"),
         ("clip_it", {"text_stage": "head"}, "images reports pairs text_embeddings"),
@@ -158,10 +156,10 @@ def test_a_view_shares_embeddings_with_its_base_and_has_labels_of_its_own(config
     assert found["image_embeddings"].endswith("phantom-quilt.images.parquet")
 
 
-def test_a_search_reads_what_its_runs_read(config):
-    w = SimpleNamespace(search="small")
-    assert searches.artifacts(config, w) == runs.artifacts(config, run("vision-lora"))
-    assert searches.modules(config, w) == runs.modules(config, run("vision-lora"))
+def test_a_tuning_reads_what_its_runs_read(config):
+    w = SimpleNamespace(tuning="small")
+    assert tunings.artifacts(config, w) == runs.artifacts(config, run("lora"))
+    assert tunings.modules(config, w) == runs.modules(config, run("lora"))
 
 
 def test_only_a_correction_looks_at_the_train_split(config):
@@ -181,7 +179,7 @@ def test_pairs_by_truth_that_no_run_reads_are_one_line(config):
 
 def test_the_page_shows_the_runs_of_its_studies_once(config):
     shown = page.shown(config)
-    assert list(shown["runs"]) == plan.entries.reported(config)
+    assert list(shown["runs"]) == plan.entries.shown_studies(config)
     files = page.outputs(config, "history.parquet")
     assert len(files) == len(set(files))
     assert {f"results/labels/{name}.parquet" for name in shown["datasets"]} >= {
@@ -262,7 +260,7 @@ def test_a_pattern_of_nothing_matches_nothing():
 
 def test_planning_needs_neither_torch_nor_snakemake():
     code = (
-        "import sys; from histopair.plan import analyses, load, page, searches;"
+        "import sys; from histopair.plan import analyses, load, page, tunings;"
         "print(sorted({'torch', 'snakemake', 'pandas'} & set(sys.modules)))"
     )
     made = subprocess.run(

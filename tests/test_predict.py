@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def image_model(exported):  # noqa: F811
-    return str(exported("unimodal")[0])
+    return str(exported("linear_head")[0])
 
 
 @pytest.fixture

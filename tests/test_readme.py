@@ -18,7 +18,7 @@ from histopair import readers
 from histopair.files import tables
 from histopair.plan import recipes
 from histopair.plan.load import load
-from histopair.training import runs
+from histopair.training import one_run
 
 ROOT = Path(__file__).parents[1]
 DOCS = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "docs").glob("*.md")}
@@ -27,7 +27,7 @@ TEXTS = {page: path.read_text(encoding="utf-8") for page, path in PAGES.items()}
 NAMED_BY = {
     "studies": "studies",
     "analyses": "studies",
-    "searches": "searches",
+    "tunings": "tunings",
     "labels": "datasets",
 }
 
@@ -170,7 +170,7 @@ def test_the_method_of_the_how_to_learns(tmp_path, monkeypatch):
     table = pa.Table.from_pandas(samples[["image_id"]], preserve_index=False)
     table = table.append_column("embedding", tables.vectors(vectors))
     tables.write(tmp_path / "images.parquet", table, {})
-    run = runs.Run(
+    run = one_run.Run(
         artifacts={"labels": str(labels), "image_embeddings": str(tmp_path / "images.parquet")},
         root=str(tmp_path),
         encoder_entry={},
@@ -182,7 +182,7 @@ def test_the_method_of_the_how_to_learns(tmp_path, monkeypatch):
         image_cache_mb=1,
     )
     out = {name: str(tmp_path / name) for name in ("weights", "history", "predictions")}
-    runs.execute(run, str(tmp_path / "resume"), out, {})
+    one_run.execute(run, str(tmp_path / "resume"), out, {})
     predictions = tables.read(out["predictions"])
     decided = tables.matrix(out["predictions"], "scores").argmax(1)
     assert [run.classes[number] for number in decided] == [

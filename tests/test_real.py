@@ -73,14 +73,14 @@ def test_the_whole_chain_runs_on_real_input(results):
     table = pd.read_csv(results / "studies" / "real-clip-it.csv")
     assert set(table["method"]) == {
         "linear-probe",
-        "vision-lora",
+        "lora",
         "clip-it-random",
         "clip-it-image-teacher",
         "clip-it",
     }
     assert table[table["metric"] == "balanced_accuracy"]["mean"].between(0, 1).all()
     assert not table["synthetic"].any()
-    assert (results / "report.html").stat().st_size > 50_000
+    assert (results / "page.html").stat().st_size > 50_000
 
 
 def test_groups_of_real_tiles_stay_on_one_side(results):

@@ -18,7 +18,7 @@ from test_export import write_export
 from test_methods import METHODS, make, world  # noqa: F401
 
 from commands import audit
-from histopair.evaluation import convergence, score, studies, tasks
+from histopair.evaluation import convergence, score, study_tables, tasks
 from histopair.files import tables
 from histopair.training import runs as trainings
 from recompute import artifacts, two_way
@@ -26,9 +26,9 @@ from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
 
 ROOT = Path(__file__).parents[1]
-UNIMODAL = "runs/phantom-crc/phantom-vit/unimodal/0"
+UNIMODAL = "runs/phantom-crc/phantom-vit/linear-head/0"
 PROBE = "runs/phantom-crc/phantom-vit/linear-probe/0"
-LORA = "runs/phantom-crc/phantom-vit/vision-lora/0"
+LORA = "runs/phantom-crc/phantom-vit/lora/0"
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +403,7 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
     "a probe that a method is said to be below": (
         "studies' losses",
         "studies/clip-it.csv",
-        _csv("below_probe", lambda _: "vision-lora", lambda row: row["method"] == "linear-probe"),
+        _csv("below_probe", lambda _: "lora", lambda row: row["method"] == "linear-probe"),
         "below_probe",
     ),
     "a claim on runs that have not converged": (
@@ -588,7 +588,7 @@ def test_a_two_way_interval_by_hand(tmp_path, seeds):
         assert (tally.disagreements == []) == agrees
 
 
-EXPORTS = [("vision_lora", "vit"), ("vision_lora", "clip"), ("contrastive", "clip")]
+EXPORTS = [("lora", "vit"), ("lora", "clip"), ("contrastive", "clip")]
 
 
 @pytest.fixture(scope="module", params=EXPORTS, ids="-".join)
@@ -664,9 +664,9 @@ def survival(tmp_path_factory):
         run |= {"predictions": place / "predictions.parquet", "metrics": place / "metrics.json"}
     given = study(results, claims=[CLAIM], title="Ours", description="")
     (results / "studies").mkdir()
-    for name, table in studies.tabulate(made, labels, "s", given).items():
+    for name, table in study_tables.tabulate(made, labels, "s", given).items():
         table.to_csv(
-            results / "studies" / studies.file("s", name), index=False, float_format="%.6g"
+            results / "studies" / study_tables.file("s", name), index=False, float_format="%.6g"
         )
     return results
 

@@ -1,4 +1,4 @@
-"""The report page: whole, self-contained, escaped, reproducible, and small."""
+"""The page: whole, self-contained, escaped, reproducible, and small."""
 
 import json
 import re
@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from histopair.files import tables
-from histopair.report import (
-    figures,
+from histopair.pages import (
     label_figures,
     look,
-    page,
+    overview,
     plots,
+    style,
     templates,
     thumbnails,
     timings,
@@ -67,14 +67,14 @@ def world(tmp_path_factory):
 
 def write(world, output):
     root, config, shown = world
-    about = fake_artifacts.about("report_page")
-    page.write_page(config, shown, str(root / "results"), str(output), about)
+    about = fake_artifacts.about("page")
+    overview.write_page(config, shown, str(root / "results"), str(output), about)
     return output.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def html(world):
-    return write(world, world[0] / "results/report.html")
+    return write(world, world[0] / "results/page.html")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
     tables.write(frequencies, table.assign(label=evil + table["label"]), {})
     config["encoders"]["phantom-clip"] |= {"description": evil, "licence": "Acme EULA"}
     shown = fake_artifacts.finish(root, config)
-    text = write((root, config, shown), root / "report.html")
+    text = write((root, config, shown), root / "page.html")
     assert evil not in text and "<img src=x" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
     assert text.count("terms not known here: read them") == 1
@@ -142,7 +142,7 @@ def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path)
     path = tmp_path / "results/labels/phantom-quilt.proposals.csv"
     path.write_text("label,count,standard,count_standard,reason,similarity,accept\n" + row)
     shown = fake_artifacts.finish(tmp_path, config) | {"proposals": ["phantom-quilt"]}
-    text = write((tmp_path, config, shown), tmp_path / "report.html")
+    text = write((tmp_path, config, shown), tmp_path / "page.html")
     assert evil not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "Proposed merges of labels (1)" in text
     assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
@@ -155,11 +155,11 @@ def test_classes_and_samples_stand_beside_the_papers(tmp_path):
     config = fake_artifacts.make(tmp_path, tiles_per_class=6)
     config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
     shown = fake_artifacts.finish(tmp_path, config)
-    page = " ".join(write((tmp_path, config, shown), tmp_path / "report.html").split())
+    page = " ".join(write((tmp_path, config, shown), tmp_path / "page.html").split())
     labels = tmp_path / "results/labels/phantom-quilt.parquet"
     samples, classes = len(tables.read(labels)), len(tables.about(labels)["classes"])
     assert f"had 60 classes in 43 866 samples; here are {classes} in {samples}." in page
-    assert page.count("the paper's cannot be compared with those here") >= 1
+    assert overview.count("the paper's cannot be compared with those here") >= 1
 
 
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
@@ -221,22 +221,22 @@ def test_a_tile_that_has_gone_leaves_the_page_whole(tmp_path):
     shown = fake_artifacts.finish(tmp_path, config)
     for tile in (tmp_path / "results/phantom/nct-crc").rglob("*.png"):
         tile.unlink()
-    assert "Examples" in write((tmp_path, config, shown), tmp_path / "report.html")
+    assert "Examples" in write((tmp_path, config, shown), tmp_path / "page.html")
 
 
 def test_a_run_without_texts_has_a_page_without_pairing(world, tmp_path):
     root, config, shown = world
     shown = shown | {"pairs": [], "corpora": []}
-    text = write((root, config, shown), tmp_path / "report.html")
+    text = write((root, config, shown), tmp_path / "page.html")
     assert 'id="pairing"' not in text and 'id="results"' in text
 
 
 def test_without_benchmarks_there_is_no_time_section(tmp_path):
-    assert timings.view(tmp_path / "nowhere") is None
+    assert timings.context(tmp_path / "nowhere") is None
 
 
 def test_times_are_summed_by_rule(world):
-    found = timings.view(world[0] / "results/benchmarks")
+    found = timings.context(world[0] / "results/benchmarks")
     by_rule = {row["rule"]: row for row in found["rules"]}
     assert by_rule["run"]["jobs"] == 15
     assert found["seconds"] == pytest.approx(sum(row["seconds"] for row in found["rules"]))
@@ -251,7 +251,7 @@ def test_figures_are_equal_byte_by_byte_and_carry_no_date():
 
 def test_inlined_figures_share_no_ids():
     svg = plots.chunk_lengths({"clip": np.arange(20)})
-    one, two = (figures.inline(svg, name, "label") for name in ("one", "two"))
+    one, two = (style.inline(svg, name, "label") for name in ("one", "two"))
     ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, two)]
     assert ids[0] and not ids[0] & ids[1]
     for text, known in zip((one, two), ids, strict=True):
@@ -267,9 +267,9 @@ def test_labels_with_dollar_signs_are_no_formulas():
 
 
 def test_a_title_of_any_characters_is_shown_as_it_is():
-    figure, _ = figures.panels(1, 1, 4, 2)
+    figure, _ = style.panels(1, 1, 4, 2)
     figure.suptitle("US$5_{x against US$6 & <b> \\$ %s ^")
-    assert "US$5_{x against US$6 &amp; &lt;b&gt; \\$ %s ^" in figures.svg(figure)
+    assert "US$5_{x against US$6 &amp; &lt;b&gt; \\$ %s ^" in style.svg(figure)
 
 
 def test_thumbnails_keep_proportions_and_shrink_only():
@@ -306,9 +306,9 @@ def test_the_look_follows_templates_and_style():
 
 
 def test_the_page_and_the_studies_are_made_without_torch():
-    scripts = Path(page.__file__).parents[2]
+    scripts = Path(overview.__file__).parents[2]
     names = (
-        "histopair.report.page",
+        "histopair.pages.overview",
         "histopair.evaluation.metrics",
         "histopair.retrieval.pairing_quality",
     )
@@ -322,7 +322,7 @@ def test_the_page_and_the_studies_are_made_without_torch():
 
 
 def test_names_in_the_pairing_table_may_wrap_for_it_is_wide(html):
-    css = (templates.HERE / "page.css").read_text(encoding="utf-8")
+    css = (templates.HERE / "overview.css").read_text(encoding="utf-8")
     assert "table.wordy tbody th { white-space: normal;" in css
     section = html[html.index('<section id="pairing">') :]
     assert section.index('<div class="scroll"><table class="wordy">') == section.index(

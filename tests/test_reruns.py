@@ -20,7 +20,7 @@ def result(*patterns):
     return tuple(f"results/{pattern}" for pattern in patterns)
 
 
-PAGE = result("report.html")
+PAGE = result("page.html")
 STUDIES = (*result("studies/*.csv"), *PAGE)
 
 
@@ -40,7 +40,7 @@ LOCKED = (
     *runs("clip-it-locked", studies=["locked"]),
 )
 EMBEDDED = (
-    *result("embeddings/*", "pairs/phantom-*", "runs/*/unimodal/*", "runs/*/clip-it/*"),
+    *result("embeddings/*", "pairs/phantom-*", "runs/*/linear-head/*", "runs/*/clip-it/*"),
     *result("runs/*/linear-probe/*", "runs/*/clip-it-image/*", "runs/*/clip-it-label/*"),
     *result("runs/*/clip-it-locked/*", "runs/*/zero-shot/*", "runs/*/fusion-frozen/*"),
     *result("studies/clip-it.csv"),
@@ -62,10 +62,10 @@ EVERYTHING_TRAINED = (
 EDITS = {
     # code
     "one method": (
-        f"{PACKAGE}/methods/unimodal.py",
+        f"{PACKAGE}/methods/linear_head.py",
         "features.shape[1], len(run.classes))",
         "features.shape[1], len(run.classes), bias=False)",
-        runs("unimodal", studies=("clip-it", "frozen")),
+        runs("linear-head", studies=("clip-it", "frozen")),
     ),
     "a method with ablations": (
         f"{PACKAGE}/methods/clip_it/students.py",
@@ -152,13 +152,13 @@ EDITS = {
         "BATCH = 32",
         LOCKED,
     ),
-    "the report's words": (
-        f"{PACKAGE}/report/page.py",
+    "the page's words": (
+        f"{PACKAGE}/pages/overview.py",
         'or "histopair"',
         'or "untitled"',
         PAGE,
     ),
-    "the report's look": (f"{PACKAGE}/report/page.html.j2", "</title>", " </title>", STUDIES),
+    "the page's look": (f"{PACKAGE}/pages/page.html.j2", "</title>", " </title>", STUDIES),
     # config
     "how alike synonyms are": (
         CONFIG,
@@ -278,9 +278,9 @@ EDITS = {
     ),
     "a seed added": (
         CONFIG,
-        "methods: [unimodal]\n    seeds: [0, 1]",
-        "methods: [unimodal]\n    seeds: [0, 1, 2]",
-        (*result("runs/*/unimodal/2/*", "studies/frozen.csv"), *PAGE),
+        "methods: [linear-head]\n    seeds: [0, 1]",
+        "methods: [linear-head]\n    seeds: [0, 1, 2]",
+        (*result("runs/*/linear-head/2/*", "studies/frozen.csv"), *PAGE),
     ),
 }
 
@@ -323,7 +323,7 @@ def test_a_dataset_added_runs_its_chain_and_nothing_else(folder, jobs, restored)
     planned = set(workflow.planned(folder))
     own = {job for job in planned if "/mine" in job}
     assert {job.split("/")[1] for job in own} == {"labels", "embeddings", "runs"}
-    assert planned - own == {"results/studies/frozen.csv", "results/report.html"}
+    assert planned - own == {"results/studies/frozen.csv", "results/page.html"}
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -338,16 +338,16 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
     assert planned
 
 
-def test_a_search_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, restored):
-    history, best = "results/searches/small.parquet", "results/searches/small.best.yaml"
-    assert workflow.planned(folder, best) == {history: "search", best: "search_result"}
+def test_a_tuning_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, restored):
+    history, best = "results/tunings/small.parquet", "results/tunings/small.best.yaml"
+    assert workflow.planned(folder, best) == {history: "tune", best: "tuning_result"}
     process = workflow.run(folder, best)
     assert process.returncode == 0, process.stdout[-3000:]
     assert workflow.planned(folder, best) == {}
     edits = {
-        "report/searches.py": ('label="best so far"', 'label="best"', {best}),
-        "training/parameter_search.py": ("trials.log", "journal.log", {history, best}),
-        "methods/vision_lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
+        "pages/best_parameters.py": ('label="best so far"', 'label="best"', {best}),
+        "training/trials.py": ("trials.log", "journal.log", {history, best}),
+        "methods/lora.py": ("len(run.classes)", "1 * len(run.classes)", {history, best}),
         "methods/clip_it/__init__.py": ('"text_epochs": 100', '"text_epochs": 101', set()),
     }
     for file, (old, new, jobs) in edits.items():
@@ -366,7 +366,7 @@ def test_comments_docstrings_layout_logging_and_how_it_is_computed_rerun_nothing
     workflow.edit(
         package / "training/loop.py", "The training loop of every", "The one loop of each"
     )
-    workflow.edit(package / "methods/unimodal.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
+    workflow.edit(package / "methods/linear_head.py", "PARAMETERS = {}", "PARAMETERS = {\n}")
     workflow.edit(package / "jobs/__init__.py", "every: float = 10.0", "every: float = 5.0")
     workflow.edit(folder / "workflow/rules/train.smk", "# Runs: one", "# Each run: one")
     workflow.edit(folder / CONFIG, "# The catalogue", "# A catalogue")
@@ -385,17 +385,17 @@ def test_a_fresh_clone_and_touched_artifacts_rerun_nothing(folder, restored):
 
 
 def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored):
-    target = "results/exports/phantom-crc/phantom-vit/unimodal/0"
+    target = "results/exports/phantom-crc/phantom-vit/linear-head/0"
     assert workflow.planned(folder, target) == {target: "export"}
     process = workflow.run(folder, target)
     assert process.returncode == 0, process.stdout[-3000:]
     assert workflow.planned(folder, target) == {}
     edits = {
-        "methods/unimodal.py": ("loaded(head, weights), image", "head, image", True),
+        "methods/linear_head.py": ("loaded(head, weights), image", "head, image", True),
         "export/predictor.py": ('"sum" else torch.cat', '"add" else torch.cat', True),
         "methods/clip_it/folded.py": ("shift.copy_(first.bias)", "shift.zero_()", False),
         "methods/clip_it/__init__.py": ("lora.merge(encoder.image)", "pass", False),
-        "methods/vision_lora.py": ("encoder.preprocess = ", "encoder.other = ", False),
+        "methods/lora.py": ("encoder.preprocess = ", "encoder.other = ", False),
         "methods/cross_attention/inference.py": ("keys.shape[1]", "keys.shape[0]", False),
     }
     for file, (old, new, concerned) in edits.items():

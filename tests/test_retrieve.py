@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.retrieval import bank, correction, retrieve, search
+from histopair.retrieval import bank, correction, nearest, retrieve
 
 
 def write_vectors(path, keys: dict, vectors):
@@ -113,7 +113,7 @@ def test_blocks_change_nothing(tmp_path, monkeypatch):
     images, texts = world(tmp_path)
     whole = paired(images, texts, 3)
     monkeypatch.setattr(retrieve, "BLOCK", 7)
-    monkeypatch.setattr(search, "PART", 5)
+    monkeypatch.setattr(nearest, "PART", 5)
     in_blocks = paired(images, texts, 3)
     names = ["image_id", "rank", "report_id", "chunk"]
     pd.testing.assert_frame_equal(in_blocks[names], whole[names])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histopair.files import tables
-from histopair.retrieval import approximate, search, search_torch
+from histopair.retrieval import approximate, nearest, search_torch
 
 
 def brute(queries, bank, k):
@@ -22,7 +22,7 @@ def whole_numbers(seed, n, m, d=3):
 
 
 def on_torch(bank, gpu=False):
-    return search._settling(search_torch.searcher(bank, "cpu"), bank)
+    return nearest._settling(search_torch.searcher(bank, "cpu"), bank)
 
 
 @given(
@@ -33,8 +33,8 @@ def test_ties_and_doubles_come_in_the_order_of_the_bank(seed, n, m, part):
     queries, bank = whole_numbers(seed, n, m)
     k = min(5, m)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "PART", part)
-        similarity, rows = search.exact(bank)(queries, k)
+        patch.setattr(nearest, "PART", part)
+        similarity, rows = nearest.exact(bank)(queries, k)
     np.testing.assert_array_equal(rows, brute(queries, bank, k))
     np.testing.assert_array_equal(similarity, np.take_along_axis(queries @ bank.T, rows, 1))
 
@@ -44,7 +44,7 @@ def test_ties_and_doubles_come_in_the_order_of_the_bank(seed, n, m, part):
 def test_torch_finds_what_faiss_finds(seed):
     random = np.random.default_rng(seed)
     queries, bank = (tables.unit(random.normal(size=(size, 16))) for size in (20, 300))
-    expected, rows = search.exact(bank)(queries, 7)
+    expected, rows = nearest.exact(bank)(queries, 7)
     similarity, found = on_torch(bank)(queries, 7)
     np.testing.assert_array_equal(found, rows)
     np.testing.assert_allclose(similarity, expected, atol=1e-6)
@@ -59,7 +59,7 @@ def test_torch_settles_ties_by_row():
 def test_one_vector_a_thousand_times_gives_its_first_rows():
     random = np.random.default_rng(0)
     bank = np.repeat(tables.unit(random.normal(size=(1, 37))), 1000, axis=0)
-    similarity, rows = search.exact(bank)(tables.unit(random.normal(size=(9, 37))), 5)
+    similarity, rows = nearest.exact(bank)(tables.unit(random.normal(size=(9, 37))), 5)
     assert (rows == np.arange(5)).all()
     assert (similarity == similarity[:, :1]).all()
 
@@ -68,26 +68,26 @@ def test_candidates_of_doubled_rows_may_pass_in_parts(monkeypatch):
     random = np.random.default_rng(0)
     bank = np.repeat(tables.unit(random.normal(size=(6, 5))), 40, axis=0)
     queries = tables.unit(random.normal(size=(9, 5)))
-    whole = search.exact(bank)(queries, 50)
+    whole = nearest.exact(bank)(queries, 50)
     np.testing.assert_array_equal(whole[1][:, :40] % 40, np.tile(np.arange(40), (9, 1)))
-    monkeypatch.setattr(search, "SETTLED", 100)
-    for once, parted in zip(whole, search.exact(bank)(queries, 50), strict=True):
+    monkeypatch.setattr(nearest, "SETTLED", 100)
+    for once, parted in zip(whole, nearest.exact(bank)(queries, 50), strict=True):
         np.testing.assert_array_equal(once, parted)
 
 
 def test_without_a_gpu_in_faiss_torch_searches(monkeypatch):
     monkeypatch.setattr("faiss.get_num_gpus", lambda: 0, raising=False)
-    assert search._backend(gpu=True) is search_torch.searcher
+    assert nearest._backend(gpu=True) is search_torch.searcher
     monkeypatch.setattr("faiss.get_num_gpus", lambda: 1, raising=False)
-    assert search._backend(gpu=True) is search._faiss_gpu
-    assert search._backend(gpu=False) is search._faiss
+    assert nearest._backend(gpu=True) is nearest._faiss_gpu
+    assert nearest._backend(gpu=False) is nearest._faiss
 
 
 @pytest.mark.parametrize("index", ["ivf", "hnsw"])
 def test_an_index_at_full_effort_is_exact(index):
     random = np.random.default_rng(1)
     queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
-    exact = search.exact(bank)
+    exact = nearest.exact(bank)
     found = approximate.searcher(bank, index, 400)(queries, 5)[1]
     assert approximate.recall(found, exact(queries, 5)[1]) > 0.99
 
@@ -104,7 +104,7 @@ def test_an_index_is_the_same_each_time(index):
 def test_what_an_index_leaves_open_is_searched_exactly():
     random = np.random.default_rng(2)
     queries, bank = (tables.unit(random.normal(size=(size, 8))) for size in (30, 400))
-    exact = search.exact(bank)
+    exact = nearest.exact(bank)
     similarity, rows = approximate.searcher(bank, "ivf", 1)(queries, 300)
     np.testing.assert_array_equal(rows, exact(queries, 300)[1])
     assert np.isfinite(similarity).all()
@@ -115,7 +115,7 @@ def test_doubles_in_an_index_come_in_the_order_of_the_bank(index):
     random = np.random.default_rng(4)
     queries, few = (tables.unit(random.normal(size=(size, 8))) for size in (30, 12))
     bank = few[random.integers(0, 12, 900)]
-    exact = search.exact(bank)(queries, 100)
+    exact = nearest.exact(bank)(queries, 100)
     found = approximate.searcher(bank, index, 400)(queries, 100)
     np.testing.assert_array_equal(found[1], exact[1])
     assert approximate.recall(found[1], exact[1]) == 1

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from histopair.errors import InputError
-from histopair.evaluation import calibration, class_tables, metrics, orders, score, studies
-from histopair.evaluation.tasks.labels import truth_matrix
+from histopair.evaluation import calibration, class_tables, metrics, orders, score, study_tables
+from histopair.evaluation.tasks.labelled import truth_matrix
 from histopair.files import tables
-from histopair.report import study_page, templates
+from histopair.pages import study_page, templates
 
 CLASSES = ["a", "b"]
 
@@ -45,7 +45,7 @@ def write_run(root, method, seed, right, groups=None, dataset="d", ids=None):
 
 def tabulate(root, runs, **study):
     labels = {run["dataset"]: root / f"{run['dataset']}.parquet" for run in runs}
-    return studies.tabulate(runs, labels, "s", {"metric": "accuracy"} | study)
+    return study_tables.tabulate(runs, labels, "s", {"metric": "accuracy"} | study)
 
 
 def rows_of(table, metric="accuracy"):
@@ -294,14 +294,14 @@ def test_a_study_says_how_many_classes_the_paper_had(world, tmp_path):
 @pytest.mark.parametrize("name", ["clip-it", "multi-label"])
 def test_writing_a_study_twice_gives_equal_bytes(world, tmp_path, name):
     first, second = (write(world, name, tmp_path / part) for part in ("1", "2"))
-    for kind in (*studies.TABLES, "svg", "html"):
+    for kind in (*study_tables.TABLES, "svg", "html"):
         one, other = getattr(first, kind).read_bytes(), getattr(second, kind).read_bytes()
         assert one == other and str(tmp_path).encode() not in one
 
 
 def test_the_table_has_one_row_per_dataset_encoder_method_and_metric(world, tmp_path):
     table = pd.read_csv(write(world, "multi-label", tmp_path).table)
-    assert list(table.columns) == ["study", "dataset", "encoder", *studies.TABLE, "synthetic"]
+    assert list(table.columns) == ["study", "dataset", "encoder", *study_tables.TABLE, "synthetic"]
     assert len(table) == 2 * 1 * 2 * len(metrics.names("multi"))
     assert not table.duplicated(["dataset", "encoder", "method", "metric"]).any()
     known = table[table["metric"] != "ece"]
@@ -378,7 +378,7 @@ def test_without_a_temperature_at_its_bound_none_is_spoken_of(world, tmp_path, m
 
 
 @pytest.mark.parametrize("papers", [("", ""), ("2 points", "")])
-def test_the_report_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, papers):
+def test_the_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, papers):
     root, config = world
     study = config["studies"]["multi-label"]
     claims = [claim | {"paper": said} for claim, said in zip(study["claims"], papers, strict=True)]

@@ -7,11 +7,11 @@ import pytest
 from matplotlib import pyplot
 from test_concordance import CLAIM, cohort, runs, study
 
-from histopair.evaluation import studies
-from histopair.report import risk_figures
-from histopair.report.study_page import read_study, write_study
+from histopair.evaluation import study_tables
+from histopair.pages import risk_figures
+from histopair.pages.study_page import read_study, write_study
 
-NAMES = ["svg", "html", *studies.TABLES]
+NAMES = ["svg", "html", *study_tables.TABLES]
 
 
 def page(folder, truth=True):
@@ -20,7 +20,7 @@ def page(folder, truth=True):
     given = study(folder, title="Does <text> help?", claims=claims, synthetic=["c"])
     if not truth:
         given.pop("truths")
-    files = {name: folder / studies.file("s", name) for name in studies.TABLES}
+    files = {name: folder / study_tables.file("s", name) for name in study_tables.TABLES}
     files |= {name: folder / f"s.{name}" for name in ("svg", "html")}
     write_study(made, labels, "s", given, SimpleNamespace(**files))
     return files, given
@@ -48,7 +48,7 @@ def test_without_a_truth_there_is_neither_ceiling_nor_scatter(tmp_path):
     assert "true hazard" not in html and "Kaplan" in html
 
 
-def test_the_report_page_shows_the_same_from_the_tables(shown, tmp_path):
+def test_the_page_shows_the_same_from_the_tables(shown, tmp_path):
     files, given = shown
     found = read_study("s", given, files["html"].parent)["blocks"][0]["survival"]
     assert (found["patients"], len(found["folds"])) == (80, 2)

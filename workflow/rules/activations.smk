@@ -1,7 +1,7 @@
-# Activations of frozen trunks, from which methods that train a tower's last blocks take their steps.
+# Activations of frozen blocks, from which methods that train a tower's last blocks take their steps.
 # Reads labels, the images that they name and encoders;
-# writes results/activations/{encoder}/{dataset}.{images,captions}.{blocks}/, with several views of
-# each image {blocks}x{views}. Finished shards stay in results/.shards/, so that a change of labels
+# writes results/activations/{encoder}/{dataset}.{images,captions}.{blocks}/, with several turns of
+# each image {blocks}x{turns}. Finished shards stay in results/.shards/, so that a change of labels
 # alone computes nothing again. Where there is no room for them, the folder says why, and nothing else.
 
 

@@ -14,9 +14,9 @@ from histopair.plan import (
     page,
     pairs,
 )
-from histopair.plan import recipes, runs, searches, studies
+from histopair.plan import recipes, runs, studies, tunings
 from histopair.plan.places import PAIRS, RUN, pattern
-from histopair.report import look
+from histopair.pages import look
 
 try:
     config = plan.load.load(config)
@@ -58,7 +58,7 @@ wildcard_constraints:
     corpus="|".join(config["corpora"]) or "none",
     encoder="|".join([*config["encoders"], "oracle"]),
     method="|".join(config["methods"]),
-    search=pattern(config["searches"]),
+    tuning=pattern(config["tunings"]),
     study="|".join(config["studies"]),
     correction="|".join(["", *(rf"\.{kind}" for kind in plan.recipes.CORRECTIONS)]),
     seed=r"\d+",

@@ -5,7 +5,7 @@
 #         results/labels/{dataset}.leaks.parquet, .proposals.csv
 #         results/reports/{corpus}.parquet, .audit.parquet
 #
-# A dataset with `of` is a view: the same samples, another split; its images are not checked again. What is known
+# A dataset with `of` is a resplit: the same samples, another split; its images are not checked again. What is known
 # of images stays in results/.shards/, so that a change of labels decodes none of them again.
 
 
@@ -35,7 +35,7 @@ rule clean_labels:
         "../scripts/clean_labels.py"
 
 
-rule split_view:
+rule resplit:
     input:
         unpack(planned(plan.data.viewed)),
     output:
@@ -46,9 +46,9 @@ rule split_view:
     log:
         "logs/labels/{dataset}.txt",
     benchmark:
-        "results/benchmarks/split_view/{dataset}.tsv"
+        "results/benchmarks/resplit/{dataset}.tsv"
     wildcard_constraints:
-        dataset=pattern(asked(plan.data.views)),
+        dataset=pattern(asked(plan.data.resplits)),
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -56,9 +56,9 @@ rule split_view:
         mem_mb=8000,
     params:
         entry=planned(plan.data.cleaned_dataset),
-        code=code("split_view.py"),
+        code=code("resplit.py"),
     script:
-        "../scripts/split_view.py"
+        "../scripts/resplit.py"
 
 
 rule check_leaks:

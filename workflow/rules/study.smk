@@ -1,7 +1,7 @@
-# Scores, pairing quality, study tables and the report page.
+# Scores, pairing quality, study tables and the page.
 # Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
 # run, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
-# results/studies/{study}.csv and the study's other tables, .svg and .html, and results/report.html.
+# results/studies/{study}.csv and the study's other tables, .svg and .html, and results/page.html.
 
 SHOWN = asked(plan.page.shown)
 STUDY_TABLES = [
@@ -107,7 +107,7 @@ rule study:
         "../scripts/study.py"
 
 
-rule report_page:
+rule page:
     input:
         labels=expand(
             "results/labels/{dataset}{table}.parquet",
@@ -139,13 +139,13 @@ rule report_page:
         predictions=asked(plan.page.outputs, "predictions.parquet"),
         studies=expand(
             "results/studies/{study}{end}",
-            study=asked(plan.entries.reported),
+            study=asked(plan.entries.shown_studies),
             end=[*STUDY_TABLES, ".svg"],
         ),
     output:
-        report("results/report.html", caption="../report/report_page.rst", category="Report"),
+        report("results/page.html", caption="../report/page.rst", category="Page"),
     log:
-        "logs/report.txt",
+        "logs/page.txt",
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -156,6 +156,6 @@ rule report_page:
         config={key: value for key, value in config.items() if key != "training"},
         shown=SHOWN,
         look=look(),
-        code=code("report.py"),
+        code=code("page.py"),
     script:
-        "../scripts/report.py"
+        "../scripts/page.py"

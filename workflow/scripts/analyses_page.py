@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.analyses.page import write_page
+    from histopair.analyses.outputs import write_page
 
     given, params = snakemake.input, snakemake.params
     files = dict(zip(params.analyses, zip(given.tables, given.plots, strict=True), strict=True))

@@ -3,14 +3,14 @@ from histopair.jobs import job
 with job(snakemake) as about:
     from histopair.activations import cache as activation_cache
 
-    blocks, _, views = snakemake.wildcards.blocks.partition("x")
+    blocks, _, turns = snakemake.wildcards.blocks.partition("x")
     activation_cache.make(
         snakemake.wildcards.kind,
         snakemake.input.labels,
         snakemake.params.root,
         snakemake.params.encoder,
         int(blocks),
-        int(views or 1),
+        int(turns or 1),
         snakemake.params.activations,
         f"results/.shards/{snakemake.output[0]}",
         snakemake.output[0],

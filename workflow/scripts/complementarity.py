@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.analyses import complementarity, figures, page
+    from histopair.analyses import analysis_figures, complementarity, outputs
 
     given, params = snakemake.input, snakemake.params
     pairs = zip(params.runs, given.predictions, strict=True)
@@ -11,4 +11,4 @@ with job(snakemake):
     labels = dict(zip(params.datasets, given.labels, strict=True))
     table = complementarity.tabulate(runs, labels, params.pair)
     names = snakemake.wildcards.study, params.synthetic
-    page.write(table, figures.complementarity, *names, snakemake.output)
+    outputs.write(table, analysis_figures.complementarity, *names, snakemake.output)

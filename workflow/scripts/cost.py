@@ -3,11 +3,11 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.analyses import figures, page, tradeoff
+    from histopair.analyses import analysis_figures, outputs, tradeoff
     from histopair.files import tables
 
     given, params = snakemake.input, snakemake.params
     runs = [run | {"metrics": path} for run, path in zip(params.runs, given.metrics, strict=True)]
     table = tradeoff.with_quality(tables.read(given.costs), runs, params.metric)
     names = snakemake.wildcards.study, params.synthetic
-    page.write(table, figures.pareto, *names, snakemake.output)
+    outputs.write(table, analysis_figures.pareto, *names, snakemake.output)

@@ -3,9 +3,11 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.analyses import distillation, figures, page
+    from histopair.analyses import analysis_figures, distillation, outputs
 
     params, paths = snakemake.params, snakemake.input
     runs = [run | {"representations": path} for run, path in zip(params.runs, paths, strict=True)]
     names = snakemake.wildcards.study, params.synthetic
-    page.write(distillation.tabulate(runs), figures.distillation, *names, snakemake.output)
+    outputs.write(
+        distillation.tabulate(runs), analysis_figures.distillation, *names, snakemake.output
+    )

@@ -1,6 +1,6 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair.retrieval import bags
+    from histopair.retrieval import mean_patches
 
-    bags.embed(snakemake.input.labels, snakemake.input.features, snakemake.output[0], about)
+    mean_patches.embed(snakemake.input.labels, snakemake.input.features, snakemake.output[0], about)

@@ -2,7 +2,7 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.jobs import devices
-    from histopair.training import checkpoint, parallel, runs
+    from histopair.training import checkpoint, one_run, parallel
 
     training, params = snakemake.config["training"], snakemake.params
     seed = int(snakemake.wildcards.seed)
@@ -13,9 +13,9 @@ with job(snakemake) as about:
 
     def work():
         cache_mb = snakemake.resources.mem_mb // processes // 2
-        run = runs.Run.of(params.run, artifacts, seed, devices.start(), cache_mb)
+        run = one_run.Run.of(params.run, artifacts, seed, devices.start(), cache_mb)
         out = {name: snakemake.output[name] for name in ("weights", "history", "predictions")}
         events = folder.replace("/runs/", "/tensorboard/", 1) if training["tensorboard"] else ""
-        runs.execute(run, resume, out, about, events)
+        one_run.execute(run, resume, out, about, events)
 
     parallel.launch(work, processes)

@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.report.study_page import write_study
+    from histopair.pages.study_page import write_study
 
     runs = [
         run | {"predictions": predictions, "metrics": metrics}

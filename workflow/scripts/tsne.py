@@ -3,7 +3,7 @@
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake):
-    from histopair.analyses import figures, page, tsne
+    from histopair.analyses import analysis_figures, outputs, tsne
 
     params, paths = snakemake.params, snakemake.input
     runs = [run | {"representations": path} for run, path in zip(params.runs, paths, strict=True)]
@@ -11,7 +11,7 @@ with job(snakemake):
     pictures = [tsne.picture(cloud.vectors) for cloud in found]
 
     def draw(table):
-        return figures.clouds(found, pictures, table)
+        return analysis_figures.clouds(found, pictures, table)
 
     names = snakemake.wildcards.study, params.synthetic
-    page.write(tsne.tabulate(found), draw, *names, snakemake.output)
+    outputs.write(tsne.tabulate(found), draw, *names, snakemake.output)

@@ -1,1 +1,1 @@
-"""Frozen trunks, whose activations are computed once."""
+"""Frozen blocks, whose activations are computed once."""

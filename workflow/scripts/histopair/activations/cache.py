@@ -1,7 +1,7 @@
-"""Activations of a frozen trunk, computed once and shared by all runs that train the same top.
+"""Activations of frozen blocks, computed once for all runs that train the same last blocks.
 
-A shard is a piece of a store (files/store.py): the trunk's weights decide it, how the encoder
-prepares its input, blocks, views, storage type, code and the inputs themselves. Images and texts
+A shard is a piece of a store (files/store.py): the frozen weights decide it, how the encoder
+prepares its input, blocks, turns, storage type, code and the inputs themselves. Images and texts
 that an earlier job computed are found again by their content, after a kill as after a change of
 labels; only missing ones are computed.
 
@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from histopair import encoders, jobs
-from histopair.activations import trunks
+from histopair.activations import split_towers
 from histopair.activations.source import (
     ABOUT,
     ENDS,
@@ -46,16 +46,16 @@ from histopair.jobs import devices
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6
 CPU_BATCH, GPU_BATCH = 32, 128
-VIEWS = 8  # the flips and quarter turns of a square tile
+AUGMENTATIONS = 8  # the flips and quarter turns of a square tile
 
 
 @dataclass
 class Inputs:
-    """Distinct inputs of a trunk, and how to compute their activations.
+    """Distinct inputs of frozen blocks, and how to compute their activations.
 
     items: `key`, by which runs look for an input, and `content`, which determines its activations;
     sizes (n,): numbers in the activations of each; prepared: how inputs are made, in words.
-    compute(positions) gives one tensor for each: (views, ...) of an image, (length, d) of a text.
+    compute(positions) gives one tensor for each: (turns, ...) of an image, (length, d) of a text.
     """
 
     items: pd.DataFrame
@@ -70,7 +70,7 @@ def make(
     root: str,
     encoder: dict,
     blocks: int,
-    views: int,
+    turns: int,
     settings: dict,
     shards: str,
     out: str,
@@ -84,10 +84,12 @@ def make(
     be turned.
     """
     folder = Path(out)
-    about = about | {"kind": kind, "blocks": blocks, "views": views, "encoder": encoder}
-    if not 1 <= views <= VIEWS:
+    about = about | {"kind": kind, "blocks": blocks, "augmentations": turns, "encoder": encoder}
+    if not 1 <= turns <= AUGMENTATIONS:
         raise InputError(
-            "views", f"{views} of a tile", f"Set the method's `views` to 1 ... {VIEWS}"
+            "augmentations",
+            f"{turns} of a tile",
+            f"Set the method's `augmentations` to 1 ... {AUGMENTATIONS}",
         )
     if not settings["cache"]:
         return _off(folder, about, "activations.cache is false")
@@ -95,19 +97,19 @@ def make(
     loaded = encoders.load(encoder)
     tower = loaded.image if kind == "images" else loaded.text
     embed.require(tower, encoder, "image" if kind == "images" else "text")
-    trunk = trunks.split(tower, blocks)[0].to(device)
+    frozen = split_towers.split(tower, blocks)[0].to(device)
     samples = tables.read(labels)
     if kind == "images":
         first = pixels.read(root, samples["path"].iloc[0], loaded.preprocess)
-        require_square(first, views, loaded.name)
-        inputs = _images(samples, root, loaded.preprocess, trunk, views, device)
+        require_square(first, turns, loaded.name)
+        inputs = _images(samples, root, loaded.preprocess, frozen, turns, device)
     else:
-        inputs = _captions(samples, labels, loaded, trunk, device)
+        inputs = _captions(samples, labels, loaded, frozen, device)
         about |= embed.too_long(samples["caption"].dropna(), loaded)
     sizes = inputs.sizes * dtype.itemsize
-    about |= {"weights": devices.weights_digest(trunk), "storage": settings["storage"]}
+    about |= {"weights": devices.weights_digest(frozen), "storage": settings["storage"]}
     about |= {"items": len(sizes), "bytes": int(sizes.sum())}
-    what = [encoder, kind, blocks, views, settings["storage"], about["weights"], about["code"]]
+    what = [encoder, kind, blocks, turns, settings["storage"], about["weights"], about["code"]]
     store = Store(shards, [*what, inputs.prepared], "safetensors")
     done = _finished(store)
     missing = np.flatnonzero(~inputs.items["content"].isin(done.index))
@@ -120,7 +122,7 @@ def make(
     _publish(inputs.items, done, store, folder, about)
 
 
-def _images(samples, root, preprocess, trunk, views, device) -> Inputs:
+def _images(samples, root, preprocess, frozen, turns, device) -> Inputs:
     items = samples.drop_duplicates("sha256")
     items = items.assign(key=image_keys(items), content=items["sha256"])
     paths = items["path"].to_numpy()
@@ -128,15 +130,15 @@ def _images(samples, root, preprocess, trunk, views, device) -> Inputs:
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         stream = pixels.batches(root, paths[positions], preprocess, _batch(device), device)
         for batch in stream:
-            seen = [turned(batch.to(device), view) for view in range(views)]
-            yield from torch.stack([trunk(pixels)[0] for pixels in seen], dim=1).cpu()
+            seen = [turned(batch.to(device), turn) for turn in range(turns)]
+            yield from torch.stack([frozen(pixels)[0] for pixels in seen], dim=1).cpu()
 
     one = next(compute(np.array([0])))
     prepared = first_pass.preparation(preprocess)
     return Inputs(items, np.full(len(items), one.numel()), compute, prepared)
 
 
-def _captions(samples, labels, encoder, trunk, device) -> Inputs:
+def _captions(samples, labels, encoder, frozen, device) -> Inputs:
     """Texts in order of their length, so that a batch wastes little on padding."""
     texts = samples.dropna(subset=["caption"]).drop_duplicates("caption")
     if texts.empty:
@@ -151,7 +153,7 @@ def _captions(samples, labels, encoder, trunk, device) -> Inputs:
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         for start in range(0, len(positions), _batch(device)):
             part = positions[start : start + _batch(device)]
-            states, mask = trunk(tokens[part, : lengths[part].max()].to(device))
+            states, mask = frozen(tokens[part, : lengths[part].max()].to(device))
             yield from (row[kept] for row, kept in zip(states.cpu(), mask.cpu(), strict=True))
 
     width = next(compute(np.array([0]))).shape[1]
@@ -175,7 +177,7 @@ def _too_large(sizes, missing, budget_gb: float, store: Path) -> str | None:
 
 def _off(folder: Path, about: dict, reason: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"no activations are kept: {reason}; the trunk will run in every step")
+    print(f"no activations are kept: {reason}; the frozen blocks will run in every step")
     tables.write_json(folder / ABOUT, about | {"on": False, "reason": reason})
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from histopair.activations.towers import class_name
-from histopair.encoders.attention import Attention
+from histopair.encoders.plain_attention import Attention
 
 Linear = tuple[Tensor, Tensor | None]
 

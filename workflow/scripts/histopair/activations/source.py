@@ -1,7 +1,7 @@
-"""What the last blocks of a tower train from: the activations of its frozen trunk, by row.
+"""What the last blocks of a tower train from: the activations of its frozen blocks, by row.
 
-A method asks for the top of a tower and for what that takes, and does not know whether the trunk's
-activations were computed once (cache.py) or are computed in every step.
+A method asks for the trained blocks of a tower and for what they take. It does not know whether
+that was computed once (cache.py) or is computed in every step.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from histopair import encoders
-from histopair.activations import trunks
+from histopair.activations import split_towers
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.files import tables
@@ -29,15 +29,15 @@ STATES, ENDS = "states", "ends"
 
 
 def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
-    """The top of a run's tower with its last `blocks` blocks, its width, and what it takes.
+    """The last `blocks` blocks of a run's tower and all after them, their width, what they take.
 
     With no block it is the frozen tower's embeddings, cached for all methods.
 
-    kind: "image", or "text" for the captions. fetch(rows, views=None) gives a tuple of tensors on
-    the device for n row numbers of run.samples; top(*tensors) is (n, width). views (n,) turns each
-    image (`turned`), below the method's `views`; without it images are as they are. Raises
-    InputError if the tower cannot be split there, a sample has no caption, or images that are not
-    square are to be turned.
+    kind: "image", or "text" for the captions. fetch(rows, turns=None) gives a tuple of tensors on
+    the device for n row numbers of run.samples; trained(*tensors) is (n, width). turns (n,) turns
+    each image (`turned`), below the method's `augmentations`; without it images stay as they are.
+    Raises InputError if the tower cannot be split there, a sample has no caption, or images to be
+    turned are not square.
     """
     if not blocks:
         return _frozen(run, kind)
@@ -45,32 +45,32 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     encoder = encoders.load(entry)
     whole = encoder.image if kind == "image" else encoder.text
     embed.require(whole, entry, kind)
-    trunk, top = trunks.split(whole, blocks)
+    frozen, trained = split_towers.split(whole, blocks)
     width = encoder.image_dim if kind == "image" else encoder.text_dim
-    fetch = _kept(run, kind) or _computed(run, kind, encoder, trunk.to(run.device))
-    return top.to(run.device), width, fetch
+    fetch = _kept(run, kind) or _computed(run, kind, encoder, frozen.to(run.device))
+    return trained.to(run.device), width, fetch
 
 
 def _frozen(run, kind: str) -> tuple[nn.Module, int, Fetch]:
     vectors = run.embeddings("image_embeddings" if kind == "image" else "caption_embeddings")
-    return nn.Identity(), vectors.shape[1], lambda rows, views=None: (vectors[rows],)
+    return nn.Identity(), vectors.shape[1], lambda rows, turns=None: (vectors[rows],)
 
 
-def turned(pixels: Tensor, view: int) -> Tensor:
+def turned(pixels: Tensor, turn: int) -> Tensor:
     """One of the eight ways a square tile (..., h, w) can lie: quarter turns, then mirrored ones.
 
     View 0 is the tile as it is.
     """
-    turn = torch.rot90(pixels, view % 4, (-2, -1))
-    return turn.flip(-1) if view >= 4 else turn
+    rotated = torch.rot90(pixels, turn % 4, (-2, -1))
+    return rotated.flip(-1) if turn >= 4 else rotated
 
 
-def require_square(pixels: Tensor, views: int, encoder: str) -> None:
-    """Raise InputError where there are several views of pixels (..., h, w) that are not square."""
+def require_square(pixels: Tensor, turns: int, encoder: str) -> None:
+    """Raise InputError where there are several turns of pixels (..., h, w) that are not square."""
     height, width = pixels.shape[-2:]
-    if views > 1 and height != width:
-        problem = f"{views} views turn images, and it takes them {width} x {height} pixels"
-        remedy = "Set the method's `views` to 1, or choose an encoder of square images"
+    if turns > 1 and height != width:
+        problem = f"{turns} augmentations turn images; it takes them {width} x {height} pixels"
+        remedy = "Set the method's `augmentations` to 1, or choose an encoder of square images"
         raise InputError(f"encoder {encoder}", problem, remedy)
 
 
@@ -84,26 +84,26 @@ def text_keys(samples: pd.DataFrame) -> pd.Series:
     return samples["caption"].map(lambda text: hashlib.sha256(text.encode()).hexdigest())
 
 
-def _computed(run, kind: str, encoder: encoders.Encoder, trunk: nn.Module) -> Fetch:
-    """Decode or tokenise, then run the trunk, for each batch anew."""
+def _computed(run, kind: str, encoder: encoders.Encoder, frozen: nn.Module) -> Fetch:
+    """Decode or tokenise, then run the frozen blocks, for each batch anew."""
     source = _pixels(run, encoder) if kind == "image" else _tokens(run, encoder)
 
-    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor, ...]:
-        return trunk(source(rows, views))
+    def fetch(rows: Tensor, turns: Tensor | None = None) -> tuple[Tensor, ...]:
+        return frozen(source(rows, turns))
 
     return fetch
 
 
 def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
     pixels = run.pixels(encoder.preprocess)
-    require_square(pixels(torch.tensor([0])), run.method.get("views", 1), encoder.name)
+    require_square(pixels(torch.tensor([0])), run.method.get("augmentations", 1), encoder.name)
 
-    def source(rows: Tensor, views: Tensor | None) -> Tensor:
+    def source(rows: Tensor, turns: Tensor | None) -> Tensor:
         batch = pixels(rows)
-        if views is None:
+        if turns is None:
             return batch
-        pairs = zip(batch, views.tolist(), strict=True)
-        return torch.stack([turned(one, view) for one, view in pairs])
+        pairs = zip(batch, turns.tolist(), strict=True)
+        return torch.stack([turned(one, turn) for one, turn in pairs])
 
     return source
 
@@ -112,7 +112,7 @@ def _tokens(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
     texts = list(_captioned(run)["caption"])
     tokens, lengths = embed.tokenize_all(encoder.tokenize, encoder.pad_id, texts)
 
-    def source(rows: Tensor, views: Tensor | None) -> Tensor:
+    def source(rows: Tensor, turns: Tensor | None) -> Tensor:
         return tokens[rows, : lengths[rows].max()].to(run.device)
 
     return source
@@ -137,16 +137,16 @@ def _kept(run, kind: str) -> Fetch | None:
         return None
     about = tables.read_json(Path(folder) / ABOUT)
     if not about["on"]:
-        print(f"{about['kind']}: the trunk runs in every step, because {about['reason']}")
+        print(f"{about['kind']}: the frozen blocks run in every step, because {about['reason']}")
         return None
-    print(f"{about['kind']}: activations of the trunk are read from {folder}")
+    print(f"{about['kind']}: activations of the frozen blocks are read from {folder}")
     keys = image_keys(run.samples) if kind == "image" else text_keys(_captioned(run))
     read = _reader(Path(folder), keys)
     return _images(read, run.device) if kind == "image" else _texts(read, run.device)
 
 
 def _reader(folder: Path, keys: pd.Series) -> Callable[..., Tensor]:
-    """read(row, view=None) of one sample: all that its shard has of it, or one view, mapped."""
+    """read(row, turn=None) of one sample: all that its shard has of it, or one turn, mapped."""
     index = tables.read(folder / INDEX)
     position = pd.Index(index["key"]).get_indexer(keys)
     if (position < 0).any():
@@ -158,25 +158,25 @@ def _reader(folder: Path, keys: pd.Series) -> Callable[..., Tensor]:
         file = safe_open(folder / name, "pt")
         return file.get_slice(STATES), [0, *file.get_tensor(ENDS).tolist()]
 
-    def read(row: int, view: int | None = None) -> Tensor:
+    def read(row: int, turn: int | None = None) -> Tensor:
         states, ends = shard(names[row])
         start, end = ends[places[row]], ends[places[row] + 1]
-        return states[start:end] if view is None else states[start + view]
+        return states[start:end] if turn is None else states[start + turn]
 
     return read
 
 
 def _images(read: Callable[..., Tensor], device: torch.device) -> Fetch:
-    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor]:
-        views = torch.zeros_like(rows) if views is None else views
-        pairs = zip(rows.tolist(), views.tolist(), strict=True)
-        return (torch.stack([read(row, view) for row, view in pairs]).to(device).float(),)
+    def fetch(rows: Tensor, turns: Tensor | None = None) -> tuple[Tensor]:
+        turns = torch.zeros_like(rows) if turns is None else turns
+        pairs = zip(rows.tolist(), turns.tolist(), strict=True)
+        return (torch.stack([read(row, turn) for row, turn in pairs]).to(device).float(),)
 
     return fetch
 
 
 def _texts(read: Callable[..., Tensor], device: torch.device) -> Fetch:
-    def fetch(rows: Tensor, views: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def fetch(rows: Tensor, turns: Tensor | None = None) -> tuple[Tensor, Tensor]:
         texts = [read(row) for row in rows.tolist()]
         lengths = torch.tensor([len(text) for text in texts])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 from histopair.evaluation import bootstrap, cells
-from histopair.evaluation.tasks.labels import by_group
+from histopair.evaluation.tasks.labelled import by_group
 
 # Which of both are right, in the order of `places`; the paper's complementarity is "text alone".
 CELLS = ("both", "vision alone", "text alone", "neither")

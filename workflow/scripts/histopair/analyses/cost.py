@@ -23,7 +23,7 @@ from histopair.analyses.tradeoff import EXPORTED
 from histopair.encoders import embed, prompts
 from histopair.export import write
 from histopair.export.predictor import Predictor
-from histopair.training import runs
+from histopair.training import one_run
 
 UNMERGED = "adapters left in"
 PROMPTED = "prompts in each pass"
@@ -60,7 +60,7 @@ class Prompted(nn.Module):
 def measure(entries: list[dict], device: torch.device) -> pd.DataFrame:
     """A row for each run's method and variant, those of one column timed in turn.
 
-    entries: dicts of `run` (runs.Run on the CPU), `weights`, `column`, `encoder`, `method` and
+    entries: dicts of `run` (one_run.Run on the CPU), `weights`, `column`, `encoder`, `method` and
     `templates`, the prompts of the encoder. One image is counted and timed; FLOPs count a multiply
     and an add as two.
     """
@@ -75,7 +75,7 @@ def measure(entries: list[dict], device: torch.device) -> pd.DataFrame:
 def restored(entry: dict) -> dict:
     """An entry of `measure` from the workflow's account of a run: names, files, parameters."""
     files = entry["files"]
-    run = runs.Run.of(entry["spec"], files, entry["seed"], torch.device("cpu"))
+    run = one_run.Run.of(entry["spec"], files, entry["seed"], torch.device("cpu"))
     names = ("column", "encoder", "method", "templates")
     return {"run": run, "weights": files["weights"], **{name: entry[name] for name in names}}
 

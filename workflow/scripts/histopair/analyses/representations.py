@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from histopair import jobs
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.retrieval import pairing
+from histopair.retrieval import paired_texts
 
 BATCH = 64
 
@@ -35,7 +35,7 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
         parts.append((features.cpu(), model.to_text(features).cpu()))
     features, predicted = (torch.cat(side).numpy() for side in zip(*parts, strict=True))
     samples = run.samples.iloc[rows.numpy()][["sample_id", "split", "labels"]]
-    texts = paired_texts(run)[rows.numpy()]
+    texts = paired_rows(run)[rows.numpy()]
     vectors = {
         "features": features,
         "predicted": predicted,
@@ -49,9 +49,9 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
     tables.write(out, table, about | {"task": run.about["task"], "classes": run.classes})
 
 
-def paired_texts(run) -> np.ndarray:
+def paired_rows(run) -> np.ndarray:
     """The row in the corpus of each sample's paired text, (n,)."""
-    used, index = pairing.of_run(run)
+    used, index = paired_texts.of_run(run)
     return used[index]
 
 

@@ -15,7 +15,7 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
     With `folds` each sample has the `fold` in which it is tested; what else it is for depends on
-    the fold held out, which a view names (`fold`). Raises InputError for a split without samples
+    the fold held out, which a resplit names (`fold`). Raises InputError for a split without samples
     and, single-label, for a class without train samples.
     """
     settings = dict(entry.get("split") or {})

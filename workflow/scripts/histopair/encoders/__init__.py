@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from histopair.encoders import attention, first_pass
+from histopair.encoders import first_pass, plain_attention
 from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
 
@@ -59,7 +59,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """
     with _loading(entry):
         encoder = _loaded(entry, weights)
-        attention.rewrite(encoder)
+        plain_attention.rewrite(encoder)
         for tower in filter(None, (encoder.image, encoder.text)):
             tower.encoder_name = encoder.name  # for messages
         if weights:

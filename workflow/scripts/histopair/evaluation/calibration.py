@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from histopair.evaluation import reliability
-from histopair.evaluation.tasks.labels import Labels
+from histopair.evaluation.tasks.labelled import Labels
 
 TEMPERATURES = (0.01, 100.0)
 # Below: the smallest float32; above: the largest below 1. Scores are stored as float32.

@@ -9,7 +9,7 @@ COLUMNS += ["seed_share", "unit"]
 
 
 def pairs(study: dict) -> list[tuple[str, str]]:
-    """Datasets of the study that are views of one: (split by row, split by group)."""
+    """Datasets of the study that split the same samples: (split by row, split by group)."""
     splits = study.get("splits", {})
     return [
         (row, group)
@@ -20,7 +20,7 @@ def pairs(study: dict) -> list[tuple[str, str]]:
 
 
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
-    """One row per method and metric for each pair of views, `dataset` by group, `random` by row.
+    """One row per method and metric for each pair of splits, `dataset` by group, `random` by row.
 
     study: `splits`, for each dataset its base `of` and how it is split, `by` "row" or "group". The
     two test splits hold different samples, so nothing is paired: the interval is that of the

@@ -6,7 +6,7 @@ import numpy as np
 
 from histopair.errors import InputError
 from histopair.evaluation import calibration, convergence, tasks
-from histopair.evaluation.tasks.labels import Labels
+from histopair.evaluation.tasks.labelled import Labels
 from histopair.files import tables
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from histopair import encoders
-from histopair.activations import trunks
+from histopair.activations import split_towers
 from histopair.encoders import Encoder
 from histopair.errors import InputError
 from histopair.export import architectures, layers
@@ -52,9 +52,9 @@ def of_one_tower(run, weights, kind: str) -> Predictor:
     """The predictor of a method that trains the last blocks of one tower, "image" or "text"."""
     encoder = run.encoder()
     tower, width = getattr(encoder, kind), getattr(encoder, f"{kind}_dim")
-    _, top = trunks.split(tower, run.method["unfreeze"])  # shares the tower's parameters
+    _, trained = split_towers.split(tower, run.method["unfreeze"])  # shares the tower's parameters
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    loaded(Classifier(top, head), weights)
+    loaded(Classifier(trained, head), weights)
     return Predictor(head, **{kind: encoder})
 
 

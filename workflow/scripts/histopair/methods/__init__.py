@@ -19,7 +19,7 @@ What may be needed:
     bags                                          the patch features of the run's encoder
     image_embeddings, caption_embeddings, prompt_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
-                                                  of `views` turned versions of each image
+                                                  of `augmentations` turned versions of each image
     reports, pairs, text_embeddings               texts, whose they are, and the retriever's vectors
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
@@ -61,8 +61,8 @@ DESCRIPTIONS = {
     "and its cached embeddings stand for it.",
     "fusion": "How image and text features are joined; a sum needs both of one width.",
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
-    "views": "Views of each tile in training: 8 are all its flips and quarter turns, 1 is the "
-    "tile alone.",
+    "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "
+    "1 is the tile alone.",
     "distillation_weight": "λ, the weight of the distillation loss.",
     "text_epochs": "Epochs of the text stage at most.",
     "width": "Width of the projected patches and of the bag.",

@@ -14,7 +14,7 @@ from histopair.encoders import embed, prompts
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.methods import zero_shot
-from histopair.training import contrastive, lora
+from histopair.training import contrastive_loss, lora
 
 NEEDS = ("images", "prompt_embeddings")
 PARAMETERS = {
@@ -53,7 +53,7 @@ class PromptedClip(nn.Module):
         """Scaled similarities (n, C) of images to the classes' ensembles of prompts."""
         if self.vectors is None:
             self.vectors = self.class_vectors()
-        return contrastive.similarities(unit(self.image(pixels)), self.vectors, self.scale())
+        return contrastive_loss.similarities(unit(self.image(pixels)), self.vectors, self.scale())
 
     def class_vectors(self) -> Tensor:
         """(C, d), from all templates."""
@@ -68,7 +68,7 @@ class PromptedClip(nn.Module):
         text = unit(self.text(self.tokens[targets, drawn]))
         own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
         same = targets[:, None] == targets if positives == "class" else own
-        return contrastive.loss(image, text, same, self.scale())
+        return contrastive_loss.loss(image, text, same, self.scale())
 
     def scale(self) -> Tensor:
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)

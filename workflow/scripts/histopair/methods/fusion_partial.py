@@ -8,7 +8,7 @@ PARAMETERS = {
     "unfreeze": {"image": 2, "text": 2},
     "fusion": "concat",
     "layers": 4,
-    "views": 1,
+    "augmentations": 1,
     "text_encoder": "",
 }
 LEAST = {"unfreeze": 0}
@@ -31,11 +31,11 @@ def build(run):
     width = joined_width(image_width, text_width, join)
     head = heads.mlp(width, len(run.classes), run.method["layers"])
     model = Fusion(image, text, join, head)
-    yield run.classifier(model, lambda rows, *views: (image_fetch(rows, *views), text_fetch(rows)))
+    yield run.classifier(model, lambda rows, *turns: (image_fetch(rows, *turns), text_fetch(rows)))
 
 
 def predictor(run, weights):
-    from histopair.activations import trunks
+    from histopair.activations import split_towers
     from histopair.export.predictor import Predictor, loaded, text_encoder
 
     image = run.encoder()
@@ -43,7 +43,10 @@ def predictor(run, weights):
     join, blocks = run.method["fusion"], run.method["unfreeze"]
     width = joined_width(image.image_dim, text.text_dim, join)
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    # Tops share their towers' parameters.
-    tops = [trunks.top(image.image, blocks["image"]), trunks.top(text.text, blocks["text"])]
-    loaded(Fusion(*tops, join, head), weights)
+    # Trained parts share their towers' parameters.
+    trained = [
+        split_towers.trained_part(image.image, blocks["image"]),
+        split_towers.trained_part(text.text, blocks["text"]),
+    ]
+    loaded(Fusion(*trained, join, head), weights)
     return Predictor(head, image=image, text=text, join=join)

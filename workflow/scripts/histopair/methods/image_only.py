@@ -4,13 +4,13 @@ from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
 NEEDS = ("image_activations",)
-PARAMETERS = {"unfreeze": 1, "layers": 4, "views": 1}
+PARAMETERS = {"unfreeze": 1, "layers": 4, "augmentations": 1}
 
 
 def build(run):
-    top, width, fetch = run.tower("image", run.method["unfreeze"])
+    trained, width, fetch = run.tower("image", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    yield run.classifier(Classifier(top, head), fetch)
+    yield run.classifier(Classifier(trained, head), fetch)
 
 
 def predictor(run, weights):

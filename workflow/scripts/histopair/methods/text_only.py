@@ -8,9 +8,9 @@ PARAMETERS = {"unfreeze": 2, "layers": 3}
 
 
 def build(run):
-    top, width, fetch = run.tower("text", run.method["unfreeze"])
+    trained, width, fetch = run.tower("text", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    yield run.classifier(Classifier(top, head), fetch)
+    yield run.classifier(Classifier(trained, head), fetch)
 
 
 def predictor(run, weights):

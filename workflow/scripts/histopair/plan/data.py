@@ -27,13 +27,13 @@ NOT_CLEANING = {
 }
 
 
-def views(config):
+def resplits(config):
     """Datasets that show the samples of another, split otherwise."""
     return [name for name, entry in config["datasets"].items() if "of" in entry]
 
 
 def folded(config):
-    """Datasets that are cross-validated: each of their folds is a view."""
+    """Datasets that are cross-validated: each of their folds is a resplit."""
     return [name for name, entry in config["datasets"].items() if entries.folds(entry)]
 
 
@@ -100,7 +100,7 @@ def proposing(config, w):
 
 
 def viewed(config, w):
-    """Labels and frequencies of the dataset that a view shows: its base, or of a fold the whole."""
+    """Labels and frequencies of the dataset that a resplit splits anew (`entries.shown`)."""
     path = LABELS.format(dataset=entries.shown(config, w.dataset))
     return {"labels": path, "frequencies": path.replace(".parquet", ".frequencies.parquet")}
 

@@ -10,14 +10,14 @@ TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
 
 
 def base(config: dict, dataset: str) -> str:
-    """The dataset whose samples `dataset` shows: itself, or the one that it is a view of."""
+    """The dataset whose samples `dataset` shows: itself, or the one that it splits anew."""
     return config["datasets"][dataset].get("of", dataset)
 
 
-def shown(config: dict, view: str) -> str:
-    """The dataset whose labels a view splits anew: its base; of a fold the one with all folds."""
-    fold = config["datasets"][view]["split"].get("fold")
-    return view.removesuffix(f"-fold-{fold}") if fold else base(config, view)
+def shown(config: dict, resplit: str) -> str:
+    """Whose labels a resplit splits anew: its base; of a fold the dataset with all folds."""
+    fold = config["datasets"][resplit]["split"].get("fold")
+    return resplit.removesuffix(f"-fold-{fold}") if fold else base(config, resplit)
 
 
 def dataset(config: dict, name: str) -> dict:
@@ -42,7 +42,7 @@ def folds(entry: dict) -> int:
 
 
 def fold(dataset: str, number: int) -> str:
-    """The name of the view in which one fold, from 1, is held out."""
+    """The name of the resplit in which one fold, from 1, is held out."""
     return f"{dataset}-fold-{number}"
 
 
@@ -99,9 +99,9 @@ def runs(config: dict, study: str) -> list[dict]:
     ]
 
 
-def reported(config: dict) -> list[str]:
+def shown_studies(config: dict) -> list[str]:
     """The studies that the page shows; the others run by name."""
-    return config.get("report") or list(config["studies"])
+    return config.get("page") or list(config["studies"])
 
 
 def pairings(config: dict) -> list[dict]:
@@ -111,7 +111,7 @@ def pairings(config: dict) -> list[dict]:
     train split to correct by.
     """
     found = []
-    for study in reported(config):
+    for study in shown_studies(config):
         for run in runs(config, study):
             made = of_run(config, run)
             found.append(pairing_of(config, run["dataset"], made))
@@ -127,8 +127,8 @@ def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
     """The pairing that a method reads: encoder (or "oracle"), dataset, corpus, correction.
 
     correction is "" or ".NAME", as file names have it. Whatever is corrected looks at the train
-    split, and so belongs to a view; other pairs are of the dataset that it is a view of. None for
-    random pairing and for methods without reports.
+    split, and so belongs to a resplit; other pairs are of the dataset whose samples it has. None
+    for random pairing and for methods without reports.
     """
     source = pairing_source(method) if reads_reports(method) else None
     if source is None:

@@ -19,7 +19,7 @@ def load(config: dict) -> dict:
     """
     _fail_on(checks.values.values(config), {})
     config, others = copy.deepcopy(config), resolve.others(config)
-    _fail_on(resolve.likes(config) + checks.data.views(config), {})
+    _fail_on(resolve.likes(config) + checks.datasets.resplits(config), {})
     _fail_on(schema.mistakes(config, schema.read()), others)
     _fail_on(resolve.folds(config), {})
     for method in config["methods"].values():

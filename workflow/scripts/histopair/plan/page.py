@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
+from histopair.pages import distinct
 from histopair.plan import entries, recipes, runs
 from histopair.plan.places import of_runs
-from histopair.report import distinct
 
 OF_TEXTS = ("caption_embeddings", "caption_activations", "prompt_embeddings")
 
@@ -25,13 +25,13 @@ def shown(config):
         "embeddings": _embedded(config, retrieved, found),
         "texts": _texts(config, found),
         "pairs": pairings,
-        "runs": {study: entries.runs(config, study) for study in entries.reported(config)},
+        "runs": {study: entries.runs(config, study) for study in entries.shown_studies(config)},
     }
 
 
 def shown_runs(config):
     """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
-    found = [run for study in entries.reported(config) for run in entries.runs(config, study)]
+    found = [run for study in entries.shown_studies(config) for run in entries.runs(config, study)]
     return distinct(found)
 
 

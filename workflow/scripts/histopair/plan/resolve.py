@@ -1,7 +1,7 @@
 """What a method takes over: from another by `like`, and on single datasets from its `datasets`.
 
-What is said nearer goes first: of a view, of the dataset that it is a view of, of the method, and
-then of the method that it is like.
+What is said nearer goes first: of a resplit, of the dataset whose samples it has, of the method,
+and then of the method that it is like.
 """
 
 from histopair.plan import checks, entries, schema
@@ -40,23 +40,23 @@ def likes(config: dict) -> list[str]:
 
 
 def folds(config: dict) -> list[str]:
-    """Add a view for each fold of a dataset that is cross-validated. Mistakes of their names."""
+    """Add a resplit for each fold of a dataset that is cross-validated. Mistakes of their names."""
     found = []
     for name, entry in list(config["datasets"].items()):
         for number in range(1, entries.folds(entry) + 1):
-            view = entries.fold(name, number)
-            if view in config["datasets"]:
-                found.append(f"datasets.{view}: this name is kept for a fold of {name!r}")
+            resplit = entries.fold(name, number)
+            if resplit in config["datasets"]:
+                found.append(f"datasets.{resplit}: this name is kept for a fold of {name!r}")
             kept = {
                 key: entry[key] for key in ("synthetic", "description", "licence") if key in entry
             }
             split = entry["split"] | {"fold": number}
-            config["datasets"][view] = {"of": entries.base(config, name), "split": split} | kept
+            config["datasets"][resplit] = {"of": entries.base(config, name), "split": split} | kept
     return found
 
 
 def on_datasets(config: dict) -> list[str]:
-    """Write out each method's `datasets`: what is different on which datasets, views among them.
+    """Write out each method's `datasets`: what is different on which datasets, resplits among them.
 
     The methods themselves are right and have their defaults. Gives the mistakes of what they are
     on single datasets, by the same checks.

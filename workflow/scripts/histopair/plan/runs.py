@@ -118,11 +118,13 @@ def _embeddings(config, w, encoder, kind):
 
 
 def _activations(config, w, encoder, tower, kind):
-    """Folder of what a tower's last blocks take: {blocks}, or {blocks}x{views} of each image."""
+    """Folder of what a tower's last blocks take: {blocks}, or {blocks}x{turns} of each image."""
     read = method(config, w)
     if "unfreeze" not in read:
         return None
-    seen = f"x{read['views']}" if tower == "image" and read.get("views", 1) > 1 else ""
+    seen = (
+        f"x{read['augmentations']}" if tower == "image" and read.get("augmentations", 1) > 1 else ""
+    )
     blocks = f"{recipes.blocks(read, tower)}{seen}"
     dataset = entries.base(config, w.dataset)
     return ACTIVATIONS.format(encoder=encoder, dataset=dataset, kind=kind, blocks=blocks)

@@ -1,8 +1,8 @@
 """What a study compares, and what its tables are made from."""
 
+from histopair.pages import different, of_papers
 from histopair.plan import entries, recipes
 from histopair.plan.places import LABELS, of_runs, there, truths
-from histopair.report import different, of_papers
 
 STUDY = ("title", "description", "metric", "reference", "order", "published", "claims")
 

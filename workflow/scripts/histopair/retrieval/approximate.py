@@ -6,27 +6,27 @@ Both indexes build bit for bit the same each time: IVF from a fixed seed, HNSW b
 import numpy as np
 
 from histopair import jobs
-from histopair.retrieval import search
+from histopair.retrieval import nearest
 
 LINKS = 32  # of a node of HNSW
 
 
-def searcher(bank: np.ndarray, index: str, effort: int) -> search.Search:
+def searcher(bank: np.ndarray, index: str, effort: int) -> nearest.Search:
     """A search of a float32 bank (m, d) by FAISS' IVF or HNSW; see `search` for what a search is.
 
     The index holds each distinct vector once: doubles would fill its lists, and its visits. effort:
     cells visited (ivf, of 4 sqrt(vectors)) or candidates kept (hnsw). A query for which the index
     finds too few is searched exactly.
     """
-    return search.of_distinct(bank, lambda unique: _searcher(unique, index, effort))
+    return nearest.of_distinct(bank, lambda unique: _searcher(unique, index, effort))
 
 
-def _searcher(unique: np.ndarray, index: str, effort: int) -> search.Search:
+def _searcher(unique: np.ndarray, index: str, effort: int) -> nearest.Search:
     built = {"ivf": _ivf, "hnsw": _hnsw}[index](unique, effort)
-    exact = search.exact_among(unique)
+    exact = nearest.exact_among(unique)
 
     def find(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        similarity, rows = search.ordered(*built.search(queries, k), k)
+        similarity, rows = nearest.ordered(*built.search(queries, k), k)
         short = np.flatnonzero((rows < 0).any(axis=1))
         if len(short):
             similarity[short], rows[short] = exact(queries[short], k)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.retrieval import search
+from histopair.retrieval import nearest
 
 
 class Bank(NamedTuple):
@@ -46,7 +46,7 @@ def read(texts: str, pool: str) -> Bank:
 
 def _without_doubles(bank: Bank) -> Bank:
     """Of equal rows of one report the first is kept: thousands of them would fill every list."""
-    rows = pd.DataFrame({"report": bank.codes, "vector": search.distinct(bank.vectors)[0]})
+    rows = pd.DataFrame({"report": bank.codes, "vector": nearest.distinct(bank.vectors)[0]})
     kept = ~rows.duplicated().to_numpy()
     return bank if kept.all() else Bank(bank.chunks[kept], bank.codes[kept], bank.vectors[kept])
 
@@ -61,7 +61,7 @@ def report_similarities(bank: Bank) -> Callable[[np.ndarray], np.ndarray]:
 
     Equal vectors have equal columns to the last bit: what is corrected must not tell doubles apart.
     """
-    inverse, vectors = search.distinct(bank.vectors)
+    inverse, vectors = nearest.distinct(bank.vectors)
     order = np.argsort(bank.codes, kind="stable")
     starts = np.unique(bank.codes[order], return_index=True)[1]
     columns = inverse[order]

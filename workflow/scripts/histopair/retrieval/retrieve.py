@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from histopair import jobs
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.retrieval import approximate, correction, search
+from histopair.retrieval import approximate, correction, nearest
 from histopair.retrieval import bank as banks
 from histopair.retrieval.bank import Bank
 
@@ -62,7 +62,7 @@ def pair(
 
 
 def best_reports(
-    find: search.Search, queries: np.ndarray, codes: np.ndarray, k: int
+    find: nearest.Search, queries: np.ndarray, codes: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best row of each of the k best distinct reports of n queries: scores and rows, (n, k).
 
@@ -86,9 +86,9 @@ def best_reports(
 
 def _search(
     images: str, bank: Bank, total: int, k: int, settings: dict | None, gpu: bool
-) -> tuple[search.Search, dict]:
+) -> tuple[nearest.Search, dict]:
     """Exact search, or where the bank is above the config's size an index of measured recall."""
-    exact = search.exact(bank.vectors, gpu)
+    exact = nearest.exact(bank.vectors, gpu)
     if gpu or not settings or len(bank.vectors) <= settings["above"]:
         return exact, {"index": "exact"}
     find = approximate.searcher(bank.vectors, settings["index"], settings["effort"])

@@ -37,8 +37,8 @@ REMEDY = "Lower the method's learning_rate or set precision to float32"
 class Stage:
     """What the loop trains: a model, its samples and its loss.
 
-    fetch(rows) gives a batch on the device for row numbers; with `views` > 1, augmented versions of
-    each sample, it is fetch(rows, views) with the number of each row's view: drawn in training, 0
+    fetch(rows) gives a batch on the device for row numbers; with `turns` > 1, augmented versions of
+    each sample, it is fetch(rows, turns) with the number of each row's turn: drawn in training, 0
     in evaluation and prediction. loss(model, batch) gives named scalars, means over the batch, of
     which "loss" is minimised and "task" chooses the best epoch on `val`; scores(model, batch) gives
     class probabilities (n, C) from what is known at inference.
@@ -71,7 +71,7 @@ class Stage:
     rates: dict[str, float] = field(default_factory=dict)
     accumulate: int = 1
     patience: int = 0
-    views: int = 1
+    turns: int = 1
     whole: bool = False
     history: list[dict] = field(default_factory=list)
 
@@ -216,11 +216,11 @@ def _finished(stage: Stage) -> bool:
 
 
 def _samples(stage: Stage, rows: Tensor, draw: bool = False) -> Tensor:
-    """What fetch is asked for, a column each: rows (n,) and, if there are several, their views."""
-    if stage.views == 1:
+    """What fetch is asked for, a column each: rows (n,) and, if there are several, their turns."""
+    if stage.turns == 1:
         return rows[:, None]
-    views = torch.randint(stage.views, rows.shape) if draw else torch.zeros_like(rows)
-    return torch.stack([rows, views], dim=1)
+    turns = torch.randint(stage.turns, rows.shape) if draw else torch.zeros_like(rows)
+    return torch.stack([rows, turns], dim=1)
 
 
 def _fetched(stage: Stage, parts, device: torch.device):

@@ -5,7 +5,7 @@ import re
 import torch
 from torch import nn
 
-from histopair.encoders import attention
+from histopair.encoders import plain_attention
 from histopair.errors import InputError
 
 TARGETS = {
@@ -30,7 +30,7 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
 
     from histopair.training import adapters
 
-    tower = attention.rewritten(tower)
+    tower = plain_attention.rewritten(tower)
     names = target_names(tower, settings["targets"])
     if not names:
         raise ValueError(f"LoRA targets {settings['targets']!r}: the tower has no such layer")
@@ -46,7 +46,9 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     everywhere = {layer.get_base_layer(): layer for layer in made} | {
         layer: layer for layer in made
     }
-    return attention.replaced(tower, everywhere.get)  # peft finds one place of each layer alone
+    return plain_attention.replaced(
+        tower, everywhere.get
+    )  # peft finds one place of each layer alone
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:
@@ -71,7 +73,7 @@ def merge(tower: nn.Module) -> nn.Module:
     for layer in adapted_layers(tower).values():
         merged[layer] = layer.get_base_layer()
         merged[layer].weight = nn.Parameter(layer.weight, requires_grad=False)
-    return attention.replaced(tower, merged.get)
+    return plain_attention.replaced(tower, merged.get)
 
 
 def require_gradients(model: nn.Module) -> None:

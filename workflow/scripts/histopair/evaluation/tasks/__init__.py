@@ -1,6 +1,6 @@
 """The tasks, one a file: what is true of a sample, what a score decides, and how it is judged."""
 
-from histopair.evaluation.tasks.labels import Labels
+from histopair.evaluation.tasks.labelled import Labels
 from histopair.evaluation.tasks.multi import Multi
 from histopair.evaluation.tasks.single import Single
 from histopair.evaluation.tasks.survival import Survival

@@ -4,14 +4,14 @@ import numpy as np
 from scipy.special import expit
 
 from histopair.evaluation import metrics
-from histopair.evaluation.tasks import labels
+from histopair.evaluation.tasks import labelled
 
 
-class Multi(labels.Labels):
+class Multi(labelled.Labels):
     name = "multi"
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
-        return labels.highest(scores, metrics.top(scores.shape[1]))
+        return labelled.highest(scores, metrics.top(scores.shape[1]))
 
     def judge(self, truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict:
         """As for any labels, and `top`, and label_ceiling_k: the share of samples with k labels.

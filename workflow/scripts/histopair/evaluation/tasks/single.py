@@ -3,14 +3,14 @@
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from histopair.evaluation.tasks import labels
+from histopair.evaluation.tasks import labelled
 
 
-class Single(labels.Labels):
+class Single(labelled.Labels):
     name = "single"
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
-        return labels.highest(scores, 1)
+        return labelled.highest(scores, 1)
 
     def are_probabilities(self, scores: np.ndarray) -> bool:
         """All within 0 and 1, and each row sums to 1."""

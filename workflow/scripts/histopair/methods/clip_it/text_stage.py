@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from histopair.encoders import embed, prompts
 from histopair.files import tables
 from histopair.jobs import devices
-from histopair.retrieval import pairing
+from histopair.retrieval import paired_texts
 from histopair.training import heads, loop, lora
 
 
@@ -124,7 +124,7 @@ def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> T
 
 def _paired(run) -> tuple[np.ndarray, Tensor]:
     """The rows of the corpus in use, and for each of n samples which of them is its own, (n,)."""
-    rows, index = pairing.of_run(run)
+    rows, index = paired_texts.of_run(run)
     return rows, torch.from_numpy(index)
 
 
@@ -137,7 +137,9 @@ def _words(run) -> tuple[list[str], Tensor]:
         words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
     if run.method["word_dropout"]:
         draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
-        words = [pairing.without_words(text, run.method["word_dropout"], draw) for text in words]
+        words = [
+            paired_texts.without_words(text, run.method["word_dropout"], draw) for text in words
+        ]
     return words, index
 
 

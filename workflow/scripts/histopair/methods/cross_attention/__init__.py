@@ -14,7 +14,7 @@ PARAMETERS = {
     "unfreeze": {"image": 2, "text": 2},
     "layers": 4,
     "attention_heads": 4,
-    "views": 1,
+    "augmentations": 1,
     "text_encoder": "",
 }
 DESCRIPTIONS = {
@@ -38,8 +38,8 @@ def build(run):
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
     model = CrossAttention(image, text, asks, head)
 
-    def fetch(rows, *views):
-        return image_fetch(rows, *views), text_fetch(rows)
+    def fetch(rows, *turns):
+        return image_fetch(rows, *turns), text_fetch(rows)
 
     yield run.classifier(model, fetch, rates=run.rates("head", "asks"))
 

@@ -25,7 +25,7 @@ class Question(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Inputs of both towers' tops -> logits (n, C)."""
+    """Inputs of both towers' trained blocks -> logits (n, C)."""
 
     def __init__(self, image: nn.Module, text: nn.Module, asks: nn.ModuleDict, head: nn.Module):
         super().__init__()

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from histopair.activations import trunks
+from histopair.activations import split_towers
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor
 from histopair.methods.cross_attention.asking import CrossAttention, questions
@@ -21,13 +21,15 @@ class Joined(Predictor):
         super().__init__(head, image, text, join)
         self.asks = questions(**join["asks"])
         blocks = join["unfreeze"]
-        halves = [trunks.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")]
+        halves = [
+            split_towers.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")
+        ]
         # In a tuple, which registers nothing: the halves share the towers' parameters.
-        self.trunks, tops = zip(*halves, strict=True)
-        self.crossed = (CrossAttention(*tops, self.asks, self.head),)
+        self.frozen, trained = zip(*halves, strict=True)
+        self.crossed = (CrossAttention(*trained, self.asks, self.head),)
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
-        image, text = self.trunks
+        image, text = self.frozen
         return self.crossed[0](image(pixels), text(tokens))
 
 

@@ -4,12 +4,12 @@ Each check gives the lines of the mistakes that it found (`mistakes`).
 """
 
 from histopair.plan.checks import (
-    data,
+    datasets,
     encoders,
     methods,
-    paths,
-    searches,
+    path_spelling,
     studies,
+    tunings,
     values,
 )
 
@@ -19,18 +19,18 @@ __all__ = ["data", "entries", "methods", "paths", "references", "values"]
 def entries(config: dict) -> list[str]:
     """Mistakes of datasets, corpora, encoders and methods of a config that fits the schema."""
     return [
-        *paths.paths(config),
-        *data.datasets(config),
-        *data.corpora(config),
+        *path_spelling.paths(config),
+        *datasets.datasets(config),
+        *datasets.corpora(config),
         *encoders.encoders(config),
         *methods.methods(config),
     ]
 
 
 def references(config: dict) -> list[str]:
-    """Mistakes of what studies and searches name, where all entries are right."""
+    """Mistakes of what studies and tunings name, where all entries are right."""
     return [
         *studies.studies(config),
-        *searches.searches(config),
-        *studies.reported(config),
+        *tunings.tunings(config),
+        *studies.shown(config),
     ]

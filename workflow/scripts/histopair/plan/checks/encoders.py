@@ -1,7 +1,7 @@
 """Checks of the config's encoders and of how they are trained."""
 
 from histopair.plan import entries, recipes
-from histopair.plan.checks.data import patterns
+from histopair.plan.checks.datasets import patterns
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
 

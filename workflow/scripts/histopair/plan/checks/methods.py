@@ -8,7 +8,7 @@ from histopair.plan.mistakes import unknown
 from histopair.plan.recipes import CORRECTIONS
 
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
-VIEWS = constant("histopair.activations.cache", "VIEWS")  # whose module needs torch
+AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # whose module needs torch
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 
@@ -42,15 +42,15 @@ def method_of(key: str, method: dict, config: dict) -> list[str]:
     if found:
         return found
     found = [f"{key}.{parameter}: {said}" for parameter, said in recipes.mistakes(method).items()]
-    return found + _views(f"{key}.views", method) + _pairing(key, method, config)
+    return found + _augmentations(f"{key}.augmentations", method) + _pairing(key, method, config)
 
 
-def _views(key: str, method: dict) -> list[str]:
-    views = method.get("views", 1)
-    if not 1 <= views <= VIEWS:
-        return [f"{key}: {views} is not allowed; 1 to {VIEWS} are"]
-    if views > 1 and not recipes.blocks(method, "image"):
-        return [f"{key}: {views} is not allowed where no block of the image tower trains; 1 is"]
+def _augmentations(key: str, method: dict) -> list[str]:
+    turns = method.get("augmentations", 1)
+    if not 1 <= turns <= AUGMENTATIONS:
+        return [f"{key}: {turns} is not allowed; 1 to {AUGMENTATIONS} are"]
+    if turns > 1 and not recipes.blocks(method, "image"):
+        return [f"{key}: {turns} is not allowed where no block of the image tower trains; 1 is"]
     return []
 
 

@@ -97,10 +97,10 @@ def _of_bags(config: dict, key: str, dataset: str, name: str, method: dict) -> l
     return found
 
 
-def reported(config: dict) -> list[str]:
+def shown(config: dict) -> list[str]:
     """Mistakes of the studies that the page shows."""
     return [
         mistake
-        for study in config.get("report", ())
-        for mistake in unknown("report", study, config["studies"])
+        for study in config.get("page", ())
+        for mistake in unknown("page", study, config["studies"])
     ]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from histopair.files import tables
-from histopair.training import contrastive
+from histopair.training import contrastive_loss
 from histopair.training.pretrain import turned
 
 REQUIRES = ("model",)
@@ -31,7 +31,7 @@ def build(world):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
         image, text, scale = model(images, batch["tokens"])[:3]
         same = torch.eye(len(image), dtype=torch.bool, device=image.device)
-        value = contrastive.loss(image, text, same, scale.clamp(max=100))
+        value = contrastive_loss.loss(image, text, same, scale.clamp(max=100))
         return {"loss": value, "task": value}
 
     yield world.stage("clip", model, fetch, loss)

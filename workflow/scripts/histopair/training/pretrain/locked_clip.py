@@ -23,7 +23,7 @@ from histopair.encoders.libraries.open_clip import HERE
 from histopair.errors import InputError, require_classes
 from histopair.files import tables
 from histopair.images import pixels
-from histopair.training import contrastive
+from histopair.training import contrastive_loss
 
 REQUIRES = ("towers", "model")
 
@@ -76,7 +76,7 @@ def build(world):
         image, text = model(batch["image"], batch["text"])
         same = torch.zeros(len(image), len(text), dtype=torch.bool, device=image.device)
         same[:, : len(image)] = batch["class"][:, None] == batch["class"][None, :]
-        value = contrastive.loss(image, text, same, model.log_scale.exp().clamp(max=100))
+        value = contrastive_loss.loss(image, text, same, model.log_scale.exp().clamp(max=100))
         return {"loss": value, "task": value}
 
     yield world.stage("projections", model, fetch, loss)

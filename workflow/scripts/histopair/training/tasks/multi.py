@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from histopair.errors import InputError
-from histopair.training.tasks import labels
+from histopair.training.tasks import labelled
 
 EXCLUSIVE = False
 PREDICTED = ("val", "test")
@@ -15,7 +15,7 @@ FOCUS, MARGIN = 4.0, 0.05  # of the asymmetric loss: gamma- and m in its paper's
 
 def targets(samples: pd.DataFrame, classes: list[str]) -> Tensor:
     """1 where a sample has a class, else 0: (n, C)."""
-    return labels.indicator(samples["labels"], classes).float()
+    return labelled.indicator(samples["labels"], classes).float()
 
 
 def loss(
@@ -24,7 +24,7 @@ def loss(
     """Binary cross-entropy of logits (n, C) against targets (n, C) in {0, 1}, mean over n and C.
 
     kind: "plain"; against imbalance "positive-weight": positives weigh (1 - share) / share, at most
-    labels.HEAVIEST; "logit-adjustment": the prior's log odds are added to the logits while
+    labelled.HEAVIEST; "logit-adjustment": the prior's log odds are added to the logits while
     training, so that what is left to learn ignores the prior (Menon 2021, Eq. 10); "asymmetric",
     see there. Raises InputError for another kind.
     """
@@ -36,9 +36,9 @@ def loss(
         problem = "a multi-label task has no softmax"
         raise InputError(f"loss {kind!r}", problem, "Choose plain or one against imbalance")
     if kind == "positive-weight":
-        weight = ((1 - shares) / shares.clamp(min=1e-12)).clamp(max=labels.HEAVIEST)
+        weight = ((1 - shares) / shares.clamp(min=1e-12)).clamp(max=labelled.HEAVIEST)
     elif kind == "logit-adjustment":
-        logits = logits + labels.known(shares).logit()
+        logits = logits + labelled.known(shares).logit()
     return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from histopair.errors import InputError
-from histopair.training.tasks import labels
+from histopair.training.tasks import labelled
 
 EXCLUSIVE = True
 PREDICTED = ("val", "test")
@@ -13,7 +13,7 @@ PREDICTED = ("val", "test")
 
 def targets(samples: pd.DataFrame, classes: list[str]) -> Tensor:
     """The number of each sample's class, (n,)."""
-    return labels.indicator(samples["labels"], classes).int().argmax(1)
+    return labelled.indicator(samples["labels"], classes).int().argmax(1)
 
 
 def loss(
@@ -29,10 +29,10 @@ def loss(
     """
     weight = None
     if kind == "positive-weight":
-        weight = (1 / shares.clamp(min=1e-12)).clamp(max=labels.HEAVIEST)
+        weight = (1 / shares.clamp(min=1e-12)).clamp(max=labelled.HEAVIEST)
         weight = weight / weight.mean()
     elif kind == "logit-adjustment":
-        logits = logits + labels.known(shares).log()
+        logits = logits + labelled.known(shares).log()
     elif kind == "double-softmax":
         logits = logits.softmax(1)
     elif kind != "plain":

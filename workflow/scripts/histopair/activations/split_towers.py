@@ -1,0 +1,137 @@
+"""A tower in two: frozen blocks, and the blocks that train; trained(*frozen(x)) is tower(x).
+
+What the frozen blocks give never changes while the others train, so it can be computed once. For
+images it is one tensor, for texts the states (n, length, d) and a mask (n, length), False at
+padding.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from histopair.activations import one_token, towers
+from histopair.activations.towers import Parts
+from histopair.errors import InputError
+
+# What open_clip's names of poolers mean.
+POOLERS = {
+    "ClsLastHiddenStatePooler": "cls",
+    "ClsPooler": "pooler",
+    "MeanPooler": "mean",
+}
+
+
+class Frozen(nn.Module):
+    """What stays frozen: x -> a tuple of tensors, without gradients, in x's own precision.
+
+    It is in evaluation mode always, whatever the model around it is: no dropout, and batch
+    statistics as they were learnt.
+    """
+
+    def __init__(self, parts: Parts, tower: nn.Module, blocks: list[nn.Module]):
+        super().__init__()
+        self.parts, self.start = parts, _only(tower, parts.before)
+        self.blocks = nn.ModuleList(blocks)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True):
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        with torch.autocast(x.device.type, enabled=False):
+            states, *rest = self.parts.enter(self.start, x)
+            for block in self.blocks:
+                states = self.parts.step(block, states, *rest)
+        return states, *rest
+
+
+class Trained(nn.Module):
+    """What trains: the last blocks, and all that follows them (norms, pooling, projection)."""
+
+    def __init__(self, parts: Parts, tower: nn.Module, blocks: list[nn.Module], alone: bool):
+        super().__init__()
+        self.parts, self.blocks = parts, nn.ModuleList(blocks)
+        self.end = _only(tower, parts.after)
+        self.alone = one_token.of(blocks[-1]) if alone and parts.take else None
+        self.requires_grad_(True)
+
+    def forward(self, states: Tensor, *rest: Tensor) -> Tensor:
+        step, take = self.parts.step, self.parts.take
+        *others, last = self.blocks
+        for block in others:
+            states = step(block, states, *rest)
+        if self.alone:
+            states = self.alone(last, states, take(states, *rest), *rest)
+        else:
+            states = step(last, states, *rest)
+            states = take(states, *rest) if take else states
+        return self.parts.leave(self.end, states, *rest)
+
+
+class Projected(nn.Module):
+    """Trained blocks, and the projection that a CLIP of two other towers puts on it."""
+
+    def __init__(self, trained: nn.Module, projection: nn.Module):
+        super().__init__()
+        self.trained, self.projection = trained, projection.requires_grad_(True)
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.projection(self.trained(*tensors))
+
+
+def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Frozen, nn.Module]:
+    """The frozen blocks of a tower, and its last `blocks` blocks with all that follows them.
+
+    A block is a transformer block, or a stage of a ResNet. Both halves share the tower's
+    parameters; those of the last blocks train, the others do not. `alone=False` computes the last
+    block for all tokens even where one alone is pooled. Raises InputError for a tower of another
+    class than those in towers.py, and if no block would stay frozen.
+    """
+    kind = towers.class_name(tower)
+    if kind == "open_clip.timm_model.TimmModel":
+        frozen, trained = split(tower.trunk, blocks, alone)
+        return frozen, Projected(trained, tower.head)
+    if kind == "open_clip.hf_model.HFTextEncoder":
+        frozen, trained = _halves(tower.transformer, _clip_text_parts(tower), blocks, alone)
+        return frozen, Projected(trained, tower.proj)
+    if kind == "histopair.encoders.libraries.transformers.PooledText":
+        parts = towers.transformers_text(tower.transformer, tower.pooling, tower.pad_id)
+        return _halves(tower.transformer, parts, blocks, alone)
+    return _halves(tower, towers.parts(tower), blocks, alone)
+
+
+def trained_part(tower: nn.Module, blocks: int) -> nn.Module:
+    """What of a tower trains: its last `blocks` blocks and what follows; with none, nothing."""
+    return split(tower, blocks)[1] if blocks else nn.Identity()
+
+
+def _halves(tower: nn.Module, parts: Parts, blocks: int, alone: bool) -> tuple[Frozen, Trained]:
+    cut = len(parts.blocks) - blocks
+    if not 0 < cut < len(parts.blocks):
+        raise InputError(
+            towers.class_name(tower),
+            f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone",
+            f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}: one block at least stays frozen",
+        )
+    frozen = Frozen(parts, tower, parts.blocks[:cut])
+    return frozen, Trained(parts, tower, parts.blocks[cut:], alone).train(tower.training)
+
+
+def _clip_text_parts(tower: nn.Module) -> Parts:
+    pooling = POOLERS.get(type(tower.pooler).__name__)
+    if pooling is None or tower.output_tokens:
+        raise towers.unsupported(tower, "pools its text in a way that cannot be split")
+    if pooling == "pooler" and getattr(tower.transformer, "pooler", None) is None:
+        pooling = "cls"
+    return towers.transformers_text(tower.transformer, pooling, tower.config.pad_token_id)
+
+
+def _only(module: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """A module of the same class with these of its parts alone, shared and not copied."""
+    part = copy.copy(module)
+    for kind in ("_parameters", "_buffers", "_modules"):
+        kept = {name: value for name, value in getattr(module, kind).items() if name in names}
+        part.__dict__[kind] = kept
+    return part

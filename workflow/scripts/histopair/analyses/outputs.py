@@ -1,0 +1,49 @@
+"""The files of a study's analyses: a table and a figure each, and one page of all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from histopair.files import tables
+from histopair.pages.study_page import plain, title
+from histopair.pages.templates import render
+
+
+def write(
+    table: pd.DataFrame,
+    draw: Callable[[pd.DataFrame], str],
+    name: str,
+    synthetic: list[str],
+    output,
+) -> None:
+    """Write an analysis' table with its study and whether it is synthetic, and its figure.
+
+    output: attributes `table` (csv) and `svg`.
+    """
+    table = table.assign(study=name, synthetic=table["dataset"].isin(synthetic))
+    table = table[["study", *table.columns.drop("study")]]
+    tables.write_text(output.table, table.to_csv(index=False, float_format="%.6g"))
+    tables.write_text(output.svg, draw(table))
+
+
+def write_page(name: str, study: dict, files: dict[str, tuple[str, str]], output: str) -> None:
+    """Write the page of a study's analyses, given the csv and svg of each by its name."""
+    found = {}
+    for analysis, (csv, svg) in files.items():
+        table = pd.read_csv(csv, keep_default_na=True, dtype={"counts": str})
+        found[analysis] = {"table": table, "plot": Path(svg).read_text(encoding="utf-8")}
+    first = next(iter(found.values()))["table"]
+    synthetic = bool(len(first) and first["synthetic"].all())
+    parts = {
+        analysis: {"rows": plain(part["table"]).to_dict("records"), "plot": part["plot"]}
+        for analysis, part in found.items()
+    }
+    shown = {
+        "name": name,
+        "title": study.get("title") or name,
+        "full_title": title(name, study, first),
+        "description": study.get("description", ""),
+        "synthetic": synthetic,
+    }
+    tables.write_text(output, render("analyses.html.j2", study=shown, parts=parts))

@@ -1,0 +1,58 @@
+"""Resplits: the samples of another dataset with another split."""
+
+from collections import Counter
+
+import pandas as pd
+
+from histopair.datasets import label_tables, partition
+from histopair.datasets.splits import TRAIN
+from histopair.files import audit, tables
+
+INHERITED = (
+    "task",
+    "classes",
+    "class_names",
+    "root",
+    "official",
+    "unit",
+    "max_patches",
+    "time_unit",
+)
+
+
+def resplit(
+    source: str,
+    source_frequencies: str,
+    entry: dict,
+    name: str,
+    labels: str,
+    audit_table: str,
+    quarantine: str,
+    frequencies: str,
+    about: dict,
+) -> None:
+    """Write the resplit `name`: the samples of the labels at `source`, split as its entry says.
+
+    Raises InputError as `partition.split` does.
+    """
+    known = tables.about(source)
+    frame = tables.read(source)
+    frame["labels"] = frame.labels.map(list)
+    frame["split"] = _official(frame.split, known["official"])
+    rows = [audit.row("read", "kept", entry["of"], "samples of that dataset", count=len(frame))]
+    frame, found = partition.split(frame, entry, name, known["task"])
+    counts = tables.read(source_frequencies, ["label", "raw"])
+    raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
+    about = about | {key: known[key] for key in INHERITED if key in known}
+    about["class_names"] = label_tables.class_names(
+        known["classes"], entry.get("class_names"), known["class_names"], name, raw
+    )
+    outputs = (labels, audit_table, quarantine, frequencies)
+    label_tables.write(frame, rows + found, None, raw, outputs, about)
+
+
+def _official(split: pd.Series, official: list[str]) -> pd.Series:
+    """A dataset's official split from the split it was given: parts carved from train go back."""
+    if not official:
+        return pd.Series(None, index=split.index, dtype=object)
+    return split.where(split.isin(official), TRAIN)

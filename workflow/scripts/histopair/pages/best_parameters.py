@@ -1,0 +1,73 @@
+"""What a tuning came to: the best parameters as an entry of `methods`, and a figure of it."""
+
+import pandas as pd
+import yaml
+
+from histopair.evaluation import metrics
+from histopair.files import tables
+from histopair.pages import style
+from histopair.pages.style import MUTED, PALETTE
+
+
+def write(history: str, name: str, best: str, svg: str) -> None:
+    """Write the best entry and the figure of a tuning's history."""
+    table, about = tables.read(history), tables.about(history)
+    entry = about["entry"]
+    tables.write_text(best, best_entry(table, name, entry, about["method"]))
+    tables.write_text(svg, plot(table, entry))
+
+
+def best_row(table: pd.DataFrame, metric: str) -> pd.Series:
+    """The first trial with the best value."""
+    values = table["value"]
+    return table.loc[values.idxmax() if metrics.sign(metric) > 0 else values.idxmin()]
+
+
+def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
+    """YAML to be put under `methods`: the tuned method with the best parameters found."""
+    row = best_row(table, entry["metric"])
+    found: dict = {"like": entry["method"]}
+    for parameter in entry["space"]:
+        value = row[parameter]
+        value = value.item() if hasattr(value, "item") else value
+        outer, _, inner = parameter.partition(".")
+        if inner:  # `like` takes maps over as a whole
+            found[outer] = found.get(outer, dict(method[outer])) | {inner: value}
+        else:
+            found[outer] = value
+    ties = int((table["value"] == row["value"]).sum())
+    said = (
+        f"# {name}: the best of {len(table)} trials on the validation split of {entry['dataset']}, "
+        f"{entry['metric']} {row['value']:.4f}"
+        + (f"; the first of {ties} trials with that value.\n" if ties > 1 else ".\n")
+    )
+    if row["not_converged"]:
+        said += (
+            f"# {int(row['not_converged'])} of its {len(entry['seeds'])} runs had not converged.\n"
+        )
+    return said + yaml.safe_dump({f"{name}-best": found}, sort_keys=False)
+
+
+def plot(table: pd.DataFrame, entry: dict) -> str:
+    """The value of each trial with the best so far, and a panel of its values per parameter.
+
+    Parameters that take over another's value have no panel of their own.
+    """
+    space = entry["space"].items()
+    names = [name for name, domain in space if not (isinstance(domain, dict) and "same" in domain)]
+    figure, (axes,) = style.panels(1, 1 + len(names), 2.6 * (1 + len(names)), 2.5, sharey=True)
+    title = metrics.METRICS[entry["metric"]].title
+    lower = metrics.sign(entry["metric"]) < 0
+    so_far = table["value"].cummin() if lower else table["value"].cummax()
+    axes[0].plot(table["trial"], table["value"], ".", color=MUTED)
+    axes[0].step(table["trial"], so_far, where="post", color=PALETTE[0], label="best so far")
+    axes[0].set_xlabel("trial")
+    axes[0].set_ylabel(f"{title}, validation")
+    axes[0].legend()
+    for panel, name in zip(axes[1:], names, strict=True):
+        values = table[name]
+        if not pd.api.types.is_numeric_dtype(values):
+            values = values.map(str)
+        panel.plot(values, table["value"], ".", color=PALETTE[0])
+        panel.set_xlabel(name)
+    return style.svg(figure)

@@ -1,0 +1,84 @@
+"""What the page shows of leaks between splits."""
+
+import pandas as pd
+
+from histopair.datasets import leaks
+from histopair.files import tables
+from histopair.pages.thumbnails import thumbnail
+
+EXAMPLES = 4
+PIXELS = 128
+WORDS = {
+    "group": "their group",
+    "image": "their image, of the same bytes",
+    "near": "an image that only looks the same",
+}
+
+
+def context(path: str, labels: pd.DataFrame, root: str) -> dict:
+    """Counts of the leaks table at `path` by kind and crossing, and the nearest pairs of images."""
+    found = tables.read(path)
+    sizes = labels["split"].value_counts()
+    crossings = [
+        {"a": a, "b": b, "size": int(sizes.get(a, 0))}
+        for a, b in leaks.CROSSINGS
+        if sizes.get(a, 0) and sizes.get(b, 0)
+    ]
+    rows = [
+        {"kind": WORDS[kind], "cells": [_cell(found, kind, **crossing) for crossing in crossings]}
+        for kind in leaks.KINDS
+    ]
+    to_test = found[(found["split_a"] == "test") & (found["split_b"] == "train")]
+    near = found[found["kind"] == "near"]
+    return {
+        "bits": tables.about(path)["near"],
+        "crossings": crossings,
+        "rows": rows,
+        "test": int(sizes.get("test", 0)),
+        "group": _samples(to_test, "group"),
+        "image": _samples(to_test, "image"),
+        "near": _samples(to_test, "near"),
+        "crossing": int((found["kind"] != "near").sum()),
+        "across_groups": int((near["group_a"] != near["group_b"]).sum()),
+        "examples": _examples(near, labels, root),
+    }
+
+
+def _cell(found: pd.DataFrame, kind: str, a: str, b: str, size: int) -> dict:
+    rows = found[(found["split_a"] == a) & (found["split_b"] == b)]
+    samples = _samples(rows, kind)
+    return {
+        "count": int((rows["kind"] == kind).sum()),
+        "samples": samples,
+        "share": samples / size,
+    }
+
+
+def _samples(rows: pd.DataFrame, kind: str) -> int:
+    return int(rows["samples"][rows["kind"] == kind].sum())
+
+
+def _examples(near: pd.DataFrame, labels: pd.DataFrame, root: str) -> list[dict]:
+    """The nearest pairs side by side, those of different groups first."""
+    near = near.assign(same=near["group_a"] == near["group_b"])
+    nearest = near.sort_values(["same", "distance"], kind="stable").head(EXAMPLES)
+    by_id = labels.set_index("sample_id")["path"]
+    pairs = [
+        {
+            "pictures": [
+                {
+                    "source": thumbnail(root, by_id[sample], PIXELS),
+                    "path": by_id[sample],
+                    "split": split,
+                    "group": group,
+                }
+                for sample, split, group in (
+                    (row.sample_a, row.split_a, row.group_a),
+                    (row.sample_b, row.split_b, row.group_b),
+                )
+            ],
+            "distance": int(row.distance),
+        }
+        for row in nearest.itertuples()
+    ]
+    return [pair for pair in pairs if all(picture["source"] for picture in pair["pictures"])]

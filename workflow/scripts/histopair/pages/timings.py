@@ -1,0 +1,45 @@
+"""Where the time went, from Snakemake's benchmark files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from histopair.pages import plots
+
+SLOWEST = 12
+
+
+def context(folder: str | Path) -> dict | None:
+    """Seconds and peak memory by rule, and the slowest jobs; None without benchmark files.
+
+    The files lie at `folder`/{rule}/{the job's wildcards}.tsv, one row per repetition.
+    """
+    jobs = read(Path(folder))
+    if jobs.empty:
+        return None
+    by_rule = jobs.groupby("rule").agg(
+        jobs=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        longest=("seconds", "max"),
+        memory=("memory", "max"),
+    )
+    by_rule = by_rule.sort_values("seconds", ascending=False).reset_index()
+    slowest = jobs.sort_values("seconds", ascending=False).head(SLOWEST)
+    return {
+        "rules": by_rule.to_dict("records"),
+        "slowest": slowest.to_dict("records"),
+        "seconds": float(jobs["seconds"].sum()),
+        "jobs": len(jobs),
+        "plot": plots.times(by_rule),
+    }
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """rule, job, seconds, memory (peak, MB; NaN where a job was too short to be measured)."""
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        rule, *rest = path.relative_to(folder).with_suffix("").parts
+        measured = pd.read_csv(path, sep="\t", na_values=["-"])
+        seconds, memory = measured["s"].mean(), measured["max_rss"].max()
+        rows.append({"rule": rule, "job": "/".join(rest), "seconds": seconds, "memory": memory})
+    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])

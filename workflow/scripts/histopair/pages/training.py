@@ -1,0 +1,57 @@
+"""What the page shows of training: loss by epoch, and how much of each model is trained."""
+
+import pandas as pd
+
+from histopair.files import tables
+from histopair.pages import distinct, plots
+
+
+def context(runs: dict[str, list[dict]], results: str) -> list[dict]:
+    """One block per dataset and encoder: curves of its methods, their size and best epoch.
+
+    runs: dataset, encoder, method and seed of the runs of each study; shared ones appear once.
+    """
+    cells: dict[tuple, list[dict]] = {}
+    for run in distinct(run for group in runs.values() for run in group):
+        cells.setdefault((run["dataset"], run["encoder"]), []).append(run)
+    return [_block(key, members, results) for key, members in cells.items()]
+
+
+def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
+    histories, methods = [], {}
+    for run in runs:
+        folder = "{results}/runs/{dataset}/{encoder}/{method}/{seed}".format(results=results, **run)
+        history = tables.read(f"{folder}/history.parquet")
+        histories.append(history.assign(method=run["method"], seed=run["seed"]))
+        made = tables.about(f"{folder}/predictions.parquet")
+        method = methods.setdefault(run["method"], {"seeds": 0, "best": []})
+        method["seeds"] += 1
+        method["parameters"] = made.get("parameters", {})
+        method["best"] += _best_epoch(history)
+    together = pd.concat(histories, ignore_index=True)
+    trained = together if len(together) and together["epoch"].notna().any() else None
+    return {
+        "dataset": key[0],
+        "encoder": key[1],
+        "methods": methods,
+        "plot": plots.curves(trained, list(methods)) if trained is not None else None,
+    }
+
+
+def last_stage(history: pd.DataFrame) -> str | None:
+    """The stage whose model predicts; None for a method that is not trained."""
+    return history["stage"].iloc[-1] if len(history) else None
+
+
+def loss_column(history: pd.DataFrame) -> str:
+    """The task's own loss, alike for all methods, or else the total."""
+    return "val_task" if "val_task" in history else "val_loss"
+
+
+def _best_epoch(history: pd.DataFrame) -> list[str]:
+    """Which epoch of how many is the best of the stage that predicts; [] for an untrained one."""
+    stage = history[history["stage"] == last_stage(history)] if len(history) else history
+    if stage.empty:
+        return []
+    best = int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1
+    return [f"{best} of {len(stage)}"]

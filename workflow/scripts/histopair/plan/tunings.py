@@ -1,0 +1,30 @@
+"""What a tuning reads and is made with: the same as the runs of its method."""
+
+from types import SimpleNamespace
+
+from histopair.plan import runs
+
+
+def entry(config, w):
+    return config["tunings"][w.tuning]
+
+
+def artifacts(config, w):
+    return runs.artifacts(config, _run(config, w))
+
+
+def encoder_files(config, w):
+    return runs.encoder_files(config, _run(config, w))
+
+
+def spec(config, w):
+    return runs.spec(config, _run(config, w))
+
+
+def modules(config, w):
+    return runs.modules(config, _run(config, w))
+
+
+def _run(config, w):
+    """Dataset, encoder and method, as wildcards of a run."""
+    return SimpleNamespace(**entry(config, w))

@@ -1,0 +1,287 @@
+"""One training run: a dataset, an encoder, a method and a seed, from artifacts to predictions."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from histopair import encoders
+from histopair.activations import source as activations
+from histopair.errors import InputError
+from histopair.files import tables
+from histopair.images import bags, pixels
+from histopair.training import checkpoint, loop, parallel, tasks
+from histopair.training.tasks import labelled
+
+# What predictions say of a sample; follow-up where it has one.
+KEPT = ("sample_id", "group", "split", "labels", "time", "event")
+
+
+@dataclass
+class Run:
+    """What a method may read to build what the loop trains.
+
+    `artifacts` holds the paths of what the method needs; `method` its parameters. A method
+    that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
+    as they are after training; they are kept beside its predictions.
+    """
+
+    artifacts: dict[str, str]
+    root: str
+    encoder_entry: dict
+    retriever_entry: dict | None
+    method: dict
+    seed: int
+    device: torch.device
+    image_cache_mb: int
+    text_encoder_entry: dict | None = None
+    teacher: Callable[[Tensor], Tensor] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        spec: dict,
+        artifacts: dict[str, str],
+        seed: int,
+        device: torch.device,
+        image_cache_mb: int = 0,
+    ) -> "Run":
+        """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
+        return cls(
+            artifacts,
+            spec["root"],
+            spec["encoder"],
+            spec["retriever"],
+            spec["method"],
+            seed,
+            device,
+            image_cache_mb,
+            spec["text_encoder"],
+        )
+
+    @property
+    def recipe(self) -> ModuleType:
+        """How the method trains (`build`) and how its finished runs predict (`predictor`)."""
+        return importlib.import_module(f"histopair.methods.{self.method['recipe']}")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        return tables.read(self.artifacts["labels"])
+
+    @cached_property
+    def about(self) -> dict:
+        return tables.about(self.artifacts["labels"])
+
+    @property
+    def task(self) -> ModuleType:
+        return tasks.of(self.about["task"])
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["classes"]
+
+    @cached_property
+    def class_shares(self) -> Tensor:
+        """The share of the train split's samples that have each class, (C,)."""
+        return self.indicator[self.rows("train")].float().mean(0).to(self.device)
+
+    @cached_property
+    def indicator(self) -> Tensor:
+        """Booleans (n, C): which sample has which class."""
+        return labelled.indicator(self.samples["labels"], self.classes)
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """What the task's loss is held against, n rows."""
+        return self.task.targets(self.samples, self.classes).to(self.device)
+
+    def rows(self, split: str) -> Tensor:
+        return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
+
+    def encoder(self) -> encoders.Encoder:
+        """A fresh copy of the run's encoder, on the device."""
+        return _on_device(encoders.load(self.encoder_entry), self.device)
+
+    def retriever(self) -> encoders.Encoder:
+        """A fresh copy of the CLIP that paired images with reports.
+
+        Raises InputError where the recipe does not name it among its needs.
+        """
+        if self.retriever_entry is None:
+            problem = "it takes the retriever, which is not among its needs"
+            remedy = "Name 'retriever' in its NEEDS, or in what its function needs() gives"
+            raise InputError(f"recipe {self.method['recipe']}", problem, remedy)
+        return _on_device(encoders.load(self.retriever_entry), self.device)
+
+    def embeddings(self, kind: str) -> Tensor:
+        """The cached vectors (n, d) of each sample's image or caption, raw, float32.
+
+        kind: "image_embeddings", "caption_embeddings" or "teacher_images". Raises InputError if a
+        sample has none.
+        """
+        key = "sample_id" if kind == "caption_embeddings" else "image_id"
+        path = self.artifacts[kind]
+        position = tables.positions(
+            self.samples[key],
+            tables.read(path, [key])[key],
+            path,
+            "no embedding of {}",
+            "A method that reads text needs a caption for every sample: "
+            "choose another dataset for it",
+        )
+        vectors = tables.matrix(path)[position].astype(np.float32)
+        return torch.from_numpy(vectors).to(self.device)
+
+    def pixels(self, preprocess: Callable) -> Callable[[Tensor], Tensor]:
+        """Pixels (n, 3, h, w) on the device for row numbers, kept in memory if they all fit."""
+        return pixels.Source(
+            self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
+        )
+
+    def bags(self) -> bags.Source:
+        """The patches of each sample, which is a bag of them."""
+        slides, most = self.samples["slides"], self.about.get("max_patches")
+        return bags.Source(slides, self.artifacts["bags"], most, self.device)
+
+    def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
+        """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
+        return activations.tower(self, kind, blocks)
+
+    def stage(
+        self,
+        name: str,
+        model: nn.Module,
+        fetch: Callable[..., dict],
+        loss: Callable[[nn.Module, dict], dict],
+        scores: Callable[[nn.Module, dict], Tensor] | None = None,
+        **overrides,
+    ) -> loop.Stage:
+        """A stage with the method's own optimiser settings, on this run's train and val rows."""
+        settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
+        settings["rates"] = self.rates("head")
+        settings["turns"] = self.method.get("augmentations", 1)
+        return loop.Stage(
+            name,
+            model.to(self.device),
+            self.rows("train"),
+            self.rows("val"),
+            lambda rows, *turns: {
+                "rows": rows,
+                "targets": self.targets[rows],
+                **fetch(rows, *turns),
+            },
+            loss,
+            scores=scores,
+            **(settings | overrides),
+        )
+
+    def rates(self, *fresh: str) -> dict[str, float]:
+        """The head's own learning rate, if it has one, for submodules that start at random."""
+        rate = self.method.get("head_learning_rate")
+        return {} if rate is None else dict.fromkeys(fresh, rate)
+
+    def classifier(
+        self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
+    ) -> loop.Stage:
+        """The main stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
+
+        def loss(model, batch):
+            value = self.task_loss(model(*batch["inputs"]), batch)
+            return {"loss": value, "task": value}
+
+        return self.stage(
+            "main",
+            model,
+            fetch=lambda rows, *turns: {"inputs": fetch(rows, *turns)},
+            loss=loss,
+            scores=lambda model, batch: self.scores(model(*batch["inputs"])),
+            **overrides,
+        )
+
+    def task_loss(self, logits: Tensor, batch: dict) -> Tensor:
+        """The method's `loss` of logits (n, C) against the batch's targets."""
+        kind = self.method.get("loss", "plain")
+        shares = None if kind == "plain" else self.class_shares
+        return self.task.loss(logits.float(), batch["targets"], kind, shares)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """In float32: bfloat16 has no number between 0.996 and 1, so sure classes would tie."""
+        return self.task.scores(logits.float())
+
+
+def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str = "") -> None:
+    """Train the method and write weights, history and predictions; only the first process writes.
+
+    `events` is a folder for TensorBoard, or "" for none.
+    """
+    stage, history = train(run, resume, events)
+    predictions = _predictions(run, stage)
+    if parallel.rank():
+        return
+    about |= {"task": run.about["task"], "classes": run.classes, "parameters": _count(stage.model)}
+    tables.write(out["predictions"], predictions, about)
+    tables.write(out["history"], _history(history), about)
+    _write_weights(stage.model, out["weights"], about)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
+def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
+    """Train the method's stages in turn: the last one, which predicts, and the history of all.
+
+    Its recipe's `build(run)` is a generator of stages: each is trained before the next is asked
+    for.
+    """
+    history: list[dict] = []
+    torch.manual_seed(run.seed)  # of weights that start at random
+    for stage in run.recipe.build(run):
+        if stage.epochs:
+            loop.fit(stage, run.seed, resume, run.device, events)
+        history += stage.history
+    return stage, history
+
+
+def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
+    rows = torch.cat([run.rows(split) for split in run.task.PREDICTED])
+    scores = loop.predict(stage, rows, run.device).numpy()
+    kept = [name for name in KEPT if name in run.samples]
+    samples = run.samples.iloc[rows.numpy()][kept]
+    table = pa.Table.from_pandas(samples, preserve_index=False)
+    table = table.append_column("scores", tables.vectors(scores))
+    if run.teacher is None:
+        return table
+    taught = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
+    return table.append_column("teacher", tables.vectors(taught))
+
+
+def _history(rows: list[dict]) -> pd.DataFrame:
+    empty = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}
+    return pd.DataFrame(rows if rows else empty)
+
+
+def _write_weights(model: nn.Module, path: str, about: dict) -> None:
+    """The trained tensors alone: adapters, heads and batch statistics, not what stays frozen."""
+    trained = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
+    with tables.replacing(path) as temporary:
+        temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
+
+
+def _count(model: nn.Module) -> dict[str, int]:
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return {"total": sum(n for n, _ in sizes), "trained": sum(n for n, grad in sizes if grad)}
+
+
+def _on_device(encoder: encoders.Encoder, device: torch.device) -> encoders.Encoder:
+    for tower in (encoder.image, encoder.text):
+        if tower is not None:
+            tower.to(device).requires_grad_(False)
+    return encoder
