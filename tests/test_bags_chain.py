@@ -16,7 +16,12 @@ CONCORDANCE = f"{PACKAGE}/evaluation/concordance.py"
 EDITS = {
     "the loss": (f"{PACKAGE}/training/cox.py", 'ties == "efron"', 'ties != "breslow"', RUN),
     "the evaluation": (CONCORDANCE, "TIED = 1e-8", "TIED = 1e-7", JUDGED),
-    "the join": (f"{PACKAGE}/training/joined_folds.py", 'f"fold {fold} "', 'f"f {fold} "', RUN - {"run"}),
+    "the join": (
+        f"{PACKAGE}/training/joined_folds.py",
+        'f"fold {fold} "',
+        'f"f {fold} "',
+        RUN - {"run"},
+    ),
     "a follow-up": ("data/clinical.csv", "P3,4,1", "P3,5,1", CLEAN | SPLIT | RUN),
     "the folds": (CONFIG, "folds: 2", "folds: 3", CLEAN | SPLIT | RUN),
     "a method": (CONFIG, "epochs: 2", "epochs: 3", RUN),
