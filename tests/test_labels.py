@@ -279,7 +279,7 @@ def test_a_label_that_cleaning_dropped_may_have_a_class_name(tmp_path):
     assert tables.about(paths[0])["class_names"] == {"a": "an A", "b": "b"}
 
 
-def test_a_view_names_classes_of_its_dataset_alone(tmp_path):
+def test_a_resplit_names_classes_of_its_dataset_alone(tmp_path):
     _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
     entry = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}
     with pytest.raises(InputError, match=r"rows: class_names: 'c' is no class of the dataset"):
@@ -352,12 +352,12 @@ def test_empty_ids_are_the_paths_and_two_ids_that_are_one_stop_the_run(tmp_path)
     )
 
 
-def test_a_view_has_the_same_samples_split_anew(tmp_path):
+def test_a_resplit_has_the_same_samples_split_anew(tmp_path):
     entry = _tiles(tmp_path / "t", _rows())
     (clean, *_), paths = _clean(tmp_path, entry)
     out = [str(tmp_path / f"rows.{part}.parquet") for part in "laqf"]
-    entry = {"of": "mine", "split": {"by": "row", "test": 0.5, "val": 0.25}}
-    resplit.resplit(paths[0], paths[3], entry, "rows", *out, {"rule": "resplit"})
+    rows = {"of": "mine", "split": {"by": "row", "test": 0.5, "val": 0.25}}
+    resplit.resplit(paths[0], paths[3], rows, "rows", *out, {"rule": "resplit"})
     split = tables.read(out[0])
     same = [name for name in label_tables.LABELS.names if name not in ("split", "labels")]
     pd.testing.assert_frame_equal(split[same], clean[same])
@@ -367,7 +367,7 @@ def test_a_view_has_the_same_samples_split_anew(tmp_path):
     assert len(tables.read(out[2])) == 0
 
 
-def test_a_view_by_group_keeps_the_official_test(tmp_path):
+def test_a_resplit_by_group_keeps_the_official_test(tmp_path):
     rows = [f"{row},{'test' if i < 10 else 'train'}" for i, row in enumerate(_rows())]
     (clean, *_), paths = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))
     out = [str(tmp_path / f"rows.{part}.parquet") for part in "laqf"]

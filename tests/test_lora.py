@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-import test_trunks
+import test_split_towers
 import timm
 import torch
 from torch import nn
@@ -91,8 +91,8 @@ def test_names_are_those_of_the_layers_and_not_ends_of_others():
 def towers(folder) -> dict:
     """One of each family, and an input of it."""
     found = {
-        name: (lambda make=make: make(folder / "locked"), test_trunks.example(name))
-        for name, make in test_trunks.TOWERS.items()
+        name: (lambda make=make: make(folder / "locked"), test_split_towers.example(name))
+        for name, make in test_split_towers.TOWERS.items()
     }
     small = torch.randn(2, 3, 64, 64)
     sizes = {"img_size": 64, "depth": 1, "embed_dim": 24, "num_heads": 2}
@@ -131,12 +131,16 @@ def towers(folder) -> dict:
             small[:, :, :16, :16],
         ),
         "open_clip's resnet": (
-            lambda: test_trunks.clip(vision_cfg=clip).visual,
+            lambda: test_split_towers.clip(vision_cfg=clip).visual,
             small[:, :, :32, :32],
         ),
         "open_clip's pool of one width": (
-            lambda: test_trunks.clip(vision_cfg=test_trunks.VISION | pooled, embed_dim=32).visual,
-            test_trunks.example("image"),
+            lambda: (
+                test_split_towers.clip(
+                    vision_cfg=test_split_towers.VISION | pooled, embed_dim=32
+                ).visual
+            ),
+            test_split_towers.example("image"),
         ),
         "torch's encoder": (lambda: nn.TransformerEncoder(layer, 2), torch.randn(2, 5, 16)),
         "torch's attention": (lambda: Asking(nn.MultiheadAttention(16, 4)), torch.randn(5, 2, 16)),
