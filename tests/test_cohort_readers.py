@@ -82,7 +82,7 @@ def test_coordinates_alone_and_other_files_are_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"no dataset `features`.*\['coords'\]"):
         features.size(tmp_path / "c.h5")
     (tmp_path / "t.h5").write_text("text")
-    with pytest.raises(InputError, match="it is no HDF5 file"):
+    with pytest.raises(InputError, match="it is not an HDF5 file"):
         features.size(tmp_path / "t.h5")
 
 

@@ -293,7 +293,7 @@ def test_a_short_an_absent_and_a_packed_array_are_told_apart(tmp_path):
     (tmp_path / "packed.h5.gz").write_bytes(b"")
     told = {
         "short": "it is cut short: it has fewer bytes than its head says. Again",
-        "text": "it is no HDF5 file. Again",
+        "text": "it is not an HDF5 file. Again",
         "packed": f"there is no such file. Unpack {tmp_path}/packed.h5.gz",
         "gone": "there is no such file. Get it",
     }
