@@ -26,7 +26,6 @@ def read(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
     table = table.astype(object).where(table.notna(), None).set_index("label")
     chained = sorted(set(table.standard.dropna()) & set(table.index[table.index != table.standard]))
     if chained:
-        raise InputError(
-            path, f"'{chained[0]}' is both a standard and mapped to another", "Map it to itself"
-        )
+        problem = f"'{chained[0]}' is both a standard and mapped to another"
+        raise InputError(path, problem, "Map it to itself")
     return table.standard.to_dict(), table.reason.to_dict()

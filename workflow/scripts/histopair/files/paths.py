@@ -36,12 +36,8 @@ def relative(
     outside |= normal.str.contains("\0", regex=False)
     if outside.any():
         first = outside.idxmax()
-        raise InputError(
-            table,
-            f"the path {written[first]!r} lies outside the dataset's folder",
-            "Write it relative to that folder",
-            rows[first],
-        )
+        problem = f"the path {written[first]!r} lies outside the dataset's folder"
+        raise InputError(table, problem, "Write it relative to that folder", rows[first])
     return below + "/" + normal if below else normal
 
 
@@ -65,7 +61,7 @@ def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, li
 def leads_to(path: str | os.PathLike) -> int | None:
     """The mode (`stat`) of a file or folder, links followed; None if there is none.
 
-    Raises InputError where the system does not let us know.
+    Raises InputError if the system denies access.
     """
     try:
         return os.stat(path).st_mode
@@ -76,7 +72,7 @@ def leads_to(path: str | os.PathLike) -> int | None:
 
 
 def is_folder(path: str | os.PathLike) -> bool:
-    """Whether there is a folder; InputError where the system does not let us know."""
+    """Whether there is a folder; InputError if the system denies access."""
     return stat.S_ISDIR(leads_to(path) or 0)
 
 

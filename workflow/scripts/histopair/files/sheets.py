@@ -384,7 +384,8 @@ def _not_text(path: Path) -> InputError:
     encoding = _encoding(path)
     content = path.read_bytes()
     if encoding != "utf-8-sig":
-        return InputError(path, "it is not UTF-16 text, though it begins like it", "Save it as UTF-8")
+        problem = "it is not UTF-16 text, though it begins like it"
+        return InputError(path, problem, "Save it as UTF-8")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
