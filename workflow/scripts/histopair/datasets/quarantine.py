@@ -52,17 +52,16 @@ def check(
     checked = pd.DataFrame(list(results), columns=columns, index=distinct.to_numpy(), dtype=object)
     bad = checked.reason.notna()
     is_bad = frame.path.map(bad)
-    away = frame.loc[is_bad, ["path", "row"]]
-    for column in ("reason", "remedy"):
-        away[column] = checked[column].loc[away.path].to_numpy()
+    away = frame.loc[is_bad, ["path", "row"]].join(checked[["reason", "remedy"]], on="path")
     rows += _rows("quarantined", away.reason, away.path)
     rows += _rows("warned", checked.doubt, checked.index.to_series())
     most = entry.get("max_quarantined", MOST)
     if bad.sum() > most * len(distinct):
+        shown = [f"{path} ({reason})" for path, reason in checked.reason[bad].iloc[:3].items()]
         raise InputError(
             name,
             f"{bad.sum()} of {len(distinct)} images cannot be used, more than the allowed share "
-            f"of {most:g}: {_examples(checked[bad])}",
+            f"of {most:g}: {', '.join(shown)}",
             f"{checked.remedy[bad].iloc[0]}, or raise `max_quarantined`",
         )
     if bad.all():
@@ -77,8 +76,3 @@ def _rows(action: str, reasons: pd.Series, paths: pd.Series) -> list[dict]:
         audit.row("quarantine", action, audit.listed([*part.unique()], 3), reason, count=len(part))
         for reason, part in paths.groupby(reasons, sort=True)
     ]
-
-
-def _examples(bad: pd.DataFrame) -> str:
-    shown = [f"{path} ({reason})" for path, reason in bad.reason.iloc[:3].items()]
-    return audit.listed(shown, 3)

@@ -32,7 +32,8 @@ def replacing(path: str | Path):
     os.close(handle)
     try:
         yield Path(temporary)
-        _sync(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
@@ -164,11 +165,6 @@ def write_stream(path: str | Path, batches: Iterable[pa.Table], about: dict) -> 
             writer = writer or pq.ParquetWriter(temporary, batch.schema, compression="zstd")
             writer.write_table(batch)
         writer.close()
-
-
-def _sync(path: str) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def _umask() -> int:
