@@ -132,7 +132,7 @@ def test_events_that_nobody_outlives_are_told(tmp_path):
     given = entry(tmp_path)
     rows = [f"{name},{i + 1 + 20 * (i > 7)},{int(i > 7)}" for i, name in enumerate(PATIENTS)]
     (tmp_path / "clinical.csv").write_text("\n".join(["patient,time,event", *rows]))
-    with pytest.raises(InputError, match=r"clinical.csv: beside fold 1, no validation part"):
+    with pytest.raises(InputError, match=r"clinical.csv: beside fold 1, no split into training"):
         cleaned(tmp_path, given)
 
 

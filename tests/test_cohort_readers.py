@@ -82,7 +82,7 @@ def test_coordinates_alone_and_other_files_are_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"no dataset `features`.*\['coords'\]"):
         features.size(tmp_path / "c.h5")
     (tmp_path / "t.h5").write_text("text")
-    with pytest.raises(InputError, match="it is no HDF5 file"):
+    with pytest.raises(InputError, match="it is not an HDF5 file"):
         features.size(tmp_path / "t.h5")
 
 
@@ -138,7 +138,7 @@ def test_a_patient_in_two_spellings_is_one(tmp_path):
 
 
 BAD_TABLES = {
-    "spellings that disagree": ("7,1,1\n7.0,2,1", r"row 3: patient '7' has other times"),
+    "spellings that disagree": ("7,1,1\n7.0,2,1", r"row 3: patient '7' has a different time"),
     "parts that disagree": ("a,1,1:LIVING", r"row 2: the event '1:LIVING' says both"),
     "thousands": ('a,"1,200",1', r"row 2: the time '1,200' can be read in two ways"),
     "an underscore": ("a,1_0,1", r"row 2: the time '1_0' is not a number"),
@@ -149,7 +149,10 @@ BAD_TABLES = {
     "half": ("a,1,", r"row 2: patient 'a' has a time but no event"),
     "other half": ("a,,1", r"row 2: patient 'a' has an event but no time"),
     "no patient": (",1,1", r"row 2: the patient is empty"),
-    "disagreement": ("a,1,1\na,2,1", r"row 3: patient 'a' has other times or events than in row 2"),
+    "disagreement": (
+        "a,1,1\na,2,1",
+        r"row 3: patient 'a' has a different time or event than in row 2",
+    ),
 }
 
 

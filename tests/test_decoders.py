@@ -114,7 +114,7 @@ def test_what_metadata_say_of_range_and_channels_counts(tmp_path, kind):
 
 
 UNKNOWN = "its range is unknown: {}, and the file does not say which is white"
-NO_COLOURS = "it holds {} (MINISBLACK), and does not say that they are red, green and blue"
+NO_COLOURS = "it holds {} (MINISBLACK) but does not say that they are red, green and blue"
 REFUSED = {
     "12 bits in 16": (TWELVE[..., 0], {}, UNKNOWN.format("uint16 values of 12 bits")),
     "12 bits in 16, colour": (

@@ -66,7 +66,7 @@ ALL = "a/1.png,p\na/2.png,p\nb/1.png,q\nb/3.png,q\n"
         (
             "path,group\na/1.png,p\nb/1.png,q\n",
             "2 of 4 images have no row, such as 'a/2.png'. "
-            "Add them; give an image that stands alone a group of its own",
+            "Add them; give an image that belongs with no other a group of its own",
         ),
         (
             f"path,group\n{ALL}a/9.png,p\n",
@@ -177,7 +177,7 @@ def test_the_split_of_eva_belongs_to_bach_alone(tmp_path):
     with pytest.raises(InputError) as error:
         readers.find("bach").read(bach(tmp_path, 2))
     assert str(error.value) == (
-        f"{tmp_path}/{PHOTOS}: the split `official: eva` is of 100 photos per class; there are "
+        f"{tmp_path}/{PHOTOS}: `official: eva` splits 100 photos per class; there are "
         "Benign 2, InSitu 2, Invasive 2, Normal 2. "
         "Restore BACH's 400 photos, or leave `official` out"
     )

@@ -54,7 +54,7 @@ def _rows(n: int = 40, classes: str = "ab") -> list[str]:
 def test_clean_writes_the_four_tables_of_the_contract(tmp_path):
     (clean, rows, away, counts), paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
     assert list(clean) == label_tables.LABELS.names
-    assert list(rows) == audit.SCHEMA.names
+    assert list(rows) == [*audit.TEXTS, "count"]
     assert list(away) == ["path", "row", "reason", "remedy"]
     assert len(away) == 0
     assert clean.sha256.str.len().eq(64).all()
@@ -110,7 +110,7 @@ def test_an_image_linked_from_outside_the_root_stops_the_run(tmp_path):
     (tmp_path / "t" / "t000.png").symlink_to(tmp_path / "out.png")
     assert _said(tmp_path, entry) == (
         f"t000.png: the image lies outside its dataset's root {tmp_path}/t. "
-        "Put it inside, or name a root that holds it"
+        "Put it inside, or name a root that contains it"
     )
 
 
@@ -198,7 +198,7 @@ def test_nothing_left_by_the_reader_says_what_was_lost(tmp_path):
     assert _said(tmp_path, {"reader": "quilt", "root": str(tmp_path)}) == (
         f"{tmp_path}: no sample is left after reading (1 rows dropped: no corrected_text; "
         "1 rows dropped: pathology is not a list such as \"['Renal', 'Pulmonary']\"). "
-        "Mend the data"
+        "Correct the data"
     )
 
 
@@ -241,7 +241,7 @@ def test_labels_of_one_split_only_are_warned_of(tmp_path):
     found = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))[0][1]
     told = found[["action", "subject", "reason", "count"]].to_numpy().tolist()
     assert ["warned", "lonely", "occurs in train only", 1] in told
-    crossing = "groups that stand in more than one split: scores may be too good"
+    crossing = "groups in more than one split: scores may be too good"
     assert ["warned", "group", crossing, 21] in told
 
 
@@ -363,7 +363,7 @@ def test_a_resplit_has_the_same_samples_split_anew(tmp_path):
     pd.testing.assert_frame_equal(split[same], clean[same])
     assert split.split.value_counts().to_dict() == {"test": 20, "train": 10, "val": 10}
     assert tables.about(out[0])["classes"] == ["a", "b"]
-    assert tables.about(out[0])["root"] == entry["root"]
+    assert tables.about(out[0])["root"] == str(tmp_path / "t")
     assert len(tables.read(out[2])) == 0
 
 

@@ -218,27 +218,24 @@ def test_a_mapping_that_is_not_there_is_made(tmp_path):
         (
             ["a,1,b,1,case,1,", "skin,1,Skin,1,case,1,yes"],
             "p.csv, row 3: 'skin' is already mapped to 'Dermatopathology'. "
-            "Keep one of both, here or in {folder}/map.csv",
+            "Keep one, here or in {folder}/map.csv",
         ),
         (
             ["a,1,b,1,case,1,yes", "a,1,c,1,case,1,yes"],
-            "p.csv, row 3: 'a' is already mapped to 'b'. "
-            "Keep one of both, here or in {folder}/map.csv",
+            "p.csv, row 3: 'a' is already mapped to 'b'. Keep one, here or in {folder}/map.csv",
         ),
         (
             ["a,1,b,1,case,1,yes", "b,1,c,1,case,1,yes"],
-            "p.csv, row 2: the standard 'b' is itself mapped to 'c'. "
-            "Write that one as the standard",
+            "p.csv, row 2: the standard 'b' is itself mapped to 'c'. Use that as the standard",
         ),
         (
             ["a,1,b,1,case,1,yes", "b,1,a,1,case,1,yes"],
-            "p.csv, row 2: the standard 'b' is itself mapped to 'a'. "
-            "Write that one as the standard",
+            "p.csv, row 2: the standard 'b' is itself mapped to 'a'. Use that as the standard",
         ),
         (
             ["a,1,Junk,1,case,1,yes"],
             "p.csv, row 2: the standard 'Junk' is itself mapped to nothing (dropped). "
-            "Write that one as the standard",
+            "Use that as the standard",
         ),
         (
             ["Dermatopathology,1,Derm,1,case,1,yes"],

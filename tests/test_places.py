@@ -67,7 +67,7 @@ def test_only_images_right_in_a_class_folder_are_samples_and_all_else_is_counted
         ("unread", "a link that leads nowhere", 1),
         ("unread", "beside the class folders, not in one", 1),
         ("unread", "in a folder within a class folder", 2),
-        ("unread", "it has no ending, as images have", 1),
+        ("unread", "it has no ending, unlike an image", 1),
         ("unread", "its ending .svs is not that of an image", 1),
         ("warned", "an empty folder, not a class", 0),
     ]
@@ -86,7 +86,7 @@ def test_too_many_unread_images_stop_the_run_and_the_audit_stays(tmp_path):
     with pytest.raises(InputError) as error:
         _cleaned(tmp_path / "d", reader="class_folders")
     assert str(error.value).startswith(
-        f"d ({tmp_path}/d): 2 of 18 images are there and not read, more than the allowed share of "
+        f"d ({tmp_path}/d): 2 of 18 images are there but not read, more than the allowed share of "
         "0.05: x/p/1.png, y/p/2.png (in a folder within a class folder). "
     )
     assert str(error.value).endswith(f" What was found until then: {tmp_path}/a.parquet")
@@ -174,7 +174,7 @@ def test_a_path_written_in_another_way_than_its_files_name_is_found(tmp_path):
     _touch(root, f"s/{split}", "s/b.png", "s/f38a.tif", "s/a-b.png")
     frame, told = _read("table", root)
     assert frame.path.tolist() == [f"s/{split}", "s/b.png", "s/f38a.tif", "s/a-b.png"]
-    reason = "the path is written in another way than its file's name"
+    reason = "the path is not written like its file's name"
     assert told == [("renamed", reason, 4)]
 
 
@@ -293,7 +293,7 @@ def test_a_short_an_absent_and_a_packed_array_are_told_apart(tmp_path):
     (tmp_path / "packed.h5.gz").write_bytes(b"")
     told = {
         "short": "it is cut short: it has fewer bytes than its head says. Again",
-        "text": "it is no HDF5 file. Again",
+        "text": "it is not an HDF5 file. Again",
         "packed": f"there is no such file. Unpack {tmp_path}/packed.h5.gz",
         "gone": "there is no such file. Get it",
     }

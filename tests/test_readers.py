@@ -122,11 +122,11 @@ def test_table_drops_exact_repeats_and_says_so(tmp_path):
         ),
         (
             "path,label\na.png,x,y\nb.png,x,y\n",
-            "it has 3 cells, the heading has 2 (line 2). Quote cells that hold the separator",
+            "it has 3 cells, the heading has 2 (line 2). Quote cells that contain the separator",
         ),
         (
             "path,label\na.png,x\nb.png,x,y\n",
-            "it has 3 cells, the heading has 2 (line 3). Quote cells that hold the separator",
+            "it has 3 cells, the heading has 2 (line 3). Quote cells that contain the separator",
         ),
         (
             "path,class\na.png,x\n",
@@ -334,7 +334,7 @@ def test_damaged_array_is_named(tmp_path):
     entry = _pcam(tmp_path)
     path = tmp_path / "camelyonpatch_level_2_split_test_x.h5"
     path.write_bytes(b"no")
-    assert _said("pcam", **entry) == (f"{path}: it is no HDF5 file. Download it again")
+    assert _said("pcam", **entry) == (f"{path}: it is not an HDF5 file. Download it again")
 
 
 # Quilt-1M

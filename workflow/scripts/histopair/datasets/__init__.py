@@ -1,1 +1,1 @@
-"""Datasets as published, to clean labels and honest splits."""
+"""From datasets as published to clean labels and honest splits."""

@@ -1,7 +1,7 @@
 """Cross-validation: the fold of each sample, and the split where one fold is held out.
 
-Folds are numbered from 1. Samples with follow-up, one a patient, are balanced by event and, within
-each, by time; others keep groups together and balance classes, as splits do.
+Folds are numbered from 1. Samples with follow-up, one per patient, are balanced by event and then
+by time; other samples keep groups together and balance classes, as splits do.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from histopair.errors import InputError
 def assign(frame: pd.DataFrame, count: int, seed: int, val: float, name: str) -> np.ndarray:
     """The fold 1..count of each sample, (n,).
 
-    Raises InputError where patients or events are too few, and for a fold beside which nothing can
-    be validated on.
+    Raises InputError if patients or events are too few, and for a fold beside which no validation
+    part is possible.
     """
     if "event" not in frame:
         return splits.parts(frame, count, seed) + 1
@@ -29,15 +29,15 @@ def assign(frame: pd.DataFrame, count: int, seed: int, val: float, name: str) ->
 
 
 def held_out(frame: pd.DataFrame, test: int, seed: int, val: float, name: str) -> pd.Series:
-    """Train, val or test of each sample where fold `test` is held out.
+    """Train, val or test for each sample if fold `test` is held out.
 
     val: about the share of the other samples that chooses the epoch.
     """
     if "event" in frame:
         time, event = frame["time"].to_numpy(float), frame["event"].to_numpy(bool)
         fold = frame["fold"].to_numpy()
-        found = _comparable_parts(fold, time, event, test, val, seed, name)
-        return pd.Series(found, frame.index)
+        split = _comparable_parts(fold, time, event, test, val, seed, name)
+        return pd.Series(split, frame.index)
     given = np.where(frame["fold"] == test, TEST, TRAIN)
     return splits.assign(frame.assign(split=given), val=val, seed=seed)
 
@@ -45,9 +45,9 @@ def held_out(frame: pd.DataFrame, test: int, seed: int, val: float, name: str) -
 def stratified(time: np.ndarray, event: np.ndarray, count: int, seed: int) -> np.ndarray:
     """The part 0..count-1 of each of n patients.
 
-    Patients are ranked, those with an event first and each part by time; every `count` neighbours
-    go to different parts, in a random order. Parts differ by at most one patient and one event,
-    and each has its share of early and of late times.
+    Patients are ranked: those with an event first, then by time. Every `count` neighbours go to
+    different parts, in a random order. Parts differ by at most one patient and one event, and each
+    has its share of early and of late times.
     """
     rng = np.random.default_rng(seed)
     order = np.lexsort((time, ~np.asarray(event, bool)))
@@ -61,11 +61,11 @@ def stratified(time: np.ndarray, event: np.ndarray, count: int, seed: int) -> np
 def of_patients(
     fold: np.ndarray, time: np.ndarray, event: np.ndarray, test: int, val: float, seed: int
 ) -> np.ndarray:
-    """Train, val or test of each of n patients, where fold `test` is held out.
+    """Train, val or test for each of n patients if fold `test` is held out.
 
     The validation part is about a share `val` of the other patients, stratified like the folds. It
-    is one, or a larger one, in which an event can be compared, as in what is left to train on:
-    without, the partial likelihood is constant. Raises ValueError where there is none.
+    is larger if otherwise no event could be compared in it or in the part left to train on: the
+    partial likelihood would be constant. Raises ValueError if no part will do.
     """
     split = np.where(fold == test, TEST, TRAIN).astype(object)
     rest = np.flatnonzero(fold != test)
@@ -76,7 +76,7 @@ def of_patients(
             if _comparable(time, event, chosen) and _comparable(time, event, ~chosen):
                 split[rest[chosen]] = VAL
                 return split
-    raise ValueError(f"{len(rest)} patients with {event.sum()} events cannot be parted")
+    raise ValueError(f"{len(rest)} patients with {event.sum()} events cannot be divided")
 
 
 def _comparable(time: np.ndarray, event: np.ndarray, part: np.ndarray) -> bool:
@@ -86,20 +86,20 @@ def _comparable(time: np.ndarray, event: np.ndarray, part: np.ndarray) -> bool:
 
 
 def _comparable_parts(fold, time, event, test: int, val: float, seed: int, name: str) -> np.ndarray:
-    """`of_patients`; InputError where training or the choice of the epoch has no event."""
+    """`of_patients`; InputError if training or the choice of the epoch has no event."""
     try:
         return of_patients(fold, time, event, test, val, seed)
     except ValueError as error:
         problem = (
-            f"beside fold {test}, no validation part leaves an event that can be compared with a "
-            f"patient still at risk both in it and in what is trained on ({error})"
+            f"beside fold {test}, no split into training and validation leaves each an event that "
+            f"can be compared with a patient still at risk ({error})"
         )
-        remedy = "Set `seed` or `folds` of its `split` otherwise, or find more patients"
+        remedy = "Change `seed` or `folds` of its `split`, or find more patients"
         raise InputError(name, problem, remedy) from error
 
 
 def _check(event: np.ndarray, count: int, name: str) -> None:
-    """Every fold needs events to learn from and to be tested on."""
+    """Raise InputError unless every fold has events to learn from and to be tested on."""
     events = int(event.sum())
     if min(events, len(event) - events) < 2 * count:
         raise InputError(

@@ -5,10 +5,10 @@ import pandas as pd
 
 
 def numbers(group: pd.Series, image_id: pd.Series) -> np.ndarray:
-    """The number of each sample's group, (n,); an image of no known group is its own.
+    """The number of each sample's group, (n,); an image without a group is its own group.
 
-    Lone images come before groups, each in the order of their names. Numbers may be left out.
+    Lone images come before groups, each in the order of their names. Numbers may have gaps.
     """
     lone, _ = pd.factorize(image_id, sort=True)
-    known, _ = pd.factorize(group, sort=True)
-    return np.where(known < 0, lone, len(lone) + known)
+    grouped, _ = pd.factorize(group, sort=True)
+    return np.where(grouped < 0, lone, len(lone) + grouped)

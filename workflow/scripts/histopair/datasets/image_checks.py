@@ -1,4 +1,4 @@
-"""Each image of a dataset decoded once: its digest and perceptual hash, or why it is of no use."""
+"""Each image of a dataset, decoded once: its digest and perceptual hash, or why it is unusable."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,14 +16,14 @@ from histopair.files import tables
 from histopair.files.store import Store
 from histopair.images import MAX_PIXELS, Unreadable
 
-SHARD = 4096  # images whose results are kept together: what a killed job has to do again
+SHARD = 4096  # images whose results are kept together; a killed job repeats at most these
 FILES_PER_TASK = 16
-ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows: read slabs of them
+ROWS_PER_TASK = 1024  # arrays are compressed in chunks of many rows, so read slabs of them
 BLACK = "black all over: no value is above 1 of 255"
 
 
 class Checked(NamedTuple):
-    """What is known of an image: no `reason` or `remedy` for a good one, no `phash` for glass."""
+    """Facts about an image: no `reason` or `remedy` for a good one, no `phash` for glass."""
 
     sha256: str | None
     phash: str | None
@@ -32,21 +32,15 @@ class Checked(NamedTuple):
     doubt: str | None = None
 
 
-def seen(image: Image.Image, sha256: str) -> Checked:
-    """What is known of a decoded image."""
-    brightest = max(high for _, high in image.getextrema())
-    return Checked(sha256, phash.of(image), doubt=None if brightest > 1 else BLACK)
-
-
 def check(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Checked:
     """Decode one image fully."""
     try:
         image = images.load(root, path, max_pixels)
-        return seen(image, images.digest(root, path))
+        return _decoded(image, images.digest(root, path))
     except Unreadable as error:
         return Checked(None, None, error.reason, error.remedy)
     except OSError as error:
-        return Checked(None, None, f"unreadable ({images.said(error)})", "Replace the file")
+        return Checked(None, None, f"unreadable ({images.cause(error)})", "Replace the file")
 
 
 def check_all(
@@ -59,8 +53,8 @@ def check_all(
 ) -> Iterator[Checked]:
     """`check` for many paths in their order, on the job's threads, with progress.
 
-    In the folder `shards` the results stay, part by part: images of the same path and bytes are not
-    decoded again by the same `code`, whatever became of their labels.
+    The folder `shards` keeps the results, part by part: images of the same path and bytes are not
+    decoded again by the same `code`, even if their labels change.
     """
     parts = [paths[start : start + SHARD] for start in range(0, len(paths), SHARD)]
     store = Store(shards, [max_pixels, code]) if shards is not None else None
@@ -76,13 +70,13 @@ def check_all(
             digests.update(zip(new, pool.map(_digest, new), strict=True))
 
             def write(file: Path, part: Sequence[str] = part) -> None:
-                found = pd.DataFrame(_checked(pool, root, part, max_pixels), dtype="str")
-                tables.write(file, found, {})
+                checked = pd.DataFrame(_checked(pool, root, part, max_pixels), dtype="str")
+                tables.write(file, checked, {})
 
             file = store.piece([list(part), [digests[file] for file in files]], write)
             used.add(file)
-            known = tables.read(file).astype(object)
-            yield from map(Checked._make, known.where(known.notna(), None).to_numpy())
+            checked = tables.read(file).astype(object)
+            yield from map(Checked._make, checked.where(checked.notna(), None).to_numpy())
     if store is not None:
         store.clear(used)
 
@@ -90,12 +84,12 @@ def check_all(
 def _checked(pool, root, paths: Sequence[str], max_pixels: int) -> Iterator[Checked]:
     size = ROWS_PER_TASK if "#" in paths[0] else FILES_PER_TASK
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
-    for found in pool.map(lambda batch: _check_batch(root, batch, max_pixels), batches):
-        yield from found
+    for checked in pool.map(lambda batch: _check_batch(root, batch, max_pixels), batches):
+        yield from checked
 
 
 def _digest(file: Path) -> str | None:
-    """sha256 of a file's bytes; None where there is no such file, or its name is impossible."""
+    """sha256 of a file's bytes; None if there is no such file, or its name is impossible."""
     try:
         if not file.is_file():  # a pipe would never end
             return None
@@ -118,7 +112,7 @@ def _check_each(root, paths: list[str], max_pixels: int) -> list[Checked]:
 
 
 def _check_slab(root, paths: list[str], max_pixels: int) -> list[Checked]:
-    """Check rows of one array with one read where they follow each other."""
+    """Check rows of one array, with one read if they follow each other."""
     places = [images.locate(root, path) for path in paths]
     rows = [index for _, index in places]
     if None in rows or rows != list(range(rows[0], rows[0] + len(rows))):
@@ -129,6 +123,11 @@ def _check_slab(root, paths: list[str], max_pixels: int) -> list[Checked]:
         # One row at a time, so that the good ones among them are kept.
         return _check_each(root, paths, max_pixels)
     return [
-        seen(Image.fromarray(pixels), hashlib.sha256(pixels.tobytes()).hexdigest())
+        _decoded(Image.fromarray(pixels), hashlib.sha256(pixels.tobytes()).hexdigest())
         for pixels in slab
     ]
+
+
+def _decoded(image: Image.Image, sha256: str) -> Checked:
+    brightest = max(high for _, high in image.getextrema())
+    return Checked(sha256, phash.of(image), doubt=None if brightest > 1 else BLACK)

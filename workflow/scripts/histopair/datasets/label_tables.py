@@ -11,37 +11,20 @@ from histopair.datasets.splits import TEST, TRAIN, VAL
 from histopair.errors import require_classes
 from histopair.files import audit, tables
 
-LABELS = pa.schema(
-    [
-        ("sample_id", pa.string()),
-        ("image_id", pa.string()),
-        ("path", pa.string()),
-        ("sha256", pa.string()),
-        ("phash", pa.string()),
-        ("group", pa.string()),
-        ("split", pa.string()),
-        ("labels", pa.list_(pa.string())),
-        ("caption", pa.string()),
-    ]
-)
-# Of datasets that are cross-validated, and of bags with follow-up.
+TEXT, TEXTS = pa.string(), pa.list_(pa.string())
+NAMES = ("sample_id", "image_id", "path", "sha256", "phash", "group", "split")
+LABELS = pa.schema([*((name, TEXT) for name in NAMES), ("labels", TEXTS), ("caption", TEXT)])
+# Only of cross-validated datasets, and of bags with follow-up.
 SOMETIMES = pa.schema(
     [
         ("fold", pa.int64()),
         ("time", pa.float64()),
         ("event", pa.bool_()),
-        ("slides", pa.list_(pa.string())),
+        ("slides", TEXTS),
         ("patches", pa.int64()),
     ]
 )
-QUARANTINE = pa.schema(
-    [
-        ("path", pa.string()),
-        ("row", pa.int64()),
-        ("reason", pa.string()),
-        ("remedy", pa.string()),
-    ]
-)
+QUARANTINE = pa.schema([("path", TEXT), ("row", pa.int64()), ("reason", TEXT), ("remedy", TEXT)])
 
 
 def counted(labels: pd.Series) -> Counter:
@@ -50,19 +33,18 @@ def counted(labels: pd.Series) -> Counter:
 
 
 def class_names(
-    classes: list[str], own: dict | None, known: dict, name: str, labels: Iterable[str]
+    classes: list[str], given: dict | None, default: dict, name: str, labels: Iterable[str]
 ) -> dict[str, str]:
-    """The text of each class: from the config (`own`), else the format, else the label itself.
+    """The text of each class: `given` by the config, else the format's `default`, else the label.
 
-    Raises InputError where the config names what is neither a class nor another of the `labels`
-    that dataset `name` had before cleaning.
+    Raises InputError if the config names what is neither a class nor another of the `labels` that
+    dataset `name` had before cleaning.
     """
-    own = own or {}
-    others = {*known, *labels} - set(classes)
-    require_classes(f"{name}: class_names", set(own) - others, classes)
-    return {
-        label: own.get(label) or known.get(label) or label.replace("_", " ") for label in classes
-    }
+    given = given or {}
+    others = {*default, *labels} - set(classes)
+    require_classes(f"{name}: class_names", set(given) - others, classes)
+    texts = default | {label: text for label, text in given.items() if text}
+    return {label: texts.get(label) or label.replace("_", " ") for label in classes}
 
 
 def write(
@@ -76,11 +58,10 @@ def write(
     """Write labels, audit rows, quarantine and, from `raw` counts and `frame`, frequencies."""
     labels, audit_table, quarantine, frequencies = outputs
     tables.write(audit_table, audit.table(rows), about)
-    if quarantined is None:
-        empty = QUARANTINE.empty_table()
-        tables.write(quarantine, empty, about)
-    else:
-        tables.write(quarantine, pa.Table.from_pandas(quarantined, QUARANTINE, False), about)
+    bad = QUARANTINE.empty_table()
+    if quarantined is not None:
+        bad = pa.Table.from_pandas(quarantined, QUARANTINE, False)
+    tables.write(quarantine, bad, about)
     tables.write(frequencies, _frequencies(frame, raw), about)
     schema = pa.schema([*LABELS, *(field for field in SOMETIMES if field.name in frame)])
     tables.write(labels, pa.Table.from_pandas(frame[schema.names], schema, False), about)

@@ -8,7 +8,7 @@ import pandas as pd
 from histopair import readers
 from histopair.datasets import label_tables, partition, quarantine, standardise
 from histopair.errors import InputError
-from histopair.files import audit, folding, labels_map
+from histopair.files import audit, folding, labels_map, sheets
 
 
 def clean(
@@ -23,26 +23,26 @@ def clean(
 ) -> None:
     """Write the four tables of dataset `name` from its config `entry`.
 
-    In the folder `shards` stays what is known of images, so that they are decoded once.
+    The folder `shards` keeps the results of image checks, so that images are decoded once.
 
     Raises InputError for bad input that would make the result wrong: see the entry's reader,
-    `quarantine`, `standardise.apply` and `partition.split`. The audit stays, as `audit.kept` says.
+    `quarantine`, `standardise.apply` and `partition.split`. The audit is then kept (`audit.kept`).
     """
     reader = readers.find(entry["reader"])
     with audit.kept(audit_table, about) as rows:
         if getattr(reader, "BAGS", False):
-            frame, made = _bags(reader, entry, name, rows)
+            frame, facts = _bags(reader, entry, name, rows)
             bad, raw = None, Counter()
         else:
-            frame, bad, raw, made = _images(reader, entry, name, rows, shards, about.get("code"))
+            frame, bad, raw, facts = _images(reader, entry, name, rows, shards, about.get("code"))
     outputs = (labels, audit_table, quarantined, frequencies)
-    label_tables.write(frame, rows, bad, raw, outputs, about | made)
+    label_tables.write(frame, rows, bad, raw, outputs, about | facts)
 
 
 def _bags(reader: ModuleType, entry: dict, name: str, rows: list[dict]) -> tuple:
-    """(frame, what to say of the dataset); fills the audit `rows`."""
-    frame, found = reader.read(entry)
-    rows += found
+    """(frame, facts about the dataset); fills the audit `rows`."""
+    frame, read = reader.read(entry)
+    rows += read
     if frame.empty:
         raise frame.attrs["nothing"]
     print(f"{name}: {len(frame)} bags", flush=True)
@@ -56,9 +56,9 @@ def _bags(reader: ModuleType, entry: dict, name: str, rows: list[dict]) -> tuple
 def _images(
     reader: ModuleType, entry: dict, name: str, rows: list[dict], shards: str | None, code: str
 ) -> tuple:
-    """(frame, quarantined rows, counts of raw labels, what to say of the dataset); fills `rows`."""
-    frame, found = reader.read(entry)
-    rows += found
+    """(frame, quarantined rows, counts of raw labels, facts about the dataset); fills `rows`."""
+    frame, read = reader.read(entry)
+    rows += read
     place = f"{name} ({reader.inputs(entry)[0]})"
     info = dict(frame.attrs)
     _some_left(frame, entry, rows)
@@ -74,23 +74,22 @@ def _images(
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     rows += odd
-    made = {"task": info["task"]} | _classes(frame, raw, entry, info, place)
     unit = entry.get("unit") or getattr(reader, "UNIT", "group")
-    return frame, bad, raw, made | {"root": entry["root"], "official": official, "unit": unit}
+    facts = {"task": info["task"], "root": entry["root"], "official": official, "unit": unit}
+    return frame, bad, raw, facts | _classes(frame, raw, entry, info, place)
 
 
 def _some_left(frame: pd.DataFrame, entry: dict, rows: list[dict]) -> None:
-    """Raise InputError where nothing is left, which says what was dropped."""
+    """Raise InputError, with what was dropped, if no sample is left."""
     if frame.empty:
         dropped = (row for row in rows if row["action"] == "dropped")
         lost = "; ".join(f"{row['count']} rows dropped: {row['reason']}" for row in dropped)
-        raise InputError(
-            entry["root"], f"no sample is left after reading ({lost})", "Mend the data"
-        )
+        problem = f"no sample is left after reading ({lost})"
+        raise InputError(entry["root"], problem, "Correct the data")
 
 
 def _classes(frame: pd.DataFrame, raw: Counter, entry: dict, info: dict, place: str) -> dict:
-    """The classes of the clean labels, and their names; InputError for fewer than two."""
+    """The classes of the clean labels, and their texts; InputError for fewer than two."""
     classes = sorted(label_tables.counted(frame.labels))
     mapped, _ = labels_map.read(entry.get("labels_map"))
     labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
@@ -104,14 +103,10 @@ def _classes(frame: pd.DataFrame, raw: Counter, entry: dict, info: dict, place: 
 
 
 def _unique(frame: pd.DataFrame, name: str) -> None:
-    """Raise InputError where one id stands for samples of different content."""
-    double = frame.sample_id.duplicated(keep=False)
-    if double.any():
-        pair = frame[frame.sample_id == frame.sample_id[double].iloc[0]].iloc[:2]
-        raise InputError(
-            name,
-            f"the id '{pair.sample_id.iloc[0]}' stands for different samples: "
-            f"{' and '.join(pair.path)}",
-            "Give each sample an id of its own",
-            " and ".join(pair.row.dropna().astype(int).astype(str)) or None,
-        )
+    """Raise InputError if one id stands for samples of different content."""
+    pair = sheets.twins(frame, frame.sample_id).iloc[:2]
+    if len(pair):
+        samples = " and ".join(pair.path)
+        problem = f"the id '{pair.sample_id.iloc[0]}' stands for different samples: {samples}"
+        rows = " and ".join(pair.row.dropna().astype(int).astype(str)) or None
+        raise InputError(name, problem, "Give each sample an id of its own", rows)

@@ -7,58 +7,45 @@ from histopair.datasets import phash
 from histopair.datasets.splits import TEST, TRAIN, VAL
 from histopair.files import tables
 
-CROSSINGS = (
-    (TEST, TRAIN),
-    (TEST, VAL),
-    (VAL, TRAIN),
-)  # what is scored, and where it may have been seen
+# What is scored, and where it may have been seen.
+CROSSINGS = ((TEST, TRAIN), (TEST, VAL), (VAL, TRAIN))
 KINDS = ("group", "image", "near")
-SCHEMA = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("split_a", pa.string()),
-        ("split_b", pa.string()),
-        ("sample_a", pa.string()),
-        ("sample_b", pa.string()),
-        ("group_a", pa.string()),
-        ("group_b", pa.string()),
-        ("distance", pa.int32()),
-        ("samples", pa.int64()),
-    ]
-)
+TEXTS = ("kind", "split_a", "split_b", "sample_a", "sample_b", "group_a", "group_b")
+COUNTS = (("distance", pa.int32()), ("samples", pa.int64()))
+SCHEMA = pa.schema([*((name, pa.string()) for name in TEXTS), *COUNTS])
 
 
 def write(labels: str, output: str, about: dict) -> None:
     """Write the leaks between the splits of the labels table at `labels`."""
     columns = ["sample_id", "sha256", "phash", "group", "split"]
-    found = find(tables.read(labels, columns))
+    rows = find(tables.read(labels, columns))
     about = about | {"near": phash.NEAR}
-    tables.write(output, pa.Table.from_pandas(found, SCHEMA, preserve_index=False), about)
+    tables.write(output, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False), about)
 
 
 def find(frame: pd.DataFrame) -> pd.DataFrame:
     """Leaks: a row for each group or image of split a that is also in split b.
 
     kind: "group" for a group on both sides; "image" for equal bytes; "near" for an image whose
-    perceptual hash differs from that of another in at most `phash.NEAR` of 63 bits, however turned
-    or mirrored, where its own bytes are not on the other side. sample_a and sample_b are the first
-    samples of it, or of its nearest image; `samples` counts the samples of split a concerned.
+    perceptual hash differs from another's in at most `phash.NEAR` of 63 bits, however turned or
+    mirrored, if its own bytes are not on the other side. sample_a and sample_b are its first
+    samples, or those of its nearest image; `samples` counts the samples of split a concerned.
     """
     frame = frame.sort_values("sample_id", kind="stable")
     parts = {name: part for name, part in frame.groupby("split")}
-    found = [
+    leaks = [
         rows.assign(kind=kind, split_a=a, split_b=b)
         for a, b in CROSSINGS
         if a in parts and b in parts
         for kind, rows in zip(KINDS, _between(parts[a], parts[b]), strict=True)
+        if len(rows)
     ]
     empty = SCHEMA.empty_table().to_pandas()
-    return pd.concat([empty, *(rows for rows in found if len(rows))], ignore_index=True)[
-        SCHEMA.names
-    ]
+    return pd.concat([empty, *leaks], ignore_index=True)[SCHEMA.names]
 
 
 def _between(a: pd.DataFrame, b: pd.DataFrame) -> list[pd.DataFrame]:
+    """What split a shares with split b, for each of KINDS."""
     near = _near(a[~a.sha256.isin(b.sha256)], b)
     return [_shared(a, b, "group"), _shared(a, b, "sha256").assign(distance=0), near]
 
@@ -69,7 +56,7 @@ def _shared(a: pd.DataFrame, b: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _near(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """For each image of `a` the nearest of `b`, where there is one near enough."""
+    """For each image of `a` the nearest of `b`, if one is near enough."""
     left, right = _distinct(a.dropna(subset="phash"), "sha256"), _distinct(b, "phash")
     code, hashes = pd.factorize(left.phash)
     best, distance = phash.nearest(phash.numbers(hashes), phash.numbers(right.index))
@@ -79,7 +66,7 @@ def _near(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
 
 
 def _distinct(frame: pd.DataFrame, key: str) -> pd.DataFrame:
-    """By each value of `key`: the first sample that has it, and how many have."""
+    """For each value of `key`: the first sample that has it, and how many have it."""
     frame = frame.dropna(subset=[key]).rename(columns={"sample_id": "sample"})
     counts = frame.groupby(key).size()
     first = frame.drop_duplicates(key).set_index(key, drop=False)

@@ -1,8 +1,8 @@
-"""Which of several licences asks the most, by their names."""
+"""Which of several licences is the strictest, judged by their names."""
 
 import re
 
-# From the strictest kind of terms to the mildest: words in the names of licences.
+# Words in the names of licences, from the strictest kind of terms to the mildest.
 RESTRICTIVE = (
     {"ncnd"},
     {"nc", "noncommercial", "academic", "research"},
@@ -18,14 +18,14 @@ UNKNOWN = 0
 
 
 def strictest(licences: list[str]) -> str:
-    """The licence with the strictest terms, the first of equals; an unknown one grants nothing."""
+    """The licence with the strictest terms, the first of equals; an unknown one is strictest."""
     return min(licences, key=strictness)
 
 
 def strictness(licence: str) -> int:
-    """UNKNOWN for a name not known here, then 1 for no commerce nor derivatives, up to permissive.
+    """UNKNOWN for an unknown name, then from 1, neither commerce nor derivatives, to permissive.
 
-    A name with a word such as "nc" or "GPL" in it is of that kind, whatever else it says.
+    A name that contains a word such as "nc" or "GPL" is of that kind, whatever else it says.
     """
     name = re.sub(r"[\s_]+", "-", licence.strip().casefold())
     words = set(re.split(r"[^a-z]+", name.replace("non-commercial", "noncommercial")))
@@ -39,5 +39,5 @@ def strictness(licence: str) -> int:
 
 
 def known(licence: str) -> bool:
-    """Whether the terms that go by this name are known here."""
+    """Whether the terms behind this name are known here."""
     return strictness(licence) != UNKNOWN

@@ -16,11 +16,11 @@ AS_WRITTEN = dict.fromkeys(COLUMNS, missing.WORDS)  # cleaning decides what NA m
 def accept(proposals: str, mapping: str) -> str:
     """Add the answered rows of the csv `proposals` to the csv `mapping`; say what was done.
 
-    A row whose `accept` says yes maps its label to its standard, which may have been edited; an
-    empty standard drops the label. One that says no maps its label to itself, so that it is not
-    proposed again. The mapping is kept sorted by standard and label; the same answers twice change
-    nothing. Raises InputError, and leaves the mapping as it was, for an answer that is neither, for
-    a label with two standards and for a standard that is itself mapped to another.
+    A row whose `accept` is yes maps its label to its standard, which may have been edited; an empty
+    standard drops the label. If `accept` is no, the label maps to itself, so that it is not
+    proposed again. The mapping is sorted by standard and label; repeated answers change nothing.
+    Raises InputError, and leaves the mapping as it was, for an answer that is neither, for a label
+    with two standards and for a standard that is itself mapped to another.
     """
     rows = _answered(proposals)
     table = _table(mapping)
@@ -31,7 +31,7 @@ def accept(proposals: str, mapping: str) -> str:
         standard = row.label if refused else row.standard
         if decided.get(row.label, standard) != standard:
             problem = f"'{row.label}' is already mapped to {_named(decided[row.label])}"
-            raise InputError(proposals, problem, f"Keep one of both, here or in {mapping}", row.row)
+            raise InputError(proposals, problem, f"Keep one, here or in {mapping}", row.row)
         if row.label not in decided:
             decided[row.label] = standard
             reason = f"not {row.standard or 'dropped'}" if refused else row.reason
@@ -40,9 +40,9 @@ def accept(proposals: str, mapping: str) -> str:
         _unchained(row, decided, proposals)
     if added:
         _write(pd.concat([table, pd.DataFrame(added)], ignore_index=True), mapping)
-    kept = sum(row["label"] == row["standard"] for row in added)
+    apart = sum(row["label"] == row["standard"] for row in added)
     return (
-        f"{mapping}: {len(added) - kept} labels merged, {kept} kept apart; "
+        f"{mapping}: {len(added) - apart} labels merged, {apart} kept apart; "
         f"{(rows.accept == '').sum()} of {len(rows)} proposals are undecided"
     )
 
@@ -57,20 +57,17 @@ def _answered(path: str) -> pd.DataFrame:
         if row.accept not in ("", *YES, *NO):
             problem = f"the answer '{row.accept}' is neither yes nor no"
             raise InputError(path, problem, "Write yes or no, or leave it empty", row.row)
-        if row.accept and not row.label:
-            raise InputError(
-                path, "the cell 'label' is empty", "Fill it or remove the row", row.row
-            )
+    sheets.require_filled(frame[frame.accept != ""], "label", path)
     return frame
 
 
 def _table(path: str) -> pd.DataFrame:
-    """The mapping as it is, with all its columns; without rows where there is none yet."""
+    """The mapping as it is, with all its columns; no rows if there is no mapping yet."""
     if not Path(path).exists():
         return pd.DataFrame(columns=COLUMNS, dtype=object)
-    labels_map.read(path)  # a wrong mapping gets no more rows
-    found = sheets.heading(path, COLUMNS)
-    others = [name for name in found if name.casefold() not in COLUMNS]
+    labels_map.read(path)  # no rows are added to a wrong mapping
+    header = sheets.heading(path, COLUMNS)
+    others = [name for name in header if name.casefold() not in COLUMNS]
     names = ["reason", *others]
     frame = sheets.read(path, ["label", "standard"], names, texts=names, values=AS_WRITTEN)
     frame = frame[[*COLUMNS, *others]].astype(object)
@@ -79,11 +76,11 @@ def _table(path: str) -> pd.DataFrame:
 
 
 def _unchained(row, decided: dict[str, str], proposals: str) -> None:
-    """Refuse a row whose standard becomes another label, or whose label others become."""
+    """Raise InputError if the row's standard is mapped to another, or its label is a standard."""
     further = decided.get(row.standard, row.standard)
     if row.standard and further != row.standard:
         problem = f"the standard '{row.standard}' is itself mapped to {_named(further)}"
-        raise InputError(proposals, problem, "Write that one as the standard", row.row)
+        raise InputError(proposals, problem, "Use that as the standard", row.row)
     others = [label for label, standard in decided.items() if standard == row.label != label]
     if others and row.standard != row.label:
         problem = f"'{row.label}' is the standard of '{others[0]}'"

@@ -1,4 +1,4 @@
-"""A dataset's split, and what is wrong or odd about it."""
+"""A dataset's split, and what is wrong with it or odd about it."""
 
 from itertools import chain
 
@@ -8,24 +8,24 @@ from histopair.datasets import folds, splits
 from histopair.errors import InputError
 from histopair.files import audit
 
-FOLDED = {"seed": 0, "val": 0.1}  # what of the settings decides folds
+FOLDED = {"seed": 0, "val": 0.1}  # the settings that decide folds
 
 
 def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
-    With `folds` each sample has the `fold` in which it is tested; what else it is for depends on
-    the fold held out, which a resplit names (`fold`). Raises InputError for a split without samples
-    and, single-label, for a class without train samples.
+    With `folds`, each sample has the `fold` in which it is tested; its other uses depend on the
+    fold that is held out, which a resplit names (`fold`). Raises InputError for a split without
+    samples and, if single-label, for a class without train samples.
     """
     settings = dict(entry.get("split") or {})
     count, held_out = settings.pop("folds", None), settings.pop("fold", None)
-    parted = {key: settings.get(key, default) for key, default in FOLDED.items()}
+    folded = {key: settings.get(key, default) for key, default in FOLDED.items()}
     if count and not held_out:
-        fold = folds.assign(frame, count, **parted, name=name)
+        fold = folds.assign(frame, count, **folded, name=name)
         return frame.assign(fold=fold, split=splits.TEST), _ungrouped(frame, name)
     if held_out:
-        frame = frame.assign(split=folds.held_out(frame, held_out, **parted, name=name))
+        frame = frame.assign(split=folds.held_out(frame, held_out, **folded, name=name))
     else:
         frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
@@ -41,56 +41,48 @@ def _none_empty(frame: pd.DataFrame, settings: dict, name: str) -> None:
     wanted -= {part for part in (splits.VAL, splits.TEST) if settings.get(part) == 0}
     if missing := sorted(wanted - set(frame.split)):
         units = frame.group.where(frame.group.notna(), frame.image_id).nunique()
-        raise InputError(
-            name,
-            f"no sample falls into {' and '.join(missing)} "
-            f"({len(frame)} samples in {units} groups)",
-            "Give it more groups, or set larger shares under `split`",
-        )
+        size = f"{len(frame)} samples in {units} groups"
+        problem = f"no sample falls into {' and '.join(missing)} ({size})"
+        raise InputError(name, problem, "Give it more groups, or set larger shares under `split`")
 
 
 def _all_trained(frame: pd.DataFrame, name: str) -> None:
     trained = set(chain.from_iterable(frame.labels[frame.split == splits.TRAIN]))
     if untrained := sorted(set(chain.from_iterable(frame.labels)) - trained):
-        raise InputError(
-            name,
-            f"the class {', '.join(untrained)} has no train sample",
-            "Move samples to train, give it more groups, or drop it with `labels_map`",
-        )
+        problem = f"the class {', '.join(untrained)} has no train sample"
+        remedy = "Move samples to train, give it more groups, or drop it with `labels_map`"
+        raise InputError(name, problem, remedy)
 
 
 def _ungrouped(frame: pd.DataFrame, name: str) -> list[dict]:
-    count = frame.group.isna().sum()
     reason = "no group is known: patients cannot be told apart, each image is a group"
-    return [audit.row("split", "warned", name, reason, count=count)] if count else []
+    return _warning(name, reason, frame.group.isna().sum())
 
 
 def _contradictory(frame: pd.DataFrame, name: str) -> list[dict]:
     """Warn of equal images with different labels, which no model can tell apart."""
     labels = frame.labels.str[0].groupby(frame.sha256).nunique()
-    count = (labels > 1).sum()
-    reason = "identical images have different labels"
-    return [audit.row("split", "warned", name, reason, count=count)] if count else []
+    return _warning(name, "identical images have different labels", (labels > 1).sum())
 
 
 def _crossing(frame: pd.DataFrame) -> list[dict]:
-    reasons = {
-        "group": "groups that stand in more than one split: scores may be too good",
-        "sha256": "identical images that stand in more than one split: scores may be too good",
-    }
-    return [
-        audit.row("split", "warned", key, reasons[key], count=count)
-        for key, count in splits.leaks(frame).items()
-        if count
-    ]
+    crossing = splits.leaks(frame)
+    reason = "{} in more than one split: scores may be too good"
+    groups = _warning("group", reason.format("groups"), crossing["group"])
+    return groups + _warning("sha256", reason.format("identical images"), crossing["sha256"])
 
 
 def _lonely(frame: pd.DataFrame) -> list[dict]:
     """Labels that occur in one split only: they cannot be both learned and tested."""
     pairs = frame[["split", "labels"]].explode("labels")
     parts = pairs.groupby("labels", sort=True).split.agg(["unique", "size"])
+    lonely = [part for part in parts.itertuples(name=None) if len(part[1]) == 1]
     return [
-        audit.row("split", "warned", label, f"occurs in {names[0]} only", count=size)
-        for label, names, size in parts.itertuples(name=None)
-        if len(names) == 1
+        row
+        for label, names, size in lonely
+        for row in _warning(label, f"occurs in {names[0]} only", size)
     ]
+
+
+def _warning(subject: str, reason: str, count: int) -> list[dict]:
+    return [audit.row("split", "warned", subject, reason, count=count)] if count else []

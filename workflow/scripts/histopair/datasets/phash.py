@@ -3,7 +3,7 @@
 The hash is the sign of each of the 63 lowest frequencies of the discrete cosine transform of the
 image at 32 x 32 grey pixels (Zauner 2010, with the sign instead of the median as threshold).
 Turning or mirroring an image flips signs and swaps frequencies, so the hashes of all eight
-orientations follow from one: a tile has no upright, and augmented copies are copies.
+orientations follow from one: a tile has no upright orientation, and augmented copies are copies.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 SIDE, LOW = 32, 8
-FLAT = 2.0  # grey levels of standard deviation, below which an image (glass) looks like any other
-# Most bits in which near duplicates differ. Of 600 real tiles (LC25000), copies saved again as
-# JPEG, halved, turned or brightened differ in 0 to 5 bits; tiles of other sources, in the best of
+FLAT = 2.0  # an image whose grey levels deviate less (glass) looks like any other
+# Near duplicates differ in at most NEAR bits. Of 600 real tiles (LC25000), copies saved again as
+# JPEG, halved, turned or brightened differ in 0 to 5 bits; tiles from other sources, in the best of
 # eight orientations, in 12 or more.
 NEAR = 6
 BAND = 16
@@ -32,7 +32,8 @@ def of(image: Image.Image) -> str | None:
     grey = np.asarray(small, dtype=np.float64)
     if grey.std() < FLAT:
         return None
-    return f"{_number(COSINES @ grey @ COSINES.T > 0):016x}"
+    bits = COSINES @ grey @ COSINES.T > 0
+    return f"{int((bits * WEIGHTS).sum(dtype=np.uint64)):016x}"
 
 
 def numbers(hashes: Iterable[str]) -> np.ndarray:
@@ -44,12 +45,14 @@ def orientations(hashes: np.ndarray) -> np.ndarray:
     """The hashes (n,) of the same images turned and mirrored, (8, n); the first as they are."""
     bits = (hashes[:, None, None] & WEIGHTS) != 0
     odd = np.arange(LOW) % 2 == 1
-    content = WEIGHTS != 0
-    found = []
-    for swapped in (bits, bits.transpose(0, 2, 1)):
-        for flips in (False, odd[:, None], odd[None, :], odd[:, None] ^ odd[None, :]):
-            found.append((((swapped ^ flips) & content) * WEIGHTS).sum((1, 2), dtype=np.uint64))
-    return np.stack(found)
+    flips = (False, odd[:, None], odd[None, :], odd[:, None] ^ odd[None, :])
+    return np.stack(
+        [
+            ((swapped ^ flip) * WEIGHTS).sum((1, 2), dtype=np.uint64)
+            for swapped in (bits, bits.transpose(0, 2, 1))
+            for flip in flips
+        ]
+    )
 
 
 def nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,24 +64,24 @@ def nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray
     best = np.full(len(left), none)
     for i, j, distance in pairs(orientations(left).ravel(), right):
         np.minimum.at(best, i % max(1, len(left)), distance.astype(np.int64) * len(right) + j)
-    found, size = best < none, max(1, len(right))
-    return np.where(found, best % size, -1), np.where(found, best // size, -1)
+    near, size = best < none, max(1, len(right))
+    return np.where(near, best % size, -1), np.where(near, best // size, -1)
 
 
 def links(hashes: np.ndarray) -> np.ndarray:
     """All pairs (i, j) of hashes that are near in some orientation, as (2, n), some repeated."""
-    found = [np.empty((2, 0), np.int64)]
+    blocks = [np.empty((2, 0), np.int64)]
     for i, j, _ in pairs(orientations(hashes).ravel(), hashes):
-        found.append(np.stack([i % len(hashes), j]))
-    return np.concatenate(found, axis=1)
+        blocks.append(np.stack([i % len(hashes), j]))
+    return np.concatenate(blocks, axis=1)
 
 
 def pairs(left: np.ndarray, right: np.ndarray) -> Iterator[tuple]:
     """All pairs of hashes that differ in at most NEAR bits, in blocks: (i, j, distance).
 
-    Of four bands of 16 bits, one differs in at most one bit wherever all 64 differ in at most
-    seven (pigeonhole): only pairs that agree in a band, or but for one bit of it, are compared.
-    That is exact, and not all against all. A pair can come more than once.
+    If 64 bits differ in at most seven, one of four bands of 16 bits differs in at most one bit
+    (pigeonhole), so only pairs with such a band are compared. This is exact without comparing all
+    against all. A pair can come more than once.
     """
     for shift in range(0, LOW * LOW, BAND):
         right_band, left_band = _band(right, shift), _band(left, shift)
@@ -102,7 +105,7 @@ def _band(hashes: np.ndarray, shift: int) -> np.ndarray:
 
 
 def _runs(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number and place within it of each member of runs of these lengths.
+    """The run of each member of runs of these lengths, and its place within the run.
 
     >>> [array.tolist() for array in _runs(np.array([2, 0, 1]))]
     [[0, 0, 2], [0, 1, 0]]
@@ -120,7 +123,3 @@ def _parts(count: np.ndarray) -> Iterator[slice]:
         stop = max(start + 1, int(np.searchsorted(total, before + BLOCK, "right")))
         yield slice(start, stop)
         start = stop
-
-
-def _number(bits: np.ndarray) -> int:
-    return int((bits * WEIGHTS).sum(dtype=np.uint64))

@@ -1,4 +1,4 @@
-"""Proposed merges of labels: a table to accept or refuse. Nothing is merged by it."""
+"""Proposed merges of labels: a table to accept or refuse. It merges nothing itself."""
 
 import io
 from collections import Counter
@@ -11,7 +11,7 @@ from histopair.datasets import label_tables, spelling
 from histopair.files import labels_map, sheets, tables
 
 COLUMNS = ["label", "count", "standard", "count_standard", "reason", "similarity", "accept"]
-MOST = 5000  # undecided labels that are compared, the commonest
+MOST = 5000  # undecided labels that are compared at most, the commonest first
 REASONS = ("case", "spacing", "plural", "spelling", "synonym")  # the surest first
 
 
@@ -24,65 +24,57 @@ def counts(entry: dict) -> Counter:
 def write(entry: dict, embeddings: str | None, output: str) -> None:
     """Write the proposals for the labels of a dataset as a csv.
 
-    `embeddings` is a table of label and embedding, for synonyms at or above the similarity that
-    `proposals` of the entry asks for. Labels that `labels_map` has decided are not proposed. Says
-    in the log how many labels beyond MOST were not compared.
+    `embeddings` is a table of label and embedding, for synonyms at or above the similarity in the
+    entry's `proposals`. Labels that `labels_map` has decided are not proposed. Prints how many
+    labels beyond MOST were not compared.
     """
     mapping, _ = labels_map.read(entry.get("labels_map"))
     least = (entry.get("proposals") or {}).get("similarity", 0.9)
     similar = _similar(embeddings, least) if embeddings else {}
-    found = counts(entry)
-    rows, labels = propose(found, mapping, similar), len(undecided(found, mapping))
+    raw = counts(entry)
+    rows, labels = propose(raw, mapping, similar), len(undecided(raw, mapping))
     print(f"{min(labels, MOST)} of {labels} undecided labels compared, {len(rows)} merges proposed")
     if labels > MOST:
-        print(f"The {labels - MOST} rarest were not: decide some of the others, and run it again")
+        print(f"The {labels - MOST} rarest were not: decide some of the others, then run it again")
     text = io.StringIO()
     pd.DataFrame(rows, columns=COLUMNS).map(sheets.guarded).to_csv(text, index=False)
     tables.write_text(output, text.getvalue())
 
 
-def undecided(found: Counter, mapping: dict[str, str | None]) -> list[str]:
-    """Labels that the mapping neither maps nor has for a standard, the commonest first."""
+def undecided(raw: Counter, mapping: dict[str, str | None]) -> list[str]:
+    """Labels that are neither mapped nor a standard of the mapping, the commonest first."""
     standards = set(filter(None, mapping.values()))
-    return sorted(set(found) - standards - set(mapping), key=lambda name: (-found[name], name))
+    return sorted(set(raw) - standards - set(mapping), key=lambda name: (-raw[name], name))
 
 
 def propose(
-    found: Counter, mapping: dict[str, str | None], similar: dict[tuple[str, str], float]
+    raw: Counter, mapping: dict[str, str | None], similar: dict[tuple[str, str], float]
 ) -> list[dict]:
-    """Rows of COLUMNS: each label is proposed for one standard at most, which is proposed for none.
+    """Rows of COLUMNS: each label gets at most one standard, and no standard is itself proposed.
 
-    found: samples of each raw label. mapping: labels already decided and their standards.
+    raw: samples of each raw label. mapping: labels already decided and their standards.
     similar: cosine of pairs of labels, both ways round, that are alike in meaning.
     The commoner label is the standard; one already decided goes before all others. Of the undecided
     the MOST commonest are compared.
     """
     standards = set(filter(None, mapping.values()))
-    heads: dict[str, list[str]] = {}  # by the first letter, without which no spelling is alike
+    heads: dict[str, list[str]] = {}  # by first letter: spellings of one label share it
     for label in sorted(standards | set(mapping), key=lambda name: (name not in standards, name)):
         heads.setdefault(spelling.initial(label), []).append(label)
     rows = []
-    for label in undecided(found, mapping)[:MOST]:
-        own = heads.setdefault(spelling.initial(label), [])
+    for label in undecided(raw, mapping)[:MOST]:
+        spelt = heads.setdefault(spelling.initial(label), [])
         meant = [head for other in heads.values() for head in other if (label, head) in similar]
-        reasons = [(_reason(label, head, similar), head) for head in [*own, *meant]]
+        reasons = [(_reason(label, head, similar), head) for head in [*spelt, *meant]]
         reasons = [(REASONS.index(why[0]), -why[1], head) for why, head in reasons if why]
         if not reasons:
-            own.append(label)
+            spelt.append(label)
             continue
         why, alike, head = min(reasons, key=lambda reason: reason[:2])
         standard = mapping.get(head, head) or ""
-        rows.append(
-            {
-                "label": label,
-                "count": found[label],
-                "standard": standard,
-                "count_standard": found[standard] if standard else "",
-                "reason": REASONS[why],
-                "similarity": f"{-alike:.3f}",
-                "accept": "",
-            }
-        )
+        count = raw[standard] if standard else ""
+        cells = (label, raw[label], standard, count, REASONS[why], f"{-alike:.3f}", "")
+        rows.append(dict(zip(COLUMNS, cells, strict=True)))
     return sorted(rows, key=lambda row: (REASONS.index(row["reason"]), -row["count"], row["label"]))
 
 

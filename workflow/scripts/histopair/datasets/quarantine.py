@@ -1,4 +1,4 @@
-"""Images that cannot be used are set aside with a reason; too many of them stop the run."""
+"""Unusable images are set aside with a reason; too many of them stop the run."""
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ MOST = 0.05  # as in the schema
 
 
 def check_read(frame: pd.DataFrame, rows: list[dict], entry: dict, name: str) -> None:
-    """Raise InputError where more than `max_quarantined` of the images are there and not read.
+    """Raise InputError if more than `max_quarantined` of the images there were not read.
 
     rows: the audit of the reader.
     """
@@ -23,7 +23,7 @@ def check_read(frame: pd.DataFrame, rows: list[dict], entry: dict, name: str) ->
         shown = audit.listed([f"{row['subject']} ({row['reason']})" for row in unread], 3)
         raise InputError(
             name,
-            f"{count} of {total} images are there and not read, more than the allowed share of "
+            f"{count} of {total} images are there but not read, more than the allowed share of "
             f"{most:g}: {shown}",
             "Move, rename or remove them, or raise `max_quarantined`",
         )
@@ -39,9 +39,9 @@ def check(
 ):
     """Decode every image: (frame of good samples with sha256 and phash, quarantined rows).
 
-    What is wrong is added to the audit `rows`. What is known of images stays in the folder
-    `shards`: see `image_checks.check_all`. Raises InputError where more than `max_quarantined` of
-    the images are bad, and for a path that leads outside the root.
+    Adds what is wrong to the audit `rows`. The folder `shards` keeps the results: see
+    `image_checks.check_all`. Raises InputError if more than `max_quarantined` of the images are
+    bad, and for a path that leads outside the root.
     """
     distinct = frame.path.drop_duplicates()
     limit = entry.get("max_pixels", images.MAX_PIXELS)
@@ -52,17 +52,16 @@ def check(
     checked = pd.DataFrame(list(results), columns=columns, index=distinct.to_numpy(), dtype=object)
     bad = checked.reason.notna()
     is_bad = frame.path.map(bad)
-    away = frame.loc[is_bad, ["path", "row"]]
-    for column in ("reason", "remedy"):
-        away[column] = checked[column].loc[away.path].to_numpy()
-    rows += [_row(reason, part) for reason, part in away.groupby("reason", sort=True)]
-    rows += _doubts(checked)
+    away = frame.loc[is_bad, ["path", "row"]].join(checked[["reason", "remedy"]], on="path")
+    rows += _rows("quarantined", away.reason, away.path)
+    rows += _rows("warned", checked.doubt, checked.index.to_series())
     most = entry.get("max_quarantined", MOST)
     if bad.sum() > most * len(distinct):
+        shown = [f"{path} ({reason})" for path, reason in checked.reason[bad].iloc[:3].items()]
         raise InputError(
             name,
             f"{bad.sum()} of {len(distinct)} images cannot be used, more than the allowed share "
-            f"of {most:g}: {_examples(checked[bad])}",
+            f"of {most:g}: {', '.join(shown)}",
             f"{checked.remedy[bad].iloc[0]}, or raise `max_quarantined`",
         )
     if bad.all():
@@ -71,19 +70,9 @@ def check(
     return frame[~is_bad].reset_index(drop=True), away
 
 
-def _row(reason: str, part: pd.DataFrame) -> dict:
-    shown = audit.listed(part.path.unique().tolist(), 3)
-    return audit.row("quarantine", "quarantined", shown, reason, count=len(part))
-
-
-def _doubts(checked: pd.DataFrame) -> list[dict]:
-    """Audit rows for images that are kept though something is odd about them."""
+def _rows(action: str, reasons: pd.Series, paths: pd.Series) -> list[dict]:
+    """One audit row for each reason, with the paths of its samples or images."""
     return [
-        audit.row("quarantine", "warned", audit.listed(list(part.index), 3), doubt, count=len(part))
-        for doubt, part in checked.groupby("doubt", sort=True)
+        audit.row("quarantine", action, audit.listed([*part.unique()], 3), reason, count=len(part))
+        for reason, part in paths.groupby(reasons, sort=True)
     ]
-
-
-def _examples(bad: pd.DataFrame) -> str:
-    shown = [f"{path} ({reason})" for path, reason in bad.reason.iloc[:3].items()]
-    return audit.listed(shown, 3)

@@ -8,16 +8,8 @@ from histopair.datasets import label_tables, partition
 from histopair.datasets.splits import TRAIN
 from histopair.files import audit, tables
 
-INHERITED = (
-    "task",
-    "classes",
-    "class_names",
-    "root",
-    "official",
-    "unit",
-    "max_patches",
-    "time_unit",
-)
+INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
+INHERITED += ("max_patches", "time_unit")
 
 
 def resplit(
@@ -35,24 +27,24 @@ def resplit(
 
     Raises InputError as `partition.split` does.
     """
-    known = tables.about(source)
+    facts = tables.about(source)
     frame = tables.read(source)
     frame["labels"] = frame.labels.map(list)
-    frame["split"] = _official(frame.split, known["official"])
+    frame["split"] = _official(frame.split, facts["official"])
     rows = [audit.row("read", "kept", entry["of"], "samples of that dataset", count=len(frame))]
-    frame, found = partition.split(frame, entry, name, known["task"])
+    frame, odd = partition.split(frame, entry, name, facts["task"])
     counts = tables.read(source_frequencies, ["label", "raw"])
     raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
-    about = about | {key: known[key] for key in INHERITED if key in known}
+    about = about | {key: facts[key] for key in INHERITED if key in facts}
     about["class_names"] = label_tables.class_names(
-        known["classes"], entry.get("class_names"), known["class_names"], name, raw
+        facts["classes"], entry.get("class_names"), facts["class_names"], name, raw
     )
     outputs = (labels, audit_table, quarantine, frequencies)
-    label_tables.write(frame, rows + found, None, raw, outputs, about)
+    label_tables.write(frame, rows + odd, None, raw, outputs, about)
 
 
 def _official(split: pd.Series, official: list[str]) -> pd.Series:
-    """A dataset's official split from the split it was given: parts carved from train go back."""
+    """A dataset's official split, from its present one: parts carved from train go back."""
     if not official:
         return pd.Series(None, index=split.index, dtype=object)
     return split.where(split.isin(official), TRAIN)

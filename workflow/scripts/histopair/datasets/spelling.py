@@ -1,13 +1,13 @@
-"""Whether two labels are one label written in two ways, judged by their letters alone."""
+"""Whether two labels are spellings of one label, judged by their letters alone."""
 
 import re
 import unicodedata
 from difflib import SequenceMatcher
 from functools import cache
 
-ALIKE = 0.88  # share of letters in common (difflib), from which a word is a near spelling
-# "neuropathology" and "nephropathology" are near in letters only: words that begin with different
-# ones of these are different words, whatever follows.
+ALIKE = 0.88  # words with at least this share of letters in common (difflib) may be one word
+# "neuropathology" and "nephropathology" only look alike: words that begin with different roots are
+# different words, whatever follows.
 ROOTS = """
 adren angi arter arthr bronch cardi cervic cholang cholecyst chondr col cyst cyt derm dermat duct
 endo exo gastr gloss hemangi hemat hemo hepat hist hyper hypo ile ili immun infra inter intra
@@ -23,11 +23,11 @@ PLURALS = (("ies", "y"), ("i", "us"), ("a", "um"), ("ae", "a"), ("es", "is"), ("
 
 
 def reason(first: str, second: str) -> tuple[str, float] | None:
-    """Why two labels may be one, and how alike they are (0..1); None where they are not.
+    """Why two labels may be one, and how alike they are (0..1); None if they are not one.
 
     "case", "spacing" (with hyphens and punctuation), "plural", "spelling" (British or mistyped), or
-    "synonym", where only the ending that makes a field of medicine differs: Immunology,
-    Immunopathology. Labels with different numbers are never one.
+    "synonym" if only the ending for a field of medicine differs: Immunology, Immunopathology.
+    Labels with different numbers are never one.
     """
     left, right = sorted((_folded(first), _folded(second)))
     if re.findall(r"\d+", left) != re.findall(r"\d+", right):
@@ -58,7 +58,7 @@ def initial(label: str) -> str:
 
 @cache
 def stem(label: str) -> str:
-    """A label without what only says that it is a field of medicine; "" if nothing is left."""
+    """A label without the words and endings for a field of medicine; "" if nothing is left."""
     words = [word for word in _words(_folded(label)) if word not in ("pathology", "pathological")]
     return " ".join(FIELD.sub("", _american(word)) for word in words)
 
@@ -103,7 +103,7 @@ def _misspelt(first: str, second: str) -> bool:
 
 @cache
 def _root(word: str) -> str:
-    """The known root that a word begins with; "" for none."""
+    """The one of ROOTS that a word begins with; "" for none."""
     return next((root for root in LONGEST_FIRST if word.startswith(root)), "")
 
 

@@ -1,7 +1,7 @@
 """Splits into train, val and test that keep groups, and images of equal bytes, together.
 
-A group is what must not stand on both sides: patient, video, source tile. Groups that share an
-image are one. Classes are balanced by giving each group to the split that lacks its classes most.
+A group must not be on both sides: patient, video, source tile. Groups that share an image are one.
+Classes are balanced by giving each group to the split that lacks its classes most.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ def assign(
     by="group" keeps official splits; without an official val it is carved from train (`val` is then
     a share of train), without an official test both are shares of all samples.
     duplicates="group" makes one group of groups that share images which look the same (`phash`).
-    by="val-row" is as "group", but draws val anew from all but test as random rows: a patient is
-    then in train and val, and the best epoch is chosen on images that are nearly known.
-    by="row" ignores groups and official splits: plain random rows, which leaks, as in the paper.
+    by="val-row" is like "group", but draws val again as random rows from all but test: patients are
+    then in both train and val, and the best epoch is chosen on nearly familiar images.
+    by="row" ignores groups and official splits: plain random rows, which leak, as in the paper.
     """
     if by == "row":
         return _random_rows(frame.sample_id, {TEST: test, VAL: val}, seed)
@@ -54,13 +54,13 @@ def assign(
 
 
 def parts(frame: pd.DataFrame, count: int, seed: int) -> np.ndarray:
-    """`count` parts of about one size, numbered from 0, of the samples: each sample's, (n,).
+    """The part of each sample, (n,): one of `count` parts of about equal size, numbered from 0.
 
-    As splits, they keep groups together and balance classes.
+    Like splits, they keep groups together and balance classes.
     """
     names = [str(part) for part in range(count - 1)]
-    found = _stratified(frame, components(frame), dict.fromkeys(names, 1 / count), seed)
-    return np.where(found == TRAIN, str(count - 1), found).astype(int)
+    part = _stratified(frame, components(frame), dict.fromkeys(names, 1 / count), seed)
+    return np.where(part == TRAIN, str(count - 1), part).astype(int)
 
 
 def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
@@ -88,7 +88,7 @@ def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
 
 
 def leaks(frame: pd.DataFrame) -> dict[str, int]:
-    """How many groups, and how many distinct images, stand in more than one split."""
+    """How many groups, and how many distinct images, are in more than one split."""
     return {
         name: int((frame.dropna(subset=[name]).groupby(name).split.nunique() > 1).sum())
         for name in ("group", "sha256")
@@ -109,7 +109,7 @@ def _random_rows(ids: pd.Series, shares: dict[str, float], seed: int) -> pd.Seri
 def _stratified(
     frame: pd.DataFrame, component: np.ndarray, shares: dict[str, float], seed: int
 ) -> np.ndarray:
-    """Split components so that each class has its share in each split, as far as they allow."""
+    """Split components so that each split gets its share of each class, as far as possible."""
     names = [*shares, TRAIN]  # train last: the others win ties
     share = np.array([*shares.values(), 1 - sum(shares.values())])
     numbers, component = np.unique(component, return_inverse=True)
@@ -131,7 +131,7 @@ def _class_counts(labels: pd.Series, component: np.ndarray, n: int) -> np.ndarra
 
 
 def _order(size: np.ndarray, share: np.ndarray, hashes: list[bytes]) -> np.ndarray:
-    """Components large for the smallest split first, by size; then all others at random."""
+    """First components that are large for the smallest split, by size; then others at random."""
     large = size > 0.25 * share[share > 0].min() * size.sum()
     rank = np.argsort(np.argsort(hashes, kind="stable"), kind="stable")
     return np.lexsort((rank, np.where(large, -size, 0)))
@@ -156,9 +156,9 @@ def _greedy(counts: np.ndarray, share: np.ndarray, order: np.ndarray) -> np.ndar
 
 
 def _cover(counts: np.ndarray, chosen: np.ndarray, order: np.ndarray, train: int) -> None:
-    """Give each class of three or more components at least one in every split, where train has two.
+    """Give every split a component of each class, if the class has at least as many as splits.
 
-    The smallest such component moves, and only if train keeps each of its classes.
+    The smallest such component of train moves, and only if train keeps each of its classes.
     """
     has = counts > 0
     rank = np.argsort(order)

@@ -1,4 +1,4 @@
-"""Labels by their standard names: a mapping file merges synonyms and drops what is no class."""
+"""Labels by their standard names: a mapping file merges synonyms and drops other labels."""
 
 from collections import Counter
 from itertools import chain
@@ -12,15 +12,15 @@ from histopair.files import audit, folding, labels_map, sheets
 def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     """Map, unite, check and thin out labels: (frame, audit rows).
 
-    Labels that are one, written in two ways (`folding.key`), are united in the spelling that the
-    config or the format names, else in the commonest. `labels_map` is a csv of label, standard
-    (empty: drop the label), reason. Only `classes` (the config's, else those `fixed` by the format)
-    may follow from it. Labels of fewer than `min_count` samples are dropped, and those beyond the
-    `most_classes` commonest; then samples without a label. Raises InputError for unknown labels, an
-    ambiguous mapping, and where nothing is left.
+    Spellings of one label (`folding.key`) are united in the one that the config or the format
+    names, else in the commonest. `labels_map` is a csv of label, standard (empty: drop the label),
+    reason. It may only lead to `classes` (the config's, else those `fixed` by the format). Labels
+    of fewer than `min_count` samples are dropped, and those beyond the `most_classes` commonest;
+    then samples without a label. Raises InputError for unknown labels, an ambiguous mapping, and if
+    nothing is left.
     """
-    own = entry.get("classes") or fixed or ()
-    named = {*own, *(entry.get("class_names") or ())}
+    classes = entry.get("classes") or fixed
+    named = {*(classes or ()), *(entry.get("class_names") or ())}
     standards, reasons = labels_map.read(entry.get("labels_map"), named)
     united, rows = _united(frame.labels, named | {*standards, *filter(None, standards.values())})
     frame = frame.assign(labels=united)
@@ -31,16 +31,15 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
         if standards.get(label, label) != label
     ]
     frame = frame.assign(labels=_translated(frame.labels, standards))
-    _known(frame, entry.get("classes") or fixed, name)
+    if classes is not None:
+        _require_classes(frame, classes, name)
     rare, thinned = _rare(frame, entry.get("min_count", 0), entry.get("most_classes"))
     rows += thinned
     frame = frame.assign(labels=_translated(frame.labels, dict.fromkeys(rare)))
     empty = frame.labels.map(len) == 0
     if empty.any():
-        subject = _where(frame[empty])
-        rows.append(
-            audit.row("standardise", "dropped", subject, "no label is left", count=empty.sum())
-        )
+        where, reason = _where(frame[empty]), "no label is left"
+        rows.append(audit.row("standardise", "dropped", where, reason, count=empty.sum()))
     if empty.all():
         raise InputError(name, "no sample with a label is left", "Check `labels_map`, `min_count`")
     return frame[~empty].reset_index(drop=True), rows
@@ -49,7 +48,7 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
 def _mapped(label: str, standard: str | None, reason: str | None, counts: Counter) -> dict:
     """One audit row for a label that the mapping changes."""
     if standard is None:
-        action, default = "dropped", "no class by the mapping"
+        action, default = "dropped", "not a class by the mapping"
     elif counts[standard]:
         action, default = "merged", "synonym by the mapping"
     else:
@@ -63,11 +62,11 @@ def _translated(labels: pd.Series, standards: dict) -> list[list[str]]:
     """Labels by the mapping, without repeats and dropped ones; equal lists are mapped once."""
 
     def translate(names: tuple) -> list[str]:
-        found = (standards.get(name, name) for name in names)
-        return list(dict.fromkeys(name for name in found if name))
+        mapped = (standards.get(name, name) for name in names)
+        return list(dict.fromkeys(name for name in mapped if name))
 
-    known = {names: translate(names) for names in set(map(tuple, labels))}
-    return [known[tuple(names)] for names in labels]
+    translated = {names: translate(names) for names in set(map(tuple, labels))}
+    return [translated[tuple(names)] for names in labels]
 
 
 def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], list[dict]]:
@@ -83,14 +82,12 @@ def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], list[d
     return _translated(labels, changed), rows
 
 
-def _known(frame: pd.DataFrame, classes: list[str] | None, name: str) -> None:
-    if classes is None:
-        return
+def _require_classes(frame: pd.DataFrame, classes: list[str], name: str) -> None:
     unknown = Counter(chain.from_iterable(frame.labels))
     for label in classes:
         unknown.pop(label, None)
     if unknown:
-        first = frame[[label in unknown for label in map(_first, frame.labels)]]
+        first = frame[frame.labels.str[0].isin(list(unknown))]
         shown = ", ".join(f"'{label}' ({count})" for label, count in sorted(unknown.items())[:10])
         more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
         raise InputError(
@@ -101,14 +98,10 @@ def _known(frame: pd.DataFrame, classes: list[str] | None, name: str) -> None:
         )
 
 
-def _first(labels: list[str]) -> str | None:
-    return labels[0] if labels else None
-
-
 def _rare(frame: pd.DataFrame, least: int, most: int | None) -> tuple[list[str], list[dict]]:
     """Labels of fewer than `least` samples and those beyond the `most` commonest; audit rows.
 
-    Of labels as common as each other the first by name are kept.
+    Of equally common labels, the first by name are kept.
     """
     counts = Counter(chain.from_iterable(frame.labels))
     common = [label for label in sorted(counts) if counts[label] >= least]
@@ -124,9 +117,5 @@ def _rare(frame: pd.DataFrame, least: int, most: int | None) -> tuple[list[str],
 
 def _where(frame: pd.DataFrame) -> str:
     """Rows of a table, or paths where there is no table."""
-    rows = frame.row.dropna()
-    return (
-        f"rows {audit.listed(rows.tolist(), 3)}"
-        if len(rows)
-        else audit.listed(frame.path.tolist(), 3)
-    )
+    rows = frame.row.dropna().tolist()
+    return f"rows {audit.listed(rows, 3)}" if rows else audit.listed(frame.path.tolist(), 3)

@@ -1,30 +1,22 @@
 """The audit: what cleaning dropped, merged or renamed, and why; one row per reason or label.
 
-Snakemake deletes what a failed job has written: `jobs.job` keeps the audit beside the log.
+Snakemake deletes the outputs of a failed job, so `jobs.job` keeps the audit beside the log.
+Snakemake's start imports this file too, so it loads pyarrow only to write.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from histopair.errors import InputError
-from histopair.files import tables
 
-SCHEMA = pa.schema(
-    [
-        ("step", pa.string()),
-        ("action", pa.string()),
-        ("subject", pa.string()),
-        ("before", pa.string()),
-        ("after", pa.string()),
-        ("reason", pa.string()),
-        ("count", pa.int64()),
-    ]
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXTS = ("step", "action", "subject", "before", "after", "reason")
 STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split", "chunk")
-# "unread": an image, or what may be one, that is there and no sample.
+# "unread": a file that is, or may be, an image but is not a sample.
 ACTIONS = ("dropped", "merged", "renamed", "quarantined", "unread", "warned", "kept", "cut")
 
 
@@ -37,32 +29,40 @@ def row(
     after: object = None,
     count: int = 1,
 ) -> dict:
-    """One audit row; `subject` is a label or a file with rows, `count` the samples concerned."""
+    """One audit row; `subject` is a label or a file with rows, `count` how many samples."""
     assert step in STEPS, step
     assert action in ACTIONS, action
-    text = [None if value is None else str(value) for value in (before, after)]
-    return dict(
-        step=step,
-        action=action,
-        subject=str(subject),
-        before=text[0],
-        after=text[1],
-        reason=reason,
-        count=int(count),
-    )
+    before, after = (None if value is None else str(value) for value in (before, after))
+    texts = (step, action, str(subject), before, after, reason)
+    return dict(zip(TEXTS, texts, strict=True), count=int(count))
 
 
-def table(rows: Iterable[dict]) -> pa.Table:
-    """The audit rows as a table of the artifact's schema, also where there are none."""
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+def of_rows(
+    step: str, action: str, file: object, rows: Iterable[int], reason: str, before: object = None
+) -> list[dict]:
+    """The audit row of some rows of a file, by their numbers; none where there are no rows."""
+    rows = list(rows)
+    if not rows:
+        return []
+    return [row(step, action, at(file, rows), reason, before, count=len(rows))]
+
+
+def table(rows: Iterable[dict]) -> "pa.Table":
+    """The audit rows as a table of the artifact's schema, even if there are none."""
+    import pyarrow as pa
+
+    schema = pa.schema([*((name, pa.string()) for name in TEXTS), ("count", pa.int64())])
+    return pa.Table.from_pylist(list(rows), schema=schema)
 
 
 @contextmanager
 def kept(path: str | Path, about: dict) -> Iterator[list[dict]]:
-    """Collect a step's rows. Where bad input ends the step, they are at `path`, as its error says.
+    """Collect a step's rows; if bad input ends the step, write them to `path`.
 
-    Where it succeeds, the step writes them itself.
+    The error then names `path`. A step that succeeds writes its rows itself.
     """
+    from histopair.files import tables
+
     rows: list[dict] = []
     try:
         yield rows
@@ -74,7 +74,7 @@ def kept(path: str | Path, about: dict) -> Iterator[list[dict]]:
 
 
 def listed(values: Sequence, most: int = 5) -> str:
-    """The first values and how many more there are.
+    """The first values, and how many more there are.
 
     >>> listed([3, 7, 9], most=2)
     '3, 7 and 1 more'

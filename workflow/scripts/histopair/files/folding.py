@@ -1,4 +1,4 @@
-"""One thing written in two ways: which spellings are one, and which of them is kept."""
+"""One thing written in several ways: which spellings mean the same, and which one is kept."""
 
 import re
 import unicodedata
@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from histopair.files import audit
+
 if TYPE_CHECKING:
     import pandas as pd
 
-# Control characters and those without width; `str.split` takes care of white space.
+# Control characters and those without width; `str.split` handles white space.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff]"
@@ -19,14 +21,14 @@ WHOLE = re.compile(r"(-?)0*([0-9]+)(?:[.,]0+)?")
 
 
 def tidy(text: str) -> str:
-    """The text as it looks: without invisible characters, single blanks, Unicode's form NFC."""
+    """The text as it looks: no invisible characters, single blanks, Unicode's form NFC."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
     return unicodedata.normalize("NFC", " ".join(INVISIBLE.sub("", text).split()))
 
 
 def plain(text: str) -> str:
-    """The same for texts that look alike, or differ in case, width of letters or kind of dash."""
+    """Equal for texts that look alike or differ only in case, letter width or kind of dash."""
     if text.isascii():
         return tidy(text).casefold()
     wide = unicodedata.normalize("NFKC", tidy(text)).translate(DASHES)
@@ -34,31 +36,29 @@ def plain(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """As `plain`; also the same for 1, 1.0 and 01."""
+    """Like `plain`, and also equal for 1, 1.0 and 01."""
     text = plain(text)
     number = WHOLE.fullmatch(text)
     return "".join(number.groups()) if number else text
 
 
 def spellings(counts: Mapping[str, int], fixed: Collection[str] = ()) -> dict[str, str]:
-    """Each text's one spelling, that of `fixed` texts, or else the commonest of the same key.
+    """One spelling for each text: the `fixed` text of the same key, else the commonest text.
 
-    Fixed texts stay as they are, also where their keys are the same.
+    Fixed texts stay as they are, even if their keys are equal.
     """
     fixed = sorted(set(fixed))
-    several = {same for same, count in Counter(map(key, fixed)).items() if count > 1}
+    ambiguous = {same for same, count in Counter(map(key, fixed)).items() if count > 1}
     common = sorted(counts, key=lambda text: (-counts[text], text))
     chosen: dict[str, str] = {}
     for text in [*fixed, *common]:
         chosen.setdefault(key(text), text if text in fixed else tidy(text) or text)
-    kept = {text for text in counts if text in fixed or key(text) in several}
+    kept = {text for text in counts if text in fixed or key(text) in ambiguous}
     return {text: text if text in kept else chosen[key(text)] for text in counts}
 
 
 def united(column: "pd.Series", what: str) -> "tuple[pd.Series, list[dict]]":
-    """A column (nulls stay) with one spelling of each thing, and the audit row of what changed."""
-    from histopair.files import audit
-
+    """A column (nulls stay) with one spelling of each thing, and the audit row of the changes."""
     counts = column.value_counts().to_dict()
     changed = {old: new for old, new in sorted(spellings(counts).items()) if old != new}
     if not changed:

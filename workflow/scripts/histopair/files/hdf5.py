@@ -1,4 +1,4 @@
-"""HDF5 files opened for reading: why one cannot be, in one line."""
+"""Open HDF5 files for reading, or say in one line why one cannot be opened."""
 
 import os
 from pathlib import Path
@@ -8,20 +8,20 @@ from histopair.errors import InputError
 
 CAUSES = {
     "truncated file": "it is cut short: it has fewer bytes than its head says",
-    "file signature not found": "it is no HDF5 file",
+    "file signature not found": "it is not an HDF5 file",
 }
 
 
 def opened(path: str | Path, absent: str, damaged: str):
-    """The open h5py.File.
+    """The open h5py.File; `absent` and `damaged` are the remedies for such files.
 
-    `absent` and `damaged` are remedies. Raises InputError for a file that is absent, locked by a
-    program that writes to it, not permitted, or not a whole HDF5 file.
+    Raises InputError for a file that is absent, locked by a program that writes to it, not
+    permitted, or not a whole HDF5 file.
     """
     import h5py
 
     try:
-        with open(path, "rb"):  # HDF5 gives no reason that can be told from others
+        with open(path, "rb"):  # HDF5's own errors do not tell a missing file from a damaged one
             pass
         return h5py.File(path, "r")
     except FileNotFoundError as error:
@@ -29,8 +29,8 @@ def opened(path: str | Path, absent: str, damaged: str):
     except OSError as error:
         if error.errno in errors.SYSTEM or "unable to lock file" in str(error):
             raise errors.of_system(path, error) from error
-        said = next((why for text, why in CAUSES.items() if text in str(error)), None)
-        raise InputError(path, said or f"HDF5 cannot read it ({error})", damaged) from error
+        cause = next((cause for text, cause in CAUSES.items() if text in str(error)), None)
+        raise InputError(path, cause or f"HDF5 cannot read it ({error})", damaged) from error
 
 
 def _packed(path: str | Path) -> str | None:

@@ -7,33 +7,25 @@ from histopair.files import missing, sheets
 
 
 def read(path: str | None, named: Collection[str] = ()) -> tuple[dict, dict]:
-    """Label -> standard (None: dropped), and label -> reason; both empty for no path.
+    """Label -> standard (None: dropped), and label -> reason; both empty without a path.
 
-    A word for a missing value is no standard, unless it is `named`. Raises InputError for a row
+    A word for a missing value is not a standard, unless it is `named`. Raises InputError for a row
     without a label, a label with several standards, and a standard that is mapped to another.
     """
     if path is None:
         return {}, {}
-    words = {"label": missing.WORDS, "standard": named}  # whoever maps NA means a label
+    words = {"label": missing.WORDS, "standard": named}  # a mapping of NA means a label
     table = sheets.read(path, ["label", "standard"], ["reason"], texts=["reason"], values=words)
-    if table.label.isna().any():
-        row = int(table.row[table.label.isna().idxmax()])
-        raise InputError(path, "the cell 'label' is empty", "Fill it or remove the row", row)
+    sheets.require_filled(table, "label", path)
     table = table.drop_duplicates(["label", "standard"])
-    double = table.label.duplicated(keep=False)
-    if double.any():
-        first = table[table.label == table.label[double].iloc[0]]
-        raise InputError(
-            path,
-            f"the label '{first.label.iloc[0]}' has several standards: "
-            f"{sheets.listed_names(first.standard)}",
-            "Keep one",
-            " and ".join(map(str, first.row)),
-        )
+    twins = sheets.twins(table, table.label)
+    if len(twins):
+        standards = sheets.listed_names(twins.standard)
+        problem = f"the label '{twins.label.iloc[0]}' has several standards: {standards}"
+        raise InputError(path, problem, "Keep one", " and ".join(map(str, twins.row)))
     table = table.astype(object).where(table.notna(), None).set_index("label")
     chained = sorted(set(table.standard.dropna()) & set(table.index[table.index != table.standard]))
     if chained:
-        raise InputError(
-            path, f"'{chained[0]}' is both a standard and mapped to another", "Map it to itself"
-        )
+        problem = f"'{chained[0]}' is both a standard and mapped to another"
+        raise InputError(path, problem, "Map it to itself")
     return table.standard.to_dict(), table.reason.to_dict()

@@ -1,10 +1,10 @@
 """Words that programs write where there is no value: R, pandas, spreadsheets, GDC, SAS."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from histopair.files import folding
+from histopair.files import audit, folding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 WORDS = {"", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "null", "none"}
 WORDS |= {"(null)", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "nil", "-", "--", "---", "'--"}
 WORDS |= {".", "?", "[not available]", "[not applicable]", "not available", "not applicable"}
-LONGEST = 4 * max(map(len, WORDS))  # with characters that are not seen
+LONGEST = 4 * max(map(len, WORDS))  # leaves room for invisible characters
 
 
 def word(text: str) -> bool:
@@ -27,29 +27,29 @@ def without(
 
     `values` are words that mean something in this column, in any case: a class called None.
     """
-    kept = {folding.plain(value) for value in values}
     counts = Counter(column.dropna().tolist())
-    absent = {text for text in counts if word(text) and folding.plain(text) not in kept}
-    told: dict[str, int] = {}
+    absent = _absent(counts, values)
+    words: dict[str, int] = {}
     for text in sorted(absent):
         if looks := folding.tidy(text):
-            told[looks] = told.get(looks, 0) + counts[text]
-    return column.mask(column.isin(absent), None), told
+            words[looks] = words.get(looks, 0) + counts[text]
+    return column.mask(column.isin(absent), None), words
 
 
 def without_items(
     lists: "pd.Series", values: Collection[str], file: str
 ) -> tuple[list[list[str]], list[dict]]:
     """Lists of labels without repeats and such words, and the audit row of those words."""
-    from histopair.files import audit
-
-    kept = {folding.plain(value) for value in values}
-    items = {item for names in lists for item in names}
-    absent = {item for item in items if word(item) and folding.plain(item) not in kept}
-    told = sorted(item for item in absent if item)
-    found = [list(dict.fromkeys(item for item in names if item not in absent)) for names in lists]
-    if not told:
-        return found, []
-    count = sum(item in absent and item != "" for names in lists for item in names)
+    absent = _absent({item for items in lists for item in items}, values)
+    cleaned = [list(dict.fromkeys(item for item in items if item not in absent)) for items in lists]
+    words = sorted(absent - {""})
+    if not words:
+        return cleaned, []
+    count = sum(item in words for items in lists for item in items)
     reason = "a word for a missing value among labels"
-    return found, [audit.row("read", "warned", file, reason, audit.listed(told, 3), count=count)]
+    return cleaned, [audit.row("read", "warned", file, reason, audit.listed(words, 3), count=count)]
+
+
+def _absent(texts: Iterable[str], values: Collection[str]) -> set[str]:
+    kept = {folding.plain(value) for value in values}
+    return {text for text in texts if word(text) and folding.plain(text) not in kept}

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from histopair import errors
 from histopair.errors import InputError
-from histopair.files import folding
+from histopair.files import audit, folding
 
 if TYPE_CHECKING:
     import pandas as pd
 
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 SYSTEM = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin")
-STAMP = ".snakemake_timestamp"  # which Snakemake puts into folders that a rule makes
+STAMP = ".snakemake_timestamp"  # Snakemake puts it into folders that a rule makes
 
 
 def relative(
@@ -23,115 +23,102 @@ def relative(
 ) -> "pd.Series":
     """One spelling per path: "a\\\\b.png", "./a/b.png" and "a//b.png" are "<below>/a/b.png".
 
-    Absolute paths are accepted below `root`, where given. Raises InputError with the row for a
-    path that leads outside.
+    Absolute paths are accepted below `root`, if it is given. Raises InputError, with the row, for
+    a path that leads outside.
     """
     spelled = written.str.strip().str.replace("\\", "/", regex=False)
     if root is not None:
         for prefix in {os.path.abspath(root), os.path.realpath(root)}:
             spelled = spelled.str.removeprefix(prefix + "/")
     absolute = spelled.str.match(r"/|[A-Za-z]:/")
-    known = {path: posixpath.normpath(path) for path in spelled.unique()}
-    normal = spelled.map(known)
+    normal = spelled.map({path: posixpath.normpath(path) for path in spelled.unique()})
     outside = absolute | (normal == "..") | normal.str.startswith("../") | (normal == ".")
     outside |= normal.str.contains("\0", regex=False)
     if outside.any():
         first = outside.idxmax()
-        raise InputError(
-            table,
-            f"the path {written[first]!r} lies outside the dataset's folder",
-            "Write it relative to that folder",
-            rows[first],
-        )
+        problem = f"the path {written[first]!r} lies outside the dataset's folder"
+        raise InputError(table, problem, "Write it relative to that folder", rows[first])
     return below + "/" + normal if below else normal
 
 
 def on_disk(written: "pd.Series", root: str, table: str) -> "tuple[pd.Series, list[dict]]":
-    """Paths as their files are called, and the audit row of those that were written otherwise.
+    """Paths spelled like their files, and the audit row of those that were written differently.
 
     A path that does not exist means the one file whose name differs only in case, Unicode form,
-    invisible characters or dashes, or by an image's ending at its end. Other paths stay as they
-    are.
+    invisible characters or dashes, or only adds an image's ending. Other paths stay as they are.
     """
-    from histopair.files import audit
-
     folders: dict[str, _Folder | None] = {"": _Folder.of(root, "")}
-    found = {path: _found(path, root, folders) for path in written.unique()}
-    changed = {old: new for old, new in found.items() if old != new}
+    actual = {path: _actual(path, root, folders) for path in written.unique()}
+    changed = {old: new for old, new in actual.items() if old != new}
     if not changed:
         return written, []
     count = written.isin(changed).sum()
     shown = [audit.listed([*map(repr, names)], 3) for names in (changed, changed.values())]
-    reason = "the path is written in another way than its file's name"
-    return written.map(found), [audit.row("read", "renamed", table, reason, *shown, count)]
+    reason = "the path is not written like its file's name"
+    return written.map(actual), [audit.row("read", "renamed", table, reason, *shown, count)]
 
 
 def leads_to(path: str | os.PathLike) -> int | None:
-    """The mode (`stat`) of a file or folder, links followed; None where there is none.
+    """The mode (`stat`) of a file or folder, links followed; None if there is none.
 
-    Raises InputError where that may not be known.
+    Raises InputError if the system denies access.
     """
     try:
         return os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return None
         raise errors.of_system(path, error) from error
 
 
 def is_folder(path: str | os.PathLike) -> bool:
-    """Whether there is a folder; InputError where that may not be known."""
+    """Whether there is a folder; InputError if the system denies access."""
     return stat.S_ISDIR(leads_to(path) or 0)
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder is the system's, or hidden."""
+    """Whether a file or folder is hidden or belongs to the system."""
     return name.startswith((".", "~$")) or name.casefold() in SYSTEM
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends as an image's."""
+    """Whether a file's name ends like an image's."""
     return name.lower().endswith(IMAGES)
 
 
 def files_below(folder: str, all_of_them: bool = True) -> list[str]:
     """Files below a folder, relative to it and sorted; links to folders are not followed.
 
-    Raises InputError where a folder may not be read, unless not all of them are needed.
+    With `all_of_them`, raises InputError for a folder that may not be read; else skips it.
     """
-    found = []
+    below = []
     for place, _, files in os.walk(folder, onerror=_refuse if all_of_them else None):
         prefix = os.path.relpath(place, folder).replace(os.sep, "/")
         names = (name for name in files if name != STAMP)
-        found += names if prefix == "." else [f"{prefix}/{name}" for name in names]
-    return sorted(found)
+        below += names if prefix == "." else [f"{prefix}/{name}" for name in names]
+    return sorted(below)
 
 
 def unnamed(root: str, named: "pd.Series", folder: str = ".") -> list[dict]:
     """The audit row of the images in a folder below the root that no row of its table names."""
-    from histopair.files import audit
-
-    known = set(named)
     files = files_below(os.path.join(root, folder), all_of_them=False)
     images = (posixpath.normpath(f"{folder}/{file}") for file in files if is_image(file))
-    seen = (path for path in images if not any(map(hidden, path.split("/"))))
-    left = [path for path in seen if path not in known]
+    visible = [path for path in images if not any(map(hidden, path.split("/")))]
+    left = sorted(set(visible) - set(named))
     if not left:
         return []
-    shown = audit.listed([printable(path) for path in left], 3)
+    shown = audit.listed([*map(printable, left)], 3)
     reason = "no row of the table names these images"
     return [audit.row("read", "warned", shown, reason, count=len(left))]
 
 
 def printable(name: str) -> str:
-    """A file's name as text, also one that is not UTF-8."""
+    """A file's name as text, even if it is not UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 class _Folder:
-    """The names in one folder, and those that are alike."""
+    """The names in one folder, and which of them are alike."""
 
     def __init__(self, names: list[str]):
         self.names = set(names)
@@ -147,7 +134,7 @@ class _Folder:
             raise errors.of_system(os.path.join(root, path), error) from error
 
     def name(self, written: str) -> str | None:
-        """The name there is for one as written; None where there is none or are several."""
+        """The name that a written one means; None if there is none, or several."""
         if written in self.names:
             return written
         if self._alike is None:
@@ -164,7 +151,7 @@ class _Folder:
         return None
 
 
-def _found(path: str, root: str, folders: dict[str, "_Folder | None"]) -> str:
+def _actual(path: str, root: str, folders: dict[str, "_Folder | None"]) -> str:
     parts: list[str] = []
     for part in path.split("/"):
         place = "/".join(parts)

@@ -1,7 +1,7 @@
 """Tables as people write them: where rows and cells end, and which cells hold a value.
 
 Cells may be separated by commas, semicolons, tabs, bars or blanks, lines may end in any way, and
-the text may be UTF-8 or UTF-16. A table that can be read in two ways is refused, and the message
+the text may be UTF-8 or UTF-16. A table that can be read in two ways is refused with a message that
 names the line.
 """
 
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from histopair import errors
 from histopair.errors import InputError
-from histopair.files import folding
+from histopair.files import audit, folding, missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 csv.field_size_limit(sys.maxsize)  # a caption may be long
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-SEPARATORS = (",", ";", "\t", "|", " ")  # blanks last: names and texts hold them
+SEPARATORS = (",", ";", "\t", "|", " ")  # blanks last: names and texts contain them
 SEPARATOR_LINE = re.compile(r'"?sep=([^\w"\r\n])"?;*\s*', re.I)  # Excel's first line
 HEADING_BYTES = 1_000_000
-SHAPED_ROWS = 1000  # whose first cells show what a row of the table begins with
+SHAPED_ROWS = 1000  # their first cells show how a row of the table begins
 NO_TEXT = {
     b"PK\x03\x04": ("it is an Excel workbook or a zip archive", "Save it as csv"),
     b"\xd0\xcf\x11\xe0": ("it is an Excel workbook", "Save it as csv"),
@@ -49,7 +49,7 @@ class Layout(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One row: as a spreadsheet numbers it (the heading is row 1), its first line, its cells."""
+    """One row: its number in a spreadsheet (the heading is row 1), its first line, its cells."""
 
     row: int
     line: int
@@ -68,23 +68,23 @@ def read(
 ) -> "pd.DataFrame":
     """Columns of a table as text, with a column `row` for messages; audit rows in attrs["audit"].
 
-    Cells that are empty, or say NA or such (`missing.WORDS`), are null, but for the words that are
-    `values` of their column. Cells are as they look (`folding.tidy`), but those of columns of
-    `texts`, which stay as written. Optional columns that the file lacks are all null. `columns`
-    maps our names to the file's where they differ. Rows without any value are left out. Raises
-    InputError where the file is absent, empty, no table, lacks a column that is required or named
-    in `columns`, or has a row of more or fewer cells than the heading.
+    Cells that are empty or say NA or such (`missing.WORDS`) are null, except words that are
+    `values` of their column. Cells are as they look (`folding.tidy`); those of the columns `texts`
+    stay as written. Optional columns that the file lacks are all null. `columns` maps our names to
+    the file's where they differ. Rows without any value are left out. Raises InputError if the file
+    is absent, empty or not a table, lacks a column that is required or named in `columns`, or has a
+    row of more or fewer cells than the heading.
     """
     import pandas as pd
 
     path = Path(path)
     names = require(path, required, optional, columns, any_case)
-    layout, heading = _opened(path, _wanted(required, optional, columns))
-    places = [heading.index(column) for column in names.values()]
+    layout, header = _opened(path, _wanted(required, optional, columns))
+    places = [header.index(column) for column in names.values()]
     short = [place for name, place in zip(names, places, strict=True) if name not in texts]
     kept, rows, empty = [], [], 0
     with _as_input_error(path):
-        for record in _rows(path, layout, len(heading), short):
+        for record in _rows(path, layout, len(header), short):
             if any(map(str.strip, record.cells)):
                 kept.append([record.cells[place] for place in places])
                 rows.append(record.row)
@@ -108,9 +108,9 @@ def require(
     columns: dict[str, str] | None = None,
     any_case: bool = True,
 ) -> dict[str, str]:
-    """Our name -> the heading's, for the columns that `read` would give; reads the heading alone.
+    """Our name -> the heading's, for the columns that `read` would give; reads only the heading.
 
-    Raises InputError where the file is absent or empty, or lacks a column that is required or that
+    Raises InputError if the file is absent or empty, or lacks a column that is required or that
     `columns` names.
     """
     path = Path(path)
@@ -123,14 +123,14 @@ def require(
             f"read are {listed_names([*required, *optional])}",
             "Correct `columns` in the config",
         )
-    _, found = _opened(path, wanted)
-    names = _matched(path, found, wanted, any_case)
-    missing = [wanted[name] for name in {**dict.fromkeys(required), **columns} if name not in names]
-    if missing:
+    _, header = _opened(path, wanted)
+    names = _matched(path, header, wanted, any_case)
+    absent = [wanted[name] for name in {**dict.fromkeys(required), **columns} if name not in names]
+    if absent:
         raise InputError(
             path,
-            f"there is no column {listed_names(missing)}; the columns found are "
-            f"{listed_names(map(str.strip, found))}",
+            f"there is no column {listed_names(absent)}; the columns found are "
+            f"{listed_names(map(str.strip, header))}",
             "Rename a column, or give its name in the config",
         )
     return names
@@ -139,6 +139,20 @@ def require(
 def heading(path: str | Path, wanted: Sequence[str] = ()) -> list[str]:
     """The names of a table's columns, without outer spaces; `wanted` are some that it may have."""
     return [name.strip() for name in _opened(Path(path), {name: name for name in wanted})[1]]
+
+
+def require_filled(frame: "pd.DataFrame", column: str, path: str | Path) -> None:
+    """Raise InputError for the first row whose cell in `column` is null or blank."""
+    empty = frame[column].fillna("").str.strip() == ""
+    if empty.any():
+        problem, row = f"the cell '{column}' is empty", frame.row[empty.idxmax()]
+        raise InputError(path, problem, "Fill it or remove the row", row)
+
+
+def twins(frame: "pd.DataFrame", keys: "pd.Series") -> "pd.DataFrame":
+    """All rows of the first key that several rows share; no rows if each has its own key."""
+    shared = keys.duplicated(keep=False)
+    return frame[keys == keys[shared].iloc[0]] if shared.any() else frame[:0]
 
 
 def guarded(cell: object) -> object:
@@ -154,66 +168,65 @@ def unguarded(cell: object) -> object:
 
 
 def listed_names(names) -> str:
-    """Names in a message, quoted, sorted as given."""
+    """Names in a message: quoted, in the order given."""
     return ", ".join(f"'{name}'" for name in names)
 
 
 def _wanted(required, optional, columns: dict[str, str] | None) -> dict[str, str]:
-    """Our names -> the file's. A column that `columns` gives to one name is not another's too."""
+    """Our names -> the file's. A column that `columns` gives to one name is not also another's."""
     columns = columns or {}
     taken = set(columns.values())
     free = [name for name in optional if name in columns or name not in taken]
     return {name: columns.get(name, name) for name in [*required, *free]}
 
 
-def _matched(path: Path, heading, wanted: dict[str, str], any_case: bool) -> dict[str, str]:
+def _matched(path: Path, header, wanted: dict[str, str], any_case: bool) -> dict[str, str]:
     """Our column name -> the heading as written; case and outer spaces do not matter."""
     fold = folding.plain if any_case else folding.tidy
     names = {}
     for name, file in wanted.items():
-        found = [column for column in heading if fold(column) == fold(file)]
-        exact = [column for column in found if column.strip() == file]
-        if len(found) > 1 and len(exact) != 1:
-            raise InputError(
-                path, f"the columns {listed_names(found)} are hard to tell apart", "Rename one"
-            )
-        if found:
-            names[name] = (exact or found)[0]
+        alike = [column for column in header if fold(column) == fold(file)]
+        exact = [column for column in alike if column.strip() == file]
+        if len(alike) > 1 and len(exact) != 1:
+            problem = f"the columns {listed_names(alike)} are hard to tell apart"
+            raise InputError(path, problem, "Rename one")
+        if alike:
+            names[name] = (exact or alike)[0]
     return names
 
 
 def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
-    """The layout and the heading. Snakemake's start reads them, so it does without pandas.
+    """The layout and the heading. Snakemake's start reads them, so this does without pandas.
 
-    The separator is the one that shows most of the wanted columns, then the one of most cells.
+    The separator is the one that gives most of the wanted columns, then the one of most cells.
     """
     with _as_input_error(path):
         encoding = _encoding(path)
         with open(path, encoding=encoding, newline="") as file:
-            told = SEPARATOR_LINE.fullmatch(file.readline(99).removeprefix("\ufeff"))
-        separators = told.group(1) if told else SEPARATORS
-        layouts = [Layout(encoding, separator, int(bool(told))) for separator in separators]
-        read = [(layout, found) for layout in layouts if (found := _heading(path, layout))]
-        if not read and not next(_records(path, layouts[0]), None):  # which says why, if it can
+            stated = SEPARATOR_LINE.fullmatch(file.readline(99).removeprefix("\ufeff"))
+        separators = stated.group(1) if stated else SEPARATORS
+        layouts = [Layout(encoding, separator, int(bool(stated))) for separator in separators]
+        options = [(layout, cells) for layout in layouts if (cells := _heading(path, layout))]
+        if not options and not next(_records(path, layouts[0]), None):  # may raise the reason
             raise InputError(path, "the file is empty", "Give it a heading and at least one row")
     names = {folding.plain(name) for name in wanted.values()}
 
-    def shown(option: tuple[Layout, list[str]]) -> tuple[int, int]:
-        layout, found = option
-        return len(names & set(map(folding.plain, found))), len(found) * (layout.separator != " ")
+    def fit(option: tuple[Layout, list[str]]) -> tuple[int, int]:
+        layout, cells = option
+        return len(names & set(map(folding.plain, cells))), len(cells) * (layout.separator != " ")
 
-    return max(read, key=shown)
+    return max(options, key=fit)
 
 
 def _heading(path: Path, layout: Layout) -> list[str]:
-    """The cells of the heading; none where it cannot be read in this layout."""
+    """The cells of the heading; none if it cannot be read in this layout."""
     with suppress(InputError):
         return next((record.cells for record in _records(path, layout)), [])
     return []
 
 
 def _encoding(path: Path) -> str:
-    """utf-8-sig or a form of UTF-16; InputError for what is no text."""
+    """utf-8-sig or a form of UTF-16; InputError for a file that is not text."""
     with open(path, "rb") as file:
         start = file.read(HEADING_BYTES)
     for magic, (problem, remedy) in NO_TEXT.items():
@@ -232,9 +245,9 @@ def _encoding(path: Path) -> str:
 
 
 def _records(path: Path, layout: Layout) -> Iterator[Record]:
-    """The rows, the heading first, but for blank lines.
+    """The rows without blank lines, the heading first.
 
-    csv's own errors are raised as InputErrors that name the line.
+    csv's own errors become InputErrors that name the line.
     """
     consumed: list[str] = []
 
@@ -264,14 +277,14 @@ def _records(path: Path, layout: Layout) -> Iterator[Record]:
             line += len(consumed)
 
 
-def _unquoted(path: Path, line: int, said: str) -> InputError:
-    problem = f"in line {line} a quotation mark is not closed where its cell ends ({said})"
+def _unquoted(path: Path, line: int, reason: str) -> InputError:
+    problem = f"in line {line} a quotation mark is not closed where its cell ends ({reason})"
     remedy = 'Remove it, or write it twice within a quoted cell: "a ""word"" in quotes"'
     return InputError(path, problem, remedy)
 
 
 def _rows(path: Path, layout: Layout, width: int, short: Collection[int]) -> Iterator[Record]:
-    """The rows below the heading, each of `width` cells and none within another's quotes.
+    """The rows below the heading: each has `width` cells, and none lies within another's quotes.
 
     Cells of the columns `short` never have several lines.
     """
@@ -287,23 +300,23 @@ def _rows(path: Path, layout: Layout, width: int, short: Collection[int]) -> Ite
         yield record
     for record in doubtful:
         broken = any(len(record.cells[place].splitlines()) > 1 for place in short)
-        known = shapes | {_shape(record.cells[0])}
-        if broken or _rows_within(record, layout, width) <= known:
+        usual = shapes | {_shape(record.cells[0])}
+        if broken or _rows_within(record, layout, width) <= usual:
             inner = len(record.lines) - 1
             problem = f"in line {record.line} a quotation mark opens a cell that holds {inner} more"
             raise InputError(path, f"{problem} rows of the table", "Remove it, or close it")
 
 
 def _uneven(path: Path, record: Record, width: int) -> InputError:
-    found = len(record.cells)
-    cells = "1 cell" if found == 1 else f"{found} cells"
+    count = len(record.cells)
+    cells = "1 cell" if count == 1 else f"{count} cells"
     problem = f"it has {cells}, the heading has {width} (line {record.line})"
-    remedy = "Quote cells that hold the separator" if found > width else "Fill it up"
+    remedy = "Quote cells that contain the separator" if count > width else "Add the missing cells"
     return InputError(path, problem, remedy, record.row)
 
 
 def _rows_within(record: Record, layout: Layout, width: int) -> set[str]:
-    """Shapes of the first cells of the lines in a row, if each line by itself would be a row."""
+    """Shapes of the first cells of a record's lines, if each line alone would be a row."""
     lines = [line.replace('"', "") for line in record.lines if line.strip()]
     if layout.separator == " ":
         lines = [" ".join(line.split()) for line in lines]
@@ -314,7 +327,7 @@ def _rows_within(record: Record, layout: Layout, width: int) -> set[str]:
 
 
 def _shape(cell: str) -> str:
-    """What a cell looks like: each word as a, number as 9, both in one as m; words as they are."""
+    """What a cell looks like: a for a word, 9 for a number, m for a mix; plain words stay."""
     shape = re.sub(r"\w+", _kind, cell.strip())
     return shape if shape.strip("a ") else cell.strip()
 
@@ -325,35 +338,32 @@ def _kind(word: re.Match) -> str:
 
 
 def _valued(frame, file: str, names: list[str], texts, values: Mapping, empty: int) -> list[dict]:
-    """Make cells without a value null, and others as they look; the audit rows of that."""
-    from histopair.files import audit, missing
-
+    """Make cells without a value null and others as they look; the audit rows of these changes."""
     notes = []
     if empty:
         notes.append(audit.row("read", "dropped", file, "the row is empty", count=empty))
     for name in names:
-        written = frame[name]
+        where, written = f"{file}, column '{name}'", frame[name]
         frame[name], words = missing.without(written, values.get(name, ()))
-        where = f"{file}, column '{name}'"
-        if words:
-            reason = "a word for a missing value"
-            told, count = audit.listed(list(words), 3), sum(words.values())
-            notes.append(audit.row("read", "warned", where, reason, told, count=count))
+        reason = "a word for a missing value"
+        notes += _note("warned", where, reason, list(words), sum(words.values()))
         if name not in texts:
             frame[name], odd = _tidied(frame[name])
-            if odd:
-                reason = "blanks, invisible characters or another Unicode form"
-                told = audit.listed([repr(text) for text in odd], 3)
-                count = int(written.isin(odd).sum())
-                notes.append(audit.row("read", "renamed", where, reason, told, count=count))
+            reason = "blanks, invisible characters or another Unicode form"
+            notes += _note("renamed", where, reason, [*map(repr, odd)], written.isin(odd).sum())
     return notes
 
 
+def _note(action: str, where: str, reason: str, texts: list[str], count: int) -> list[dict]:
+    shown = audit.listed(texts, 3)
+    return [audit.row("read", action, where, reason, shown, count=count)] if texts else []
+
+
 def _tidied(column: "pd.Series") -> "tuple[pd.Series, list[str]]":
-    """The column as it looks, and the texts of which more than the outer blanks changed."""
-    known = {text: folding.tidy(text) for text in column.dropna().unique()}
-    odd = [text for text, looks in known.items() if looks != text.strip(" ")]
-    return column.map(known).astype("str"), odd
+    """The column as it looks, and the texts in which more than the outer blanks changed."""
+    tidied = {text: folding.tidy(text) for text in column.dropna().unique()}
+    odd = [text for text, looks in tidied.items() if looks != text.strip(" ")]
+    return column.map(tidied).astype("str"), odd
 
 
 @contextmanager
@@ -367,14 +377,15 @@ def _as_input_error(path: Path):
 
 
 def _not_text(path: Path) -> InputError:
-    """Where the file's first bytes that are no UTF-8 stand: a decoder knows that of its part alone.
+    """Where the first bytes are that are not UTF-8; a decoder only knows their place in its part.
 
-    Rows are counted as a spreadsheet does, lines as an editor does: quoted cells hold line ends.
+    Rows count as in a spreadsheet, lines as in an editor: quoted cells contain line ends.
     """
     encoding = _encoding(path)
     content = path.read_bytes()
     if encoding != "utf-8-sig":
-        return InputError(path, "it is not UTF-16 text as it begins", "Save it as UTF-8")
+        problem = "it is not UTF-16 text, though it begins like it"
+        return InputError(path, problem, "Save it as UTF-8")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,8 +1,8 @@
 """Finished pieces of a long computation, kept for the next one that needs the same.
 
-A piece is a file named by three hashes: of how all pieces of its store are made, of what this one
-is made of, and of its own bytes. A killed job therefore finds its finished pieces again and never
-takes another's, and a piece that a disk has damaged is made again.
+A piece's name is three hashes: of how all pieces of its store are made, of what this one is made
+of, and of its own bytes. So a job that was killed finds its finished pieces again and never takes
+another's, and a piece that a disk has damaged is made again.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from pathlib import Path
 
 
 class Store:
-    """The pieces in a folder of its own that are made in one way: `made_by`, of JSON's types."""
+    """The pieces of one folder that are made in one way: `made_by`, of JSON's types."""
 
     def __init__(self, folder: str | Path, made_by: object, end: str = "parquet"):
         self.folder, self.made_by, self.end = Path(folder), hashed(made_by), end
 
     def piece(self, content: object, write: Callable[[Path], None]) -> Path:
-        """The file of the piece that is made of `content` (JSON's types), found or made now.
+        """The file of the piece that is made of `content` (JSON's types); made now if absent.
 
         write(path) writes it there, whole or not at all.
         """
@@ -27,11 +27,11 @@ class Store:
         return next(self._whole(name), None) or self._made(name, write)
 
     def finished(self) -> list[Path]:
-        """Every piece that is there, whole."""
+        """Every whole piece that is there."""
         return list(self._whole(self.made_by))
 
     def clear(self, kept: Iterable[Path]) -> None:
-        """Delete all files but these: pieces made in another way or of other things, and halves."""
+        """Delete all files except these: other pieces, and unfinished ones."""
         for file in set(self.folder.glob("*")) - set(kept):
             file.unlink()
 

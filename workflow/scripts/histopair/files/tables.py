@@ -1,4 +1,4 @@
-"""Artifacts on disk: parquet tables that say what made them, written whole or not at all."""
+"""Artifacts on disk: parquet tables that record what made them, written whole or not at all."""
 
 import glob
 import json
@@ -22,8 +22,7 @@ KEY = b"histopair"
 def replacing(path: str | Path):
     """Yield a temporary path in the same folder; rename it to `path` only when the block succeeds.
 
-    A reader never sees half a file, and a full disk or a kill leaves no artifact under its final
-    name.
+    A reader never sees half a file. A full disk or a kill leaves nothing under the final name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +32,8 @@ def replacing(path: str | Path):
     os.close(handle)
     try:
         yield Path(temporary)
-        _sync(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
@@ -45,7 +45,7 @@ def replacing(path: str | Path):
 
 
 def leftovers(path: Path) -> list[Path]:
-    """Temporary siblings of an artifact that a killed job left: it has one writer at a time."""
+    """Temporary files that killed jobs left beside an artifact; it has one writer at a time."""
     return list(path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"))
 
 
@@ -87,10 +87,10 @@ def vectors(array: np.ndarray) -> pa.FixedSizeListArray:
 
 
 def narrowed(array: np.ndarray, kind: str | np.dtype) -> np.ndarray:
-    """Vectors (n, d) as float type `kind` if it holds them, else in float32, and a line says so.
+    """Vectors (n, d) as float type `kind` if it can hold them; else as float32, and print that.
 
-    It does not hold them if a row changes by more than a thousandth of its length, or if half of a
-    column is lost: above 65504 float16 is infinite, below 6e-8 it is 0.
+    It cannot if a row changes by more than a thousandth of its length, or if half of a column is
+    lost: above 65504 float16 is infinite, below 6e-8 it is 0.
     """
     with np.errstate(over="ignore"):
         stored = array.astype(kind)
@@ -110,7 +110,7 @@ def matrix(path: str | Path, column: str = "embedding", normalise: bool = False)
     """Load a vector column as one array of shape (n, d), in row order.
 
     Embeddings are stored raw, usually as float16. `normalise=True` gives float32 rows of length 1,
-    as cosine retrieval needs; without it the array keeps the type it is stored in.
+    as cosine retrieval needs; without it the array keeps its stored type.
 
     >>> matrix("results/embeddings/phantom-clip/phantom-crc.images.parquet").shape  # doctest: +SKIP
     (900, 128)
@@ -121,16 +121,16 @@ def matrix(path: str | Path, column: str = "embedding", normalise: bool = False)
 
 
 def positions(
-    keys: pd.Series, known: pd.Series | pd.Index, file: str | Path, problem: str, remedy: str
+    keys: pd.Series, listed: pd.Series | pd.Index, file: str | Path, problem: str, remedy: str
 ) -> np.ndarray:
-    """The row of each key among the `known` ones of a file, which are unique: (n,) for n keys.
+    """The row of each key among those `listed` in a file, which are unique: (n,) for n keys.
 
-    Raises InputError for the first key that is not there; `problem` has {} where it is named.
+    Raises InputError for the first key that is not listed; `problem` has {} for its name.
     """
-    found = pd.Index(known).get_indexer(keys)
-    if (found < 0).any():
-        raise InputError(file, problem.format(repr(keys.iloc[int(found.argmin())])), remedy)
-    return found
+    rows = pd.Index(listed).get_indexer(keys)
+    if (rows < 0).any():
+        raise InputError(file, problem.format(repr(keys.iloc[int(rows.argmin())])), remedy)
+    return rows
 
 
 def unit(array: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def write_stream(path: str | Path, batches: Iterable[pa.Table], about: dict) -> None:
-    """Write many tables of one schema as the row groups of one file, one in memory at a time."""
+    """Write many tables of one schema as the row groups of one file; holds one in memory."""
     with replacing(path) as temporary:
         writer = None
         for batch in batches:
@@ -165,11 +165,6 @@ def write_stream(path: str | Path, batches: Iterable[pa.Table], about: dict) -> 
             writer = writer or pq.ParquetWriter(temporary, batch.schema, compression="zstd")
             writer.write_table(batch)
         writer.close()
-
-
-def _sync(path: str) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -4,7 +4,8 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from histopair.images.decoders import jpeg2000, png, samples, tiff
 
 MAX_PIXELS = 100_000_000
 ARRAY_KEY = "x"
-Image.MAX_IMAGE_PIXELS = None  # _limit() has its own, checked before pixels are decoded
+Image.MAX_IMAGE_PIXELS = None  # _limit() has its own limit, checked before pixels are decoded
 
 # Formats that are read. For others Pillow starts a program (EPS) or ignores the range (FITS).
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
@@ -37,22 +38,29 @@ def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Ima
     """Load one image as RGB.
 
     `path` is relative to `root`: a file, or "file.h5#17" for row 17 of the file's array `x`.
-    Raises InputError where the path leaves the root, Unreadable (an InputError) where the image
-    is missing, damaged, truncated or above `max_pixels`.
+    Raises InputError if the path leaves the root, Unreadable (an InputError) if the image is
+    missing, damaged, truncated or above `max_pixels`.
     """
     file, index = locate(root, path)
     if index is not None:
         return Image.fromarray(array_pixels(file, path, index, max_pixels))
-    try:
+    with _as_unreadable(path, "Restore it or remove its row"):
         return _decoded(file, lambda width, height: _limit(path, width, height, max_pixels))
+
+
+@contextmanager
+def _as_unreadable(path: str, absent: str) -> Iterator[None]:
+    """Raise a decoder's errors as Unreadable; `absent` is the remedy for a missing file."""
+    try:
+        yield
     except InputError:
         raise
     except samples.Refused as error:
         raise Unreadable(path, error.reason, error.remedy) from error
     except FileNotFoundError as error:
-        raise Unreadable(path, "there is no such file", "Restore it or remove its row") from error
-    except Exception as error:  # decoders raise anything for a damaged file
-        raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
+        raise Unreadable(path, "there is no such file", absent) from error
+    except Exception as error:  # decoders, HDF5 and its filters raise anything for a damaged file
+        raise Unreadable(path, f"unreadable ({cause(error)})", "Replace the file") from error
 
 
 def _decoded(file: Path, limit: Callable[[int, int], None]) -> Image.Image:
@@ -60,9 +68,9 @@ def _decoded(file: Path, limit: Callable[[int, int], None]) -> Image.Image:
     with file.open("rb") as stream:
         start = stream.read(png.HEADER)
     if tiff.is_one(start):
-        found = tiff.read(file, limit)
-        if found is not None:
-            return _opaque(*found)
+        read = tiff.read(file, limit)
+        if read is not None:
+            return _opaque(*read)
     elif png.is_deep(start):
         limit(*png.size(start))
         return _opaque(png.read(file))
@@ -87,7 +95,7 @@ def _refuse_deep_colours(image: Image.Image) -> None:
 
 
 def _opaque(values: np.ndarray, multiplied: bool = False) -> Image.Image:
-    """RGB of uint8 samples (H, W, 1 to 4), the last of 2 or 4 being alpha."""
+    """RGB from uint8 samples (H, W, 1 to 4); the last of 2 or 4 is alpha."""
     colours, alpha = values[..., : 3 - 2 * (values.shape[-1] < 3)], values[..., -1:]
     colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
     if values.shape[-1] % 2:
@@ -114,11 +122,8 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     top = os.path.realpath(root)
     real = os.path.realpath(file)
     if os.path.commonpath([top, real]) != top:
-        raise InputError(
-            path,
-            f"the image lies outside its dataset's root {root}",
-            "Put it inside, or name a root that holds it",
-        )
+        problem = f"the image lies outside its dataset's root {root}"
+        raise InputError(path, problem, "Put it inside, or name a root that contains it")
     return file, int(index) if array else None
 
 
@@ -126,7 +131,7 @@ def array_pixels(
     file: Path, path: str, index: int | slice, max_pixels: float = math.inf
 ) -> np.ndarray:
     """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice; Unreadable as for `load`."""
-    try:
+    with _as_unreadable(path, "Restore it"):
         array = _array(file)
         last = index.stop - 1 if isinstance(index, slice) else index
         if last >= len(array):
@@ -140,27 +145,16 @@ def array_pixels(
                 "Store it as uint8, 0 to 255, of shape (images, height, width, 3)",
             )
         return pixels
-    except InputError:
-        raise
-    except samples.Refused as error:
-        raise Unreadable(path, error.reason, error.remedy) from error
-    except FileNotFoundError as error:
-        raise Unreadable(path, "there is no such file", "Restore it") from error
-    except Exception as error:  # HDF5 and its filters raise anything for a damaged file
-        raise Unreadable(path, f"unreadable ({said(error)})", "Replace the file") from error
 
 
 def _limit(path: str, width: int, height: int, max_pixels: float) -> None:
     if width * height > max_pixels:
-        raise Unreadable(
-            path,
-            f"{width} x {height} pixels are above the limit of {max_pixels}",
-            "Cut it into tiles, or raise `max_pixels`",
-        )
+        problem = f"{width} x {height} pixels are above the limit of {max_pixels}"
+        raise Unreadable(path, problem, "Cut it into tiles, or raise `max_pixels`")
 
 
 def _array(file: Path):
-    """The open array of an HDF5 file, kept per thread and process: handles survive no fork."""
+    """The open array of an HDF5 file, kept per thread and process: a fork breaks handles."""
     import h5py
 
     arrays = _open.__dict__.setdefault(os.getpid(), {})
@@ -168,13 +162,13 @@ def _array(file: Path):
     if key not in arrays:
         while len(arrays) >= 8:
             arrays.pop(next(iter(arrays))).file.close()
-        # 64 MiB of chunks: neighbouring rows share chunks, which must not be unpacked per row.
+        # 64 MiB of chunks: neighbouring rows share chunks, which should be unpacked only once.
         arrays[key] = h5py.File(file, "r", rdcc_nbytes=64 << 20, rdcc_nslots=10_007)[ARRAY_KEY]
     return arrays[key]
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB of any mode: transparency over white (glass), PGM's 16 bits by their range."""
+    """8-bit RGB from any mode: transparency over white (glass), PGM's 16 bits by their range."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
     if image.mode.startswith("I"):  # PGM, scaled by Pillow from the file's largest value to 65535
@@ -189,7 +183,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def said(error: Exception) -> str:
+def cause(error: Exception) -> str:
     """The error in a few words, without the absolute path that Pillow and the system add."""
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"

@@ -9,10 +9,10 @@ from histopair.images import features
 
 
 class Source:
-    """Patches of the bags in some rows, one below the other; all bags are held in memory.
+    """Patches of the bags in given rows, one below the other; all bags are held in memory.
 
-    slides: of each bag the names of its feature files in `folder`; of more than `most` patches so
-    many are taken, evenly. Raises InputError for a slide that the folder lacks.
+    slides: for each bag the names of its feature files in `folder`. A bag of more than `most`
+    patches gives `most`, evenly spaced. Raises InputError for a slide that the folder lacks.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Source:
         self.width, self.device = self.patches[0].shape[1], device
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor, int]:
-        """Patches (P, d), the place of each one's bag among the rows (P,), and how many bags."""
+        """Patches (P, d), the place of each patch's bag in `rows` (P,), and the number of bags."""
         chosen = [self.patches[row] for row in rows.tolist()]
         sizes = torch.tensor([len(bag) for bag in chosen])
         number = torch.arange(len(chosen)).repeat_interleave(sizes)

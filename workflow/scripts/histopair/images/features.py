@@ -17,6 +17,7 @@ from histopair.errors import InputError
 from histopair.files import hdf5, paths
 
 BLOCK = 65536  # patches checked at a time
+AGAIN = "Extract this slide's features again"
 
 
 def files(folder: str | Path) -> dict[str, Path]:
@@ -27,8 +28,8 @@ def files(folder: str | Path) -> dict[str, Path]:
     """
     folder = _place(folder)
     names = _names(folder)
-    found = [folder / name for name in names if _is_h5(name)]
-    if not found and any(name.endswith(".pt") for name in names):
+    h5_files = [folder / name for name in names if _is_h5(name)]
+    if not h5_files and any(name.endswith(".pt") for name in names):
         raise InputError(
             folder,
             "it holds .pt files, which are pickles and are not opened here",
@@ -36,12 +37,11 @@ def files(folder: str | Path) -> dict[str, Path]:
             "with --saveas h5. A .pt that is a plain tensor can be loaded by "
             "torch.load(..., weights_only=True) and saved as an h5 dataset `features`",
         )
-    if not found:
-        raise InputError(
-            folder, "it holds no .h5 file", "Give the folder with one h5 file of features per slide"
-        )
+    if not h5_files:
+        remedy = "Give the folder with one h5 file of features per slide"
+        raise InputError(folder, "it holds no .h5 file", remedy)
     slides: dict[str, Path] = {}
-    for path in found:
+    for path in h5_files:
         if paths.leads_to(path) is None:
             raise InputError(path, "the link leads nowhere", "Restore its target or remove it")
         if slides.setdefault(path.stem, path) != path:
@@ -54,17 +54,16 @@ def of_bags(slides: Iterable[list[str]], folder: str | Path) -> list[list[Path]]
 
     Raises InputError for a slide that the folder lacks.
     """
-    found = files(folder)
-    for name in (name for bag in slides for name in bag):
-        if name not in found:
-            raise InputError(
-                folder, f"there is no {name}.h5", "Extract the features of the same slides"
-            )
-    return [[found[name] for name in bag] for bag in slides]
+    by_name = files(folder)
+    for name in (name for names in slides for name in names):
+        if name not in by_name:
+            remedy = "Extract the features of the same slides"
+            raise InputError(folder, f"there is no {name}.h5", remedy)
+    return [[by_name[name] for name in names] for names in slides]
 
 
 def bag(paths: list[Path], most: int | None = None) -> np.ndarray:
-    """The patches of a bag (n, d) float32; of more than `most`, so many, taken evenly."""
+    """The patches of a bag, (n, d) float32; `most` of them, evenly spaced, if there are more."""
     patches = np.concatenate([read(path) for path in paths])
     if most is not None and len(patches) > most:
         patches = patches[np.linspace(0, len(patches) - 1, most).round().astype(int)]
@@ -73,8 +72,8 @@ def bag(paths: list[Path], most: int | None = None) -> np.ndarray:
 
 def others(folder: str | Path) -> list[str]:
     """The files in a folder that `files` does not give, also those in folders within it."""
-    found = paths.files_below(str(_place(folder)), all_of_them=False)
-    return [paths.printable(name) for name in found if "/" in name or not _is_h5(name)]
+    below = paths.files_below(str(_place(folder)), all_of_them=False)
+    return [paths.printable(name) for name in below if "/" in name or not _is_h5(name)]
 
 
 def _place(folder: str | Path) -> Path:
@@ -98,9 +97,9 @@ def _names(folder: Path) -> list[str]:
 
 
 def size(path: str | Path) -> tuple[int, int]:
-    """Patches and dimensions (n, d) of a slide, its features checked.
+    """Patches and dimensions (n, d) of a slide, after checking its features.
 
-    Raises InputError where the file is no h5, lacks `features`, is of a slide instead of its
+    Raises InputError if the file is not h5, lacks `features`, describes a slide instead of its
     patches, is empty, or holds values that are not finite or coords of another number of patches.
     """
     with _opened(path) as file:
@@ -108,20 +107,14 @@ def size(path: str | Path) -> tuple[int, int]:
         n, d = dataset.shape[-2:]
         coords = np.shape(file["coords"])[:1] if "coords" in file else (n,)
         if coords != (n,):
-            raise InputError(
-                path,
-                f"it has {n} features and {' '.join(map(str, coords)) or 'no'} coords",
-                "Extract this slide's features again",
-            )
+            problem = f"it has {n} features and {' '.join(map(str, coords)) or 'no'} coords"
+            raise InputError(path, problem, AGAIN)
         for start, block in _blocks(dataset):
             bad = ~np.isfinite(block).all(axis=1)
             if bad.any():
-                raise InputError(
-                    path,
-                    "a feature is not finite",
-                    "Extract this slide's features again, in float32",
-                    start + int(bad.argmax()),
-                )
+                remedy = "Extract this slide's features again, in float32"
+                row = start + int(bad.argmax())
+                raise InputError(path, "a feature is not finite", remedy, row)
     return int(n), int(d)
 
 
@@ -137,12 +130,11 @@ def read(path: str | Path) -> np.ndarray:
 def _opened(path: str | Path):
     if Path(path).suffix == ".pt":
         raise InputError(path, "a .pt file is a pickle and is not opened here", "Give its .h5 file")
-    again = "Extract this slide's features again"
-    with hdf5.opened(path, "Rerun clean_labels", again) as file:
+    with hdf5.opened(path, "Rerun clean_labels", AGAIN) as file:
         try:
             yield file
-        except OSError as error:  # of a chunk
-            raise InputError(path, f"a part of it is damaged ({error})", again) from error
+        except OSError as error:  # from a damaged chunk
+            raise InputError(path, f"a part of it is damaged ({error})", AGAIN) from error
 
 
 def _dataset(file, path: str | Path):
@@ -157,18 +149,14 @@ def _dataset(file, path: str | Path):
             "h5_files of extract_features",
         )
     if dataset.dtype.kind not in "fiu":
-        raise InputError(
-            path, f"its features are no numbers but {dataset.dtype}", "Give patch features"
-        )
+        problem = f"its features are {dataset.dtype}, not numbers"
+        raise InputError(path, problem, "Give patch features")
     shape = dataset.shape or ()
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2:
-        raise InputError(
-            path,
-            f"its features have the shape {dataset.shape}, not (patches, dimensions)",
-            "Give patch features, not slide features",
-        )
+        problem = f"its features have the shape {dataset.shape}, not (patches, dimensions)"
+        raise InputError(path, problem, "Give patch features, not slide features")
     if 0 in shape:
         raise InputError(path, "it holds no patches", "Remove the file, or extract it again")
     return dataset

@@ -9,7 +9,7 @@ from histopair import images, jobs
 from histopair.images.prefetch import ahead
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CHECKED = 10**10  # cleaning has refused images with more pixels than the dataset allows
+CHECKED = 10**10  # no limit here: cleaning has refused images beyond the dataset's own limit
 
 
 def batches(
@@ -21,7 +21,7 @@ def batches(
 ) -> Iterator[torch.Tensor]:
     """Yield pixels (size, 3, h, w) of `paths` in order; at most two batches are in memory.
 
-    On the CPU decoding and computing take turns: each uses all the threads that the job declares.
+    On the CPU, decoding and computing take turns: each uses all the threads of the job.
     """
     parts = [paths[start : start + size] for start in range(0, len(paths), size)]
     with ThreadPoolExecutor(jobs.threads()) as pool:
@@ -40,7 +40,7 @@ def read(root: str, path: str, preprocess: Callable) -> torch.Tensor:
 def normalised(preprocess: Callable, how: str) -> Callable:
     """The same preprocessing with its "own" mean and standard deviation, or those of "imagenet".
 
-    Raises ValueError where it has no step that could be replaced.
+    Raises ValueError if it has no normalisation to replace.
     """
     if how == "own":
         return preprocess
@@ -54,7 +54,7 @@ def normalised(preprocess: Callable, how: str) -> Callable:
 
 
 class Source:
-    """Pixels by row number, decoded once and kept when all of them fit into `cache_mb`."""
+    """Pixels by row number, decoded once and kept if all of them fit into `cache_mb`."""
 
     def __init__(
         self, root: str, paths: list[str], preprocess: Callable, cache_mb: int, device: torch.device

@@ -9,7 +9,7 @@ import torch
 def ahead(prepare: Callable, parts: Iterable, device: torch.device) -> Iterator:
     """prepare(part) for each part in order; with a GPU, one part ahead of the consumer.
 
-    Without a GPU preparing and computing share the same cores, and take turns.
+    Without a GPU, preparing and computing share the same cores and take turns.
     """
     if device.type != "cuda":
         yield from map(prepare, parts)

@@ -22,17 +22,17 @@ PER_CLASS = 100
 
 def inputs(entry: dict) -> list[str]:
     """The folder of photos, and the csv of groups."""
-    return [os.path.join(entry["root"], PHOTOS), *_groups.inputs(entry, made=True)]
+    return [os.path.join(entry["root"], PHOTOS), *_groups.inputs(entry, of_phantom=True)]
 
 
 check = _groups.check
 
 
 def read(entry: dict):
-    """Read the four class folders; the challenge's test labels are not public, so no split.
+    """Read the four class folders; the test labels are not public, so there is no split.
 
-    With `official: eva` the split is eva's, whose validation is our test. Raises InputError where
-    the photos are not BACH's 400, to which that split belongs, and as `_groups.join` does.
+    With `official: eva` the split is eva's, whose validation is our test. Raises InputError for
+    that split if the photos are not BACH's 400, and as `_groups.join` does.
     """
     frame, rows = read_folders(entry["root"], {PHOTOS: None}, list(CLASS_NAMES), CLASS_NAMES)
     if entry.get("official") == "eva":
@@ -43,8 +43,8 @@ def read(entry: dict):
 def _eva(frame, photos: str) -> list[str]:
     counts = frame.labels.str[0].value_counts()
     if dict(counts) != dict.fromkeys(CLASS_NAMES, PER_CLASS):
-        found = ", ".join(f"{name} {counts.get(name, 0)}" for name in sorted(CLASS_NAMES))
-        problem = f"the split `official: eva` is of {PER_CLASS} photos per class; there are {found}"
+        there = ", ".join(f"{name} {counts.get(name, 0)}" for name in sorted(CLASS_NAMES))
+        problem = f"`official: eva` splits {PER_CLASS} photos per class; there are {there}"
         raise InputError(photos, problem, "Restore BACH's 400 photos, or leave `official` out")
     test = {number for start, end in EVA_TEST for number in range(start, end)}
     return ["test" if number in test else "train" for number in range(len(frame))]

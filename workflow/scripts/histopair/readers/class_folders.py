@@ -7,11 +7,11 @@ from pathlib import Path
 
 from histopair import errors
 from histopair.errors import InputError
-from histopair.files import paths
+from histopair.files import audit, paths
 from histopair.readers import _groups
 from histopair.readers.table import SPLITS
 
-# Files that people and programs put beside images; any other ending may be an image's.
+# Files that people and programs put beside images; a file with any other ending may be an image.
 NOTES = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
 NOTES += (".db", ".ini", ".xls", ".xlsx", ".doc", ".docx", ".rtf", ".py", ".geojson")
 HIDDEN = "hidden, or the system's own"
@@ -19,7 +19,7 @@ NO_IMAGE = "not an image"
 BESIDE = "beside the class folders, not in one"
 DEEPER = "in a folder within a class folder"
 ELSEWHERE = "in a folder that the dataset does not name"
-COUNTED_ONLY = (HIDDEN, NO_IMAGE, ELSEWHERE)  # what may be there without being missed
+COUNTED_ONLY = (HIDDEN, NO_IMAGE, ELSEWHERE)  # such files are no loss
 
 
 def inputs(entry: dict) -> list[str]:
@@ -48,33 +48,27 @@ def read_folders(root: str, folders: dict, classes=None, class_names: dict | Non
     """
     import pandas as pd
 
-    found, unread, rows = [], {}, []
+    samples, unread, rows = [], {}, []
     for folder, split in folders.items():
         for label, path, reason in _files(root, folder):
             if reason is None:
-                found.append((path, _split(split, root), label))
+                samples.append((path, _split(split, root), [label]))
             else:
                 unread.setdefault(reason, []).append(path)
         rows += _empty_classes(root, folder)
     for path in _beside(root, folders):
         unread.setdefault(ELSEWHERE, []).append(path)
-    rows = _told(unread) + rows
-    if not found:
+    rows = _unread_rows(unread) + rows
+    if not samples:
         lost = "".join(f"; {row['count']} files {row['reason']}" for row in rows if row["count"])
         raise InputError(
             ", ".join(_join(root, folder) for folder in folders),
             f"there is no image ({', '.join(paths.IMAGES)}) in its class folders{lost}",
             "Expected is <folder>/<class>/<image>",
         )
-    frame = pd.DataFrame(found, columns=["path", "split", "label"])
-    frame = frame.assign(
-        sample_id=frame.path,
-        image_id=frame.path,
-        group=None,
-        labels=[[label] for label in frame.pop("label")],
-        caption=None,
-        row=None,
-    )
+    frame = pd.DataFrame(samples, columns=["path", "split", "labels"])
+    frame = frame.assign(sample_id=frame.path, image_id=frame.path)
+    frame = frame.assign(group=None, caption=None, row=None)
     frame.attrs = {"task": "single", "classes": classes, "class_names": class_names or {}}
     return frame, rows
 
@@ -87,7 +81,7 @@ def _files(root: str, folder: str) -> Iterator[tuple[str | None, str, str | None
     for name, is_folder in _entries(place):
         path = _path(folder, name)
         if path == _groups.NAME:
-            continue  # it is read, as no image
+            continue  # it is read as a table
         if not is_folder:
             yield None, path, _dangling(place / name) or _reason(name, BESIDE)
         elif paths.hidden(name):
@@ -111,7 +105,7 @@ def _flaw(file: Path) -> str | None:
     """Why a file of a class folder is not a sample; None for an image."""
     reason = _dangling(file) or _reason(file.name, None)
     if reason == NO_IMAGE and not file.suffix:
-        return "it has no ending, as images have"
+        return "it has no ending, unlike an image"
     if reason is None and paths.printable(file.name) != file.name:
         return "its name is not UTF-8"
     return reason or (None if stat.S_ISREG(paths.leads_to(file) or 0) else NO_IMAGE)
@@ -123,7 +117,7 @@ def _dangling(file: Path) -> str | None:
 
 
 def _reason(name: str, otherwise: str | None) -> str | None:
-    """`otherwise` for an image; else what it is: HIDDEN, NO_IMAGE, or of another ending."""
+    """`otherwise` for an image; else HIDDEN, NO_IMAGE, or words about its ending."""
     parts = name.split("/")
     if any(map(paths.hidden, parts)):
         return HIDDEN
@@ -138,16 +132,14 @@ def _reason(name: str, otherwise: str | None) -> str | None:
 def _entries(place: Path) -> list[tuple[str, bool]]:
     """Names in a folder, sorted, and whether each is a folder."""
     try:
-        found = ((item.name, item.is_dir()) for item in os.scandir(place))
-        return sorted(entry for entry in found if entry[0] != paths.STAMP)
+        items = [item for item in os.scandir(place) if item.name != paths.STAMP]
+        return sorted((item.name, item.is_dir()) for item in items)
     except OSError as error:
         raise errors.of_system(place, error) from error
 
 
 def _empty_classes(root: str, folder: str) -> list[dict]:
-    """A row for each folder that could be a class and holds no file."""
-    from histopair.files import audit
-
+    """The audit row of the folders that could be classes but are empty."""
     place = Path(root, folder)
     names = [name for name, is_folder in _entries(place) if is_folder and not paths.hidden(name)]
     empty = [_path(folder, name) for name in names if not any(os.scandir(place / name))]
@@ -158,22 +150,16 @@ def _empty_classes(root: str, folder: str) -> list[dict]:
 
 def _beside(root: str, folders: dict) -> list[str]:
     """Images below the root that are in none of the folders."""
-    named = [_join(".", folder) for folder in folders]
-    if "." in named:
+    named = tuple(f"{_join('.', folder)}/" for folder in folders)
+    if "./" in named:
         return []
     files = paths.files_below(root, all_of_them=False)
-    return [
-        path
-        for path in files
-        if _reason(path, ELSEWHERE) == ELSEWHERE
-        and not any(path.startswith(f"{folder}/") for folder in named)
-    ]
+    outside = [path for path in files if not path.startswith(named)]
+    return [path for path in outside if _reason(path, ELSEWHERE) == ELSEWHERE]
 
 
-def _told(unread: dict[str, list[str]]) -> list[dict]:
+def _unread_rows(unread: dict[str, list[str]]) -> list[dict]:
     """One audit row for each reason."""
-    from histopair.files import audit
-
     return [
         audit.row(
             "read",

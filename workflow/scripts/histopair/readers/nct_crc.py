@@ -23,7 +23,7 @@ CLASS_NAMES = {
 def inputs(entry: dict) -> list[str]:
     """The two folders of class folders, and the csv of groups."""
     folders = [os.path.join(entry["root"], folder) for folder in SPLITS]
-    return folders + _groups.inputs(entry, made=True)
+    return folders + _groups.inputs(entry, of_phantom=True)
 
 
 check = _groups.check
@@ -32,7 +32,7 @@ check = _groups.check
 def read(entry: dict):
     """Read both folders; CRC-VAL-HE-7K is the official test split.
 
-    Tiles name no patient. `_groups.join` adds the patients; it says what it raises.
+    Tiles name no patient; `_groups.join` adds the patients and raises what it documents.
     """
     frame, rows = read_folders(entry["root"], SPLITS, list(CLASS_NAMES), CLASS_NAMES)
     return _groups.join(frame, entry), rows

@@ -3,6 +3,7 @@
 import os
 
 from histopair.errors import InputError
+from histopair.files import audit, hdf5, paths, sheets
 from histopair.readers import _groups
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -12,15 +13,15 @@ MADE_BY_RULES = "results/phantom"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The six arrays, the tables of slides where they are there or will be made, and of groups.
+    """The six arrays, the tables of slides that exist or will be made, and the csv of groups.
 
     Raises InputError for Kaggle's form of the dataset.
     """
-    _layout(entry["root"])
+    _refuse_kaggle(entry["root"])
     arrays = [_file(entry, split, f"{part}.h5") for split in SPLITS for part in "xy"]
     slides = [_file(entry, split, "meta.csv") for split in SPLITS]
-    made = os.path.normpath(entry["root"]).replace(os.sep, "/").startswith(MADE_BY_RULES)
-    slides = [path for path in slides if made or os.path.exists(path)]
+    by_rule = os.path.normpath(entry["root"]).replace(os.sep, "/").startswith(MADE_BY_RULES)
+    slides = [path for path in slides if by_rule or os.path.exists(path)]
     return arrays + slides + _groups.inputs(entry)
 
 
@@ -30,13 +31,13 @@ check = _groups.check
 def read(entry: dict):
     """Read labels and slides; pixels stay on disk. The group is the slide (`wsi`), if known.
 
-    A csv of groups goes before the slides. Raises InputError for a missing, locked or damaged
-    array, where arrays or tables differ in length, and as `_groups.join` does. Other files below
+    A csv of groups takes precedence over slides. Raises InputError for a missing, locked or damaged
+    array, for arrays or tables of different length, and as `_groups.join` does. Other files below
     the root are audited.
     """
     import pandas as pd
 
-    _layout(entry["root"])
+    _refuse_kaggle(entry["root"])
     parts = [_read_split(entry, split) for split in SPLITS]
     frame = pd.concat([frame for frame, _ in parts], ignore_index=True)
     frame.attrs = {"task": "single", "classes": list(CLASS_NAMES), "class_names": CLASS_NAMES}
@@ -44,12 +45,12 @@ def read(entry: dict):
     return _groups.join(frame, entry), rows
 
 
-def _layout(root: str) -> None:
+def _refuse_kaggle(root: str) -> None:
     """Raise InputError for Kaggle's form of the dataset, which has files instead of arrays."""
     if os.path.exists(os.path.join(root, "train_labels.csv")):
         raise InputError(
             root,
-            "it holds train_labels.csv, as Kaggle's form of PatchCamelyon, and no arrays",
+            "it holds train_labels.csv, like Kaggle's form of PatchCamelyon, and no arrays",
             "Give it `reader: table`, `root: .../train`, `table: ../train_labels.csv` and "
             "`columns: {path: id}`",
         )
@@ -57,16 +58,14 @@ def _layout(root: str) -> None:
 
 def _others(entry: dict) -> list[dict]:
     """The audit row of files that do not belong to the dataset."""
-    from histopair.files import audit, paths
-
-    known = {_file(entry, split, end) for split in SPLITS for end in ("x.h5", "y.h5", "meta.csv")}
-    known |= {*_groups.inputs(entry)}
-    known = {os.path.relpath(path, entry["root"]).replace(os.sep, "/") for path in known}
+    read = {_file(entry, split, end) for split in SPLITS for end in ("x.h5", "y.h5", "meta.csv")}
+    read |= {*_groups.inputs(entry)}
+    read = {os.path.relpath(path, entry["root"]).replace(os.sep, "/") for path in read}
     files = paths.files_below(entry["root"], all_of_them=False)
-    left = [paths.printable(path) for path in files if path not in known]
+    left = [paths.printable(path) for path in files if path not in read]
     if not left:
         return []
-    reason = "none of the files that are read"
+    reason = "not one of the files that are read"
     return [audit.row("read", "dropped", audit.listed(left, 3), reason, count=len(left))]
 
 
@@ -74,20 +73,16 @@ def _read_split(entry: dict, split: str):
     import numpy as np
     import pandas as pd
 
-    name = os.path.basename(_file(entry, split, "x.h5"))
-    count = len(_array(_file(entry, split, "x.h5"), "x"))
-    target = _values(_file(entry, split, "y.h5"), "y")
-    _same_length(_file(entry, split, "y.h5"), len(target), count)
+    pixels, labels = (_file(entry, split, f"{part}.h5") for part in "xy")
+    count = len(_array(pixels, "x"))
+    target = _values(labels, "y")
+    _same_length(labels, len(target), count)
     bad = np.flatnonzero(~np.isin(target, (0, 1)))
     if len(bad):
-        raise InputError(
-            _file(entry, split, "y.h5"),
-            f"label {target[bad[0]]} is neither 0 nor 1",
-            "Restore the file",
-            int(bad[0]),
-        )
-    path = name + "#" + pd.Series(np.arange(count)).astype(str)
-    labels = np.array(list(CLASS_NAMES), dtype=object)[target.astype(int)]
+        problem = f"label {target[bad[0]]} is neither 0 nor 1"
+        raise InputError(labels, problem, "Restore the file", int(bad[0]))
+    path = os.path.basename(pixels) + "#" + pd.Series(np.arange(count)).astype(str)
+    names = np.array(list(CLASS_NAMES), dtype=object)[target.astype(int)]
     slides, rows = _slides(entry, split, count)
     frame = pd.DataFrame(
         {
@@ -96,7 +91,7 @@ def _read_split(entry: dict, split: str):
             "path": path,
             "group": slides,
             "split": SPLITS[split],
-            "labels": [[label] for label in labels],
+            "labels": [[name] for name in names],
             "caption": None,
             "row": np.arange(count),
         }
@@ -106,8 +101,6 @@ def _read_split(entry: dict, split: str):
 
 def _slides(entry: dict, split: str, count: int):
     """The slide of each patch, or None; and the audit rows of their table."""
-    from histopair.files import sheets
-
     path = _file(entry, split, "meta.csv")
     if not os.path.exists(path):
         return None, []
@@ -120,8 +113,6 @@ def _slides(entry: dict, split: str, count: int):
 def _array(path: str, key: str):
     import h5py
 
-    from histopair.files import hdf5
-
     file = hdf5.opened(path, "Unpack PCAM into `root`", "Download it again")
     array = file.get(key)
     if not isinstance(array, h5py.Dataset) or array.ndim == 0:
@@ -133,7 +124,7 @@ def _array(path: str, key: str):
 def _values(path: str, key: str):
     array = _array(path, key)
     if array.dtype.kind not in "biuf":
-        problem = f"its array '{key}' holds no numbers but {array.dtype}"
+        problem = f"its array '{key}' holds {array.dtype}, not numbers"
         raise InputError(path, problem, "Download it again")
     try:
         return array[...].reshape(-1)
@@ -141,9 +132,9 @@ def _values(path: str, key: str):
         raise InputError(path, f"its array '{key}' is damaged", "Download it again") from error
 
 
-def _same_length(path: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise InputError(path, f"it has {found} rows for {expected} patches", "Restore the file")
+def _same_length(path: str, rows: int, patches: int) -> None:
+    if rows != patches:
+        raise InputError(path, f"it has {rows} rows for {patches} patches", "Restore the file")
 
 
 def _file(entry: dict, split: str, end: str) -> str:

@@ -5,10 +5,13 @@ import hashlib
 import os
 import re
 
+from histopair import readers
+from histopair.files import audit, missing, paths, sheets
+
 LOOKUP = "quilt_1M_lookup.csv"
 IMAGES = "images"
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-FRAME = re.compile(r"\[[\s,]*(?:(?:None|null|nan|NaN)\b[\s,]*)*\]")  # a list, its texts taken out
+FRAME = re.compile(r"\[[\s,]*(?:(?:None|null|nan|NaN)\b[\s,]*)*\]")  # a list without its texts
 CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
 UNIT = "video"
 REQUIRED = ["caption", "image_path", "corrected_text", "pathology"]
@@ -22,19 +25,17 @@ def inputs(entry: dict) -> list[str]:
 def read(entry: dict):
     """Read the rows that have a caption, an image path and a corrected text.
 
-    The caption is the column `caption` of the entry names ("corrected_text" by default); the group
-    is the video, the part of image_path before "_image_". Rows of the same image and caption
-    become one sample with all their labels. Raises InputError for a missing column and for a path
-    outside the folder of images.
+    The caption is the column that the entry's `caption` names ("corrected_text" by default). The
+    group is the video: the image's file name before "_image_", or all of it. Rows of the same image
+    and caption become one sample with all their labels. Raises InputError for a missing column and
+    for a path outside the folder of images.
     """
-    from histopair import readers
-    from histopair.files import paths, sheets
-
     table = os.path.join(entry["root"], LOOKUP)
     frame = sheets.read(table, REQUIRED, any_case=False, texts=REQUIRED)
     rows = frame.attrs["audit"]
     frame, incomplete = _complete(frame)
-    frame["path"], renamed = _paths(frame, table, entry["root"])
+    written = paths.relative(frame.image_path, table, frame.row, below=IMAGES)
+    frame["path"], renamed = paths.on_disk(written, entry["root"], LOOKUP)
     frame, unparsed = _labelled(frame, readers.declared(entry))
     frame["caption"] = frame[entry.get("caption", "corrected_text")].str.strip()
     frame, cleaned = _printable(frame)
@@ -44,7 +45,8 @@ def read(entry: dict):
         f"{path}:{hashlib.sha256(caption.encode()).hexdigest()[:12]}"
         for path, caption in zip(frame.path, frame.caption, strict=True)
     ]
-    frame["group"] = _videos(frame.path)
+    files = frame.path.str.replace(r"^.*/", "", regex=True)
+    frame["group"] = files.str.replace(r"_image_.*", "", regex=True)
     frame["split"] = None
     frame = frame.drop(columns=["image_path", "corrected_text", "pathology"])
     frame.attrs = {"task": "multi", "classes": None, "class_names": {}}
@@ -53,55 +55,39 @@ def read(entry: dict):
 
 
 def _complete(frame):
-    """Missing-data removal of the multi-label paper, one audit row per column."""
-    from histopair.files import audit
-
+    """Drop rows with missing data, as the multi-label paper does; one audit row per column."""
     rows = []
     for column in ("caption", "image_path", "corrected_text"):
-        missing = frame[column].isna() | (frame[column].str.strip() == "")
-        if missing.any():
-            where = audit.at(LOOKUP, frame.row[missing].tolist())
-            rows.append(audit.row("read", "dropped", where, f"no {column}", count=missing.sum()))
-        frame = frame[~missing]
+        empty = frame[column].isna() | (frame[column].str.strip() == "")
+        rows += audit.of_rows("read", "dropped", LOOKUP, frame.row[empty], f"no {column}")
+        frame = frame[~empty]
     return frame.reset_index(drop=True), rows
 
 
-def _paths(frame, table: str, root: str):
-    from histopair.files import paths
-
-    written = paths.relative(frame.image_path, table, frame.row, below=IMAGES)
-    return paths.on_disk(written, root, LOOKUP)
-
-
 def _labelled(frame, values):
-    """Parse the labels; equal texts are parsed once, rows that do not parse are dropped."""
-    from histopair.files import audit, missing
-
+    """Parse the labels, equal texts once; rows that do not parse are dropped."""
     texts = frame.pathology.fillna("[]")
     parsed = {text: _parse(text) for text in texts.unique()}
     frame["labels"] = [parsed[text] for text in texts]
     bad = frame.labels.isna()
     kept = frame[~bad].reset_index(drop=True)
     kept["labels"], rows = missing.without_items(kept.labels, values, LOOKUP)
-    if bad.any():
-        where = audit.at(LOOKUP, frame.row[bad].tolist())
-        reason = "pathology is not a list such as \"['Renal', 'Pulmonary']\""
-        before = texts[bad].iloc[0][:80]
-        rows.append(audit.row("read", "dropped", where, reason, before, count=bad.sum()))
-    return kept, rows
+    reason = "pathology is not a list such as \"['Renal', 'Pulmonary']\""
+    first = next(iter(texts[bad]), "")[:80]
+    return kept, rows + audit.of_rows("read", "dropped", LOOKUP, frame.row[bad], reason, first)
 
 
 def _parse(text: str) -> list[str] | None:
-    """The items of a list of texts in Python's, JSON's or numpy's spelling; None for anything else.
+    """The items of a list of texts as Python, JSON or numpy write it; None for anything else.
 
-    Stripped, without 'Unknown', missing ones and repeats. numpy puts no commas between items, which
-    Python would read as one item: hence not `ast.literal_eval` of the whole.
+    Stripped, without 'Unknown', missing ones and repeats. numpy puts no commas between items, so
+    `ast.literal_eval` of the whole list would join them into one.
     """
     if not FRAME.fullmatch(QUOTED.sub("", text.strip())):
         return None
     try:
         items = [ast.literal_eval(quoted) for quoted in QUOTED.findall(text)]
-        # JSON escapes rare characters as pairs of surrogates, which this joins.
+        # JSON escapes rare characters as pairs of surrogates; this joins them.
         items = [item.encode("utf-16", "surrogatepass").decode("utf-16") for item in items]
     except (ValueError, SyntaxError):  # half an escape, half a pair
         return None
@@ -111,22 +97,16 @@ def _parse(text: str) -> list[str] | None:
 
 def _printable(frame):
     """Captions without control characters, which break tokenisers and pages."""
-    from histopair.files import audit
-
     cleaned = frame.caption.str.replace(CONTROL, "", regex=True)
-    changed = cleaned != frame.caption
-    if not changed.any():
-        return frame, []
-    where = audit.at(LOOKUP, frame.row[changed].tolist())
+    changed = frame.row[cleaned != frame.caption]
     reason = "control characters removed from the caption"
-    return frame.assign(caption=cleaned), [
-        audit.row("read", "kept", where, reason, count=changed.sum())
-    ]
+    rows = audit.of_rows("read", "kept", LOOKUP, changed, reason)
+    return frame.assign(caption=cleaned), rows
 
 
 def _merged(frame):
     """One row per image and caption, with the labels of all its rows in their order."""
-    from histopair.files import audit
+    import pandas as pd
 
     repeated = frame.duplicated(["path", "caption"], keep=False)
     if not repeated.any():
@@ -141,11 +121,4 @@ def _merged(frame):
     where = audit.at(LOOKUP, twins.row[twins.duplicated(["path", "caption"])].tolist())
     reason = "same image and caption as an earlier row; labels united"
     rows = [audit.row("deduplicate", "merged", where, reason, len(twins), len(first), extra)]
-    import pandas as pd
-
     return pd.concat([frame[~repeated], first]).sort_values("row").reset_index(drop=True), rows
-
-
-def _videos(paths):
-    """The video of each image: its file name before "_image_", or all of it."""
-    return paths.str.replace(r"^.*/", "", regex=True).str.replace(r"_image_.*", "", regex=True)

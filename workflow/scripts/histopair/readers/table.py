@@ -6,7 +6,9 @@ missing value, such as None, is a label only where `classes`, `class_names` or `
 
 import os
 
+from histopair import readers
 from histopair.errors import InputError
+from histopair.files import audit, folding, missing, paths, sheets
 
 OPTIONAL = ["label", "labels", "group", "split", "caption", "label_name", "id"]
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val"}
@@ -15,14 +17,12 @@ SEPARATOR = ";"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The table; image files are named by it and checked, not watched."""
+    """The table; the image files that it names are checked, not watched."""
     return [_table(entry)]
 
 
 def check(entry: dict) -> None:
-    """Raise InputError where the table lacks a column."""
-    from histopair.files import sheets
-
+    """Raise InputError if the table lacks a column."""
     sheets.require(_table(entry), ["path"], OPTIONAL, entry.get("columns"))
 
 
@@ -33,9 +33,6 @@ def read(entry: dict):
     listed twice with different labels, groups or splits. Rows repeated exactly are dropped.
     """
     import pandas as pd
-
-    from histopair import readers
-    from histopair.files import folding, paths, sheets
 
     table, root = _table(entry), entry["root"]
     name = os.path.basename(table)
@@ -48,20 +45,19 @@ def read(entry: dict):
         values=dict.fromkeys(("label", "labels"), readers.declared(entry)),
     )
     rows = frame.attrs["audit"]
-    _filled(frame, "path", table)
+    sheets.require_filled(frame, "path", table)
     written = paths.relative(frame.path, table, frame.row, root=root)
     frame["path"], renamed = paths.on_disk(written, root, name)
-    multi, frame["labels"], found = _labels(frame, entry, table)
+    multi, frame["labels"], without = _labels(frame, entry, table)
     frame["split"], splits = _splits(frame, table)
     frame["group"], united = folding.united(frame.group, f"{name}, column 'group'")
     frame, repeated = _distinct(frame, table)
     frame["image_id"] = frame.path
     frame["sample_id"], named = _ids(frame, table)
-    rows += renamed + found + splits + united + repeated + named + paths.unnamed(root, frame.path)
+    rows += renamed + without + splits + united + repeated + named + paths.unnamed(root, frame.path)
     names = {} if multi else _class_names(frame)
-    frame = frame.astype({"group": object, "split": object}).drop(
-        columns=["label", "label_name", "id"]
-    )
+    frame = frame.drop(columns=["label", "label_name", "id"])
+    frame = frame.astype({"group": object, "split": object})
     frame = frame.where(pd.notna(frame), None)
     task = "multi" if multi else "single"
     frame.attrs = {"task": task, "classes": None, "class_names": names}
@@ -74,127 +70,74 @@ def _table(entry: dict) -> str:
 
 def _labels(frame, entry: dict, table: str):
     """Whether samples may have several labels, the list of each row, and audit rows."""
-    from histopair import readers
-    from histopair.files import missing
-
-    found = [name for name in ("labels", "label") if frame[name].notna().any()]
-    if not found:
-        raise InputError(
-            table,
-            "there is no column 'label' (or 'labels', for several per image), or it is empty",
-            "Add it, or give its name in the config",
-        )
-    multi = bool(entry.get("multi", found[0] == "labels"))
-    texts = frame[found[0]].fillna("")
-    if not multi:
+    columns = [name for name in ("labels", "label") if frame[name].notna().any()]
+    if not columns:
+        problem = "there is no column 'label' (or 'labels', for several per image), or it is empty"
+        raise InputError(table, problem, "Add it, or give its name in the config")
+    texts = frame[columns[0]].fillna("")
+    if not entry.get("multi", columns[0] == "labels"):
         return False, [[text] if text else [] for text in texts], []
-    values = readers.declared(entry)
     items = {text: [part.strip() for part in text.split(SEPARATOR)] for text in texts.unique()}
-    lists, rows = missing.without_items(texts.map(items), values, os.path.basename(table))
-    return True, lists, rows
+    values, name = readers.declared(entry), os.path.basename(table)
+    return True, *missing.without_items(texts.map(items), values, name)
 
 
 def _splits(frame, table: str):
-    """Official splits by their standard names; all rows have one or none has."""
-    from histopair.files import audit
-
+    """Official splits by their standard names; either all rows have one or none has."""
     if frame.split.isna().all():
         return None, []
-    _filled(frame, "split", table)
+    sheets.require_filled(frame, "split", table)
     written = frame.split
     standard = written.str.casefold().map(SPLITS)
     unknown = standard.isna()
     if unknown.any():
-        first = unknown.idxmax()
-        raise InputError(
-            table,
-            f"the split {written[first]!r} is unknown",
-            "Use train, val or test",
-            frame.row[first],
-        )
-    pairs = _pairs(written, standard)
+        problem = f"the split {written[unknown.idxmax()]!r} is unknown"
+        raise InputError(table, problem, "Use train, val or test", frame.row[unknown.idxmax()])
+    counts = written.groupby([written, standard], sort=True).size().to_dict()
     rows = [
         audit.row("read", "renamed", "split", "split names are standardised", old, new, count)
-        for (old, new), count in pairs.items()
+        for (old, new), count in counts.items()
         if old != new
     ]
     return standard, rows
 
 
-def _pairs(written, standard) -> dict:
-    """How often each written name stands for each standard one."""
-    return written.groupby([written, standard], sort=True).size().to_dict()
-
-
 def _distinct(frame, table: str):
     """Drop exact repeats; a path repeated with other content is an error."""
-    from histopair.files import audit
-
     content = ["path", "split", "group", "caption", "key"]
     frame = frame.assign(key=frame.labels.map(SEPARATOR.join))
     repeats = frame.duplicated(content)
     kept = frame[~repeats]
-    clash = kept.duplicated("path", keep=False)
-    if clash.any():
-        path = kept.path[clash].iloc[0]
-        pair = kept[kept.path == path].iloc[:2]
+    pair = sheets.twins(kept, kept.path).iloc[:2]
+    if len(pair):
         differing = [name for name in content[1:] if pair[name].nunique(dropna=False) > 1]
         column = "labels" if differing[0] == "key" else differing[0]
         values = " and ".join(repr(value) for value in pair[differing[0]])
-        raise InputError(
-            table,
-            f"'{path}' is listed twice with different {column}: {values}",
-            "Keep one of the rows",
-            " and ".join(map(str, pair.row)),
-        )
-    rows = []
-    if repeats.any():
-        where = audit.at(os.path.basename(table), frame.row[repeats].tolist())
-        reason = "exact repeat of an earlier row"
-        rows.append(audit.row("deduplicate", "dropped", where, reason, count=repeats.sum()))
+        problem = f"'{pair.path.iloc[0]}' is listed twice with different {column}: {values}"
+        raise InputError(table, problem, "Keep one of the rows", " and ".join(map(str, pair.row)))
+    name, reason = os.path.basename(table), "exact repeat of an earlier row"
+    rows = audit.of_rows("deduplicate", "dropped", name, frame.row[repeats], reason)
     return kept.drop(columns="key").reset_index(drop=True), rows
 
 
 def _ids(frame, table: str):
-    """The id of each sample, its path where it has none; InputError for two that are one."""
-    from histopair.files import audit, folding
-
+    """The id of each sample, or its path if it has none; InputError for one id in two spellings."""
     nameless = frame.id.isna()
     if nameless.all():
         return frame.path, []
-    ids = frame.id.dropna().drop_duplicates()
-    keys = ids.map(folding.key)
-    if keys.duplicated().any():
-        same = ids[keys == keys[keys.duplicated()].iloc[0]].iloc[:2]
-        raise InputError(
-            table,
-            f"the ids {' and '.join(map(repr, same))} are one, written in two ways",
-            "Give each sample an id of its own",
-            " and ".join(map(str, frame.row[same.index])),
-        )
-    if not nameless.any():
-        return frame.id, []
-    where = audit.at(os.path.basename(table), frame.row[nameless].tolist())
-    reason = "no id: the path stands for it"
-    rows = [audit.row("read", "renamed", where, reason, count=nameless.sum())]
+    distinct = frame[~nameless].drop_duplicates("id")
+    pair = sheets.twins(distinct, distinct.id.map(folding.key)).iloc[:2]
+    if len(pair):
+        problem = f"the ids {' and '.join(map(repr, pair.id))} are one, written in two ways"
+        rows = " and ".join(map(str, pair.row))
+        raise InputError(table, problem, "Give each sample an id of its own", rows)
+    name, reason = os.path.basename(table), "no id: the path replaces it"
+    rows = audit.of_rows("read", "renamed", name, frame.row[nameless], reason)
     return frame.id.where(~nameless, frame.path), rows
 
 
 def _class_names(frame) -> dict[str, str]:
-    """Label -> text, where each label has one label_name."""
-    if frame.label_name.isna().all():
-        return {}
+    """Label -> text, for labels with exactly one label_name."""
     pairs = frame.dropna(subset=["label", "label_name"])[["label", "label_name"]]
     pairs = pairs.drop_duplicates()
     return dict(pairs[~pairs.label.duplicated(keep=False)].itertuples(index=False, name=None))
-
-
-def _filled(frame, column: str, table: str) -> None:
-    empty = frame[column].isna() | (frame[column].str.strip() == "")
-    if empty.any():
-        raise InputError(
-            table,
-            f"the cell '{column}' is empty",
-            "Fill it or remove the row",
-            frame.row[empty.idxmax()],
-        )

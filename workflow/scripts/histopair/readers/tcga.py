@@ -3,6 +3,11 @@
 One corpus may join several tables, each with its own columns.
 """
 
+import os
+
+from histopair.errors import InputError
+from histopair.files import audit, folding, sheets
+
 READS = "reports"
 COLUMNS = {"id": "patient_filename", "text": "text"}
 PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
@@ -15,9 +20,7 @@ def inputs(entry: dict) -> list[str]:
 
 
 def check(entry: dict) -> None:
-    """Raise InputError where a table lacks a column."""
-    from histopair.files import sheets
-
+    """Raise InputError if a table lacks a column."""
     for table in _tables(entry):
         sheets.require(table["table"], *_columns(table))
     if "cancer_types" in entry:
@@ -32,15 +35,11 @@ def read(entry: dict):
     """
     import pandas as pd
 
-    from histopair.files import audit, folding
-
     frames = [_read_table(table) for table in _tables(entry)]
     rows = [row for part in frames for row in part.attrs.pop("audit")]
     frame = pd.concat(frames, ignore_index=True)
     nameless = frame.report_id.isna()
-    if nameless.any():
-        where = audit.at(frame.file[nameless].iloc[0], frame.row[nameless].tolist())
-        rows.append(audit.row("read", "dropped", where, "no id", count=nameless.sum()))
+    rows += _dropped("read", frame[nameless], "no id")
     frame, repeated = _distinct(frame[~nameless].reset_index(drop=True))
     frame["group"], united = folding.united(frame.group, "group")
     return frame, rows + repeated + united
@@ -55,7 +54,7 @@ def _tables(entry: dict) -> list[dict]:
 
 
 def _columns(table: dict) -> tuple[list[str], list[str], dict[str, str]]:
-    """Columns that a table must have and may have, and what it calls those that it names."""
+    """The columns that a table must have, those that it may have, and our names -> its names."""
     columns = {name: table[name] for name in ("id", "text", "group") if name in table}
     if "organ_column" in table:
         columns["organ"] = table["organ_column"]
@@ -66,10 +65,6 @@ def _columns(table: dict) -> tuple[list[str], list[str], dict[str, str]]:
 
 
 def _read_table(table: dict):
-    import os
-
-    from histopair.files import sheets
-
     frame = sheets.read(table["table"], *_columns(table), texts=("text",))
     frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
     frame["organ"] = table.get("organ_is", frame.organ)
@@ -78,34 +73,25 @@ def _read_table(table: dict):
 
 
 def _id_column(path: str) -> str:
-    """`patient_filename` where the table has it, else `id`."""
-    from histopair.files import sheets
-
-    found = {name.casefold() for name in sheets.heading(path, COLUMNS.values())}
-    return COLUMNS["id"] if COLUMNS["id"] in found or "id" not in found else "id"
+    """`patient_filename` if the table has it, else `id`."""
+    names = {name.casefold() for name in sheets.heading(path, COLUMNS.values())}
+    return COLUMNS["id"] if COLUMNS["id"] in names or "id" not in names else "id"
 
 
 def _distinct(frame):
     """Drop rows repeated exactly; one id with two texts is an error. 7 and 7.0 are one id."""
-    from histopair.errors import InputError
-    from histopair.files import audit, folding
-
     frame = frame.assign(key=frame.report_id.map(folding.key))
     repeats = frame.duplicated(["key", "text"])
     kept = frame[~repeats].reset_index(drop=True)
-    double = kept.key.duplicated(keep=False)
-    if double.any():
-        pair = kept[kept.key == kept.key[double].iloc[0]].iloc[:2]
+    pair = sheets.twins(kept, kept.key).iloc[:2]
+    if len(pair):
         ids = " or ".join(f"'{name}'" for name in pair.report_id.unique())
-        raise InputError(
-            " and ".join(pair.file.unique()),
-            f"the id {ids} stands for two different texts",
-            "Give each report an id of its own",
-            " and ".join(map(str, pair.row)),
-        )
-    kept = kept.drop(columns="key")
-    if not repeats.any():
-        return kept, []
-    where = audit.at(frame.file[repeats].iloc[0], frame.row[repeats].tolist())
-    reason = "exact repeat of an earlier row"
-    return kept, [audit.row("deduplicate", "dropped", where, reason, count=repeats.sum())]
+        problem = f"the id {ids} stands for two different texts"
+        files, rows = " and ".join(pair.file.unique()), " and ".join(map(str, pair.row))
+        raise InputError(files, problem, "Give each report an id of its own", rows)
+    rows = _dropped("deduplicate", frame[repeats], "exact repeat of an earlier row")
+    return kept.drop(columns="key"), rows
+
+
+def _dropped(step: str, rows, reason: str) -> list[dict]:
+    return audit.of_rows(step, "dropped", next(iter(rows.file), None), rows.row, reason)

@@ -1,1 +1,1 @@
-"""Image formats whose samples can be deeper than 8 bits: read by their range, or refused."""
+"""Image formats with samples of more than 8 bits: read by their range, or refused."""

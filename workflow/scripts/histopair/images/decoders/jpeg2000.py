@@ -1,4 +1,4 @@
-"""JPEG 2000 with more than 8 bits per sample, of which Pillow keeps the upper 8."""
+"""JPEG 2000 with more than 8 bits per sample; Pillow would keep only the upper 8."""
 
 import struct
 from pathlib import Path
@@ -17,9 +17,9 @@ def is_one(start: bytes) -> bool:
 
 
 def bits(file: Path) -> int:
-    """Bits per sample of the first component, negative where they are signed.
+    """Bits per sample of the first component, negative if they are signed.
 
-    Raises ValueError where the file has no codestream.
+    Raises ValueError if the file has no codestream.
     """
     depth = _sizes(file)[38:39]
     if not depth:
@@ -43,10 +43,8 @@ def read(file: Path) -> np.ndarray:
     depth = bits(file)
     values = np.atleast_3d(imagecodecs.jpeg2k_decode(file.read_bytes()))
     if values.shape[-1] not in (1, 3):
-        raise samples.Refused(
-            f"it has {values.shape[-1]} components of {abs(depth)} bits",
-            "Save it as grey or RGB with 8 bits per sample",
-        )
+        reason = f"it has {values.shape[-1]} components of {abs(depth)} bits"
+        raise samples.Refused(reason, "Save it as grey or RGB with 8 bits per sample")
     return samples.eight_bits(values, samples.span(values, abs(depth)))
 
 

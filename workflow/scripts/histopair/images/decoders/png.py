@@ -1,4 +1,4 @@
-"""PNG with 16 bits per sample. Pillow keeps the upper byte: 12 bits stored in 16 would be black."""
+"""PNG with 16 bits per sample. Pillow keeps the upper byte, so 12 bits in 16 would be black."""
 
 import struct
 from pathlib import Path
@@ -22,9 +22,9 @@ def size(start: bytes) -> tuple[int, int]:
 
 
 def read(file: Path) -> np.ndarray:
-    """uint8 samples (H, W, 1 to 4), the last of 2 or 4 being alpha.
+    """uint8 samples (H, W, 1 to 4); the last of 2 or 4 is alpha.
 
-    Raises samples.Refused for an animation and for an unknown range; whatever a decoder raises.
+    Raises samples.Refused for an animation or an unknown range, else whatever the decoder raises.
     """
     import imagecodecs
 
@@ -33,26 +33,27 @@ def read(file: Path) -> np.ndarray:
     if b"acTL" in chunks:
         raise samples.Refused("it is an animation, not one image", "Save one image per file")
     values = np.atleast_3d(imagecodecs.png_decode(data))
-    colours = values.shape[-1] - 1 + values.shape[-1] % 2
-    limits = samples.span(values[..., :colours], 16, _said(chunks, values[..., :colours]))
-    alpha = samples.eight_bits(values[..., colours:], (0, 65535))
-    return np.concatenate([samples.eight_bits(values[..., :colours], limits), alpha], axis=-1)
+    count = values.shape[-1] - 1 + values.shape[-1] % 2
+    colours, alpha = values[..., :count], values[..., count:]
+    limits = samples.span(colours, 16, _stated(chunks, colours))
+    parts = [samples.eight_bits(colours, limits), samples.eight_bits(alpha, (0, 65535))]
+    return np.concatenate(parts, axis=-1)
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
     """The chunks before the pixels."""
-    found, place = {}, len(MAGIC)
-    while place + 8 <= len(data) and b"IDAT" not in found:
+    chunks, place = {}, len(MAGIC)
+    while place + 8 <= len(data) and b"IDAT" not in chunks:
         length, name = struct.unpack(">I4s", data[place : place + 8])
-        found[name] = data[place + 8 : place + 8 + length]
+        chunks[name] = data[place + 8 : place + 8 + length]
         place += length + 12
-    return found
+    return chunks
 
 
-def _said(chunks: dict[bytes, bytes], values: np.ndarray) -> samples.Range | None:
-    """The range by sBIT: 16 bits, as the standard scales them, unless the values are unscaled.
+def _stated(chunks: dict[bytes, bytes], values: np.ndarray) -> samples.Range | None:
+    """The range by sBIT: 16 bits, scaled as the standard says, unless the values are unscaled.
 
-    Scaling by the standard leaves the lower bits of values below 2^n at 0.
+    The standard's scaling leaves the lower bits of values below 2^n at 0.
     """
     bits = max(chunks.get(b"sBIT", b"\0"))
     if not 0 < bits < 16:

@@ -1,7 +1,7 @@
-"""From samples of any type to 8 bits: what is black and what is white, or why nobody can tell.
+"""From samples of any type to 8 bits: which values are black and white, or why nobody can tell.
 
 Only the file can say which value is white. If it does not, an image that uses its type's whole
-range is believed, and a darker one is refused: 12 bits stored in 16 would give black tiles.
+range is accepted, and a darker one is refused: 12 bits stored in 16 would give black tiles.
 """
 
 import numpy as np
@@ -21,23 +21,24 @@ class Refused(ValueError):
         self.reason, self.remedy = reason, remedy
 
 
-def span(values: np.ndarray, bits: int, said: Range | None = None) -> Range:
+def span(values: np.ndarray, bits: int, stated: Range | None = None) -> Range:
     """The values that are black and white, of samples with `bits` bits each.
 
-    `said` is the range that the file names. It counts unless samples lie beyond it, or it looks
+    `stated` is the range that the file names. It counts unless samples lie beyond it, or it looks
     like the statistics of this image: TIFF's MinSampleValue and MaxSampleValue are used for both.
-    Raises Refused for values that are not finite, and where the range is not known.
+    Raises Refused for values that are not finite, and for an unknown range.
     """
     least, most = values.min(), values.max()
     if not (np.isfinite(least) and np.isfinite(most)):
-        raise Refused("some of its values are NaN or infinite", "Mend or remove the image")
-    if said and said[0] <= least and most <= said[1] and not _statistics(said, least, most):
-        return said
-    found = _by_type(values, bits, least, most)
-    if found is None:
-        what = _said_of(values, least, most)
+        raise Refused("some of its values are NaN or infinite", "Repair or remove the image")
+    fits = stated and stated[0] <= least and most <= stated[1]
+    if fits and not _statistics(stated, least, most):
+        return stated
+    limits = _by_type(values, bits, least, most)
+    if limits is None:
+        what = _described(values, least, most)
         raise Refused(f"its range is unknown: {what}, and the file does not say which is white")
-    return found
+    return limits
 
 
 def eight_bits(values: np.ndarray, limits: Range) -> np.ndarray:
@@ -45,18 +46,18 @@ def eight_bits(values: np.ndarray, limits: Range) -> np.ndarray:
     if values.dtype == np.uint8 and limits == (0, 255):
         return values
     low, high = limits
-    found = np.empty(values.shape, np.uint8)
+    rounded = np.empty(values.shape, np.uint8)
     for row, part in enumerate(values):  # one at a time: large images would fill the memory
         shares = (part.astype(np.float64) - low) / (high - low)
-        found[row] = np.rint(255 * np.clip(shares, 0, 1))
-    return found
+        rounded[row] = np.rint(255 * np.clip(shares, 0, 1))
+    return rounded
 
 
 def _by_type(values: np.ndarray, bits: int, least: float, most: float) -> Range | None:
     """The range of unsigned integers is that of their bits, unless a quarter of it would do.
 
-    Bits that are no whole bytes (12 packed ones) were chosen for the range. Floats are taken for
-    0 to 1, or for bytes if they are whole; a quarter of that could be another range.
+    Bits that are not whole bytes (12 packed ones) were chosen for the range. Floats are taken as
+    0 to 1, or as bytes if they are whole; a quarter of that could be another range.
     """
     if values.dtype.kind in "bu":
         chosen = bits <= 8 or bits % 8
@@ -69,8 +70,8 @@ def _by_type(values: np.ndarray, bits: int, least: float, most: float) -> Range 
     return (0, 255) if whole else None
 
 
-def _said_of(values: np.ndarray, least: float, most: float) -> str:
-    """The values in words that are alike for the images of a dataset."""
+def _described(values: np.ndarray, least: float, most: float) -> str:
+    """The values in words that are the same for all images of a dataset."""
     if least < 0:
         return f"{values.dtype} values, some negative"
     if values.dtype.kind == "f":
@@ -78,9 +79,9 @@ def _said_of(values: np.ndarray, least: float, most: float) -> str:
     return f"{values.dtype} values of {int(most).bit_length()} bits"
 
 
-def _statistics(said: Range, least: float, most: float) -> bool:
-    """Whether a stated range is the least or the largest value found, and not a usual bound."""
-    low, high = said
+def _statistics(stated: Range, least: float, most: float) -> bool:
+    """Whether an end of a stated range is just the image's own extreme, not a usual bound."""
+    low, high = stated
     return low >= high or (high == most and not _bound(high)) or (low == least and not _bound(-low))
 
 

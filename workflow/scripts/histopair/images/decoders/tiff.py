@@ -1,6 +1,6 @@
-"""TIFF: grey and RGB of any sample type, layout and compression, where the file says what they are.
+"""TIFF: grey and RGB of any sample type, layout and compression, if the file says what they are.
 
-tifffile reads them. Palettes, bilevel images and other colour spaces are left to Pillow, at 8 bits.
+tifffile reads them. Pillow reads palettes, bilevel images and other colour spaces, at 8 bits.
 """
 
 import logging
@@ -37,11 +37,11 @@ def is_one(start: bytes) -> bool:
 
 
 def read(file: Path, limit: Callable[[int, int], None]) -> tuple[np.ndarray, bool] | None:
-    """uint8 samples (H, W, 1 to 4), the last of 2 or 4 being alpha, and whether it is multiplied.
+    """uint8 samples (H, W, 1 to 4); the last of 2 or 4 is alpha; and whether it is multiplied.
 
-    None where Pillow reads it right. `limit` gets width and height before pixels are decoded.
-    Raises Refused where the file holds not one image, or does not say its colours or its range;
-    whatever a decoder raises for damage.
+    None if Pillow reads the file correctly. `limit` gets width and height before pixels are
+    decoded. Raises Refused if the file does not hold exactly one image, or does not say its colours
+    or its range; for damage, whatever the decoder raises.
     """
     import tifffile
 
@@ -60,21 +60,21 @@ def read(file: Path, limit: Callable[[int, int], None]) -> tuple[np.ndarray, boo
 
 
 def _series(tiff):
-    """The one image of the file, whatever reduced copies and masks stand beside it."""
+    """The one image of the file, beside which there may be reduced copies and masks."""
     first, *others = tiff.series
     pages = [page for series in others for page in series.pages if page is not None]
     more = [page for page in pages if not (page.keyframe.is_reduced or page.keyframe.is_mask)]
     if more and not tiff.is_svs:
         raise Refused(f"it holds {1 + len(more)} images or more, of several sizes or kinds", ONE)
     if first.keyframe.is_reduced:
-        raise Refused("its first page is but a reduced copy", ONE)
+        raise Refused("its first page is only a reduced copy", ONE)
     if any(page is None or not all(page.databytecounts) for page in first.pages):
         raise Refused("part of its pixels is not in the file", "Replace the file")
     return first
 
 
 def _is_for_pillow(page, planes: int) -> bool:
-    """Whether it is of a colour space that Pillow converts, in a form that it reads right."""
+    """Whether Pillow converts its colour space and reads this form of it correctly."""
     if page.bitspersample == 1 and page.samplesperpixel == 1 and planes == 1:
         return True
     if page.photometric not in (PALETTE, CMYK, YCBCR, LAB):
@@ -90,7 +90,7 @@ def _is_for_pillow(page, planes: int) -> bool:
 
 
 def _colours(tiff, series, page, planes: int) -> int:
-    """How many samples of a pixel are colours: 1 or 3; Refused where the file does not say."""
+    """How many samples of a pixel are colours: 1 or 3; Refused if the file does not say."""
     count = page.samplesperpixel
     if page.dtype is None or page.dtype.kind not in "buif":
         raise Refused("its samples are neither integers nor floats", ONE)
@@ -109,11 +109,11 @@ def _not_one_image(planes: int, count: int, photometric) -> str:
         return f"it holds {planes} images, not one"
     what = "3 grey pages" if planes == 3 else f"{count} samples per pixel"
     kind = getattr(photometric, "name", photometric)
-    return f"it holds {what} ({kind}), and does not say that they are red, green and blue"
+    return f"it holds {what} ({kind}) but does not say that they are red, green and blue"
 
 
 def _channels(tiff, series) -> bool:
-    """Whether metadata calls the three pages channels, and nothing says of other colours."""
+    """Whether metadata calls the three pages channels, and nothing names other colours."""
     sizes = zip(series.axes, series.shape, strict=True)
     planes = "".join(axis for axis, size in sizes if axis not in "YXS" and size > 1)
     if planes != "C":
@@ -128,8 +128,8 @@ def _channels(tiff, series) -> bool:
 def _is_colour(tag: str, number: int) -> bool:
     """Whether an OME channel can be red, green or blue (0, 1, 2) by its name and colour."""
     name = re.search(r'\bName="([^"]*)"', tag)
-    known = ("", "rgb"[number], ("red", "green", "blue")[number])
-    if name and name[1].strip().lower() not in known:
+    allowed = ("", "rgb"[number], ("red", "green", "blue")[number])
+    if name and name[1].strip().lower() not in allowed:
         return False
     colour = re.search(r'\bColor="(-?\d+)"', tag)
     parts = (int(colour[1]) & 0xFFFFFFFF).to_bytes(4, "big")[:3] if colour else (0, 0, 0)
@@ -137,24 +137,24 @@ def _is_colour(tag: str, number: int) -> bool:
 
 
 def _alpha(page, count: int, colours: int) -> int:
-    """The kind of alpha that follows the colours; 0 for none or one that is not said to be it."""
+    """The kind of alpha that follows the colours; 0 for none, or if the file does not name it."""
     extra = tuple(page.extrasamples)[:1] if count > colours else ()
     return int(extra[0]) if extra and extra[0] in (PREMULTIPLIED, STRAIGHT) else 0
 
 
 def _eight_bits(tiff, page, values: np.ndarray, colours: int) -> np.ndarray:
     bits = page.bitspersample
-    limits = samples.span(values[..., :colours], bits, _said(tiff, page))
-    found = samples.eight_bits(values[..., :colours], limits)
+    limits = samples.span(values[..., :colours], bits, _stated(tiff, page))
+    shades = samples.eight_bits(values[..., :colours], limits)
     if page.photometric == WHITE_IS_ZERO:
-        found = 255 - found
+        shades = 255 - shades
     opaque = limits[1] if values.dtype.kind == "f" or page.dtype.kind == "i" else 2**bits - 1
     alpha = samples.eight_bits(values[..., colours:], (0, opaque))
-    return np.concatenate([found, alpha], axis=-1)
+    return np.concatenate([shades, alpha], axis=-1)
 
 
-def _said(tiff, page) -> samples.Range | None:
-    """The range that tags, OME's SignificantBits or ImageJ's display name, in this order."""
+def _stated(tiff, page) -> samples.Range | None:
+    """The range given by tags, OME's SignificantBits or ImageJ's display, in this order."""
     for low, high in ((340, 341), (280, 281)):
         if high in page.tags:
             lowest = np.min(_numbers(page, low)) if low in page.tags else 0
@@ -174,6 +174,6 @@ def _numbers(page, code: int):
 
 
 def _upright(page, image: np.ndarray) -> np.ndarray:
-    """Turned by the tag Orientation, as Pillow turns TIFFs."""
+    """The image turned by the tag Orientation, as Pillow turns TIFFs."""
     orientation = page.tags.valueof(274, 1)
     return TURNS.get(orientation, lambda image: image)(image)

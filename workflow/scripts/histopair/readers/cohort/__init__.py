@@ -1,7 +1,7 @@
 """Patients with follow-up, and the patch features of their slides: each patient is a bag.
 
 clinical      time and event of each patient, from a csv
-slides        which slides are whose
+slides        which slides belong to which patient
 """
 
 UNIT = "patient"
@@ -14,20 +14,18 @@ def inputs(entry: dict) -> list[str]:
 
 
 def read(entry: dict):
-    """One row per patient with follow-up and slides, sorted: a sample of its own group.
+    """One row per patient with follow-up and slides, sorted; each is a group of its own.
 
     Beside the columns of every reader: time, event, slides (file names in the folders of features)
     and patches (how many). Patients without follow-up or without a slide, and slides without a
     patient, are dropped and audited. The slides are those of the first folder of features. Raises
     InputError for what `clinical` and `images.features` refuse, slides of different widths, and a
-    slide that the csv names and the folder lacks.
+    slide that the csv names but the folder lacks.
     """
     from histopair.readers.cohort import clinical, slides
 
-    rows = clinical.read(entry["clinical"], entry.get("columns"))
-    frame, audit = slides.of_patients(
-        rows, entry["clinical"], next(iter(entry["features"].values()))
-    )
+    csv, folder = entry["clinical"], next(iter(entry["features"].values()))
+    frame, audit = slides.of_patients(clinical.read(csv, entry.get("columns")), csv, folder)
     if frame.empty:
         return frame, audit
     name = frame.pop("patient")

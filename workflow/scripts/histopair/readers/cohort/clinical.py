@@ -18,12 +18,13 @@ THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     """One row per row of the csv: patient, slide (or null), time, event, row (for messages).
 
-    `columns` gives the csv's names for patient, time, event and slide. Times are in any one unit. A
-    patient may have several rows, one per slide, that agree; names that differ in case, Unicode
-    form, or as 7 and 7.0, are one patient's. A row with neither time nor event (cBioPortal leaves
-    both empty) has null in both. Raises InputError, with the row, for a time that is not a number,
-    negative or not finite, an event that is not 0/1, true/false, "1:DECEASED"/"0:LIVING" or such,
-    and rows of one patient that disagree. Audit rows are in attrs["audit"].
+    `columns` gives the csv's names for patient, time, event and slide. All times have the same
+    unit, whichever. A patient may have several rows, one per slide, that agree; names that differ
+    only in case, Unicode form, or like 7 and 7.0 mean one patient. A row with neither time nor
+    event (cBioPortal leaves both empty) has null in both. Raises InputError, with the row, for a
+    time that is not a number, negative or not finite, an event that is not 0/1, true/false,
+    "1:DECEASED"/"0:LIVING" or such, and rows of one patient that disagree. Audit rows are in
+    attrs["audit"].
     """
     frame = sheets.read(path, ["patient", "time", "event"], ["slide"], columns, texts=("slide",))
     notes = frame.attrs["audit"]
@@ -44,7 +45,7 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
         has_time = pd.notna(first["time"])
         given, missing = ("a time", "event") if has_time else ("an event", "time")
         problem = f"patient {first['patient']!r} has {given} but no {missing}"
-        raise InputError(path, problem, "Fill both, or empty both", int(first["row"]))
+        raise InputError(path, problem, "Fill both or neither", int(first["row"]))
     _require_agreement(frame, path)
     frame = frame[["patient", "slide", "time", "event", "row"]]
     frame.attrs = {"audit": notes + united}
@@ -59,9 +60,8 @@ def _time(text: str | None, row: int, path: str) -> float:
         raise InputError(path, problem, "Write it with a point, or without a mark", row)
     value = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value) or value < 0:
-        raise InputError(
-            path, f"the time {text!r} is not a number of 0 or more", "Correct it or empty it", row
-        )
+        problem = f"the time {text!r} is not a number of 0 or more"
+        raise InputError(path, problem, "Correct it or empty it", row)
     return value
 
 
@@ -70,12 +70,12 @@ def _event(text: str | None, row: int, path: str) -> bool | None:
     if text is None:
         return None
     parts = [EVENTS.get(folding.key(part)) for part in text.split(":", 1)]
-    known = {part for part in parts if part is not None}
-    if len(known) == 1:
-        return known.pop()
+    outcomes = {part for part in parts if part is not None}
+    if len(outcomes) == 1:
+        return outcomes.pop()
     raise InputError(
         path,
-        f"the event {text!r} " + ("says both" if known else "is unknown"),
+        f"the event {text!r} " + ("says both" if outcomes else "is unknown"),
         "Use 1 or 0, true or false, or cBioPortal's 1:DECEASED and 0:LIVING",
         row,
     )
@@ -83,15 +83,10 @@ def _event(text: str | None, row: int, path: str) -> bool | None:
 
 def _require_agreement(frame: pd.DataFrame, path: str) -> None:
     seen: dict[str, tuple] = {}
-    for patient, time, event, row in frame[["patient", "time", "event", "row"]].itertuples(
-        index=False
-    ):
-        said = (str(time), str(event))
-        before, first = seen.setdefault(patient, (said, row))
-        if before != said:
-            raise InputError(
-                path,
-                f"patient {patient!r} has other times or events than in row {first}",
-                "Keep one of them",
-                row,
-            )
+    columns = ["patient", "time", "event", "row"]
+    for patient, *values, row in frame[columns].itertuples(index=False):
+        outcome = [*map(str, values)]
+        before, first = seen.setdefault(patient, (outcome, row))
+        if before != outcome:
+            problem = f"patient {patient!r} has a different time or event than in row {first}"
+            raise InputError(path, problem, "Keep one of them", row)

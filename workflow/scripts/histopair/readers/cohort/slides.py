@@ -16,30 +16,29 @@ BOUNDARIES = "-_. "
 def of_patients(rows: pd.DataFrame, csv: str, folder: str) -> tuple[pd.DataFrame, list[dict]]:
     """patient, time, event, slides and patches of each patient that has both, and audit rows.
 
-    rows: what `clinical.read` gives of the csv; folder: of features. Where no patient has a slide,
-    the table is empty, and attrs["nothing"] the InputError that says so.
+    rows: what `clinical.read` gives for the csv; folder: of features. If no patient has a slide,
+    the table is empty and attrs["nothing"] is the InputError that says so.
     """
-    found = features.files(folder)
+    files = features.files(folder)
     notes = rows.attrs["audit"] + _others(folder)
     patients, dropped = _with_follow_up(rows, csv)
     notes += dropped
-    slides, renamed = _slides_of(patients, rows, found, csv, folder)
+    slides, renamed = _slides_of(patients, rows, files, csv, folder)
     table, dropped = _with_slides(patients, slides, csv)
-    notes += renamed + dropped + _unused(found, slides, folder)
+    notes += renamed + dropped + _unused(files, slides, folder)
     if table.empty:
-        table.attrs = {"nothing": _strangers(patients, found, csv, folder)}
+        table.attrs = {"nothing": _strangers(patients, files, csv, folder)}
         return table, notes
-    _measure(table, found)
+    _measure(table, files)
     table.attrs = {}
     return table, notes
 
 
-def _strangers(patients: pd.DataFrame, found: dict[str, Path], csv: str, folder: str) -> InputError:
-    """No slide belongs to any patient: shows one name of each side."""
+def _strangers(patients: pd.DataFrame, files: dict[str, Path], csv: str, folder: str) -> InputError:
+    """The error that no slide belongs to any patient, with an example name of each."""
     if patients.empty:
-        problem, remedy = "no patient has a time and an event", "Check its columns"
-        return InputError(csv, problem, remedy)
-    patient, slide = patients["patient"].iloc[0], next(iter(found.values())).name
+        return InputError(csv, "no patient has a time and an event", "Check its columns")
+    patient, slide = patients["patient"].iloc[0], next(iter(files.values())).name
     return InputError(
         csv,
         f"no patient has a slide in {folder}: a patient is called {patient!r}, a slide {slide!r}",
@@ -48,7 +47,7 @@ def _strangers(patients: pd.DataFrame, found: dict[str, Path], csv: str, folder:
 
 
 def _others(folder: str) -> list[dict]:
-    """The audit row of files in the folder of features that are none."""
+    """The audit row of files in the folder that are not features."""
     left = features.others(folder)
     reason = "not an h5 file of the folder itself"
     row = audit.row("read", "dropped", audit.listed(left, 3), reason, count=len(left))
@@ -58,37 +57,34 @@ def _others(folder: str) -> list[dict]:
 def _with_follow_up(rows: pd.DataFrame, path: str) -> tuple[pd.DataFrame, list[dict]]:
     patients = rows.drop_duplicates("patient").sort_values("patient", kind="stable")
     unknown = patients["time"].isna()
-    notes = []
-    if unknown.any():
-        where = audit.at(Path(path).name, patients.loc[unknown, "row"].tolist())
-        reason = "the patient has neither time nor event"
-        notes = [audit.row("clean", "dropped", where, reason, count=unknown.sum())]
+    name, reason = Path(path).name, "the patient has neither time nor event"
+    notes = audit.of_rows("clean", "dropped", name, patients.loc[unknown, "row"], reason)
     return patients[~unknown].drop(columns="slide").reset_index(drop=True), notes
 
 
 def _slides_of(
-    patients: pd.DataFrame, rows: pd.DataFrame, found: dict[str, Path], csv: str, folder: str
+    patients: pd.DataFrame, rows: pd.DataFrame, files: dict[str, Path], csv: str, folder: str
 ) -> tuple[dict[str, list[str]], list[dict]]:
-    """Patient -> its slides: as the csv says, or else by the patient's name before the slide's.
+    """Patient -> its slides, as the csv says, or else those whose names begin with the patient's.
 
-    And audit rows of slides that the csv writes in another way than their file.
+    And audit rows of slides that the csv does not write like their file's name.
     """
     if rows["slide"].isna().all():
-        return _by_prefix(list(patients["patient"]), list(found)), []
-    alike = _one_of_each(found)
+        return _by_prefix(list(patients["patient"]), list(files)), []
+    alike = _one_of_each(files)
     renamed: dict[str, str] = {}
     slides: dict[str, list[str]] = {}
     owner: dict[str, str] = {}
     named = rows.dropna(subset=["slide"])
     for patient, slide, row in named[["patient", "slide", "row"]].itertuples(index=False):
         names = (slide, Path(slide).stem)
-        name = next((each for each in names if each in found), None)
+        name = next((each for each in names if each in files), None)
         if name is None:
-            known = (alike.get(folding.plain(each)) for each in names)
-            name = renamed[slide] = next(filter(None, known), None)
+            meant = (alike.get(folding.plain(each)) for each in names)
+            name = renamed[slide] = next(filter(None, meant), None)
         if name is None:
-            problem = f"{folder} has no features of slide {slide!r}, but of "
-            problem += repr(next(iter(found.values())).name)
+            problem = f"{folder} has no features of slide {slide!r}; it has, for example, "
+            problem += repr(next(iter(files.values())).name)
             raise InputError(csv, problem, "Extract them, or remove the row", row)
         if owner.setdefault(name, patient) != patient:
             problem = f"slide {slide!r} belongs to {owner[name]!r} and to {patient!r}"
@@ -97,31 +93,31 @@ def _slides_of(
     slides = {patient: sorted(set(names)) for patient, names in slides.items()}
     if not renamed:
         return slides, []
-    reason = "the slide is written in another way than its file's name"
+    reason = "the slide is not written like its file's name"
     shown = [audit.listed(list(names), 3) for names in (renamed, renamed.values())]
     where = Path(csv).name
     return slides, [audit.row("read", "renamed", where, reason, *shown, len(renamed))]
 
 
 def _by_prefix(patients: list[str], names: list[str]) -> dict[str, list[str]]:
-    """A slide is of the patient with the longest name that it starts with, up to a boundary.
+    """The slides of each patient: a slide's name starts with the patient's, up to a boundary.
 
-    Names are compared as `folding.plain` has them.
+    Of several such patients, the longest name wins. Names are compared by `folding.plain`.
     """
-    known, slides = {folding.plain(patient): patient for patient in patients}, {}
+    owners, slides = {folding.plain(patient): patient for patient in patients}, {}
     for name in names:
         plain = folding.plain(name)
         ends = [i for i, mark in enumerate(plain) if mark in BOUNDARIES]
         starts = [plain, *(plain[:end] for end in reversed(ends))]
-        owner = next((known[start] for start in starts if start in known), None)
+        owner = next((owners[start] for start in starts if start in owners), None)
         if owner is not None:
             slides.setdefault(owner, []).append(name)
     return slides
 
 
-def _one_of_each(found: dict[str, Path]) -> dict[str, str]:
-    """Plain name -> name, of slides whose plain name no other has."""
-    plain = {name: folding.plain(name) for name in found}
+def _one_of_each(files: dict[str, Path]) -> dict[str, str]:
+    """Plain name -> name, for slides that share their plain name with no other."""
+    plain = {name: folding.plain(name) for name in files}
     counts = Counter(plain.values())
     return {same: name for name, same in plain.items() if counts[same] == 1}
 
@@ -130,40 +126,34 @@ def _with_slides(
     patients: pd.DataFrame, slides: dict[str, list[str]], path: str
 ) -> tuple[pd.DataFrame, list[dict]]:
     bare = ~patients["patient"].isin(slides)
-    notes = []
-    if bare.any():
-        named = audit.listed(patients.loc[bare, "patient"].tolist())
-        reason = f"the patients have no slide: {named}"
-        where = audit.at(Path(path).name, patients.loc[bare, "row"].tolist())
-        notes = [audit.row("clean", "dropped", where, reason, count=bare.sum())]
+    named = audit.listed(patients.loc[bare, "patient"].tolist())
+    name, reason = Path(path).name, f"the patients have no slide: {named}"
+    notes = audit.of_rows("clean", "dropped", name, patients.loc[bare, "row"], reason)
     table = patients[~bare].drop(columns="row").reset_index(drop=True)
     table["event"] = table["event"].astype(bool)
     table["slides"] = [slides[patient] for patient in table["patient"]]
     return table, notes
 
 
-def _unused(found: dict[str, Path], slides: dict[str, list[str]], folder: str) -> list[dict]:
+def _unused(files: dict[str, Path], slides: dict[str, list[str]], folder: str) -> list[dict]:
     used = {name for names in slides.values() for name in names}
-    left = [name for name in found if name not in used]
+    left = [name for name in files if name not in used]
     if not left:
         return []
     reason = f"no patient of the clinical table has these slides: {audit.listed(left)}"
     return [audit.row("clean", "dropped", folder, reason, count=len(left))]
 
 
-def _measure(table: pd.DataFrame, found: dict[str, Path]) -> None:
-    """Count patches; InputError where slides' features differ in width."""
+def _measure(table: pd.DataFrame, files: dict[str, Path]) -> None:
+    """Count patches; InputError if slides' features differ in width."""
     counts, width, first = [], None, None
     for names in table["slides"]:
-        sizes = [features.size(found[name]) for name in names]
+        sizes = [features.size(files[name]) for name in names]
         for name, (_, d) in zip(names, sizes, strict=True):
             if width is None:
-                width, first = d, found[name]
+                width, first = d, files[name]
             elif d != width:
-                raise InputError(
-                    found[name],
-                    f"its features have {d} dimensions, those of {first} have {width}",
-                    "Extract all slides with one encoder",
-                )
+                problem = f"its features have {d} dimensions, those of {first} have {width}"
+                raise InputError(files[name], problem, "Extract all slides with one encoder")
         counts.append(sum(n for n, _ in sizes))
     table["patches"] = np.array(counts, int)
