@@ -102,7 +102,7 @@ def turned(pixels: Tensor) -> Tensor:
     """A batch (n, 3, h, w) flipped and turned by right angles at random: tissue has no upright."""
     for axis in (2, 3):
         chosen = torch.rand(len(pixels), device=pixels.device) < 0.5
-        pixels = torch.where(chosen.turn(-1, 1, 1, 1), pixels.flip(axis), pixels)
+        pixels = torch.where(chosen.view(-1, 1, 1, 1), pixels.flip(axis), pixels)
     if pixels.shape[2] == pixels.shape[3] and torch.rand(()) < 0.5:
         pixels = pixels.transpose(2, 3)
     return pixels
