@@ -19,8 +19,9 @@ from histopair import encoders
 from histopair.activations import source as activations
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.images import bags, pixels
+from histopair.images import bags
 from histopair.training import checkpoint, loop, parallel, tasks
+from histopair.training.staged import Staged, train
 from histopair.training.tasks import labelled
 
 # What predictions say of a sample; follow-up where it has one.
@@ -28,7 +29,7 @@ KEPT = ("sample_id", "group", "split", "labels", "time", "event")
 
 
 @dataclass
-class Run:
+class Run(Staged):
     """What a method may read to build what the loop trains.
 
     `artifacts` holds the paths of what the method needs; `method` its parameters. A method
@@ -36,14 +37,8 @@ class Run:
     as they are after training; they are kept beside its predictions.
     """
 
-    artifacts: dict[str, str]
-    root: str
     encoder_entry: dict
     retriever_entry: dict | None
-    method: dict
-    seed: int
-    device: torch.device
-    image_cache_mb: int
     text_encoder_entry: dict | None = None
     teacher: Callable[[Tensor], Tensor] | None = None
 
@@ -57,30 +52,13 @@ class Run:
         image_cache_mb: int = 0,
     ) -> "Run":
         """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
-        return cls(
-            artifacts,
-            spec["root"],
-            spec["encoder"],
-            spec["retriever"],
-            spec["method"],
-            seed,
-            device,
-            image_cache_mb,
-            spec["text_encoder"],
-        )
+        of_all = (artifacts, spec["root"], spec["method"], seed, device, image_cache_mb)
+        return cls(*of_all, spec["encoder"], spec["retriever"], spec["text_encoder"])
 
     @property
     def recipe(self) -> ModuleType:
         """How the method trains (`build`) and how its finished runs predict (`predictor`)."""
         return importlib.import_module(f"histopair.methods.{self.method['recipe']}")
-
-    @cached_property
-    def samples(self) -> pd.DataFrame:
-        return tables.read(self.artifacts["labels"])
-
-    @cached_property
-    def about(self) -> dict:
-        return tables.about(self.artifacts["labels"])
 
     @property
     def task(self) -> ModuleType:
@@ -104,9 +82,6 @@ class Run:
     def targets(self) -> Tensor:
         """What the task's loss is held against, n rows."""
         return self.task.targets(self.samples, self.classes).to(self.device)
-
-    def rows(self, split: str) -> Tensor:
-        return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
 
     def encoder(self) -> encoders.Encoder:
         """A fresh copy of the run's encoder, on the device."""
@@ -142,12 +117,6 @@ class Run:
         vectors = tables.matrix(path)[position].astype(np.float32)
         return torch.from_numpy(vectors).to(self.device)
 
-    def pixels(self, preprocess: Callable) -> Callable[[Tensor], Tensor]:
-        """Pixels (n, 3, h, w) on the device for row numbers, kept in memory if they all fit."""
-        return pixels.Source(
-            self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
-        )
-
     def bags(self) -> bags.Source:
         """The patches of each sample, which is a bag of them."""
         slides, most = self.samples["slides"], self.about.get("max_patches")
@@ -166,24 +135,13 @@ class Run:
         scores: Callable[[nn.Module, dict], Tensor] | None = None,
         **overrides,
     ) -> loop.Stage:
-        """A stage with the method's own optimiser settings, on this run's train and val rows."""
-        settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
-        settings["rates"] = self.rates("head")
-        settings["turns"] = self.method.get("augmentations", 1)
-        return loop.Stage(
-            name,
-            model.to(self.device),
-            self.rows("train"),
-            self.rows("val"),
-            lambda rows, *turns: {
-                "rows": rows,
-                "targets": self.targets[rows],
-                **fetch(rows, *turns),
-            },
-            loss,
-            scores=scores,
-            **(settings | overrides),
-        )
+        """A stage whose batches have the task's targets; see Staged.stage."""
+        own = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}
+
+        def with_targets(rows, *turns):
+            return {"targets": self.targets[rows], **fetch(rows, *turns)}
+
+        return super().stage(name, model, with_targets, loss, scores, **(own | overrides))
 
     def rates(self, *fresh: str) -> dict[str, float]:
         """The head's own learning rate, if it has one, for submodules that start at random."""
@@ -233,21 +191,6 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
     tables.write(out["history"], _history(history), about)
     _write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)
-
-
-def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
-    """Train the method's stages in turn: the last one, which predicts, and the history of all.
-
-    Its recipe's `build(run)` is a generator of stages: each is trained before the next is asked
-    for.
-    """
-    history: list[dict] = []
-    torch.manual_seed(run.seed)  # of weights that start at random
-    for stage in run.recipe.build(run):
-        if stage.epochs:
-            loop.fit(stage, run.seed, resume, run.device, events)
-        history += stage.history
-    return stage, history
 
 
 def _predictions(run: Run, stage: loop.Stage) -> pa.Table:

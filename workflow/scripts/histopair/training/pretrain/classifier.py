@@ -11,18 +11,18 @@ from histopair.training.tasks import multi
 REQUIRES = ("architecture", "model")
 
 
-def build(world):
-    classes = world.about["classes"]
+def build(run):
+    classes = run.about["classes"]
     model = timm.create_model(
-        world.settings["architecture"],
+        run.method["architecture"],
         num_classes=len(classes),
-        **_architecture(world.settings["model"]),
-        pretrained_cfg_overlay={"input_size": _input_size(world.settings["model"])},
+        **_architecture(run.method["model"]),
+        pretrained_cfg_overlay={"input_size": _input_size(run.method["model"])},
     )
-    pixels = world.pixels(_transform(model))
+    pixels = run.pixels(_transform(model))
     position = {label: number for number, label in enumerate(classes)}
-    targets = torch.zeros(len(world.samples), len(classes), device=world.device)
-    for row, labels in enumerate(world.samples["labels"]):
+    targets = torch.zeros(len(run.samples), len(classes), device=run.device)
+    for row, labels in enumerate(run.samples["labels"]):
         targets[row, [position[label] for label in labels]] = 1
 
     def loss(model, batch):
@@ -30,19 +30,19 @@ def build(world):
         value = multi.loss(model(images), batch["targets"])
         return {"loss": value, "task": value}
 
-    yield world.stage(
+    yield run.stage(
         "classifier", model, lambda rows: {"pixels": pixels(rows), "targets": targets[rows]}, loss
     )
 
 
-def save(stage, world, folder: Path) -> None:
+def save(stage, run, folder: Path) -> None:
     """A timm folder, loaded as `local-dir:`; the classifier is left behind."""
     stage.model.reset_classifier(0)
     timm.models.save_for_hf(
         stage.model,
         str(folder),
         safe_serialization=True,
-        model_args=_architecture(world.settings["model"]),
+        model_args=_architecture(run.method["model"]),
     )
 
 
