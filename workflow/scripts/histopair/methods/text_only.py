@@ -8,9 +8,9 @@ PARAMETERS = {"unfreeze": 2, "layers": 3}
 
 
 def build(run):
-    trained, width, fetch = run.tower("text", run.method["unfreeze"])
+    blocks, width, fetch = run.tower("text", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    yield run.classifier(Classifier(trained, head), fetch)
+    yield run.classifier(Classifier(blocks, head), fetch)
 
 
 def predictor(run, weights):
