@@ -1,4 +1,4 @@
-"""An image encoder whose last blocks train with an MLP head: the multi-label paper's ResNet-50."""
+"""An image encoder's last blocks and an MLP head: the multi-label paper's ResNet-50."""
 
 from histopair.training import heads
 from histopair.training.classifiers import Classifier

@@ -1,4 +1,4 @@
-"""A text encoder whose last blocks train with an MLP head: the multi-label paper's BioBERT."""
+"""A text encoder's last blocks and an MLP head: the multi-label paper's BioBERT."""
 
 from histopair.training import heads
 from histopair.training.classifiers import Classifier

@@ -24,17 +24,18 @@ from histopair.training import checkpoint, loop, parallel, tasks
 from histopair.training.staged import Staged, train
 from histopair.training.tasks import labelled
 
-# What predictions say of a sample; follow-up where it has one.
+# Columns of a sample that its predictions keep; only some samples have a follow-up.
 KEPT = ("sample_id", "group", "split", "labels", "time", "event")
+NO_EPOCHS = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}  # a history
 
 
 @dataclass
 class Run(Staged):
     """What a method may read to build what the loop trains.
 
-    `artifacts` holds the paths of what the method needs; `method` its parameters. A method
-    that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
-    as they are after training; they are kept beside its predictions.
+    `artifacts` holds the paths of what the method needs; `method` its parameters. A method that has
+    a teacher sets `teacher`: it maps row numbers to the embeddings (n, d) that the method was held
+    against, as they are after training. They are kept beside its predictions.
     """
 
     encoder_entry: dict
@@ -52,8 +53,8 @@ class Run(Staged):
         image_cache_mb: int = 0,
     ) -> "Run":
         """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
-        of_all = (artifacts, spec["root"], spec["method"], seed, device, image_cache_mb)
-        return cls(*of_all, spec["encoder"], spec["retriever"], spec["text_encoder"])
+        common = (artifacts, spec["root"], spec["method"], seed, device, image_cache_mb)
+        return cls(*common, spec["encoder"], spec["retriever"], spec["text_encoder"])
 
     @property
     def recipe(self) -> ModuleType:
@@ -80,7 +81,7 @@ class Run(Staged):
 
     @cached_property
     def targets(self) -> Tensor:
-        """What the task's loss is held against, n rows."""
+        """The task's targets, n rows."""
         return self.task.targets(self.samples, self.classes).to(self.device)
 
     def encoder(self) -> encoders.Encoder:
@@ -90,11 +91,11 @@ class Run(Staged):
     def retriever(self) -> encoders.Encoder:
         """A fresh copy of the CLIP that paired images with reports.
 
-        Raises InputError where the recipe does not name it among its needs.
+        Raises InputError if it is not among the recipe's needs.
         """
         if self.retriever_entry is None:
             problem = "it takes the retriever, which is not among its needs"
-            remedy = "Name 'retriever' in its NEEDS, or in what its function needs() gives"
+            remedy = "Add 'retriever' to its NEEDS, or to what its function needs() returns"
             raise InputError(f"recipe {self.method['recipe']}", problem, remedy)
         return _on_device(encoders.load(self.retriever_entry), self.device)
 
@@ -118,33 +119,25 @@ class Run(Staged):
         return torch.from_numpy(vectors).to(self.device)
 
     def bags(self) -> bags.Source:
-        """The patches of each sample, which is a bag of them."""
+        """The patches of each sample, a bag."""
         slides, most = self.samples["slides"], self.about.get("max_patches")
         return bags.Source(slides, self.artifacts["bags"], most, self.device)
 
     def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
-        """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
+        """The last blocks of the "image" or "text" tower, its width, and the fetch of inputs."""
         return activations.tower(self, kind, blocks)
 
-    def stage(
-        self,
-        name: str,
-        model: nn.Module,
-        fetch: Callable[..., dict],
-        loss: Callable[[nn.Module, dict], dict],
-        scores: Callable[[nn.Module, dict], Tensor] | None = None,
-        **overrides,
-    ) -> loop.Stage:
-        """A stage whose batches have the task's targets; see Staged.stage."""
-        own = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}
+    def stage(self, name, model, fetch, loss, scores=None, **overrides) -> loop.Stage:
+        """As Staged.stage, with the task's targets in each batch, head rates and augmentations."""
+        settings = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}
 
         def with_targets(rows, *turns):
             return {"targets": self.targets[rows], **fetch(rows, *turns)}
 
-        return super().stage(name, model, with_targets, loss, scores, **(own | overrides))
+        return super().stage(name, model, with_targets, loss, scores, **(settings | overrides))
 
     def rates(self, *fresh: str) -> dict[str, float]:
-        """The head's own learning rate, if it has one, for submodules that start at random."""
+        """The head's own learning rate, if set, for submodules that start at random."""
         rate = self.method.get("head_learning_rate")
         return {} if rate is None else dict.fromkeys(fresh, rate)
 
@@ -188,7 +181,7 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
         return
     about |= {"task": run.about["task"], "classes": run.classes, "parameters": _count(stage.model)}
     tables.write(out["predictions"], predictions, about)
-    tables.write(out["history"], _history(history), about)
+    tables.write(out["history"], pd.DataFrame(history or NO_EPOCHS), about)
     _write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)
 
@@ -202,20 +195,15 @@ def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     table = table.append_column("scores", tables.vectors(scores))
     if run.teacher is None:
         return table
-    taught = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
-    return table.append_column("teacher", tables.vectors(taught))
-
-
-def _history(rows: list[dict]) -> pd.DataFrame:
-    empty = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}
-    return pd.DataFrame(rows if rows else empty)
+    targets = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
+    return table.append_column("teacher", tables.vectors(targets))
 
 
 def _write_weights(model: nn.Module, path: str, about: dict) -> None:
-    """The trained tensors alone: adapters, heads and batch statistics, not what stays frozen."""
-    trained = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
+    """Only what training changes: adapters, heads and batch statistics, not what stays frozen."""
+    weights = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
     with tables.replacing(path) as temporary:
-        temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
+        temporary.write_bytes(save(weights, {"histopair": json.dumps(about, sort_keys=True)}))
 
 
 def _count(model: nn.Module) -> dict[str, int]:

@@ -1,10 +1,9 @@
 """Encoders that the workflow trains itself, saved in the layouts that their libraries load.
 
-A kind is one file here with `build(run)`, a generator of stages as a method's, and a literal
-REQUIRES, the keys that its config entry must have; after the last stage has been trained,
-`save(stage, run, folder)` writes the encoder. One process trains it, whatever
-`training.processes` says: a contrastive loss needs the whole batch in one place, because a part of
-a batch has fewer negatives.
+A kind is one file here with `build(run)`, a generator of stages like a method's, and a literal
+REQUIRES, the keys that its config entry must have. `save(stage, run, folder)` writes the encoder
+when the last stage has been trained. One process trains it, whatever `training.processes` says: a
+contrastive loss needs the whole batch in one place, because a part of it has fewer negatives.
 """
 
 import importlib

@@ -1,9 +1,8 @@
-"""An image backbone of timm trained to tell a dataset's labels from each other."""
+"""An image backbone of timm trained on a dataset's labels."""
 
 from pathlib import Path
 
 import timm
-import torch
 
 from histopair.training.pretrain import turned
 from histopair.training.tasks import multi
@@ -20,10 +19,7 @@ def build(run):
         pretrained_cfg_overlay={"input_size": _input_size(run.method["model"])},
     )
     pixels = run.pixels(_transform(model))
-    position = {label: number for number, label in enumerate(classes)}
-    targets = torch.zeros(len(run.samples), len(classes), device=run.device)
-    for row, labels in enumerate(run.samples["labels"]):
-        targets[row, [position[label] for label in labels]] = 1
+    targets = multi.targets(run.samples, classes).to(run.device)
 
     def loss(model, batch):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
@@ -36,7 +32,7 @@ def build(run):
 
 
 def save(stage, run, folder: Path) -> None:
-    """A timm folder, loaded as `local-dir:`; the classifier is left behind."""
+    """A timm folder without the classifier, loaded as `local-dir:`."""
     stage.model.reset_classifier(0)
     timm.models.save_for_hf(
         stage.model,
@@ -47,7 +43,7 @@ def save(stage, run, folder: Path) -> None:
 
 
 def _architecture(settings: dict) -> dict:
-    """timm's own arguments; a convolutional network takes none for the size of its input."""
+    """timm's arguments; a convolutional network takes none for the size of its input."""
     return {key: value for key, value in settings.items() if key != "input_size"}
 
 

@@ -1,4 +1,4 @@
-"""A CLIP trained from scratch by open_clip's towers on a dataset's image-caption pairs."""
+"""A CLIP of open_clip's towers, trained from scratch on a dataset's images and captions."""
 
 import json
 from pathlib import Path

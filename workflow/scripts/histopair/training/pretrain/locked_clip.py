@@ -1,8 +1,8 @@
 """A retrieval CLIP from two locked towers: only its two linear projections are trained (LiT).
 
-Pairs are a dataset's own captions, or, with `match`, each image and any report whose text matches
-the pattern of the image's class; texts that match no class are negatives of every image, so that
-none of them is retrieved by chance. The latter is supervised by labels: results say so.
+Each image is paired with its caption, or, with `match`, with any report whose text matches the
+pattern of the image's class. Texts that match no class are then negatives of every image, so that
+none of them is retrieved by chance. `match` is supervision by labels: results say so.
 """
 
 import json
@@ -28,11 +28,7 @@ from histopair.training import contrastive_loss
 REQUIRES = ("towers", "model")
 
 BATCH = 64
-POOLERS = {
-    "mean": "mean_pooler",
-    "cls": "cls_last_hidden_state_pooler",
-    "pooler": "cls_pooler",
-}
+POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler", "pooler": "cls_pooler"}
 
 
 class Projections(nn.Module):
@@ -57,7 +53,7 @@ def build(run):
             text.text.to(run.device), text.tokenize, text.pad_id, texts, BATCH, run.device
         )
     )
-    # Differences between images and between texts matter, not what all of them share.
+    # Puts both kinds of features on one scale.
     image_scale, text_scale = images.std(), features.std()
     model = Projections(image.image_dim, text.text_dim, run.method["model"]["embed_dim"])
     model.scales = (image_scale, text_scale)
@@ -89,7 +85,7 @@ def save(stage, run, folder: Path) -> None:
     _save_image_tower(image, folder / "image")
     model = _assemble(run, folder)
     model.visual.trunk.load_state_dict(image.image.state_dict())
-    _load_known(model.text.transformer, text.text.transformer.state_dict())
+    _load_state(model.text.transformer, text.text.transformer.state_dict())
     image_scale, text_scale = stage.model.scales
     with torch.no_grad():
         model.visual.head.proj.weight.copy_(stage.model.image.weight / image_scale)
@@ -104,7 +100,7 @@ def save(stage, run, folder: Path) -> None:
 
 
 def _pairs(run) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
-    """Texts; for each sample its class number and the texts it may take; texts of no class."""
+    """Texts; each sample's class number and the texts it may take; the texts of no class."""
     match = run.method.get("match")
     if not match:
         texts = run.captions()
@@ -186,15 +182,15 @@ def _transform_of(run, image) -> dict:
 
 
 def _preprocess(run, image) -> dict:
-    known = _transform_of(run, image)
-    return {"size": known["image_size"], "mean": list(known["mean"]), "std": list(known["std"])}
+    data = _transform_of(run, image)
+    return {"size": data["image_size"], "mean": list(data["mean"]), "std": list(data["std"])}
 
 
 def _save_image_tower(image, folder: Path) -> None:
     import timm
 
     timm.models.save_for_hf(image.image, str(folder), safe_serialization=True)
-    # The weights are in open_clip_model.safetensors; here only the architecture is wanted.
+    # open_clip_model.safetensors has the weights; here only the architecture is wanted.
     (folder / "model.safetensors").unlink()
 
 
@@ -207,8 +203,8 @@ def _save_text_tower(entry: dict, folder: Path) -> None:
     AutoTokenizer.from_pretrained(name, local_files_only=local).save_pretrained(folder)
 
 
-def _load_known(module: nn.Module, state: dict) -> None:
-    """Load what the module has; a pooler that it lacks is left out, nothing else may be."""
+def _load_state(module: nn.Module, state: dict) -> None:
+    """Load a state; only a pooler may be left out, if the module has none."""
     wanted = module.state_dict().keys()
     extra = {name for name in state if name not in wanted and not name.startswith("pooler.")}
     if extra:

@@ -49,8 +49,8 @@ def save(stage, run, folder: Path) -> None:
 def _tokenizer(texts: list[str], settings: dict) -> BertTokenizerFast:
     """Word pieces of these texts; the same texts give the same pieces with the same numbers.
 
-    The library's trainer numbers the pieces of one character in the order of a random hash, and
-    its later choices and the weights follow those numbers. Told of them first, it keeps our order.
+    The library's trainer numbers pieces of one character in the order of a random hash, and its
+    later choices and the weights follow those numbers. If it gets them first, it keeps our order.
     """
     learner = BertWordPieceTokenizer(lowercase=True)
     plain = {learner.normalize(text) for text in texts}
