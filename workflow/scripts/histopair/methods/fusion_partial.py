@@ -1,4 +1,4 @@
-"""Both towers' last blocks and an MLP on their joined features, the multi-label paper's final model.
+"""Both towers' last blocks and an MLP on their joined features: the multi-label paper's last model.
 
 If no block of a tower trains, its cached embeddings stand for it.
 """

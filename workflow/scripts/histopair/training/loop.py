@@ -17,18 +17,8 @@ from histopair.training import checkpoint, lora, optimizers, parallel, tensorboa
 from histopair.training.checkpoint import Progress
 
 # The keys of a method's or an encoder's config that set its training.
-SETTINGS = (
-    "epochs",
-    "batch_size",
-    "accumulate",
-    "learning_rate",
-    "optimizer",
-    "weight_decay",
-    "clip",
-    "schedule",
-    "precision",
-    "patience",
-)
+SETTINGS = ("epochs", "batch_size", "accumulate", "learning_rate", "optimizer", "weight_decay")
+SETTINGS += ("clip", "schedule", "precision", "patience")
 CHECKPOINT_EVERY = 60.0  # seconds between checkpoints: short runs write none
 REMEDY = "Lower the method's learning_rate or set precision to float32"
 

@@ -45,12 +45,7 @@ class Run(Staged):
 
     @classmethod
     def of(
-        cls,
-        spec: dict,
-        artifacts: dict[str, str],
-        seed: int,
-        device: torch.device,
-        image_cache_mb: int = 0,
+        cls, spec: dict, artifacts: dict, seed: int, device: torch.device, image_cache_mb: int = 0
     ) -> "Run":
         """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
         common = (artifacts, spec["root"], spec["method"], seed, device, image_cache_mb)
@@ -63,7 +58,7 @@ class Run(Staged):
 
     @property
     def task(self) -> ModuleType:
-        return tasks.of(self.about["task"])
+        return tasks.TASKS[self.about["task"]]
 
     @property
     def classes(self) -> list[str]:
@@ -107,14 +102,9 @@ class Run(Staged):
         """
         key = "sample_id" if kind == "caption_embeddings" else "image_id"
         path = self.artifacts[kind]
-        position = tables.positions(
-            self.samples[key],
-            tables.read(path, [key])[key],
-            path,
-            "no embedding of {}",
-            "A method that reads text needs a caption for every sample: "
-            "choose another dataset for it",
-        )
+        keys, missing = tables.read(path, [key])[key], "no embedding of {}"
+        remedy = "A method that reads text needs a caption for every sample: choose another dataset"
+        position = tables.positions(self.samples[key], keys, path, missing, f"{remedy} for it")
         vectors = tables.matrix(path)[position].astype(np.float32)
         return torch.from_numpy(vectors).to(self.device)
 
@@ -142,16 +132,16 @@ class Run(Staged):
         return {} if rate is None else dict.fromkeys(fresh, rate)
 
     def classifier(
-        self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
+        self, model: nn.Module, fetch: Callable[..., tuple], name: str = "main", **overrides
     ) -> loop.Stage:
-        """The main stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
+        """The stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
 
         def loss(model, batch):
             value = self.task_loss(model(*batch["inputs"]), batch)
             return {"loss": value, "task": value}
 
         return self.stage(
-            "main",
+            name,
             model,
             fetch=lambda rows, *turns: {"inputs": fetch(rows, *turns)},
             loss=loss,

@@ -26,12 +26,7 @@ JOURNAL = "trials.log"
 
 
 def tune(
-    make: Callable[[dict, int], one_run.Run],
-    entry: dict,
-    method: dict,
-    folder: str,
-    out: str,
-    about,
+    make: Callable[[dict, int], one_run.Run], entry: dict, method: dict, folder: str, out, about
 ) -> None:
     """Write the history of a tuning: trial, value, one value per seed, and each parameter.
 

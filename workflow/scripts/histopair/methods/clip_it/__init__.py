@@ -17,7 +17,7 @@ folded        a trained student, reduced to what inference needs
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 from histopair.images import pixels
 from histopair.methods.clip_it import students, text_stage
@@ -128,10 +128,11 @@ def _jointly(run, text, texts):
     student, image = _student(run, text.head, text.head[0].in_features)
 
     def fetch(rows):
-        return {"pixels": image(rows), **texts.of(rows, run.device)}
+        return {"pixels": image(rows), "texts": texts.of(rows, run.device)}
 
     def target(batch):
-        return text.embed(batch["texts"])[batch["inverse"]]
+        distinct, numbers = batch["texts"]
+        return text.embed(distinct)[numbers]
 
     both = students.WithTeacher(student, text.tower)
     yield _main_stage(run, both, fetch, target, detached=False)
@@ -167,12 +168,7 @@ def student(run, encoder, text_head: nn.Module, text_width: int) -> students.Stu
 
 
 def _main_stage(
-    run,
-    model: nn.Module,
-    fetch: Callable,
-    target: Callable[[dict], Tensor] | None = None,
-    detached: bool = True,
-    **overrides,
+    run, model: nn.Module, fetch: Callable, target: Callable | None = None, detached=True, **others
 ) -> loop.Stage:
     """`target(batch)` is the text embedding (n, d) that g(v) is held against (Eqs. 3 and 4)."""
 
@@ -186,7 +182,7 @@ def _main_stage(
     def scores(model, batch):
         return run.scores(model(batch["pixels"])[0])
 
-    return run.stage("main", model, fetch, loss, scores, **overrides)
+    return run.stage("main", model, fetch, loss, scores, **others)
 
 
 def predictor(run, weights):

@@ -30,13 +30,7 @@ class Distilled(Student):
     """Late fusion, CLIP-IT's own: the text head reads g(v), its logits join the image's."""
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        width: int,
-        text_head: nn.Module,
-        text_width: int,
-        classes: int,
-        start: str = "mean",
+        self, backbone, width: int, text_head, text_width: int, classes: int, start="mean"
     ):
         super().__init__(backbone, nn.Linear(width, text_width))
         self.head = nn.Linear(width, classes)

@@ -19,6 +19,8 @@ from histopair.jobs import devices
 from histopair.retrieval import paired_texts
 from histopair.training import heads, loop, lora
 
+BATCH = 256  # texts that a teacher embeds at once
+
 
 @dataclass
 class Texts:
@@ -38,14 +40,16 @@ class Texts:
             return self.vectors[numbers].to(device)
         return self.tokens[numbers, : self.lengths[numbers].max()].to(device)
 
-    def of(self, rows: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """`texts`, each distinct one of a batch once, as samples share texts, and `inverse`."""
-        used, inverse = self.index[rows].unique(return_inverse=True)
-        return {"texts": self.inputs(used, device), "inverse": inverse.to(device)}
+    def of(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The distinct texts of a batch, as samples share texts, and each sample's number there."""
+        distinct, numbers = self.index[rows].unique(return_inverse=True)
+        return self.inputs(distinct, device), numbers.to(device)
 
 
 class TextClassifier(nn.Module):
-    """Texts -> logits (n, C). Without a tower it takes the vectors of a frozen one."""
+    """Distinct texts, and numbers (n,) of those -> logits (n, C). Texts are the vectors of a frozen
+    tower if there is no tower.
+    """
 
     def __init__(self, tower: nn.Module | None, width: int, classes: int):
         super().__init__()
@@ -56,8 +60,8 @@ class TextClassifier(nn.Module):
         """Unit vectors (n, d)."""
         return normalize(self.tower(texts), dim=1)
 
-    def forward(self, texts: Tensor) -> Tensor:
-        return self.head(self.embed(texts))
+    def forward(self, texts: Tensor, numbers: Tensor) -> Tensor:
+        return self.head(self.embed(texts))[numbers]
 
 
 def vectors(run) -> Texts:
@@ -97,35 +101,17 @@ def classifier(run, frozen: bool) -> tuple[TextClassifier, Texts]:
 
 def stage(run, name: str, model: TextClassifier, texts: Texts, **overrides) -> loop.Stage:
     """Cross-entropy of the text classifier on the paired texts (CLIP-IT Eq. 2)."""
-
-    def logits(model, batch):
-        return model(batch["texts"])[batch["inverse"]]
-
-    def loss(model, batch):
-        value = run.task_loss(logits(model, batch), batch)
-        return {"loss": value, "task": value}
-
-    def scores(model, batch):
-        return run.scores(logits(model, batch))
-
-    return run.stage(
-        name, model, lambda rows: texts.of(rows, run.device), loss, scores, **overrides
-    )
-
-
-def teacher(run, model: TextClassifier, texts: Texts) -> tuple[Callable[[Tensor], Tensor], int]:
-    """`run.teacher` by the model as it is now, and the width of its embeddings."""
-    vectors = embed_all(model, texts, run.device)
-    return lambda rows: vectors[texts.index[rows].to(run.device)], vectors.shape[1]
+    return run.classifier(model, lambda rows: texts.of(rows, run.device), name, **overrides)
 
 
 @torch.inference_mode()
-def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> Tensor:
-    """Unit embeddings (m, d) of all texts, as the model is now."""
+def teacher(run, model: TextClassifier, texts: Texts) -> tuple[Callable[[Tensor], Tensor], int]:
+    """`run.teacher`, unit embeddings by the model as it is now, and their width."""
     model.eval()
     numbers = torch.arange(len(texts.vectors if texts.tokens is None else texts.tokens))
-    embedded = [model.embed(texts.inputs(part, device)) for part in numbers.split(size)]
-    return torch.cat(embedded).clone()
+    parts = [model.embed(texts.inputs(part, run.device)) for part in numbers.split(BATCH)]
+    vectors = torch.cat(parts).clone()
+    return lambda rows: vectors[texts.index[rows].to(run.device)], vectors.shape[1]
 
 
 def _paired(run) -> tuple[np.ndarray, Tensor]:

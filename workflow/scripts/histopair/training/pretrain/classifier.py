@@ -11,14 +11,16 @@ REQUIRES = ("architecture", "model")
 
 
 def build(run):
-    classes = run.about["classes"]
+    classes, settings = run.about["classes"], run.method["model"]
+    size = settings.get("input_size", settings.get("img_size", 224))
     model = timm.create_model(
         run.method["architecture"],
         num_classes=len(classes),
-        **_architecture(run.method["model"]),
-        pretrained_cfg_overlay={"input_size": _input_size(run.method["model"])},
+        **_architecture(settings),
+        pretrained_cfg_overlay={"input_size": (3, size, size)},
     )
-    pixels = run.pixels(_transform(model))
+    data = timm.data.resolve_model_data_config(model)
+    pixels = run.pixels(timm.data.create_transform(**data, is_training=False))
     targets = multi.targets(run.samples, classes).to(run.device)
 
     def loss(model, batch):
@@ -45,13 +47,3 @@ def save(stage, run, folder: Path) -> None:
 def _architecture(settings: dict) -> dict:
     """timm's arguments; a convolutional network takes none for the size of its input."""
     return {key: value for key, value in settings.items() if key != "input_size"}
-
-
-def _input_size(settings: dict) -> tuple[int, int, int]:
-    size = settings.get("input_size", settings.get("img_size", 224))
-    return 3, size, size
-
-
-def _transform(model):
-    data = timm.data.resolve_model_data_config(model)
-    return timm.data.create_transform(**data, is_training=False)

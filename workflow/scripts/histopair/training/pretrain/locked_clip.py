@@ -83,7 +83,9 @@ def save(stage, run, folder: Path) -> None:
     image, text = (encoders.load(run.towers[kind]) for kind in ("image", "text"))
     _save_text_tower(run.towers["text"], folder)
     _save_image_tower(image, folder / "image")
-    model = _assemble(run, folder)
+    config = _config(run, f"local-dir:{folder}/image", str(folder))
+    config.pop("custom_text")
+    model = open_clip.CustomTextCLIP(**config)
     model.visual.trunk.load_state_dict(image.image.state_dict())
     _load_state(model.text.transformer, text.text.transformer.state_dict())
     image_scale, text_scale = stage.model.scales
@@ -95,7 +97,9 @@ def save(stage, run, folder: Path) -> None:
         {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
         folder / "open_clip_model.safetensors",
     )
-    config = {"model_cfg": _config(run, HERE, HERE), "preprocess_cfg": _preprocess(run, image)}
+    data = _transform_of(run, image)
+    preprocess = {"size": data["image_size"], "mean": list(data["mean"]), "std": list(data["std"])}
+    config = {"model_cfg": _config(run, HERE, HERE), "preprocess_cfg": preprocess}
     tables.write_text(folder / "open_clip_config.json", json.dumps(config, indent=1))
 
 
@@ -143,12 +147,6 @@ def _draw(numbers: np.ndarray) -> int:
     return int(numbers[torch.randint(len(numbers), ())])
 
 
-def _assemble(run, folder: Path):
-    config = _config(run, f"local-dir:{folder}/image", str(folder))
-    config.pop("custom_text")
-    return open_clip.CustomTextCLIP(**config)
-
-
 def _config(run, image: str, text: str) -> dict:
     entry = run.towers["text"]
     return {
@@ -179,11 +177,6 @@ def _transform_of(run, image) -> dict:
     data = timm.data.resolve_model_data_config(image.image)
     data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
     return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
-
-
-def _preprocess(run, image) -> dict:
-    data = _transform_of(run, image)
-    return {"size": data["image_size"], "mean": list(data["mean"]), "std": list(data["std"])}
 
 
 def _save_image_tower(image, folder: Path) -> None:

@@ -9,13 +9,6 @@ A task is a module with
 kind: a method's `loss`; shares (C,): the part of the train split that has each class.
 """
 
-from types import ModuleType
-
 from histopair.training.tasks import multi, single, survival
 
 TASKS = {"single": single, "multi": multi, "survival": survival}
-
-
-def of(name: str) -> ModuleType:
-    """The task of that name."""
-    return TASKS[name]
