@@ -43,7 +43,7 @@ DESCRIPTIONS = {
     "corpus": "The corpus; by default the dataset's.",
     "rank": "Which of the retrieved reports to use, 1 for the best.",
     "word_dropout": "Share of each report's words that is left out of training, drawn once per "
-    "run by the seed; the pairing is made with all.",
+    "run by the seed; the pairing uses all words.",
     "lora": "Adapters of the image tower: `rank`, `alpha`, and `targets`, which is `all` (linear "
     "layers, embeddings and convolutions) or `no-linear` (embeddings and convolutions only). A "
     "weight W (out × in) becomes W + (alpha / rank) B A with B (out × rank) and A (rank × in); "
@@ -54,11 +54,11 @@ DESCRIPTIONS = {
     "freezes it.",
     "normalisation": "Mean and standard deviation of the pixels: the encoder's own, or, as a "
     "fault of CLIP-IT's published code, ImageNet's for every encoder.",
-    "aggregation": "An image's similarity to a class is the mean over its prompts (CLIP-IT), or "
-    "that to their mean at length 1 (CONCH's own code).",
+    "aggregation": "An image's similarity to a class is the mean of those to its prompts "
+    "(CLIP-IT), or that to their mean at length 1 (CONCH's own code).",
     "unfreeze": "Last transformer blocks, or last stages of a ResNet, that train; of two towers "
-    "one number for both, or a map of both. Where 0 is allowed, a tower with 0 stays as it is, "
-    "and its cached embeddings stand for it.",
+    "one number for both, or a map of both. If 0 is allowed, a tower with 0 stays frozen, and its "
+    "cached embeddings are used.",
     "fusion": "How image and text features are joined; a sum needs both of one width.",
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
     "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "
@@ -68,6 +68,6 @@ DESCRIPTIONS = {
     "width": "Width of the projected patches and of the bag.",
     "attention": "Hidden width of the gated attention over a bag's patches.",
     "dropout": "Dropout of the projected patches.",
-    "text_encoder": "The encoder of the captions, where it is not the run's: a ResNet with a "
+    "text_encoder": "The encoder of the captions, if it is not the run's: a ResNet with a "
     "DistilBERT is the naive concatenation.",
 }

@@ -24,16 +24,11 @@ def build(run):
         cosine = batch["similarity"]
         return (TEMPERATURE * cosine).softmax(1) if run.task.EXCLUSIVE else (cosine + 1) / 2
 
-    yield run.stage(
-        "main",
-        nn.Identity(),
-        fetch=lambda rows: {"similarity": similarity[rows]},
-        loss=lambda model, batch: {},
-        scores=scores,
-        epochs=0,
-        batch_size=4096,
-        learning_rate=0.0,
-    )
+    def fetch(rows):
+        return {"similarity": similarity[rows]}
+
+    untrained = {"epochs": 0, "batch_size": 4096, "learning_rate": 0.0}
+    yield run.stage("main", nn.Identity(), fetch, lambda model, batch: {}, scores, **untrained)
 
 
 def class_vectors(run) -> Tensor:

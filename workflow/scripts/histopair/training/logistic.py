@@ -56,9 +56,8 @@ def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
     model = models[0]
     coefficients, shifts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # one logit, of the second class against the first
-        coefficients, shifts = (
-            np.concatenate([-half, half]) for half in (coefficients / 2, shifts / 2)
-        )
+        halves = coefficients / 2, shifts / 2
+        coefficients, shifts = (np.concatenate([-half, half]) for half in halves)
     all_coefficients = np.zeros((truth.shape[1], coefficients.shape[1]))
     all_shifts = np.full(truth.shape[1], shifts.min() - np.log(len(truth)))
     all_coefficients[model.classes_], all_shifts[model.classes_] = coefficients, shifts

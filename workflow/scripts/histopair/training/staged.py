@@ -59,16 +59,13 @@ class Staged:
     ) -> loop.Stage:
         """A stage with the method's own optimiser settings, on the train and val rows."""
         settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
-        return loop.Stage(
-            name,
-            model.to(self.device),
-            self.rows("train"),
-            self.rows("val"),
-            lambda rows, *turns: {"rows": rows, **fetch(rows, *turns)},
-            loss,
-            scores=scores,
-            **(settings | overrides),
-        )
+        settings |= {"scores": scores} | overrides
+        splits = self.rows("train"), self.rows("val")
+
+        def with_rows(rows, *turns):
+            return {"rows": rows, **fetch(rows, *turns)}
+
+        return loop.Stage(name, model.to(self.device), *splits, with_rows, loss, **settings)
 
 
 def train(run: Staged, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:

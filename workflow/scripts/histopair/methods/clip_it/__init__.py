@@ -55,7 +55,7 @@ DESCRIPTIONS = {
     "published code, the text tower trains on in the main stage, and the distillation loss can "
     "collapse it. `none`: no text and no distillation, the architecture alone.",
     "teacher_of": "What the teacher embeds. A paired report is a function of the image, through "
-    "the retriever; two teachers without reports tell what it adds: the retriever's own embedding "
+    "the retriever; two teachers without reports show what it adds: the retriever's own embedding "
     "of the image (frozen, so that its twin is `text_stage: head`), and the prompt of the labels "
     "that the sample is trained on, in the retriever's first template.",
     "text_branch": "`late`: logits of g(v) join those of the image. `early`: g(v) joins the "

@@ -47,8 +47,9 @@ class Texts:
 
 
 class TextClassifier(nn.Module):
-    """Distinct texts, and numbers (n,) of those -> logits (n, C). Texts are the vectors of a frozen
-    tower if there is no tower.
+    """Distinct texts and the number of each sample's (n,) -> logits (n, C).
+
+    Without a tower the texts are the vectors of a frozen one.
     """
 
     def __init__(self, tower: nn.Module | None, width: int, classes: int):
@@ -127,11 +128,9 @@ def _words(run) -> tuple[list[str], Tensor]:
     else:
         rows, index = _paired(run)
         words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
-    if run.method["word_dropout"]:
+    if share := run.method["word_dropout"]:
         draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
-        words = [
-            paired_texts.without_words(text, run.method["word_dropout"], draw) for text in words
-        ]
+        words = [paired_texts.without_words(text, share, draw) for text in words]
     return words, index
 
 
