@@ -12,7 +12,7 @@ from PIL import Image
 from histopair.errors import InputError
 from histopair.export import preprocessing
 
-FORMAT = 1  # of config.json; higher if an older reader would misread it
+FORMAT = 1  # of config.json; goes up when an older reader would misread it
 # The keys that config.json must have, and their types.
 KEYS = {"run": dict, "task": str, "classes": list, "synthetic": bool, "reads": list}
 KEYS |= {"encoders": dict, "join": (str, dict), "head": list}
@@ -49,7 +49,7 @@ class Exported:
 
 
 def load(folder: str | Path) -> Exported:
-    """The model of an exported folder; nothing is read elsewhere and nothing is unpickled.
+    """The model of an exported folder; nothing is read from elsewhere, nothing unpickled.
 
     Models of images alone run in onnxruntime if it is installed: it starts in a tenth of torch's
     time and does not need the encoder's library. Raises InputError for a folder that is not an
