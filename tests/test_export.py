@@ -362,7 +362,7 @@ def _changed(folder, out, name, change):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("config.json", lambda found: [found], "config.json: it describes no model"),
+        ("config.json", lambda found: [found], "config.json: it does not describe a model"),
         ("config.json", lambda found: {"format": 1}, "'run' is missing or malformed"),
         ("config.json", lambda found: found | {"run": {}}, "'run.dataset' is missing"),
         ("config.json", lambda found: found | {"temperature": "x"}, "'temperature' is missing"),
@@ -452,7 +452,7 @@ def test_the_card_gives_the_calibration_error_before_and_as_exported(exported):
 @pytest.mark.parametrize("temperature, told", [(0.7, False), (0.01, True), (99.9999, True)])
 def test_the_card_says_so_where_the_temperature_is_a_bound(temperature, told):
     text = card._calibration({"calibrated": True, "temperature": temperature})
-    assert ("is at the bound of its fit (0.01 to 100), no optimum" in text) == told
+    assert ("is at the bound of its fit (0.01 to 100), not at an optimum" in text) == told
     assert ("no better than chance" in text) == told
 
 

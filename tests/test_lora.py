@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-import test_split_towers
+import test_split_towers as examples
 import timm
 import torch
 from torch import nn
@@ -31,6 +31,10 @@ def tower():
     ).eval()
 
 
+def trainable(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
 def test_an_adapted_tower_starts_where_it_was():
     pixels = torch.randn(2, 3, 32, 32)
     model = tower()
@@ -41,7 +45,7 @@ def test_an_adapted_tower_starts_where_it_was():
 def test_only_adapters_train_and_their_number_is_that_of_the_ranks():
     model = lora.adapt(nn.Sequential(nn.Linear(6, 5)), settings(2, 1))
     trained = {name: p.shape for name, p in model.named_parameters() if p.requires_grad}
-    assert sum(p.numel() for p in lora.trainable(model).values()) == 2 * (6 + 5)
+    assert sum(p.numel() for p in trainable(model).values()) == 2 * (6 + 5)
     assert all("lora_" in name for name in trained)
 
 
@@ -74,9 +78,9 @@ def test_no_linear_means_embeddings_and_convolutions():
 def test_projections_of_attention_are_adapted_like_any_linear_layer():
     tower = nn.ModuleDict({"attn": nn.MultiheadAttention(8, 2), "fc": nn.Linear(8, 8)})
     model = lora.adapt(tower, settings(2, 1))
-    trained = {name.split(".lora_")[0]: p for name, p in lora.trainable(model).items()}
+    trained = {name.split(".lora_")[0]: p for name, p in trainable(model).items()}
     assert set(trained) == {"attn.in_proj", "attn.out_proj", "fc"}
-    numbers = sum(p.numel() for p in lora.trainable(model).values())
+    numbers = sum(p.numel() for p in trainable(model).values())
     assert numbers == 2 * (8 + 24) + 2 * (8 + 8) + 2 * (8 + 8)
 
 
@@ -91,8 +95,8 @@ def test_names_are_those_of_the_layers_and_not_ends_of_others():
 def towers(folder) -> dict:
     """One of each family, and an input of it."""
     found = {
-        name: (lambda make=make: make(folder / "locked"), test_split_towers.example(name))
-        for name, make in test_split_towers.TOWERS.items()
+        name: (lambda make=make: make(folder / "locked"), examples.example(name))
+        for name, make in examples.TOWERS.items()
     }
     small = torch.randn(2, 3, 64, 64)
     sizes = {"img_size": 64, "depth": 1, "embed_dim": 24, "num_heads": 2}
@@ -131,16 +135,12 @@ def towers(folder) -> dict:
             small[:, :, :16, :16],
         ),
         "open_clip's resnet": (
-            lambda: test_split_towers.clip(vision_cfg=clip).visual,
+            lambda: examples.clip(vision_cfg=clip).visual,
             small[:, :, :32, :32],
         ),
         "open_clip's pool of one width": (
-            lambda: (
-                test_split_towers.clip(
-                    vision_cfg=test_split_towers.VISION | pooled, embed_dim=32
-                ).visual
-            ),
-            test_split_towers.example("image"),
+            lambda: examples.clip(vision_cfg=examples.VISION | pooled, embed_dim=32).visual,
+            examples.example("image"),
         ),
         "torch's encoder": (lambda: nn.TransformerEncoder(layer, 2), torch.randn(2, 5, 16)),
         "torch's attention": (lambda: Asking(nn.MultiheadAttention(16, 4)), torch.randn(5, 2, 16)),
@@ -244,7 +244,7 @@ def test_forward_gradient_and_merge_are_those_of_the_formula(family):
         for ours, by_hand in ((b.grad, of_b), (a.grad, of_a)):
             assert (ours - by_hand).abs().max() <= 1e-11 * by_hand.abs().max(), name
     merged = lora.merge(adapted)
-    assert not lora.adapted_layers(merged) and not lora.trainable(merged)
+    assert not lora.adapted_layers(merged) and not trainable(merged)
     assert merged.state_dict().keys() == tower.state_dict().keys()
     for name, tensor in merged.state_dict().items():
         torch.testing.assert_close(tensor, tower.state_dict()[name], atol=1e-12, rtol=1e-12)
@@ -302,4 +302,4 @@ def test_a_tower_without_targets_is_an_error():
 
 def test_without_settings_the_tower_is_frozen_and_nothing_more():
     model = lora.adapt(tower(), None)
-    assert not lora.trainable(model)
+    assert not trainable(model)

@@ -166,7 +166,7 @@ def test_bad_input_is_one_clear_line(image_model, tiles, capsys, arguments, mess
         (["--image", "{tiles}/a.png", "--note", "  "], "the note is empty"),
         (
             ["--folder", "{tiles}", "--notes", "{tiles}/unknown.csv"],
-            "row 2: 'z.png' is no image of",
+            "row 2: 'z.png' is not an image of",
         ),
         (["--folder", "{tiles}", "--notes", "{tiles}/outside.csv"], "lies outside"),
         (["--folder", "{tiles}", "--notes", "{tiles}/twice.csv"], "row 3: 'a.png' is twice"),

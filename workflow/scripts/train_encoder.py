@@ -4,18 +4,16 @@ with job(snakemake) as about:
     from histopair.jobs import devices
     from histopair.training import checkpoint, pretrain
 
-    params = snakemake.params
-    device = devices.start(params.train["seed"])
-    world = pretrain.World(
-        settings=params.train,
-        labels=snakemake.input.labels,
+    params, given = snakemake.params, snakemake.input
+    run = pretrain.Pretraining(
+        artifacts={"labels": given.labels, "reports": list(given.reports)},
         root=params.root,
-        reports=list(snakemake.input.reports),
-        towers=params.towers,
+        method=params.train,
         seed=params.train["seed"],
-        device=device,
+        device=devices.start(),
         image_cache_mb=snakemake.resources.mem_mb // 2,
+        towers=params.towers,
     )
     out = snakemake.output[0]
-    resume = checkpoint.folder(f"results/.resume/{out}", about, snakemake.input)
-    pretrain.execute(world, resume, out, about)
+    resume = checkpoint.folder(f"results/.resume/{out}", about, given)
+    pretrain.execute(run, resume, out, about)

@@ -1,6 +1,6 @@
-"""Towers without their weights: what a folder must hold so that encoders.load makes them again.
+"""Towers without their weights: the files from which encoders.load makes them again.
 
-Apart from the loaders in encoders/, so that a change here embeds and trains nothing again.
+Not beside the loaders in encoders/, so that a change here embeds and trains nothing again.
 """
 
 import json
@@ -13,7 +13,7 @@ from histopair.encoders import Encoder
 from histopair.encoders.libraries.open_clip import HERE
 from histopair.errors import InputError
 
-# Where no text is wanted: open_clip builds both towers, this one as small as it can be.
+# If no text is wanted: open_clip always builds both towers, so this one is as small as possible.
 NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1, "layers": 1}
 KEPT = ("name", "library", "pooling", "max_length")
 
@@ -21,8 +21,8 @@ KEPT = ("name", "library", "pooling", "max_length")
 def save(encoder: Encoder, entry: dict, folder: Path, parts: set[str]) -> dict:
     """Write an encoder's architecture, and its tokenizer if "text" is among `parts`, to `folder`.
 
-    Returns what of its config entry `load` needs beside. Raises InputError for a library that
-    cannot be exported.
+    Returns the part of its config entry that `load` needs. Raises InputError for a library whose
+    encoders cannot be exported.
     """
     savers = {"timm": _timm, "open_clip": _open_clip, "transformers": _transformers}
     if entry["library"] not in savers:
@@ -43,7 +43,7 @@ def load(entry: dict, folder: Path) -> Encoder:
 
 
 def _expected(record: logging.LogRecord) -> bool:
-    """Leave out open_clip's warnings that there are no weights."""
+    """False for open_clip's warnings that there are no weights."""
     return "CLIP weights found" not in record.msg and "initialized randomly" not in record.msg
 
 

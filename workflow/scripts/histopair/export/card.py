@@ -1,4 +1,4 @@
-"""The model card: what a model is and was made from, how good it is, what it may be used for."""
+"""The model card: what a model is, what it was made from, how good it is and what it is for."""
 
 import json
 
@@ -17,32 +17,32 @@ PHANTOM = (
 )
 LOW, HIGH = calibration.TEMPERATURES
 BOUND = (
-    f"\n**This temperature is at the bound of its fit ({LOW:g} to {HIGH:g}), no optimum: do not "
-    "trust the probabilities.** It happens where the model orders the validation split no better "
-    "than chance, as when that split is nearly random, or orders all of a small one rightly.\n"
+    f"\n**This temperature is at the bound of its fit ({LOW:g} to {HIGH:g}), not at an optimum: do "
+    "not trust the probabilities.** This happens if the model orders the validation split no "
+    "better than chance, or if it orders all of a small validation split correctly.\n"
 )
 
 
 def write(run, config: dict, files: dict, described: dict, difference: float, about: dict) -> str:
     """The text of README.md.
 
-    `files` and `described` as for `write.export`; `difference`, the largest between probabilities
-    of the folder and of the run.
+    `files` and `described` are those of `write.export`; `difference` is the largest between the
+    probabilities of the folder and those of the run.
     """
-    made, sources = described["run"], described["sources"]
+    names, sources = described["run"], described["sources"]
     strict = licences.strictest([source["licence"] for source in sources])
     parts = [
         _front(strict),
-        f"# {made['method']} on {made['dataset']}\n",
+        f"# {names['method']} on {names['dataset']}\n",
         PHANTOM + "\n" if described["synthetic"] else "",
-        f"{USE} It is no medical device; nobody has tested it on patients.\n",
-        _what(config, made),
+        f"{USE} It is not a medical device; nobody has tested it on patients.\n",
+        _what(config, names),
         _use(config),
         "## Results\n\n" + _results(files, run.artifacts["labels"]),
         "## Probabilities\n\n" + _calibration(config),
         "## Made from\n\n" + _sources(sources),
         _licence(sources, strict),
-        "## Method\n\n" + _method(run, made, about),
+        "## Method\n\n" + _method(run, names, about),
         "## Checked\n\n" + _checked(config, difference),
     ]
     return "\n".join(part for part in parts if part)
@@ -53,14 +53,14 @@ def _front(licence: str) -> str:
     return "\n".join([*lines, "library_name: histopair", "tags: [histopathology]", "---", ""])
 
 
-def _what(config: dict, made: dict) -> str:
+def _what(config: dict, names: dict) -> str:
     reads = " and a note" if "text" in config["reads"] else ""
     reads = f"an image{reads}" if "image" in config["reads"] else "a note"
     count = len(config["classes"])
     towers = ", ".join(dict.fromkeys(entry["name"] for entry in config["encoders"].values()))
     return (
         f"It reads {reads} and gives the probability of {TASKS[config['task']]} {count} findings "
-        f"(labels.json). Encoder: {towers}; seed {made['seed']}; histopair "
+        f"(labels.json). Encoder: {towers}; seed {names['seed']}; histopair "
         f"{histopair.__version__}.\n"
     )
 
@@ -79,16 +79,16 @@ def _use(config: dict) -> str:
 
 
 def _results(files: dict, labels: str) -> str:
-    """Every metric of the test split with its bootstrap interval, made as a study's are."""
+    """Every metric of the test split with its bootstrap interval, computed as in a study."""
     split = cells.test_split(files["predictions"])
     groups = cells.groups_of(labels, split["ids"])
     draws, task, count = bootstrap.resamples(groups), split["task"], int(groups.max()) + 1
     replicates = tasks.of(task).replicate(split["truth"], split["scores"], groups, draws)
-    found = tables.read_json(files["metrics"])
-    values, titles = found["splits"]["test"], metrics.titles()
+    scored = tables.read_json(files["metrics"])
+    values, titles = scored["splits"]["test"], metrics.titles()
     after = None
-    if found["calibration"]:
-        after = found["calibration"]["splits"]["test"]["after"]["ece"]
+    if scored["calibration"]:
+        after = scored["calibration"]["splits"]["test"]["after"]["ece"]
         titles["ece"] += ", before calibration"
     rows = ["| metric | test | 95% interval |", "|---|---|---|"]
     for name in metrics.names(task):
@@ -100,8 +100,8 @@ def _results(files: dict, labels: str) -> str:
     if after is not None:
         rows.append(f"| {metrics.METRICS['ece'].title}, calibrated as exported | {after:.3f} | – |")
     size = f"{len(split['ids'])} test samples; intervals are for other groups"
-    told = f"{size} ({cells.unit_of(labels, split['ids'])}: {count})"
-    return "\n".join([*rows, "", f"{told}, not for other trainings: this is one run.", ""])
+    size += f" ({cells.unit_of(labels, split['ids'])}: {count})"
+    return "\n".join([*rows, "", f"{size}, not for other trainings: this is one run.", ""])
 
 
 def _calibration(config: dict) -> str:
@@ -130,21 +130,21 @@ def _licence(sources: list[dict], strict: str) -> str:
         named = [f"{_cell(source['licence'])} ({source['name']})" for source in unknown]
         text += (
             f"\n**Terms not known to histopair: {', '.join(dict.fromkeys(named))}.** They count as "
-            "the strictest there are: find out and read them before you pass this model on.\n"
+            "the strictest of all: find and read them before you pass this model on.\n"
         )
     return text
 
 
-def _method(run, made: dict, about: dict) -> str:
+def _method(run, names: dict, about: dict) -> str:
     content = json.dumps(run.method, indent=1, sort_keys=True, ensure_ascii=False)
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return f"`{made['method']}`:\n\n```json\n{content}\n```\n\nExported with {versions}.\n"
+    return f"`{names['method']}`:\n\n```json\n{content}\n```\n\nExported with {versions}.\n"
 
 
 def _checked(config: dict, difference: float) -> str:
     forms = "model.onnx and model.safetensors" if config["reads"] == ["image"] else "The folder"
     return (
-        f"On test samples: {forms} gave the trained model's logits to 1e-4, and the run's own "
+        f"On test samples, {forms} gave the trained model's logits to 1e-4 and the run's own "
         f"probabilities to {max(difference, 1e-4):.4f}.\n"
     )
 

@@ -1,4 +1,4 @@
-"""Heads and small networks as data: the layers they may have, as config.json names them."""
+"""Heads and small networks as data: their layers, as config.json names them."""
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class Branches(nn.Module):
     """Image and text branch as one: features (n, width) -> fused logits (n, classes).
 
     One matrix gives the image's share of the logits, the predicted embedding p, and p times the
-    text head's first matrix; p is needed for its length alone, the one step beside the LeakyReLU
+    text head's first matrix. p is needed only for its length, the one step besides the LeakyReLU
     that is not linear.
     """
 
@@ -42,7 +42,7 @@ class Branches(nn.Module):
 
 
 class BesidePrediction(nn.Module):
-    """Features (n, width) -> them beside the predicted embedding's direction, (n, width + d)."""
+    """Features (n, width) -> features and the predicted embedding's direction, (n, width + d)."""
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
@@ -72,13 +72,13 @@ LAYERS = {
 
 
 def describe(layers: nn.Sequential) -> list[list]:
-    """Layers as a list of [name, *arguments]; raises ValueError for one that LAYERS lacks."""
+    """Layers as a list of [name, *arguments]; raises ValueError for one that is not in LAYERS."""
     names = {kind: name for name, (kind, _) in LAYERS.items()}
     unknown = [type(layer).__name__ for layer in layers if type(layer) not in names]
     if unknown:
         raise ValueError(f"a {unknown[0]} layer cannot be written to config.json")
-    found = [(names[type(layer)], layer) for layer in layers]
-    return [[name, *(_argument(layer, key) for key in LAYERS[name][1])] for name, layer in found]
+    named = [(names[type(layer)], layer) for layer in layers]
+    return [[name, *(_argument(layer, key) for key in LAYERS[name][1])] for name, layer in named]
 
 
 def _argument(layer: nn.Module, key: str) -> object:

@@ -20,9 +20,9 @@ NOTE = "Give a note with --note, or a csv of notes with --notes"
 
 
 def main(arguments: list[str]) -> int:
-    """Predict as the command line says; the exit status.
+    """Predict as the command line says, and return the exit status.
 
-    0: all predicted; 1: some images of the folder could not be, each named on stderr; 2: none.
+    0: all predicted; 1: some images of the folder failed, each named on stderr; 2: none predicted.
     """
     options = _options(arguments)
     try:
@@ -54,7 +54,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--image", type=Path, help="one image")
     what.add_argument("--folder", type=Path, help="all images of a folder and its subfolders")
-    parser.add_argument("--note", help="what was said of the image, for models that read it")
+    parser.add_argument("--note", help="a text on the image, for models that read one")
     parser.add_argument("--notes", type=Path, help="csv of path and note, for a folder's images")
     parser.add_argument("--top", type=int, default=5, help="findings shown per image (default 5)")
     parser.add_argument("--csv", type=Path, help="write every finding of every image to this file")
@@ -72,15 +72,14 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
     """Name, root and path of each image, and its note."""
     wants_note, wants_image = "text" in model.reads, "image" in model.reads
     if (options.note is not None or options.notes) and not wants_note:
-        problem = "this model reads images alone, a note would change nothing"
-        raise InputError(
-            "--note" if options.notes is None else options.notes, problem, "Leave it out"
-        )
+        place = "--note" if options.notes is None else options.notes
+        problem = "this model reads images alone, so a note would change nothing"
+        raise InputError(place, problem, "Leave it out")
     if options.note is not None and not options.note.strip():
         raise InputError("--note", "the note is empty", "Write what is known of the image")
     if not wants_image:
         if options.image or options.folder or options.note is None:
-            raise InputError("--note", "this model reads a note alone", "Give --note and no image")
+            raise InputError("--note", "this model reads only a note", "Give --note and no image")
         yield {"name": "note", "note": options.note}
         return
     if options.image is not None:
@@ -89,9 +88,9 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
         place = {"root": options.image.parent.resolve(), "path": options.image.name}
         yield {"name": str(options.image), "note": options.note, **place}
     elif options.folder is not None:
-        found = _images(options.folder)
-        notes = _notes(options.notes, options.folder, found) if options.notes else {}
-        for path in found:
+        names = _images(options.folder)
+        notes = _notes(options.notes, options.folder, names) if options.notes else {}
+        for path in names:
             note = notes.get(path, options.note)
             yield {"name": path, "note": note, "root": options.folder, "path": path}
     else:
@@ -99,20 +98,20 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
 
 
 def _images(folder: Path) -> list[str]:
-    """Images below a folder by their file names' endings, hidden ones left out, in one order."""
+    """Sorted paths of the images below a folder, by their endings; hidden ones are left out."""
     if not folder.is_dir():
         raise InputError(folder, "there is no such folder", "Correct the path")
     Image.init()
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    seen = (path for path in found if not any(part.startswith(".") for part in path.parts))
-    names = sorted(path.as_posix() for path in seen if path.suffix.lower() in Image.EXTENSION)
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    shown = (path for path in files if not any(part.startswith(".") for part in path.parts))
+    names = sorted(path.as_posix() for path in shown if path.suffix.lower() in Image.EXTENSION)
     if not names:
         raise InputError(folder, "there is no image in it", "Give a folder of .png, .jpg, .tif ...")
     return names
 
 
 def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
-    """Notes by image. Raises InputError for rows of other files, twice-named files, empty notes."""
+    """Notes by image. Raises InputError for rows of other files, files named twice, empty notes."""
     from histopair.files import sheets
 
     table = sheets.read(file, ["path", "note"], texts=["path", "note"])
@@ -122,15 +121,13 @@ def _notes(file: Path, folder: Path, names: list[str]) -> dict[str, str]:
             row = table["row"][empty.idxmax()]
             raise InputError(file, f"the {column} is empty", "Fill it or remove the row", row)
     table["path"] = paths.relative(table["path"], str(file), table["row"], root=str(folder))
-    unknown = ~table["path"].isin(names)
     for wrong, problem in (
-        (unknown, "is no image of"),
-        (table["path"].duplicated(), "is twice in"),
+        (~table["path"].isin(names), f"is not an image of {folder}"),
+        (table["path"].duplicated(), "is twice in this table"),
     ):
         if wrong.any():
             path, row = table["path"][wrong.idxmax()], table["row"][wrong.idxmax()]
-            place = folder if problem.endswith("of") else "this table"
-            raise InputError(file, f"{path!r} {problem} {place}", "Correct or remove the row", row)
+            raise InputError(file, f"{path!r} {problem}", "Correct or remove the row", row)
     return dict(zip(table["path"], table["note"], strict=True))
 
 
@@ -141,12 +138,12 @@ def _say_what_is_cut(model: read.Exported, cases: list[dict]) -> None:
     if rooms:
         name, room = list(rooms.items())[-1]
         others = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
-        said = f"the model reads the first {room} tokens of a note and cuts what is beyond them"
-        say(f"predict: note of {name!r}{others}: {said}", stream=sys.stderr)
+        line = f"the model reads the first {room} tokens of a note and cuts the rest"
+        say(f"predict: note of {name!r}{others}: {line}", stream=sys.stderr)
 
 
 def _predict(model: read.Exported, case: dict, options) -> dict:
-    """Ranked findings of a case; for one of a folder that cannot be read, why."""
+    """Ranked findings of a case, or the error of one in a folder that cannot be read."""
     try:
         pixels = None
         if "path" in case:
@@ -199,11 +196,10 @@ def _write_csv(file: Path, results: list[dict]) -> None:
             writer = csv.writer(stream)
             writer.writerow(["image", "rank", "label", "name", "probability"])
             for result in results:
-                for found in result.get("findings", []):
-                    value = f"{found['probability']:.6f}"
-                    row = [result["image"], found["rank"], found["label"], found["name"], value]
-                    writer.writerow(map(sheets.guarded, row))
+                for finding in result.get("findings", []):
+                    cells = [result["image"], *(finding[key] for key in ("rank", "label", "name"))]
+                    cells.append(f"{finding['probability']:.6f}")
+                    writer.writerow(map(sheets.guarded, cells))
     except OSError as error:
-        raise InputError(
-            file, f"it cannot be written ({error.strerror})", "Choose another"
-        ) from error
+        problem = f"it cannot be written ({error.strerror})"
+        raise InputError(file, problem, "Choose another") from error

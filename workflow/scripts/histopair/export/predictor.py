@@ -18,11 +18,11 @@ from histopair.training.classifiers import Classifier
 
 
 class Predictor(nn.Module):
-    """Pixels (n, 3, h, w) and tokens (n, length) -> logits (n, C), whichever it reads.
+    """Pixels (n, 3, h, w), tokens (n, length) or both -> logits (n, C).
 
-    The towers' features are joined, "concat" or "sum"; what follows them is the head. `encoders`
-    are the towers' own, "image" or "text" or both. A recipe that joins them otherwise has a
-    subclass, `Joined` in its module `inference`, with `recipe` its name and `join` what it needs.
+    The towers' features are joined, "concat" or "sum", and go through the head. `encoders` are the
+    towers' encoders, "image" or "text" or both. A recipe that joins them in another way has a
+    subclass, `Joined` in its module `inference`, with its name as `recipe` and its needs as `join`.
     """
 
     recipe = ""
@@ -35,8 +35,8 @@ class Predictor(nn.Module):
         join: str | dict = "concat",
     ):
         super().__init__()
-        self.encoders = {"image": image, "text": text}
-        self.encoders = {kind: encoder for kind, encoder in self.encoders.items() if encoder}
+        pairs = (("image", image), ("text", text))
+        self.encoders = {kind: encoder for kind, encoder in pairs if encoder}
         self.image = image.image if image else None
         self.text = text.text if text else None
         self.head = head if isinstance(head, nn.Sequential) else nn.Sequential(head)
@@ -61,18 +61,18 @@ def of_one_tower(run, weights, kind: str) -> Predictor:
 def loaded(model: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     """`model` with a run's weights, in place: all that it trains, and nothing else.
 
-    Raises ValueError where the weights are another model's.
+    Raises ValueError if the weights are another model's.
     """
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-    found = model.load_state_dict(weights, strict=False)
-    wrong = [*found.unexpected_keys, *(trained & set(found.missing_keys))]
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    wrong = [*unexpected, *(trained & set(missing))]
     if wrong:
         raise ValueError(f"unexpected or missing: {', '.join(sorted(wrong)[:3])}")
     return model
 
 
 def text_encoder(run, image: Encoder) -> Encoder:
-    """The encoder of a run's notes: `image`, where that is the same one."""
+    """The encoder of a run's notes: `image`, if it is the same one."""
     entry = run.text_encoder_entry
     return image if entry in (None, run.encoder_entry) else encoders.load(entry)
 
@@ -80,7 +80,7 @@ def text_encoder(run, image: Encoder) -> Encoder:
 def rebuild(folder: Path, config: dict) -> Predictor:
     """The predictor of an exported folder, in evaluation mode on the CPU.
 
-    Raises InputError where its files do not belong together.
+    Raises InputError if its files do not belong together.
     """
     try:
         model = _built(folder, config)
@@ -98,14 +98,14 @@ def rebuild(folder: Path, config: dict) -> Predictor:
 
 def _built(folder: Path, config: dict) -> Predictor:
     entries = config["encoders"]
-    made = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
-    found = {kind: made[entry["name"]] for kind, entry in entries.items()}
+    by_name = {entry["name"]: _encoder(entry, folder) for entry in entries.values()}
+    towers = {kind: by_name[entry["name"]] for kind, entry in entries.items()}
     kind = _kind(config["recipe"]) if "recipe" in config else Predictor
-    return kind(layers.build(config["head"]), **found, join=config["join"])
+    return kind(layers.build(config["head"]), **towers, join=config["join"])
 
 
 def _kind(recipe: str) -> type[Predictor]:
-    """The subclass of a recipe; ValueError for a name that is none, so that nothing is run."""
+    """The subclass of a recipe; ValueError for what is not a name, so that nothing else runs."""
     if not recipe.isidentifier():
         raise ValueError(f"there is no recipe {recipe!r}")
     return importlib.import_module(f"histopair.methods.{recipe}.inference").Joined

@@ -1,4 +1,4 @@
-"""Preprocessing of images as data: written down from a library's transform, run without torch."""
+"""Preprocessing of images as data: taken from a library's transform, applied without torch."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BIL
 
 
 def describe(transform: Callable) -> list[dict]:
-    """The steps of a timm, torchvision or open_clip transform, in the words of `apply`.
+    """The steps of a timm, torchvision or open_clip transform, as `apply` takes them.
 
-    Raises ValueError for a step that has no word.
+    Raises ValueError for a step that `apply` does not know.
     """
     return [step for part in transform.transforms for step in _step(part)]
 
@@ -22,8 +22,8 @@ def _step(part: Callable) -> list[dict]:
         size = part.size if isinstance(part.size, int) else list(part.size)
         return [{"step": "resize", "size": size, "filter": part.interpolation.value}]
     if kind == "ResizeKeepRatio":
-        known = {"size": list(part.size), "longest": part.longest}
-        return [{"step": "resize_keep_ratio", **known, "filter": part.interpolation.value}]
+        shape = {"size": list(part.size), "longest": part.longest}
+        return [{"step": "resize_keep_ratio", **shape, "filter": part.interpolation.value}]
     if kind in ("CenterCrop", "CenterCropOrPad"):
         fill = getattr(part, "fill", 0)
         fill = [fill] * 3 if isinstance(fill, int) else list(fill)
@@ -31,11 +31,9 @@ def _step(part: Callable) -> list[dict]:
     if kind == "Normalize":
         mean, std = ([float(value) for value in values] for values in (part.mean, part.std))
         return [{"step": "normalise", "mean": mean, "std": std}]
-    if (
-        kind in ("ToTensor", "MaybeToTensor", "MaybeConvertMode")
-        or part.__name__ == "_convert_to_rgb"
-    ):
-        return []  # apply() takes RGB and gives an array in any case
+    without_effect = ("ToTensor", "MaybeToTensor", "MaybeConvertMode")  # apply() makes RGB an array
+    if kind in without_effect or part.__name__ == "_convert_to_rgb":
+        return []
     raise ValueError(f"preprocessing step {kind} cannot be written down")
 
 
@@ -45,7 +43,8 @@ def apply(steps: list[dict], image: Image.Image) -> np.ndarray:
         if step["step"] == "resize":
             image = image.resize(_size(image, step["size"]), FILTERS[step["filter"]])
         elif step["step"] == "resize_keep_ratio":
-            image = image.resize(_kept_ratio(image, **_without(step)), FILTERS[step["filter"]])
+            size = _kept_ratio(image, step["size"], step["longest"])
+            image = image.resize(size, FILTERS[step["filter"]])
         elif step["step"] == "centre_crop":
             image = _centre_crop(image, step["size"], step["fill"])
     pixels = np.asarray(image, np.float32) / np.float32(255)
@@ -56,12 +55,8 @@ def apply(steps: list[dict], image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _without(step: dict) -> dict:
-    return {key: step[key] for key in ("size", "longest")}
-
-
 def _size(image: Image.Image, size: int | list[int]) -> tuple[int, int]:
-    """Width and height: a list (h, w) is both, a number the shorter side, the ratio kept."""
+    """Width and height: a list is (h, w); a number is the shorter side, and the ratio is kept."""
     if isinstance(size, list):
         return size[1], size[0]
     short = min(image.size)
@@ -76,7 +71,7 @@ def _kept_ratio(image: Image.Image, size: list[int], longest: float) -> tuple[in
 
 
 def _centre_crop(image: Image.Image, size: list[int], fill: list[int]) -> Image.Image:
-    """The middle (h, w) of an image; where it is smaller, in the middle of a canvas."""
+    """The middle (h, w) of an image, which is put in the middle of a canvas if it is smaller."""
     height, width = size
     if image.width < width or image.height < height:
         canvas = Image.new("RGB", (max(width, image.width), max(height, image.height)), tuple(fill))

@@ -12,11 +12,11 @@ from PIL import Image
 from histopair.errors import InputError
 from histopair.export import preprocessing
 
-FORMAT = 1  # of config.json; raised when an older reader would misread it
-# What config.json must say of every model, and how.
+FORMAT = 1  # of config.json; goes up when an older reader would misread it
+# The keys that config.json must have, and their types.
 KEYS = {"run": dict, "task": str, "classes": list, "synthetic": bool, "reads": list}
-KEYS |= {"encoders": dict, "join": (str, dict), "head": list, "calibrated": bool}
-KEYS |= {"temperature": (int, float)}
+KEYS |= {"encoders": dict, "join": (str, dict), "head": list}
+KEYS |= {"calibrated": bool, "temperature": (int, float)}
 RUN = ("dataset", "encoder", "method", "seed")
 REMEDY = "Give the folder that the workflow wrote to results/exports"
 
@@ -25,8 +25,8 @@ REMEDY = "Give the folder that the workflow wrote to results/exports"
 class Exported:
     """An exported model: `probabilities(pixels, notes)` -> (n, C).
 
-    pixels: float32 (n, 3, h, w) or None; notes: n strings or None; `reads` says which it wants.
-    room(note) is the number of tokens read of a note that fills them all, else 0.
+    pixels: float32 (n, 3, h, w) or None; notes: n strings or None; `reads` names those it needs.
+    room(note) is the number of tokens that a note may have, if it fills them all, else 0.
     """
 
     config: dict
@@ -43,18 +43,17 @@ class Exported:
         return preprocessing.apply(self.config["preprocessing"], image)
 
     def probabilities(self, pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
-        """Calibrated with the temperature that was fitted on validation, 1 where none was."""
-        return probabilities(
-            self.logits(pixels, notes) / self.config["temperature"], self.config["task"]
-        )
+        """Calibrated with the temperature that was fitted on validation, or 1."""
+        logits = self.logits(pixels, notes) / self.config["temperature"]
+        return probabilities(logits, self.config["task"])
 
 
 def load(folder: str | Path) -> Exported:
-    """The model of an exported folder; nothing is looked up elsewhere and nothing unpickled.
+    """The model of an exported folder; nothing is read from elsewhere, nothing unpickled.
 
-    Models of images alone run in onnxruntime where it is installed: it starts in a tenth of
-    torch's time and needs none of the encoder's library. Raises InputError for a folder that is
-    no export, or where neither is installed.
+    Models of images alone run in onnxruntime if it is installed: it starts in a tenth of torch's
+    time and does not need the encoder's library. Raises InputError for a folder that is not an
+    export, or if neither is installed.
     """
     folder = Path(folder)
     config = _config(folder / "config.json")
@@ -102,7 +101,7 @@ def _torch_model(folder: Path, config: dict):
     try:
         import torch  # noqa: F401
     except ImportError as error:
-        problem = "neither onnxruntime with a model.onnx nor torch is at hand"
+        problem = "neither torch nor onnxruntime with a model.onnx is there"
         raise InputError(folder, problem, "Install one of them") from error
     from histopair.export.predictor import rebuild
 
@@ -110,7 +109,7 @@ def _torch_model(folder: Path, config: dict):
 
 
 def _room(model, note: str) -> int:
-    """A note is full if more text behind it leaves its tokens unchanged, in any tokenizer."""
+    """A note is full if more text after it does not change its tokens, in any tokenizer."""
     from histopair.encoders import embed
 
     text = model.encoders.get("text")
@@ -140,30 +139,31 @@ def _logits_of(model) -> Callable:
 
 
 def _config(file: Path) -> dict:
-    found = _read(file)
-    if not isinstance(found, dict):
-        raise InputError(file, "it describes no model", REMEDY)
-    if found.get("format") != FORMAT:
-        problem = f"its format is {found.get('format')!r}, this histopair reads {FORMAT}"
+    config = _read(file)
+    if not isinstance(config, dict):
+        raise InputError(file, "it does not describe a model", REMEDY)
+    if config.get("format") != FORMAT:
+        problem = f"its format is {config.get('format')!r}, this histopair reads {FORMAT}"
         raise InputError(file, problem, "Export the run again")
-    wrong = [key for key, kind in KEYS.items() if not isinstance(found.get(key), kind)]
-    wrong = wrong or [f"run.{key}" for key in RUN if key not in found["run"]]
-    if not wrong and "image" in found["reads"] and not isinstance(found.get("preprocessing"), list):
+    wrong = [key for key, kind in KEYS.items() if not isinstance(config.get(key), kind)]
+    wrong = wrong or [f"run.{key}" for key in RUN if key not in config["run"]]
+    steps = config.get("preprocessing")
+    if not wrong and "image" in config["reads"] and not isinstance(steps, list):
         wrong = ["preprocessing"]
     if wrong:
         raise InputError(file, f"{wrong[0]!r} is missing or malformed", "Export the run again")
-    return found
+    return config
 
 
 def _labels(file: Path, classes: int) -> list[dict]:
-    found = _read(file)
-    whole = isinstance(found, list) and all(
-        isinstance(row, dict) and {"label", "name"} <= row.keys() for row in found
+    rows = _read(file)
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict) and {"label", "name"} <= row.keys() for row in rows
     )
-    if not whole or len(found) != classes:
+    if not whole or len(rows) != classes:
         problem = f"it does not name the {classes} classes of config.json"
         raise InputError(file, problem, "Export the run again")
-    return found
+    return rows
 
 
 def _read(file: Path) -> dict | list:

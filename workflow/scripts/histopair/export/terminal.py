@@ -7,7 +7,7 @@ BAR = 24  # characters at a probability of one
 
 def block(result: dict) -> str:
     """One image's findings, for the terminal."""
-    rows = [(found["rank"], _name(found), found["probability"]) for found in result["shown"]]
+    rows = [(one["rank"], _name(one), one["probability"]) for one in result["shown"]]
     width = max(len(name) for _, name, _ in rows)
     lines = [
         f"  {rank:>2}  {name:<{width}}  {100 * value:5.1f} %  {_bar(value)}".rstrip()
@@ -16,13 +16,13 @@ def block(result: dict) -> str:
     return "\n".join([_plain(result["image"]), *lines, "", ""])
 
 
-def _name(found: dict) -> str:
-    label, name = _plain(found["label"]), _plain(found["name"])
+def _name(finding: dict) -> str:
+    label, name = _plain(finding["label"]), _plain(finding["name"])
     return label if name == label else f"{name} ({label})"
 
 
 def _bar(value: float) -> str:
-    """A bar in eighths of a character, or in hashes where the terminal has no such letters."""
+    """A bar in eighths of a character, or in hashes if the terminal has no such characters."""
     eighths = round(value * BAR * 8)
     blocks = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
     try:
@@ -33,21 +33,21 @@ def _bar(value: float) -> str:
 
 
 def footer(config: dict) -> str:
-    """What made the findings, how sure they are, and what they are not for."""
+    """The model behind the findings, how sure they are, and what they are not for."""
     if config["calibrated"]:
         value = f"{config['temperature']:.2f}"
-        if config.get("temperature_at_bound"):  # older folders do not say
+        if config.get("temperature_at_bound"):  # older folders lack the key
             value += ", the bound of its fit: see README.md"
         sure = f"Probabilities calibrated on validation (temperature {value})"
     else:
         sure = "Probabilities not calibrated (temperature 1)"
-    made = "{method} on {dataset}, encoder {encoder}, seed {seed}".format(**config["run"])
+    model = "{method} on {dataset}, encoder {encoder}, seed {seed}".format(**config["run"])
     synthetic = " Trained on synthetic images." if config["synthetic"] else ""
-    return f"{made}. {sure}.{synthetic}\nResearch use only, not for diagnosis."
+    return f"{model}. {sure}.{synthetic}\nResearch use only, not for diagnosis."
 
 
 def _plain(text: str) -> str:
-    """Text from data or file names without what would steer a terminal."""
+    """Text from data or file names without characters that control a terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )

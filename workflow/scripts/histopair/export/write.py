@@ -22,14 +22,14 @@ from histopair.files import tables
 from histopair.images import pixels
 
 SAMPLES = 8  # of the test split, on which the folder is checked
-LOGITS = 1e-4  # of any two forms of the model, as `apart` has it
-# Of the run's own predictions: it may have read float16 embeddings or computed in bfloat16.
+LOGITS = 1e-4  # largest `apart` of any two forms of the model
+# Largest difference to the run, which may have read float16 embeddings or computed in bfloat16.
 PROBABILITIES = 0.05
-LARGEST = 1.8e9  # bytes of weights inside an ONNX file, which holds 2 GB at most
+LARGEST = 1.8e9  # bytes of weights inside an ONNX file, which can hold 2 GB
 
 
 def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference of two sets of logits, by the largest logit where that is above 1.
+    """The largest difference of two sets of logits, relative to the largest logit if above 1.
 
     float32 has seven digits: a linear probe's logits of some hundreds differ in the fourth decimal.
     """
@@ -39,9 +39,9 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 def export(run, files: dict[str, str], described: dict, out: str, about: dict) -> None:
     """Write folder `out` from a run's `files`: weights, predictions, metrics.
 
-    `described` is what the model card says beside: `run` (dataset, encoder, method, seed),
-    `sources` (`lineage.sources`), `synthetic`. Raises InputError where the recipe cannot be
-    exported, and where the folder would predict otherwise than the run.
+    `described` is for the model card: `run` (dataset, encoder, method, seed), `sources`
+    (`lineage.sources`), `synthetic`. Raises InputError if the recipe cannot be exported, and if the
+    folder would not predict what the run does.
     """
     model = _predictor(run, files["weights"])
     folder = Path(f"{out}.partial")
@@ -67,8 +67,8 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
 def _predictor(run, weights: str) -> Predictor:
     if not hasattr(run.recipe, "predictor"):
         problem = f"runs of recipe {run.method['recipe']!r} cannot be exported"
-        known = ", ".join(_recipes_that_predict())
-        raise InputError(weights, problem, f"Export a method of another: {known}")
+        others = ", ".join(_recipes_that_predict())
+        raise InputError(weights, problem, f"Export a method of another recipe: {others}")
     try:
         return run.recipe.predictor(run, load_file(weights)).eval().requires_grad_(False)
     except (KeyError, ValueError) as error:
@@ -79,8 +79,8 @@ def _predictor(run, weights: str) -> Predictor:
 def _recipes_that_predict() -> list[str]:
     folder = importlib.import_module("histopair.methods").__path__
     names = sorted(module.name for module in pkgutil.iter_modules(folder))
-    found = {name: importlib.import_module(f"histopair.methods.{name}") for name in names}
-    return [name for name, recipe in found.items() if hasattr(recipe, "predictor")]
+    recipes = {name: importlib.import_module(f"histopair.methods.{name}") for name in names}
+    return [name for name, recipe in recipes.items() if hasattr(recipe, "predictor")]
 
 
 def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) -> dict:
@@ -135,13 +135,13 @@ def _samples(run):
 def inputs_of(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Pixels and tokens of the samples, as the run's own encoders make them."""
     image, text = (model.encoders.get(kind) for kind in ("image", "text"))
-    found, tokens = None, None
+    batch, tokens = None, None
     if image:
-        found = torch.stack([pixels.read(run.root, p, image.preprocess) for p in samples["path"]])
+        batch = torch.stack([pixels.read(run.root, p, image.preprocess) for p in samples["path"]])
     if text:
         tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, list(samples["caption"]))
         tokens = tokens[:, : lengths.max()]
-    return found, tokens
+    return batch, tokens
 
 
 def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
@@ -151,7 +151,7 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             model,
-            (batch[:1].repeat(2, 1, 1, 1),),  # one image would be taken for the only size
+            (batch[:1].repeat(2, 1, 1, 1),),  # of one image, torch would fix the batch size
             input_names=["pixels"],
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -164,16 +164,16 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
 
 
 def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float:
-    """Compare what the folder gives with the model and the run; the largest difference to the run.
+    """Compare the folder's results with the model and the run; the largest difference to the run.
 
     The folder is read as its users read it: images, captions, its own preprocessing.
     """
-    exported = read.load(folder)
-    loaded = [images.load(run.root, p, pixels.CHECKED) for p in samples["path"]]
-    batch = (
-        np.stack([exported.pixels(image) for image in loaded]) if inputs[0] is not None else None
-    )
-    notes = None if inputs[1] is None else list(samples["caption"])
+    exported, batch, notes = read.load(folder), None, None
+    if inputs[0] is not None:
+        loaded = [images.load(run.root, p, pixels.CHECKED) for p in samples["path"]]
+        batch = np.stack([exported.pixels(image) for image in loaded])
+    if inputs[1] is not None:
+        notes = list(samples["caption"])
     with torch.inference_mode():
         logits = model(*inputs).numpy()
     forms = {"model.safetensors": exported.logits}
@@ -181,12 +181,12 @@ def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float
         forms = {"model.onnx": exported.logits}
         forms["model.safetensors"] = read.torch_logits(folder, exported.config)
     for name, form in forms.items():
-        found = apart(form(batch, notes), logits)
-        if not found <= LOGITS:
-            problem = f"its logits differ from the trained model's by {found:.2g}"
-            raise InputError(folder / name, problem, "Report this: it is no fault of the data")
-    made = tables.read(predictions, ["sample_id"])["sample_id"]
-    rows = made.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
+        difference = apart(form(batch, notes), logits)
+        if not difference <= LOGITS:
+            problem = f"its logits differ from the trained model's by {difference:.2g}"
+            raise InputError(folder / name, problem, "Report this: the data is not at fault")
+    ids = tables.read(predictions, ["sample_id"])["sample_id"]
+    rows = ids.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
     scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
     difference = float(np.abs(read.probabilities(logits, run.about["task"]) - scores).max())
     if not difference <= PROBABILITIES:

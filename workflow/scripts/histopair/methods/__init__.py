@@ -1,18 +1,18 @@
 """Recipes: how methods train and how their runs predict, a file each, or a folder.
 
-`build(run)`, a generator of the stages that loop.py trains, and beside it what the workflow reads
-from the source, without importing it:
-    PARAMETERS    what it takes from the config beyond the loop's settings, with defaults
-    DESCRIPTIONS  the meaning of those that other recipes do not have, for docs/config.md
-    NEEDS         names of what it reads beside the labels; where that depends on the parameters, a
-                  function `needs(method)` of them
+A recipe has `build(run)`, a generator of the stages that loop.py trains. The workflow reads the
+rest from its source, without importing it:
+    PARAMETERS    what it takes from the config besides the loop's settings, with defaults
+    DESCRIPTIONS  the meaning of parameters that no other recipe has, for docs/config.md
+    NEEDS         names of what it reads besides the labels; or a function `needs(method)`, if that
+                  depends on the parameters
     CHOICES, LEAST, SEEDS, AT_OPTIMUM, mistakes(method), distilled(method)
                   optional: the values that some parameters may have; the least of whole numbers
                   that may be below 1; how many seeds make sense; whether its heads are at their
                   optimum, so that methods that read as much are held against it; parameters that
                   do not fit together, as {parameter: what to do}; whether texts teach the image
                   side
-These functions see their argument and what they import themselves, no other name of the file.
+These functions see their argument and what they import themselves, but no other name of the file.
 
 What may be needed:
     images                                        the files, and the weights of the run's encoder
@@ -20,17 +20,17 @@ What may be needed:
     image_embeddings, caption_embeddings, prompt_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
                                                   of `augmentations` turned versions of each image
-    reports, pairs, text_embeddings               texts, whose they are, and the retriever's vectors
+    reports, pairs, text_embeddings               texts, their samples, and the retriever's vectors
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
 
-Optional are functions that only exports and analyses call: an edit of one trains nothing again,
-and no other function of a recipe may use them. What they alone need they import inside.
+Two optional functions serve only exports and analyses. An edit of them trains nothing again, so no
+other part of a recipe may use them or their names. They import inside what they alone need.
     predictor(run, weights)    the model built again without training, with the run's weights, as a
                                Predictor of pixels and tokens; without it a run cannot be exported
-    trained(run, weights)      the model as it was trained, adapters apart, and its encoder. Of a
-                               distilled method it has `backbone` and `to_text`, and takes as a
-                               third argument how wide texts are
+    trained(run, weights)      the model as it was trained, adapters unmerged, and its encoder. For
+                               a distilled method it has `backbone` and `to_text`, and takes the
+                               width of the texts as a third argument
     PROMPTS_IN_EACH_PASS = True    the published code embeds prompts in each pass: costs show both
 """
 
@@ -43,7 +43,7 @@ DESCRIPTIONS = {
     "corpus": "The corpus; by default the dataset's.",
     "rank": "Which of the retrieved reports to use, 1 for the best.",
     "word_dropout": "Share of each report's words that is left out of training, drawn once per "
-    "run by the seed; the pairing is made with all.",
+    "run by the seed; the pairing uses all words.",
     "lora": "Adapters of the image tower: `rank`, `alpha`, and `targets`, which is `all` (linear "
     "layers, embeddings and convolutions) or `no-linear` (embeddings and convolutions only). A "
     "weight W (out × in) becomes W + (alpha / rank) B A with B (out × rank) and A (rank × in); "
@@ -54,11 +54,11 @@ DESCRIPTIONS = {
     "freezes it.",
     "normalisation": "Mean and standard deviation of the pixels: the encoder's own, or, as a "
     "fault of CLIP-IT's published code, ImageNet's for every encoder.",
-    "aggregation": "An image's similarity to a class is the mean over its prompts (CLIP-IT), or "
-    "that to their mean at length 1 (CONCH's own code).",
+    "aggregation": "An image's similarity to a class is the mean of those to its prompts "
+    "(CLIP-IT), or that to their mean at length 1 (CONCH's own code).",
     "unfreeze": "Last transformer blocks, or last stages of a ResNet, that train; of two towers "
-    "one number for both, or a map of both. Where 0 is allowed, a tower with 0 stays as it is, "
-    "and its cached embeddings stand for it.",
+    "one number for both, or a map of both. If 0 is allowed, a tower with 0 stays frozen, and its "
+    "cached embeddings are used.",
     "fusion": "How image and text features are joined; a sum needs both of one width.",
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
     "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "
@@ -68,6 +68,6 @@ DESCRIPTIONS = {
     "width": "Width of the projected patches and of the bag.",
     "attention": "Hidden width of the gated attention over a bag's patches.",
     "dropout": "Dropout of the projected patches.",
-    "text_encoder": "The encoder of the captions, where it is not the run's: a ResNet with a "
+    "text_encoder": "The encoder of the captions, if it is not the run's: a ResNet with a "
     "DistilBERT is the naive concatenation.",
 }

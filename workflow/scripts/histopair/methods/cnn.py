@@ -29,7 +29,7 @@ def convolutions() -> nn.Sequential:
 
 
 def predictor(run, weights):
-    """The run's encoder lent it the preprocessing alone."""
+    """Only the preprocessing comes from the run's encoder."""
     from histopair.encoders import Encoder
     from histopair.export.predictor import Predictor, loaded
 

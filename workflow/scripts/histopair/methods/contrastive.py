@@ -1,9 +1,9 @@
 """A CLIP fine-tuned contrastively on images and prompts of their classes (CLIP-IT, Table 2).
 
-Each training image stands beside its class in one template, drawn anew each step. As published
-every other prompt of the batch is a negative, of the same class too (`positives: own`); corrected,
+Each training image is paired with its class in one template, drawn anew each step. As published,
+every other prompt of the batch is a negative, even of the same class (`positives: own`); corrected,
 prompts of the image's class are positives (`positives: class`). At inference the classes' prompts
-are an ensemble, encoded once: what is left of the text tower is one vector per class.
+are an ensemble, encoded once: one vector per class is left of the text tower.
 """
 
 import torch
@@ -36,8 +36,8 @@ LARGEST_SCALE = 100.0  # CLIP's own bound of its learnt temperature
 class PromptedClip(nn.Module):
     """Both towers and the scale of their similarities, which trains from its pretrained value.
 
-    tokens (C, templates, length) are the prompts. In evaluation the vectors of the classes are
-    computed once, and again only after training went on.
+    tokens (C, templates, length) are the prompts. Evaluation computes the classes' vectors once,
+    and again only after more training.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class PromptedClip(nn.Module):
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors (n, d) with length 1, in float32 whatever the towers compute in."""
+    """Vectors (n, d) at length 1, in float32 whatever the towers compute in."""
     return normalize(vectors.float(), dim=1)
 
 
@@ -96,8 +96,8 @@ def build(run):
     def loss(model, batch):
         if model.training:
             value = model.loss(batch["pixels"], batch["targets"], run.method["positives"])
-            return {"loss": value, "task": value}
-        value = run.task_loss(model(batch["pixels"]), batch)
+        else:
+            value = run.task_loss(model(batch["pixels"]), batch)
         return {"loss": value, "task": value}
 
     def scores(model, batch):
@@ -118,7 +118,7 @@ def prompted(run, clip) -> PromptedClip:
 
 
 def _tokens(run, clip) -> Tensor:
-    """Tokens (C, templates, length) of each class in each template of the encoder's."""
+    """Tokens (C, templates, length) of each class in each of the encoder's templates."""
     path = run.artifacts["prompt_embeddings"]
     templates = list(tables.read(path, ["template"])["template"].unique())
     table = prompts.of_classes(run.artifacts["labels"], templates)

@@ -1,7 +1,7 @@
 """Image and caption embeddings of frozen encoders, joined, and an MLP (multi-label paper).
 
-With one CLIP for both it is the paper's frozen fusion, with `text_encoder` of another family its
-naive concatenation, with one layer a linear probe.
+With one CLIP for both it is the paper's frozen fusion, with a `text_encoder` of another family its
+naive concatenation, and with one layer a linear probe.
 """
 
 from histopair.training import heads

@@ -1,5 +1,7 @@
-"""Each tower's last blocks train with an MLP on their joined features: the multi-label paper's
-final model. A tower of which no block trains is read as its cached embeddings."""
+"""Both towers' last blocks and an MLP on their joined features: the multi-label paper's last model.
+
+If no block of a tower trains, its cached embeddings stand for it.
+"""
 
 from histopair.training import heads
 from histopair.training.classifiers import Fusion, joined_width
@@ -16,7 +18,7 @@ CHOICES = {"fusion": ("concat", "sum")}
 
 
 def needs(method):
-    """Of a tower the activations that its last blocks take, or its embeddings if none trains."""
+    """The activations that each tower's last blocks take, or its embeddings if no block trains."""
     image, text = method["unfreeze"]["image"], method["unfreeze"]["text"]
     return (
         "image_activations" if image else "image_embeddings",

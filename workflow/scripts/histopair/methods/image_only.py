@@ -1,4 +1,4 @@
-"""An image encoder whose last blocks train with an MLP head: the multi-label paper's ResNet-50."""
+"""An image encoder's last blocks and an MLP head: the multi-label paper's ResNet-50."""
 
 from histopair.training import heads
 from histopair.training.classifiers import Classifier
@@ -8,9 +8,9 @@ PARAMETERS = {"unfreeze": 1, "layers": 4, "augmentations": 1}
 
 
 def build(run):
-    tower, width, fetch = run.tower("image", run.method["unfreeze"])
+    blocks, width, fetch = run.tower("image", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    yield run.classifier(Classifier(tower, head), fetch)
+    yield run.classifier(Classifier(blocks, head), fetch)
 
 
 def predictor(run, weights):

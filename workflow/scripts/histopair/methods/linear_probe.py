@@ -1,7 +1,7 @@
-"""Logistic regression on the frozen backbone's features: what a linear head gives at its optimum.
+"""Logistic regression on the frozen backbone's features: a linear head at its optimum.
 
-It has no learning rate and no number of epochs that could be too small: the control that adapted
-backbones and texts have to beat. Validation chooses the strength of the penalty.
+No learning rate or number of epochs can be too small, so it is the control that adapted backbones
+and texts have to beat. Validation chooses the strength of the penalty.
 """
 
 import numpy as np
@@ -30,13 +30,14 @@ def needs(method):
 
 def build(run):
     features = torch.cat([run.embeddings(kind) for kind in needs(run.method)], dim=1)
-    train, truth = run.rows("train"), run.indicator[run.rows("train")].numpy()
+    train = run.rows("train")
+    truth = run.indicator[train].numpy()
     if not (truth.any(0) & ~truth.all(0)).any():
         problem = "all samples of its train split have the same classes"
         raise InputError(run.artifacts["labels"], problem, "Choose another split")
-    known = features[train].double().cpu().numpy()
-    found = logistic.path(known, truth, run.task.EXCLUSIVE, STRENGTHS)
-    heads, rows = zip(*_until_worse(_judged(run, features, *fit) for fit in found), strict=True)
+    inputs = features[train].double().cpu().numpy()
+    fits = logistic.path(inputs, truth, run.task.EXCLUSIVE, STRENGTHS)
+    heads, rows = zip(*_until_worse(_judged(run, features, *fit) for fit in fits), strict=True)
     best = int(np.argmin([row["val_task"] for row in rows]))
     stage = run.classifier(heads[best], lambda rows: (features[rows],), epochs=0)
     stage.history = [{"stage": "main", "epoch": 0, "strength": STRENGTHS[best], **rows[best]}]
@@ -44,7 +45,7 @@ def build(run):
 
 
 def _until_worse(fits):
-    """Heads and their rows up to WORSE in a row that validation likes less than the best.
+    """Heads and their rows, until WORSE in a row are worse on validation than the best.
 
     The weakest penalties take most of the time.
     """
@@ -58,7 +59,7 @@ def _until_worse(fits):
 
 
 def _judged(run, features, head, converged: bool) -> tuple:
-    """A head on the run's device, and the row that says how well it does."""
+    """A head on the run's device, and its row of the history."""
     head = head.to(run.device)
     row = {"converged": converged}
     for split in ("train", "val"):
@@ -69,8 +70,6 @@ def _judged(run, features, head, converged: bool) -> tuple:
 
 
 def predictor(run, weights):
-    from torch import nn
-
     from histopair.export.predictor import Predictor, loaded, text_encoder
 
     encoder = run.encoder()
@@ -78,4 +77,5 @@ def predictor(run, weights):
     image = None if inputs == "caption" else encoder
     text = None if inputs == "image" else text_encoder(run, encoder)
     width = (image.image_dim if image else 0) + (text.text_dim if text else 0)
-    return Predictor(loaded(nn.Linear(width, len(run.classes)), weights), image=image, text=text)
+    head = torch.nn.Linear(width, len(run.classes))
+    return Predictor(loaded(head, weights), image=image, text=text)

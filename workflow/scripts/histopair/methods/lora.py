@@ -32,7 +32,7 @@ def predictor(run, weights):
 
 
 def trained(run, weights):
-    """The model as it was trained, adapters apart, and its encoder with the run's pixels."""
+    """The model as it was trained, adapters unmerged, and its encoder with the run's pixels."""
     from histopair.export.predictor import loaded
 
     encoder = run.encoder()

@@ -1,8 +1,7 @@
 """CLIP-IT on bags of patch features: the bag's report is distilled into it (CLIP-IT, Section F.6).
 
 The text stage learns from the reports as the frozen text tower embeds them. In the main stage gated
-attention learns the task and, through g, the report's embedding; at inference the bag alone is
-read.
+attention learns the task and, through g, the report's embedding. Inference reads only the bag.
 """
 
 from torch import nn
@@ -25,14 +24,14 @@ PARAMETERS = {
 
 
 class Student(students.Distilled):
-    """Bags -> logits and g(z); unlike an encoder, the attention learns here, with dropout."""
+    """Bags -> logits and g(z). The attention trains, with dropout, unlike an encoder."""
 
     def train(self, mode: bool = True):
         return nn.Module.train(self, mode)
 
 
 def mistakes(method):
-    """What does not fit, by parameter."""
+    """Parameters that do not fit, and why."""
     return {"dropout": "it is a share, below 1"} if method["dropout"] >= 1 else {}
 
 
@@ -40,10 +39,9 @@ def build(run):
     bags = run.bags()
     text, texts = text_stage.classifier(run, frozen=True)
     yield text_stage.stage(run, "text", text, texts, epochs=run.method["text_epochs"])
-    vectors = text_stage.embed_all(text, texts, run.device)
-    run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
+    run.teacher, text_width = text_stage.teacher(run, text, texts)
     backbone = attention.of(bags.width, run.method)
-    model = Student(backbone, run.method["width"], text.head, vectors.shape[1], len(run.classes))
+    model = Student(backbone, run.method["width"], text.head, text_width, len(run.classes))
 
     def loss(model, batch):
         return students.losses(run, batch, *model(*batch["bags"]), batch["text"])

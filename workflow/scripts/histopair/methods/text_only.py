@@ -1,4 +1,4 @@
-"""A text encoder whose last blocks train with an MLP head: the multi-label paper's BioBERT."""
+"""A text encoder's last blocks and an MLP head: the multi-label paper's BioBERT."""
 
 from histopair.training import heads
 from histopair.training.classifiers import Classifier
@@ -8,9 +8,9 @@ PARAMETERS = {"unfreeze": 2, "layers": 3}
 
 
 def build(run):
-    tower, width, fetch = run.tower("text", run.method["unfreeze"])
+    blocks, width, fetch = run.tower("text", run.method["unfreeze"])
     head = heads.mlp(width, len(run.classes), run.method["layers"])
-    yield run.classifier(Classifier(tower, head), fetch)
+    yield run.classifier(Classifier(blocks, head), fetch)
 
 
 def predictor(run, weights):

@@ -1,7 +1,7 @@
 """A classifier of prompts instead of reports: those most similar to the image (CLIP-IT, Table 6).
 
-With k of 1 the image's best prompt, as a CLIP would describe it; with more, the mean of its k best,
-as of the descriptions of TQx (Nguyen 2024). The encoder is the CLIP.
+With k = 1 it reads the image's best prompt, as a CLIP would describe it; else the mean of its k
+best, like the descriptions of TQx (Nguyen 2024). The encoder is the CLIP.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """A classifier of the paired reports alone: what text says of the class (CLIP-IT, Table 6).
 
-It reads its report at inference too; the image served only to retrieve it.
+It reads the report at inference, too; the image only serves to retrieve it.
 """
 
 from histopair.methods.clip_it.text_stage import classifier, stage
@@ -16,13 +16,13 @@ PARAMETERS = {
 
 
 def needs(method):
-    """With adapters, or with words dropped, the texts; else what the frozen tower makes of them."""
+    """The texts, if adapters or word dropout need them; else the frozen tower's embeddings."""
     cached = method["text_lora"] is None and not method["word_dropout"]
     return ("reports", "pairs", "text_embeddings" if cached else "retriever")
 
 
 def mistakes(method):
-    """What does not fit, by parameter."""
+    """Parameters that do not fit, and why."""
     return {"word_dropout": "it is a share, 1 at most"} if method["word_dropout"] > 1 else {}
 
 

@@ -1,4 +1,4 @@
-"""Zero-shot CLIP: the classes whose prompts are most similar to the image; nothing is trained."""
+"""Zero-shot CLIP: the classes whose prompts are most similar to the image. Nothing trains."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ CHOICES = {"aggregation": ("similarity", "embedding")}
 SEEDS = 1  # nothing is left to chance
 PROMPTS_IN_EACH_PASS = True  # in the published code of CLIP-IT
 
-TEMPERATURE = 100.0  # CLIP's learnt scale at its upper bound; it changes no ranking of classes
+TEMPERATURE = 100.0  # CLIP's learnt scale at its upper bound; no ranking of classes depends on it
 
 
 def build(run):
@@ -24,39 +24,34 @@ def build(run):
         cosine = batch["similarity"]
         return (TEMPERATURE * cosine).softmax(1) if run.task.EXCLUSIVE else (cosine + 1) / 2
 
-    yield run.stage(
-        "main",
-        nn.Identity(),
-        fetch=lambda rows: {"similarity": similarity[rows]},
-        loss=lambda model, batch: {},
-        scores=scores,
-        epochs=0,
-        batch_size=4096,
-        learning_rate=0.0,
-    )
+    def fetch(rows):
+        return {"similarity": similarity[rows]}
+
+    untrained = {"epochs": 0, "batch_size": 4096, "learning_rate": 0.0}
+    yield run.stage("main", nn.Identity(), fetch, lambda model, batch: {}, scores, **untrained)
 
 
 def class_vectors(run) -> Tensor:
     """One vector per class (C, d), from its prompts' unit vectors."""
     path = run.artifacts["prompt_embeddings"]
     unit, labels = tables.matrix(path, normalise=True), tables.read(path, ["label"])["label"]
-    own = np.stack([unit[labels == label] for label in run.classes])
-    return ensemble(torch.from_numpy(own), run.method["aggregation"]).to(run.device)
+    prompts = np.stack([unit[labels == label] for label in run.classes])
+    return ensemble(torch.from_numpy(prompts), run.method["aggregation"]).to(run.device)
 
 
 def ensemble(prompts: Tensor, aggregation: str) -> Tensor:
     """One vector per class (C, d) from the unit vectors of its prompts (C, templates, d).
 
     "similarity": their mean; an image's product with it is the mean of its similarities to the
-    prompts (CLIP-IT, Appendix E). "embedding": that mean with length 1, so that classes whose
-    templates disagree are not held back (CONCH's own code).
+    prompts (CLIP-IT, Appendix E). "embedding": that mean at length 1, so that classes whose
+    templates disagree are not at a disadvantage (CONCH's own code).
     """
     mean = prompts.mean(1)
     return normalize(mean, dim=1) if aggregation == "embedding" else mean
 
 
 def predictor(run, weights):
-    """The classes' vectors are the last layer's weights: no prompt is read at inference."""
+    """The classes' vectors are the last layer's weights: inference reads no prompt."""
     from histopair.export.layers import LogOdds, UnitLength
     from histopair.export.predictor import Predictor
 

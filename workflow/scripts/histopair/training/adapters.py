@@ -3,7 +3,7 @@
 peft adds B(A(x)) to what a layer gives. Some code never calls the layer and reads its weight (the
 fused projections of timm's EVA, BEiT and Swin V2, the attention pool of open_clip's ResNets), and
 some layers do more with their weight than multiply (standardised convolutions, padding "same").
-There the weight itself is adapted, so that no adapter is passed by, and merging changes nothing.
+There the weight itself is adapted, so that no adapter is bypassed and merging changes nothing.
 """
 
 from peft.tuners import lora
@@ -14,7 +14,7 @@ ADAPTER = "default"  # peft's name of the only one
 
 
 class Adapted:
-    """What each of peft's layers gets in front of it; `ran` tells whether it was ever called."""
+    """The base that we put before peft's own layers; `ran` is whether the layer was ever called."""
 
     ran = False
 
@@ -25,7 +25,7 @@ class Adapted:
         return base + self.get_delta_weight(ADAPTER).to(base.dtype)
 
     def __getattr__(self, name: str):
-        """What a library asks of the layer itself, such as its kernel's size."""
+        """What a library reads from the layer itself, such as its kernel's size."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -51,20 +51,20 @@ class Embedding(Adapted, lora.Embedding):
 
 class Conv2d(Adapted, lora.Conv2d):
     def update_layer(self, *args, **kwargs) -> None:
-        """A and B are plain convolutions, whatever the class of the layer is."""
+        """Make A and B plain convolutions, whatever the class of the layer."""
         super().update_layer(*args, **kwargs)
         for sides in (self.lora_A, self.lora_B):
-            made = sides[ADAPTER]
-            sizes = made.in_channels, made.out_channels, made.kernel_size
-            sides[ADAPTER] = nn.Conv2d(*sizes, made.stride, made.padding, bias=False)
-            sides[ADAPTER].weight = made.weight
+            side = sides[ADAPTER]
+            sizes = side.in_channels, side.out_channels, side.kernel_size
+            sides[ADAPTER] = nn.Conv2d(*sizes, side.stride, side.padding, bias=False)
+            sides[ADAPTER].weight = side.weight
 
 
 LAYERS = {nn.Linear: Linear, nn.Embedding: Embedding, nn.Conv2d: Conv2d}
 
 
 def _plain(layer: nn.Module) -> bool:
-    """Whether the layer is linear in its weight, and peft's own forward knows all of it."""
+    """Whether the layer is linear in its weight, and peft's own forward does all that it does."""
     kind = next(kind for kind in LAYERS if isinstance(layer, kind))
     if type(layer).forward is not kind.forward:
         return False

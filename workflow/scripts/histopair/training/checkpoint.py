@@ -1,4 +1,4 @@
-"""How far a training has come, kept on disk: a killed run goes on from there to the same bits."""
+"""The state of a training on disk: a killed run resumes from it and ends with the same bits."""
 
 import hashlib
 import json
@@ -17,26 +17,22 @@ from histopair.jobs import devices
 from histopair.training import parallel
 
 
-def _none_yet() -> dict:
-    return {"loss": math.inf, "epoch": -1, "weights": {}}
-
-
 @dataclass
 class Progress:
-    """What training changes beside the weights: `step` and `sums` of losses are of this epoch."""
+    """What training changes besides the weights; `step` and `sums` (of losses) are this epoch's."""
 
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    best: dict = field(default_factory=_none_yet)
+    best: dict = field(default_factory=lambda: {"loss": math.inf, "epoch": -1, "weights": {}})
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     saved: float = field(default_factory=time.monotonic)
 
 
 def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
-    """A folder for checkpoints of a job with these settings, code, versions and input files.
+    """A folder for the checkpoints of a job with these settings, code, versions and input files.
 
-    Checkpoints of another such job are removed: training from them would give neither job's result.
+    Checkpoints of any other job are removed: going on from them would give neither job's result.
     """
     mark, identity = Path(path, "job"), _identity(about, inputs)
     if mark.parent.exists() and not (mark.exists() and mark.read_text() == identity):
@@ -48,13 +44,13 @@ def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
 
 def _identity(about: dict, inputs: Iterable[str]) -> str:
     files = [file for path in map(Path, inputs) for file in [path, *sorted(path.rglob("*"))]]
-    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    known = json.dumps([about, seen], sort_keys=True, default=str)
-    return hashlib.sha256(known.encode()).hexdigest()
+    states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    content = json.dumps([about, states], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def save(file: Path, stage, now: Progress, device: torch.device) -> None:
-    """Write the whole state of a training, or leave the checkpoint that was there."""
+    """Write the whole state of a training; if that fails, the last checkpoint stays."""
     random = parallel.gathered(devices.random_state(device))
     if parallel.rank():
         return
@@ -73,7 +69,7 @@ def save(file: Path, stage, now: Progress, device: torch.device) -> None:
 
 
 def load(file: Path, stage, now: Progress, device: torch.device) -> None:
-    """Bring stage, progress and random numbers to where the checkpoint, if any, has them."""
+    """Set stage, progress and random numbers to the checkpoint's, if there is one."""
     if not file.is_file():
         return
     state = torch.load(file, map_location="cpu", weights_only=True)

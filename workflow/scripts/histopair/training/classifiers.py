@@ -1,4 +1,4 @@
-"""Towers with a classification head: what most methods of both papers train."""
+"""Towers with a classification head, which most methods of both papers train."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from histopair.errors import InputError
 
 
 class Still(nn.Module):
-    """A module that stays in evaluation mode: its batch statistics are frozen like its weights."""
+    """A module that stays in evaluation mode, so that its batch statistics are frozen, too."""
 
     def __init__(self, module: nn.Module):
         super().__init__()
@@ -50,7 +50,7 @@ def joined(image: Tensor, text: Tensor, fusion: str) -> Tensor:
 
 
 def joined_width(image: int, text: int, fusion: str) -> int:
-    """Width of what `joined` gives. Raises InputError where a sum does not exist."""
+    """Width of what `joined` returns. Raises InputError for a sum of two widths."""
     if fusion == "sum" and image != text:
         raise InputError(
             "fusion 'sum'",

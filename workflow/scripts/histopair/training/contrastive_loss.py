@@ -9,7 +9,7 @@ def loss(image: Tensor, text: Tensor, same: Tensor, scale: Tensor) -> Tensor:
 
     image: unit vectors (n, d); text: (m, d), m >= n. same: (n, m) True where image i and text j
     belong together, at least once in each row; a text that belongs to no image is a negative of
-    all. With `same` the identity it is CLIP's loss.
+    all. If `same` is the identity, this is CLIP's loss.
     """
     logits = similarities(image, text, scale)
     positives = same.to(logits.dtype)
@@ -24,7 +24,7 @@ def similarities(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
 
     bfloat16 rounds logits near 100 by up to a quarter, so autocast is switched off here.
     """
-    known = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (image, text, scale))
-    image, text, scale = known
+    tensors = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (image, text, scale))
+    image, text, scale = tensors
     with torch.autocast(image.device.type, enabled=False):
         return scale * image @ text.T

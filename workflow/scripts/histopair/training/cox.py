@@ -7,11 +7,11 @@ from torch import Tensor
 def loss(risk: Tensor, time: Tensor, event: Tensor, ties: str = "efron") -> Tensor:
     """Negative log partial likelihood of n patients, per event (Cox 1972).
 
-    risk: log-hazards (n,), up to a constant; time: (n,); event: (n,) bool. At a time with m
-    events, of which the risk set is R and the events are D, the l-th of them (l = 0..m-1) adds
-    log(sum_R exp(r) - (l / m) sum_D exp(r)) - r: Efron 1977. ties "breslow" (1974) leaves the
-    second sum out. Both agree where no two events share a time. 0, with a gradient of 0, where
-    there is no event: then a batch says nothing.
+    risk: log-hazards (n,), up to a constant; time: (n,); event: (n,) bool. At a time with m events
+    D and the risk set R, the l-th event (l = 0..m-1) adds
+    log(sum_R exp(r) - (l / m) sum_D exp(r)) - r: Efron 1977. ties "breslow" (1974) leaves out the
+    second sum. Both agree if no two events share a time. A batch without events has a loss of 0
+    with a gradient of 0.
     """
     event = event.bool()
     if not event.any():
@@ -29,7 +29,7 @@ def loss(risk: Tensor, time: Tensor, event: Tensor, ties: str = "efron") -> Tens
 
 
 def _shares(group: Tensor) -> Tensor:
-    """l / m of each event: its place, from 0, among the m events of its moment."""
+    """l / m of each event: its place, from 0, among the m events at its time."""
     counts = torch.bincount(group)
     order = group.argsort(stable=True)
     before = counts.cumsum(0) - counts

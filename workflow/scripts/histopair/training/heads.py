@@ -6,7 +6,7 @@ from torch import nn
 
 
 def mlp(width_in: int, classes: int, layers: int = 4, hidden: int = 512) -> nn.Sequential:
-    """Linear layers with ReLU between them, `layers` in all (multi-label paper, "4-layer MLP")."""
+    """`layers` linear layers with ReLU between them (multi-label paper, "4-layer MLP")."""
     widths = [width_in, *[hidden] * (layers - 1), classes]
     steps = []
     for left, right in pairwise(widths):

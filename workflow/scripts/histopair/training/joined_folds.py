@@ -1,4 +1,4 @@
-"""The runs of all folds as one: every sample is tested once, by the model that has not seen it."""
+"""The runs of all folds as one: each sample is tested once, by the model that did not see it."""
 
 import pandas as pd
 import pyarrow as pa
@@ -12,30 +12,29 @@ ABOUT = ("task", "classes", "parameters")
 
 
 def join(folds: list[dict[str, str]], predictions: str, history: str, about: dict) -> None:
-    """Write the predictions and histories of runs below each other, with the number of the fold.
+    """Write the predictions and the histories of all folds, one below the other.
 
-    folds: the paths `predictions` and `history` of each fold's run, from fold 1. The stages of a
-    history are named by their fold. Raises InputError where a sample is tested twice.
+    folds: the paths `predictions` and `history` of each fold's run, from fold 1. Predictions get a
+    column `fold`; a history's stages are named by it. Raises InputError for a sample tested twice.
     """
-    told = pa.concat_tables(
+    table = pa.concat_tables(
         part.append_column("fold", pa.array([fold] * len(part), pa.int64()))
-        for fold, part in enumerate((_told(run["predictions"]) for run in folds), 1)
+        for fold, part in enumerate((_without_teacher(run["predictions"]) for run in folds), 1)
     )
-    tested = told.filter(pc.equal(told["split"], "test"))["sample_id"].to_pandas()
+    tested = table.filter(pc.equal(table["split"], "test"))["sample_id"].to_pandas()
     if tested.duplicated().any():
         problem = f"{tested[tested.duplicated()].iloc[0]!r} is tested in two folds"
         raise InputError(predictions, problem, "Delete the runs of these folds and rerun")
-    parts = [tables.read(run["history"]) for run in folds]
     stages = [
         part.assign(stage=f"fold {fold} " + part["stage"].astype(str))
-        for fold, part in enumerate(parts, 1)
+        for fold, part in enumerate((tables.read(run["history"]) for run in folds), 1)
     ]
-    known = tables.about(folds[0]["predictions"])
-    tables.write(predictions, told, about | {name: known[name] for name in ABOUT})
+    first = tables.about(folds[0]["predictions"])
+    tables.write(predictions, table, about | {name: first[name] for name in ABOUT})
     tables.write(history, pd.concat(stages, ignore_index=True), about)
 
 
-def _told(predictions: str) -> pa.Table:
-    """What a run predicts; its teacher's vectors stay with its fold."""
-    table = pq.read_table(predictions)
-    return table.drop_columns([name for name in ("teacher",) if name in table.column_names])
+def _without_teacher(predictions: str) -> pa.Table:
+    """A run's predictions without its teacher's vectors, which differ from fold to fold."""
+    columns = pq.read_schema(predictions).names
+    return pq.read_table(predictions, columns=[name for name in columns if name != "teacher"])

@@ -1,4 +1,4 @@
-"""Logistic regression by scikit-learn, as a linear layer on features as they are."""
+"""Logistic regression by scikit-learn, as a linear layer on raw features."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 MOST_STEPS = 10_000  # of the solver, L-BFGS
-TOLERANCE = 1e-6  # of the gradient: at scikit-learn's own, probabilities are still .0006 off
+TOLERANCE = 1e-6  # of the gradient; with scikit-learn's own, probabilities are .0006 off
 
 
 def path(
@@ -19,8 +19,8 @@ def path(
 ) -> Iterator[tuple[nn.Linear, bool]]:
     """The optimum for each of scikit-learn's C in `strengths`, and whether the solver reached it.
 
-    features: (n, d), standardised for the fit; truth: booleans (n, C). Exclusive classes have
-    one softmax, others a logistic regression each. A layer takes features as they are and gives
+    features: (n, d), standardised for the fit; truth: booleans (n, C). Exclusive classes share
+    one softmax, others have a logistic regression each. A layer takes raw features and gives
     logits (n, C). Each fit starts from the one before.
     """
     scaler = StandardScaler().fit(features)
@@ -39,11 +39,11 @@ def path(
 
 
 def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) -> bool:
-    """Fit a model where there are two classes to tell apart; whether its solver converged."""
+    """Fit a model if its target has two classes or more; whether its solver converged."""
     if len(np.unique(target)) == 1:
         return True
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ says the same
+        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ shows the same
         model.fit(features, target)
     return bool((model.n_iter_ < MOST_STEPS).all())
 
@@ -51,14 +51,13 @@ def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) ->
 def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
     """Coefficients (C, d) and shifts (C,) of a softmax.
 
-    A class without samples is rarer than one of n.
+    A class without samples counts as n times rarer than the rarest.
     """
     model = models[0]
     coefficients, shifts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # one logit, of the second class against the first
-        coefficients, shifts = (
-            np.concatenate([-half, half]) for half in (coefficients / 2, shifts / 2)
-        )
+        halves = coefficients / 2, shifts / 2
+        coefficients, shifts = (np.concatenate([-half, half]) for half in halves)
     all_coefficients = np.zeros((truth.shape[1], coefficients.shape[1]))
     all_shifts = np.full(truth.shape[1], shifts.min() - np.log(len(truth)))
     all_coefficients[model.classes_], all_shifts[model.classes_] = coefficients, shifts
@@ -68,7 +67,7 @@ def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
 def _of_each(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
     """Coefficients (C, d) and shifts (C,) of one sigmoid per class.
 
-    A class that all samples have, or none, has its log odds, as if half a sample were otherwise.
+    A class that all samples have, or none, gets its log odds as if half a sample differed.
     """
     shares = (truth.sum(0) + 0.5) / (len(truth) + 1)
     width = next(model.coef_.shape[1] for model in models if hasattr(model, "coef_"))
@@ -80,7 +79,7 @@ def _of_each(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
 
 
 def _layer(coefficients: np.ndarray, shifts: np.ndarray, scaler: StandardScaler) -> nn.Linear:
-    """The layer that gives for raw features what the coefficients give for standardised ones."""
+    """The layer that does to raw features what the coefficients do to standardised ones."""
     layer = nn.Linear(coefficients.shape[1], len(coefficients))
     weight = coefficients / scaler.scale_
     with torch.no_grad():

@@ -16,19 +16,9 @@ from histopair.jobs import devices
 from histopair.training import checkpoint, lora, optimizers, parallel, tensorboard
 from histopair.training.checkpoint import Progress
 
-# What a method's or an encoder's config may say about its training.
-SETTINGS = (
-    "epochs",
-    "batch_size",
-    "accumulate",
-    "learning_rate",
-    "optimizer",
-    "weight_decay",
-    "clip",
-    "schedule",
-    "precision",
-    "patience",
-)
+# The keys of a method's or an encoder's config that set its training.
+SETTINGS = ("epochs", "batch_size", "accumulate", "learning_rate", "optimizer", "weight_decay")
+SETTINGS += ("clip", "schedule", "precision", "patience")
 CHECKPOINT_EVERY = 60.0  # seconds between checkpoints: short runs write none
 REMEDY = "Lower the method's learning_rate or set precision to float32"
 
@@ -37,20 +27,19 @@ REMEDY = "Lower the method's learning_rate or set precision to float32"
 class Stage:
     """What the loop trains: a model, its samples and its loss.
 
-    fetch(rows) gives a batch on the device for row numbers; with `turns` > 1, augmented versions of
+    fetch(rows) gives a batch on the device for row numbers. With `turns` > 1, augmented versions of
     each sample, it is fetch(rows, turns) with the number of each row's turn: drawn in training, 0
-    in evaluation and prediction. loss(model, batch) gives named scalars, means over the batch, of
-    which "loss" is minimised and "task" chooses the best epoch on `val`; scores(model, batch) gives
-    class probabilities (n, C) from what is known at inference.
+    in evaluation and prediction. loss(model, batch) gives named scalars, means over the batch:
+    "loss" is minimised and "task" chooses the best epoch on `val`. scores(model, batch) gives
+    class probabilities (n, C) from what there is at inference.
 
     rates: learning rates of submodules by name, such as {"head": 1e-4}; the longest name that fits
-    counts, and all else learns with `learning_rate`. accumulate: a batch passes in so many parts,
+    counts, and the rest learns with `learning_rate`. accumulate: a batch passes in so many parts,
     of two samples at least, whose gradients add up to the whole batch's. patience: training ends
-    after that many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
+    after so many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
     it goes on from the best epoch at 0.3 of the learning rate, and ends at the fifth time, or at
-    the third in a row without a better epoch.
-    whole: the loss compares a batch's samples with each other, so that no batch is cut; several
-    processes then do the same.
+    the third in a row without a better epoch. whole: the loss compares a batch's samples with each
+    other, so no batch is cut, and each process passes all of it.
     """
 
     name: str
@@ -82,11 +71,11 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
     Several processes (parallel.py) share every batch, in training, evaluation and prediction.
     `events` is a folder for TensorBoard, or "" for none.
 
-    Randomness comes from (seed, stage, epoch) alone: a run resumed from the checkpoint in folder
-    `resume`, made in mid-epoch or between two, ends with the same bits as one that was never
-    stopped (on a CPU). Raises InputError when a loss or a gradient is not finite, for float16
-    without a GPU, and for whole batches in parts; ValueError when a name in `rates` fits no
-    trainable parameter.
+    Randomness comes from (seed, stage, epoch) alone: a run resumed from a checkpoint in folder
+    `resume`, even from within an epoch, ends with the same bits as one that was never stopped (on
+    a CPU). Raises InputError for a loss or a gradient that is not finite, for float16 without a
+    GPU, and for whole batches in parts; ValueError for a name in `rates` that fits no trainable
+    parameter.
     """
     if stage.whole and stage.accumulate > 1:
         problem = "its loss compares the samples of a batch, which cannot pass in parts"
@@ -113,7 +102,7 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         elif stage.schedule == "plateau" and _stalls(stage) > _stalls(stage, epoch):
             stage.model.load_state_dict(now.best["weights"], strict=False)
         _save_if_due(file, stage, now, device)
-    # What is built next draws the same numbers in every process.
+    # Every process must draw the same numbers for what is built next.
     devices.set_random_state(parallel.gathered(devices.random_state(device))[0], device)
     stage.model.load_state_dict(now.best["weights"], strict=False)
 
@@ -124,7 +113,7 @@ def evaluate(stage: Stage, rows: Tensor, device: torch.device) -> dict[str, floa
     sums: dict[str, float] = {}
     batches = _samples(stage, rows).split(stage.batch_size)
     shares = [parallel.share(batch, stage.whole) for batch in batches]
-    stream = _fetched(stage, [own for own, _ in shares], device)
+    stream = _fetched(stage, [part for part, _ in shares], device)
     with torch.inference_mode(), _autocast(stage, device):
         for whole, (_, weight), batch in zip(batches, shares, stream, strict=True):
             for name, value in stage.loss(stage.model, batch).items():
@@ -136,7 +125,7 @@ def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
     """The stage's scores for `rows`, in their order: (n, C) float32 on the CPU."""
     stage.model.eval()
     places = [parallel.share(part)[0] for part in torch.arange(len(rows)).split(stage.batch_size)]
-    stream = _fetched(stage, [_samples(stage, rows[own]) for own in places], device)
+    stream = _fetched(stage, [_samples(stage, rows[place]) for place in places], device)
     with torch.inference_mode(), _autocast(stage, device):
         scores = [stage.scores(stage.model, batch).float().cpu() for batch in stream]
     return parallel.in_order(torch.cat(scores), torch.cat(places), len(rows))
@@ -149,7 +138,7 @@ def _train_epoch(
     stage.model.train()
     batches = _drawn(stage, now, seed, device)
     pieces = [_pieces(stage, batch) for batch in batches]
-    stream = _fetched(stage, [own for step in pieces[now.step :] for own, _ in step], device)
+    stream = _fetched(stage, [part for step in pieces[now.step :] for part, _ in step], device)
     stalls, _ = _stalls(stage)
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
@@ -176,7 +165,7 @@ def _train_epoch(
 
 
 def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list[Tensor]:
-    """The epoch's batches, and random numbers as they are before the step to come."""
+    """The epoch's batches; random numbers are left as they are before the next step."""
     resumed = devices.random_state(device)
     torch.manual_seed(seed)
     order = stage.train[torch.randperm(len(stage.train))]
@@ -189,12 +178,12 @@ def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list
 
 
 def _step(stage: Stage, now: Progress) -> None:
-    """Move the weights along the gradients that have been added up, and clear these."""
-    parameters = _parameters(stage.model)
+    """Move the weights along the accumulated gradients, and clear these."""
+    parameters = [p for p in stage.model.parameters() if p.requires_grad]
     parallel.add_gradients(parameters)
     now.scaler.unscale_(now.optimizer)
     norm = nn.utils.clip_grad_norm_(parameters, stage.clip).item()
-    # A scaler finds its scale by overflows: their steps are left out, until none is left to lower.
+    # A scaler meets an overflow by a lower scale and skips the step; below 1 it is not its fault.
     if not now.scaler.is_enabled() or now.scaler.get_scale() < 1:
         _require_finite(norm, "the gradient's norm", stage, f"step {now.step}")
     now.scaler.step(now.optimizer)
@@ -208,7 +197,7 @@ def _stalls(stage: Stage, epochs: int | None = None) -> tuple[int, int]:
 
 
 def _finished(stage: Stage) -> bool:
-    """Whether patience has run out: at the first stall, or after the last drop or two in vain."""
+    """Whether patience is out: at the first stall, or after the last drop or two useless ones."""
     total, in_a_row = _stalls(stage)
     if stage.schedule != "plateau":
         return total > 0
@@ -216,7 +205,7 @@ def _finished(stage: Stage) -> bool:
 
 
 def _samples(stage: Stage, rows: Tensor, draw: bool = False) -> Tensor:
-    """What fetch is asked for, a column each: rows (n,) and, if there are several, their turns."""
+    """The arguments of fetch as columns: rows (n,) and, if there are several turns, each row's."""
     if stage.turns == 1:
         return rows[:, None]
     turns = torch.randint(stage.turns, rows.shape) if draw else torch.zeros_like(rows)
@@ -238,17 +227,13 @@ def _batches(order: Tensor, size: int) -> list[Tensor]:
 def _pieces(stage: Stage, batch: Tensor) -> list[tuple[Tensor, float]]:
     """This process's parts of a batch, and the weight of each part's mean in the batch's mean.
 
-    Parts have two samples at least, in every process, as batch normalisation needs: a small batch
+    Batch normalisation needs two samples in each part in every process, so that a small batch
     passes in fewer parts than asked for.
     """
     parts = min(stage.accumulate, len(batch) // (2 * parallel.count())) or 1
     pieces = batch.tensor_split(parts)
     shares = [(*parallel.share(piece, stage.whole), len(piece) / len(batch)) for piece in pieces]
-    return [(own, weight * of_batch) for own, weight, of_batch in shares]
-
-
-def _parameters(model: nn.Module) -> list[nn.Parameter]:
-    return [p for p in model.parameters() if p.requires_grad]
+    return [(part, weight * of_batch) for part, weight, of_batch in shares]
 
 
 def _row(stage: Stage, epoch: int, now: Progress, train: dict, val: dict) -> dict:

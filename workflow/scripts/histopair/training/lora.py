@@ -8,10 +8,7 @@ from torch import nn
 from histopair.encoders import plain_attention
 from histopair.errors import InputError
 
-TARGETS = {
-    "all": (nn.Linear, nn.Embedding, nn.Conv2d),
-    "no-linear": (nn.Embedding, nn.Conv2d),
-}
+TARGETS = {"all": (nn.Linear, nn.Embedding, nn.Conv2d), "no-linear": (nn.Embedding, nn.Conv2d)}
 
 
 def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
@@ -20,8 +17,8 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     settings: `rank`, `alpha` and `targets`: "all" (every Linear, Embedding and Conv2d) or
     "no-linear" (CLIP-IT's search space). A weight W (out, in) becomes W + alpha / rank B A, where
     B (out, rank) and A (rank, in) train (Hu 2022, Section 4.1); packed projections of attention are
-    one weight. At the start the tower computes what it did before. Raises ValueError if nothing
-    can be adapted.
+    one weight. Before training the tower computes what it did without. Raises ValueError if it has
+    nothing to adapt.
     """
     tower.requires_grad_(False)
     if settings is None:
@@ -42,17 +39,14 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     )
     config._register_custom_module(adapters.LAYERS)
     inject_adapter_in_model(config, tower)
-    made = adapted_layers(tower).values()
-    everywhere = {layer.get_base_layer(): layer for layer in made} | {
-        layer: layer for layer in made
-    }
-    return plain_attention.replaced(
-        tower, everywhere.get
-    )  # peft finds one place of each layer alone
+    # peft finds only one place of a layer that several share.
+    layers = adapted_layers(tower).values()
+    everywhere = {module: layer for layer in layers for module in (layer.get_base_layer(), layer)}
+    return plain_attention.replaced(tower, everywhere.get)
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:
-    """Names of the layers that `targets` means; grouped convolutions are left as they are."""
+    """Names of the layers that `targets` stands for; grouped convolutions stay as they are."""
     kinds = TARGETS[targets]
     return [
         name
@@ -68,7 +62,7 @@ def adapted_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 @torch.no_grad()
 def merge(tower: nn.Module) -> nn.Module:
-    """Fold the adapters into the weights they adapt, in place: no trace of them is left."""
+    """Fold the adapters into the weights that they adapt, in place, and remove them."""
     merged = {}
     for layer in adapted_layers(tower).values():
         merged[layer] = layer.get_base_layer()
@@ -77,12 +71,13 @@ def merge(tower: nn.Module) -> nn.Module:
 
 
 def require_gradients(model: nn.Module) -> None:
-    """Raise InputError if an adapter has no gradient after a backward pass that its layer was in.
+    """Raise InputError if an adapter's layer ran and the adapter has no gradient after it.
 
-    Such an adapter would never train: what its layer gives is read by nobody. A layer that was not
-    called has none either, and may be called by other inputs (experts that are chosen by them).
+    Such an adapter would never train, because nothing reads what its layer gives. A layer that did
+    not run has no gradient either; other inputs may need it (experts are chosen by their input).
     """
-    towers = {name: m.encoder_name for name, m in model.named_modules() if _is_named(m)}
+    names = {name: getattr(m, "encoder_name", None) for name, m in model.named_modules()}
+    towers = {place: name for place, name in names.items() if isinstance(name, str)}
     for name, layer in adapted_layers(model).items():
         tensors = [p for p in layer.parameters() if p.requires_grad]
         if layer.ran and all(p.grad is None for p in tensors):
@@ -94,12 +89,3 @@ def require_gradients(model: nn.Module) -> None:
                 "Set the method's `lora` (of a text tower, `text_lora`) to null, or choose "
                 "another encoder",
             )
-
-
-def _is_named(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "encoder_name", None), str)
-
-
-def trainable(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The tensors of a module that training changes, by name."""
-    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}

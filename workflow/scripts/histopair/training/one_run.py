@@ -19,72 +19,46 @@ from histopair import encoders
 from histopair.activations import source as activations
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.images import bags, pixels
+from histopair.images import bags
 from histopair.training import checkpoint, loop, parallel, tasks
+from histopair.training.staged import Staged, train
 from histopair.training.tasks import labelled
 
-# What predictions say of a sample; follow-up where it has one.
+# Columns of a sample that its predictions keep; only some samples have a follow-up.
 KEPT = ("sample_id", "group", "split", "labels", "time", "event")
+NO_EPOCHS = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}  # a history
 
 
 @dataclass
-class Run:
+class Run(Staged):
     """What a method may read to build what the loop trains.
 
-    `artifacts` holds the paths of what the method needs; `method` its parameters. A method
-    that is taught sets `teacher`: for row numbers the embeddings (n, d) that it was held against,
-    as they are after training; they are kept beside its predictions.
+    `artifacts` holds the paths of what the method needs; `method` its parameters. A method that has
+    a teacher sets `teacher`: it maps row numbers to the embeddings (n, d) that the method was held
+    against, as they are after training. They are kept beside its predictions.
     """
 
-    artifacts: dict[str, str]
-    root: str
     encoder_entry: dict
     retriever_entry: dict | None
-    method: dict
-    seed: int
-    device: torch.device
-    image_cache_mb: int
     text_encoder_entry: dict | None = None
     teacher: Callable[[Tensor], Tensor] | None = None
 
     @classmethod
     def of(
-        cls,
-        spec: dict,
-        artifacts: dict[str, str],
-        seed: int,
-        device: torch.device,
-        image_cache_mb: int = 0,
+        cls, spec: dict, artifacts: dict, seed: int, device: torch.device, image_cache_mb: int = 0
     ) -> "Run":
         """A run as plan makes its spec: `root` of the images, entries of encoders, `method`."""
-        return cls(
-            artifacts,
-            spec["root"],
-            spec["encoder"],
-            spec["retriever"],
-            spec["method"],
-            seed,
-            device,
-            image_cache_mb,
-            spec["text_encoder"],
-        )
+        common = (artifacts, spec["root"], spec["method"], seed, device, image_cache_mb)
+        return cls(*common, spec["encoder"], spec["retriever"], spec["text_encoder"])
 
     @property
     def recipe(self) -> ModuleType:
         """How the method trains (`build`) and how its finished runs predict (`predictor`)."""
         return importlib.import_module(f"histopair.methods.{self.method['recipe']}")
 
-    @cached_property
-    def samples(self) -> pd.DataFrame:
-        return tables.read(self.artifacts["labels"])
-
-    @cached_property
-    def about(self) -> dict:
-        return tables.about(self.artifacts["labels"])
-
     @property
     def task(self) -> ModuleType:
-        return tasks.of(self.about["task"])
+        return tasks.TASKS[self.about["task"]]
 
     @property
     def classes(self) -> list[str]:
@@ -102,11 +76,8 @@ class Run:
 
     @cached_property
     def targets(self) -> Tensor:
-        """What the task's loss is held against, n rows."""
+        """The task's targets, n rows."""
         return self.task.targets(self.samples, self.classes).to(self.device)
-
-    def rows(self, split: str) -> Tensor:
-        return torch.from_numpy(np.flatnonzero(self.samples["split"] == split))
 
     def encoder(self) -> encoders.Encoder:
         """A fresh copy of the run's encoder, on the device."""
@@ -115,11 +86,11 @@ class Run:
     def retriever(self) -> encoders.Encoder:
         """A fresh copy of the CLIP that paired images with reports.
 
-        Raises InputError where the recipe does not name it among its needs.
+        Raises InputError if it is not among the recipe's needs.
         """
         if self.retriever_entry is None:
             problem = "it takes the retriever, which is not among its needs"
-            remedy = "Name 'retriever' in its NEEDS, or in what its function needs() gives"
+            remedy = "Add 'retriever' to its NEEDS, or to what its function needs() returns"
             raise InputError(f"recipe {self.method['recipe']}", problem, remedy)
         return _on_device(encoders.load(self.retriever_entry), self.device)
 
@@ -131,76 +102,46 @@ class Run:
         """
         key = "sample_id" if kind == "caption_embeddings" else "image_id"
         path = self.artifacts[kind]
-        position = tables.positions(
-            self.samples[key],
-            tables.read(path, [key])[key],
-            path,
-            "no embedding of {}",
-            "A method that reads text needs a caption for every sample: "
-            "choose another dataset for it",
-        )
+        keys, missing = tables.read(path, [key])[key], "no embedding of {}"
+        remedy = "A method that reads text needs a caption for every sample: choose another dataset"
+        position = tables.positions(self.samples[key], keys, path, missing, f"{remedy} for it")
         vectors = tables.matrix(path)[position].astype(np.float32)
         return torch.from_numpy(vectors).to(self.device)
 
-    def pixels(self, preprocess: Callable) -> Callable[[Tensor], Tensor]:
-        """Pixels (n, 3, h, w) on the device for row numbers, kept in memory if they all fit."""
-        return pixels.Source(
-            self.root, list(self.samples["path"]), preprocess, self.image_cache_mb, self.device
-        )
-
     def bags(self) -> bags.Source:
-        """The patches of each sample, which is a bag of them."""
+        """The patches of each sample, a bag."""
         slides, most = self.samples["slides"], self.about.get("max_patches")
         return bags.Source(slides, self.artifacts["bags"], most, self.device)
 
     def tower(self, kind: str, blocks: int) -> tuple[nn.Module, int, activations.Fetch]:
-        """The top of the "image" or "text" tower, its width, and the fetch of what it takes."""
+        """The last blocks of the "image" or "text" tower, its width, and the fetch of inputs."""
         return activations.tower(self, kind, blocks)
 
-    def stage(
-        self,
-        name: str,
-        model: nn.Module,
-        fetch: Callable[..., dict],
-        loss: Callable[[nn.Module, dict], dict],
-        scores: Callable[[nn.Module, dict], Tensor] | None = None,
-        **overrides,
-    ) -> loop.Stage:
-        """A stage with the method's own optimiser settings, on this run's train and val rows."""
-        settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
-        settings["rates"] = self.rates("head")
-        settings["turns"] = self.method.get("augmentations", 1)
-        return loop.Stage(
-            name,
-            model.to(self.device),
-            self.rows("train"),
-            self.rows("val"),
-            lambda rows, *turns: {
-                "rows": rows,
-                "targets": self.targets[rows],
-                **fetch(rows, *turns),
-            },
-            loss,
-            scores=scores,
-            **(settings | overrides),
-        )
+    def stage(self, name, model, fetch, loss, scores=None, **overrides) -> loop.Stage:
+        """As Staged.stage, with the task's targets in each batch, head rates and augmentations."""
+        settings = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}
+
+        def with_targets(rows, *turns):
+            return {"targets": self.targets[rows], **fetch(rows, *turns)}
+
+        return super().stage(name, model, with_targets, loss, scores, **(settings | overrides))
 
     def rates(self, *fresh: str) -> dict[str, float]:
-        """The head's own learning rate, if it has one, for submodules that start at random."""
+        """The head's own learning rate, if set, for submodules that start at random."""
         rate = self.method.get("head_learning_rate")
         return {} if rate is None else dict.fromkeys(fresh, rate)
 
     def classifier(
-        self, model: nn.Module, fetch: Callable[[Tensor], tuple], **overrides
+        self, model: nn.Module, fetch: Callable[..., tuple], name: str = "main", **overrides
     ) -> loop.Stage:
-        """The main stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
+        """The stage of a plain classifier: model(*fetch(rows)) gives the logits (n, C)."""
 
         def loss(model, batch):
             value = self.task_loss(model(*batch["inputs"]), batch)
             return {"loss": value, "task": value}
 
         return self.stage(
-            "main",
+            name,
             model,
             fetch=lambda rows, *turns: {"inputs": fetch(rows, *turns)},
             loss=loss,
@@ -230,24 +171,9 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
         return
     about |= {"task": run.about["task"], "classes": run.classes, "parameters": _count(stage.model)}
     tables.write(out["predictions"], predictions, about)
-    tables.write(out["history"], _history(history), about)
+    tables.write(out["history"], pd.DataFrame(history or NO_EPOCHS), about)
     _write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)
-
-
-def train(run: Run, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:
-    """Train the method's stages in turn: the last one, which predicts, and the history of all.
-
-    Its recipe's `build(run)` is a generator of stages: each is trained before the next is asked
-    for.
-    """
-    history: list[dict] = []
-    torch.manual_seed(run.seed)  # of weights that start at random
-    for stage in run.recipe.build(run):
-        if stage.epochs:
-            loop.fit(stage, run.seed, resume, run.device, events)
-        history += stage.history
-    return stage, history
 
 
 def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
@@ -259,20 +185,15 @@ def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     table = table.append_column("scores", tables.vectors(scores))
     if run.teacher is None:
         return table
-    taught = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
-    return table.append_column("teacher", tables.vectors(taught))
-
-
-def _history(rows: list[dict]) -> pd.DataFrame:
-    empty = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}
-    return pd.DataFrame(rows if rows else empty)
+    targets = tables.narrowed(run.teacher(rows).float().cpu().numpy(), np.float16)
+    return table.append_column("teacher", tables.vectors(targets))
 
 
 def _write_weights(model: nn.Module, path: str, about: dict) -> None:
-    """The trained tensors alone: adapters, heads and batch statistics, not what stays frozen."""
-    trained = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
+    """Only what training changes: adapters, heads and batch statistics, not what stays frozen."""
+    weights = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
     with tables.replacing(path) as temporary:
-        temporary.write_bytes(save(trained, {"histopair": json.dumps(about, sort_keys=True)}))
+        temporary.write_bytes(save(weights, {"histopair": json.dumps(about, sort_keys=True)}))
 
 
 def _count(model: nn.Module) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""How a stage's weights are moved: optimiser, learning rates, loss scale."""
+"""What moves a stage's weights: optimiser, learning rates, loss scale."""
 
 import math
 from collections.abc import Iterable
@@ -15,23 +15,23 @@ IN_A_ROW = 3  # stalls without a better epoch between them: two drops in vain
 def of_stage(stage) -> torch.optim.Optimizer:
     """An optimiser of the stage's trainable parameters, in groups by their learning rate.
 
-    Raises ValueError when a name in the stage's `rates` fits no trainable parameter.
+    Raises ValueError if a name in the stage's `rates` fits no trainable parameter.
     """
     rates = {"": stage.learning_rate} | stage.rates
-    groups: dict[str, list] = {name: [] for name in rates}
+    members: dict[str, list] = {name: [] for name in rates}
     for name, parameter in stage.model.named_parameters():
         if parameter.requires_grad:
-            fitting = [own for own in rates if not own or f"{name}.".startswith(f"{own}.")]
-            groups[max(fitting, key=len)].append(parameter)
-    if unused := [name for name in stage.rates if not groups[name]]:
+            fitting = [part for part in rates if not part or f"{name}.".startswith(f"{part}.")]
+            members[max(fitting, key=len)].append(parameter)
+    if unused := [name for name in stage.rates if not members[name]]:
         raise ValueError(f"{stage.name} stage: no trainable parameter is of {unused}")
-    found = [
+    groups = [
         {"params": parameters, "lr": rates[name], "initial_lr": rates[name]}
-        for name, parameters in groups.items()
+        for name, parameters in members.items()
         if parameters
     ]
-    # One pass over memory instead of several: a quarter of the time on a CPU.
-    return KINDS[stage.optimizer](found, weight_decay=stage.weight_decay, fused=True)
+    # Fused: one pass over memory instead of several, a quarter of the time on a CPU.
+    return KINDS[stage.optimizer](groups, weight_decay=stage.weight_decay, fused=True)
 
 
 def set_learning_rates(
@@ -45,11 +45,11 @@ def set_learning_rates(
 def learning_rate_factor(
     schedule: str, progress: float, stalls: int = 0, warmup: float = 0.05
 ) -> float:
-    """Share of the learning rate in use.
+    """The share of the learning rate that is used now.
 
-    "constant"; "plateau": 0.3 of it after each of `stalls`; or "cosine", by `progress` from 0
-    at the first step to 1 at the end: a linear rise over the first `warmup`, then half a cosine
-    down to 0.
+    schedule: "constant"; "plateau", 0.3 of it after each of `stalls`; or "cosine", by `progress`
+    from 0 at the first step to 1 at the end: a linear rise over the first `warmup`, then half a
+    cosine down to 0.
     """
     if schedule == "constant":
         return 1.0
@@ -61,9 +61,9 @@ def learning_rate_factor(
 
 
 def stalls(losses: Iterable[float], patience: int) -> tuple[int, int]:
-    """How often validation went `patience` epochs without a better loss; `losses` by epoch.
+    """How often validation went `patience` epochs without a better loss: in all, since the best.
 
-    In all, and since the best epoch. After each time the wait begins anew. (0, 0) without patience.
+    `losses`: one an epoch. After each stall the count starts again. (0, 0) if patience is 0.
     """
     total, in_a_row, best, waited = 0, 0, math.inf, 0
     for loss in losses:
@@ -77,7 +77,7 @@ def stalls(losses: Iterable[float], patience: int) -> tuple[int, int]:
 
 
 def scaler(stage, device: torch.device) -> torch.amp.GradScaler:
-    """What keeps small gradients from vanishing in float16; it does nothing in other types.
+    """Keeps small gradients from vanishing in float16; does nothing in other types.
 
     Raises InputError for float16 without a GPU.
     """

@@ -1,9 +1,9 @@
-"""Several processes train one run: each takes its share of every batch, on a GPU of its own if any.
+"""Several processes train one run: each takes its share of every batch, on its own GPU if any.
 
 The loss of a share is weighted by its size and the gradients of all processes are added up, which
-gives the gradient of the whole batch. It is done by hand, in a function of ten lines, because
-DistributedDataParallel hides the model's own methods, which methods call. Every process builds the
-same model from the same seed. Outside of `launch` there is one process, and nothing here acts.
+gives the gradient of the whole batch. Ten lines of our own do it, because DistributedDataParallel
+hides the model's methods, which recipes call. Every process builds the same model from the same
+seed. Outside `launch` there is one process, and nothing here changes anything.
 """
 
 import datetime
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from histopair import jobs
 from histopair.errors import InputError
 
-# One process may write a cache while the others wait; a lost one is noticed by `launch`.
+# One process may write a cache while the others wait; `launch` notices one that died.
 WAIT = datetime.timedelta(days=2)
 FAILED = (
     torch.multiprocessing.ProcessRaisedException,
@@ -32,7 +32,7 @@ def launch(work: Callable[[], None], processes: int) -> None:
     """Call work() in `processes` processes that share this one's threads; in this one for 1.
 
     They are forks, so that work may be any function; this process must not have used a GPU before.
-    If one fails the others are ended. Raises the InputError of a process that raised one.
+    If one fails, the others are stopped. Raises the InputError of a process that raised one.
     """
     if processes == 1:
         work()
@@ -43,9 +43,9 @@ def launch(work: Callable[[], None], processes: int) -> None:
                 _join, (work, processes, folder), processes, start_method="fork"
             )
         except FAILED:
-            if (said := Path(folder, "error")).exists():
-                # Its three parts are one line by now.
-                raise InputError.__new__(InputError, said.read_text()) from None
+            if (line := Path(folder, "error")).exists():
+                # `InputError()` itself would want its three parts, which are joined by now.
+                raise InputError.__new__(InputError, line.read_text()) from None
             raise
 
 
@@ -90,18 +90,17 @@ def rank() -> int:
 def share(rows: Tensor, whole: bool = False) -> tuple[Tensor, float]:
     """This process's part of a batch, and the weight of the part's mean in the batch's mean.
 
-    A batch goes to all processes as it is if it has to stay `whole`, or has fewer than two rows for
-    each: none is ever idle, which would leave the others waiting, nor has a single sample, which
-    batch normalisation cannot train on.
+    Each process gets all of a batch that must stay `whole`, or has fewer than two rows for each: an
+    idle process would leave the others waiting, and batch normalisation cannot train on one sample.
     """
     if whole or len(rows) < 2 * count():
         return rows, 1 / count()
-    own = rows.tensor_split(count())[rank()]
-    return own, len(own) / len(rows)
+    part = rows.tensor_split(count())[rank()]
+    return part, len(part) / len(rows)
 
 
 def prepared(model: nn.Module) -> nn.Module:
-    """The model, on GPUs with batch statistics over the whole batch in place of each share's."""
+    """The model; on GPUs its batch statistics are then those of the whole batch, not a share's."""
     if count() == 1 or not torch.cuda.is_available():
         return model
     from timm.layers import convert_sync_batchnorm  # torch's own loses the activations of timm's
@@ -118,8 +117,8 @@ def add_gradients(parameters: list[nn.Parameter]) -> None:
     together = torch.cat([*(grad.flatten() for grad in flat), present])
     dist.all_reduce(together)
     *sums, present = together.split([*(p.numel() for p in parameters), len(parameters)])
-    for parameter, total, found in zip(parameters, sums, present.tolist(), strict=True):
-        parameter.grad = total.view_as(parameter).to(parameter.dtype) if found else None
+    for parameter, total, holders in zip(parameters, sums, present.tolist(), strict=True):
+        parameter.grad = total.view_as(parameter).to(parameter.dtype) if holders else None
 
 
 def totals(values: dict[str, float]) -> dict[str, float]:
@@ -132,7 +131,7 @@ def totals(values: dict[str, float]) -> dict[str, float]:
 
 
 def in_order(rows: Tensor, positions: Tensor, size: int) -> Tensor:
-    """All processes' rows (n, C), at their positions in a tensor (size, C); each has it whole."""
+    """The rows (n, C) of all processes at their positions in a tensor (size, C)."""
     if count() == 1:
         return rows
     together = torch.full((size, rows.shape[1]), -torch.inf)
@@ -141,17 +140,17 @@ def in_order(rows: Tensor, positions: Tensor, size: int) -> Tensor:
     return together
 
 
-def gathered(own: Tensor) -> list[Tensor]:
-    """A CPU tensor of each process, equal in shape."""
+def gathered(tensor: Tensor) -> list[Tensor]:
+    """The CPU tensors of all processes, equal in shape."""
     if count() == 1:
-        return [own]
-    together = [torch.empty_like(own) for _ in range(count())]
-    dist.all_gather(together, own)
+        return [tensor]
+    together = [torch.empty_like(tensor) for _ in range(count())]
+    dist.all_gather(together, tensor)
     return together
 
 
 def first_says(value: bool) -> bool:
-    """What process 0 decided: clocks differ."""
+    """The value of process 0, because clocks differ."""
     return bool(gathered(torch.tensor([value], dtype=torch.uint8))[0].item())
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard's view of a training, on request; no artifact, for its events carry the time."""
+"""A training in TensorBoard, on request; no artifact, because its events carry the time."""
 
 import shutil
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from histopair.training import parallel
 
 
 def writer(events: str, stage: str, history: list[dict]) -> Callable[[dict], None]:
-    """A function that shows a row of history at once; those that are there are shown anew.
+    """A function that shows a row of history at once; the rows so far are shown first.
 
-    Events go to the folder `events`/`stage`; without `events` nothing is shown.
+    Events go to the folder `events`/`stage`; if `events` is "", nothing is shown.
     """
     if not events or parallel.rank():
         return lambda row: None

@@ -1,7 +1,7 @@
-"""The tuning of a method's parameters, judged on validation alone: the test split is never read.
+"""Tuning of a method's parameters on validation alone: the test split is never read.
 
-Each trial's parameters come from the finished trials and its own seed, and each run is
-deterministic. So a killed tuning ends like one that was not killed, and a tuning can be extended.
+Each trial's parameters follow from the finished trials and its seed, and each run is deterministic.
+So a killed tuning ends like any other, and a tuning can be extended.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,19 +26,14 @@ JOURNAL = "trials.log"
 
 
 def tune(
-    make: Callable[[dict, int], one_run.Run],
-    entry: dict,
-    method: dict,
-    folder: str,
-    out: str,
-    about,
+    make: Callable[[dict, int], one_run.Run], entry: dict, method: dict, folder: str, out, about
 ) -> None:
     """Write the history of a tuning: trial, value, one value per seed, and each parameter.
 
-    not_converged counts the trial's runs that have not converged or were left behind by the others.
+    not_converged counts the trial's runs that have not converged or fell behind the others.
 
     make(method, seed) gives a run of `method` with the trial's parameters in it. `entry` has space,
-    trials, seeds and metric; `folder` keeps what a tuning that was killed goes on from.
+    trials, seeds and metric; a killed tuning goes on from what is in `folder`.
     """
     study = _study(folder, entry["metric"])
     for trial in jobs.progress(range(entry["trials"]), entry["trials"], "trials", "tuning"):
@@ -47,31 +42,29 @@ def tune(
         study.sampler = optuna.samplers.TPESampler(seed=devices.seed_of("trial", trial) % 2**32)
         asked = study.ask()
         parameters = suggest(asked, entry["space"])
-        known = {str(t.user_attrs["parameters"]): t.user_attrs for t in _finished(study)}
-        told = known.get(str(parameters)) or _told(
+        earlier = {str(t.user_attrs["parameters"]): t.user_attrs for t in _finished(study)}
+        outcome = earlier.get(str(parameters)) or _outcome(
             validate(make(changed(method, parameters), seed), entry["metric"], f"{folder}/{trial}")
             for seed in entry["seeds"]
         )
-        values = told["values"]
         asked.set_user_attr("parameters", parameters)
-        asked.set_user_attr("values", values)
-        asked.set_user_attr("not_converged", told["not_converged"])
-        study.tell(asked, float(np.mean(values)))
+        for name in ("values", "not_converged"):
+            asked.set_user_attr(name, outcome[name])
+        study.tell(asked, float(np.mean(outcome["values"])))
     history = _history(_finished(study)[: entry["trials"]], entry["seeds"])
     tables.write(out, history, about | {"entry": entry, "method": method})
 
 
-def _told(validated: Iterable[tuple[float, dict]]) -> dict:
+def _outcome(validated: Iterable[tuple[float, dict]]) -> dict:
     values, judged = zip(*validated, strict=True)
     return {"values": list(values), "not_converged": convergence.unfinished(list(judged))}
 
 
 def validate(run: one_run.Run, metric: str, resume: str) -> tuple[float, dict]:
-    """The metric of a run on its validation split, and what `convergence.judge` says of it.
+    """The metric of a run on its validation split, and how `convergence.judge` judges the run.
 
-    Samples of the test split are dropped unread.
-
-    Raises InputError for a metric of another task, and where it does not exist there.
+    Samples of the test split are dropped unread. Raises InputError for a metric of another task,
+    and for one that does not exist on the split.
     """
     orders.check(metric, run.about["task"])
     kept = run.samples["split"] != "test"
@@ -97,7 +90,7 @@ def _study(folder: str, metric: str) -> optuna.Study:
         load_if_exists=True,
     )
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)  # what a kill left
+        study.tell(trial.number, state=TrialState.FAIL)  # a killed job left it
     return study
 
 

@@ -1,4 +1,4 @@
-"""The parameters that a tuning tries: one trial's values, and a method with them."""
+"""The parameters that a tuning tries: the values of one trial, and a method with them."""
 
 import copy
 
@@ -6,21 +6,21 @@ import copy
 def suggest(trial, space: dict) -> dict:
     """A value for each parameter of a space, from an Optuna trial.
 
-    A list holds the values; {low, high, log} is a range; {times, of} multiplies another parameter
+    A list holds the choices; {low, high, log} is a range; {times, of} multiplies another parameter
     by one of the factors `of`; {same} takes over another parameter's value.
     """
-    found: dict = {}
+    values: dict = {}
     for name, domain in space.items():
         if isinstance(domain, list):
-            found[name] = trial.suggest_categorical(name, domain)
+            values[name] = trial.suggest_categorical(name, domain)
         elif "same" in domain:
-            found[name] = found[domain["same"]]
+            values[name] = values[domain["same"]]
         elif "times" in domain:
-            found[name] = trial.suggest_categorical(name, domain["of"]) * found[domain["times"]]
+            values[name] = trial.suggest_categorical(name, domain["of"]) * values[domain["times"]]
         else:
             low, high = float(domain["low"]), float(domain["high"])
-            found[name] = trial.suggest_float(name, low, high, log=domain.get("log", False))
-    return found
+            values[name] = trial.suggest_float(name, low, high, log=domain.get("log", False))
+    return values
 
 
 def changed(method: dict, parameters: dict) -> dict:
@@ -34,6 +34,6 @@ def changed(method: dict, parameters: dict) -> dict:
         place = method
         for key in path:
             place = place[key]
-        place[last]  # a KeyError for what is not there
+        place[last]  # raises the KeyError that an assignment would not
         place[last] = value
     return method

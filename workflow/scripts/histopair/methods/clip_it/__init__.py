@@ -7,17 +7,17 @@ text branch reads g(v): no text, no text tower. Ablations and faults of the publ
 values of the parameters; the defaults are the method as it should be.
 
 A paired report is a function of the image, through the retriever, or of chance. Two teachers
-without reports tell what it adds (`teacher_of`): the retriever's embedding of the image itself, and
+without reports show what it adds (`teacher_of`): the retriever's embedding of the image itself, and
 the prompt of the label that the sample is trained on anyway.
 
 text_stage    the classifier of the texts, which teaches
-students      what learns from it on images, and the distillation loss
-folded        a trained student as what inference needs of it
+students      the models that learn from it on images, and the distillation loss
+folded        a trained student, reduced to what inference needs
 """
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 from histopair.images import pixels
 from histopair.methods.clip_it import students, text_stage
@@ -55,7 +55,7 @@ DESCRIPTIONS = {
     "published code, the text tower trains on in the main stage, and the distillation loss can "
     "collapse it. `none`: no text and no distillation, the architecture alone.",
     "teacher_of": "What the teacher embeds. A paired report is a function of the image, through "
-    "the retriever; two teachers without reports tell what it adds: the retriever's own embedding "
+    "the retriever; two teachers without reports show what it adds: the retriever's own embedding "
     "of the image (frozen, so that its twin is `text_stage: head`), and the prompt of the labels "
     "that the sample is trained on, in the retriever's first template.",
     "text_branch": "`late`: logits of g(v) join those of the image. `early`: g(v) joins the "
@@ -67,7 +67,7 @@ DESCRIPTIONS = {
 
 
 def needs(method):
-    """Of the retriever its text tower, or in its place what it made of the texts or images."""
+    """The retriever's text tower, or its embeddings of the texts or images if they suffice."""
     if method["teacher"] == "none":
         return ("images", "retriever")  # which tells how wide a text's embedding is
     if method["teacher_of"] == "image":
@@ -81,18 +81,18 @@ def needs(method):
 
 
 def mistakes(method):
-    """What does not fit together, by parameter."""
-    found = {}
+    """Parameters that do not fit together, and what to do."""
+    problems = {}
     if method["word_dropout"] > 1:
-        found["word_dropout"] = "it is a share, 1 at most"
+        problems["word_dropout"] = "it is a share, 1 at most"
     if method["teacher"] == "joint" and method["teacher_of"] == "image":
-        problem = "'joint' trains the text tower, which no image teaches"
-        found["teacher"] = f"{problem}; set teacher_of to text or label-prompt"
-    return found
+        problem = "'joint' trains the text tower, which does not read images"
+        problems["teacher"] = f"{problem}; set teacher_of to text or label-prompt"
+    return problems
 
 
 def distilled(method):
-    """Whether reports teach the image side: analyses hold what it predicts of them against them."""
+    """Whether reports teach the image side: analyses then compare them with what it predicts."""
     return method["teacher"] != "none" and method["teacher_of"] == "text"
 
 
@@ -110,9 +110,8 @@ def build(run):
 
 def _by_fixed_targets(run, text, texts):
     """Distillation from the text stage's best epoch."""
-    targets = text_stage.embed_all(text, texts, run.device)
-    run.teacher = lambda rows: targets[texts.index[rows].to(run.device)]
-    student, image = _student(run, text.head, targets.shape[1])
+    run.teacher, width = text_stage.teacher(run, text, texts)
+    student, image = _student(run, text.head, width)
 
     def fetch(rows):
         return {"pixels": image(rows), "text": run.teacher(rows)}
@@ -121,7 +120,7 @@ def _by_fixed_targets(run, text, texts):
 
 
 def _jointly(run, text, texts):
-    """The published code: the text tower's adapters go on training, by the distillation loss."""
+    """The published code: the distillation loss trains the text tower's adapters further."""
     if texts.tokens is None:
         clip = run.retriever()
         text.tower = lora.adapt(clip.text, run.method["text_lora"])
@@ -129,15 +128,15 @@ def _jointly(run, text, texts):
     student, image = _student(run, text.head, text.head[0].in_features)
 
     def fetch(rows):
-        return {"pixels": image(rows), **texts.of(rows, run.device)}
+        return {"pixels": image(rows), "texts": texts.of(rows, run.device)}
 
     def target(batch):
-        return text.embed(batch["texts"])[batch["inverse"]]
+        distinct, numbers = batch["texts"]
+        return text.embed(distinct)[numbers]
 
     both = students.WithTeacher(student, text.tower)
     yield _main_stage(run, both, fetch, target, detached=False)
-    taught = text_stage.embed_all(text, texts, run.device)
-    run.teacher = lambda rows: taught[texts.index[rows].to(run.device)]
+    run.teacher, _ = text_stage.teacher(run, text, texts)
     yield _main_stage(run, student, fetch, target, epochs=0)  # predicts without the text tower
 
 
@@ -169,12 +168,7 @@ def student(run, encoder, text_head: nn.Module, text_width: int) -> students.Stu
 
 
 def _main_stage(
-    run,
-    model: nn.Module,
-    fetch: Callable,
-    target: Callable[[dict], Tensor] | None = None,
-    detached: bool = True,
-    **overrides,
+    run, model: nn.Module, fetch: Callable, target: Callable | None = None, detached=True, **others
 ) -> loop.Stage:
     """`target(batch)` is the text embedding (n, d) that g(v) is held against (Eqs. 3 and 4)."""
 
@@ -188,11 +182,11 @@ def _main_stage(
     def scores(model, batch):
         return run.scores(model(batch["pixels"])[0])
 
-    return run.stage("main", model, fetch, loss, scores, **overrides)
+    return run.stage("main", model, fetch, loss, scores, **others)
 
 
 def predictor(run, weights):
-    """Image alone: adapters merged, and the text branch folded as far as it is linear."""
+    """Reads the image alone: adapters merged, and the text branch folded as far as it is linear."""
     from histopair.export.predictor import Predictor
     from histopair.methods.clip_it import folded
 
@@ -202,9 +196,9 @@ def predictor(run, weights):
 
 
 def trained(run, weights, text_width: int | None = None):
-    """The student as it was trained, adapters apart, and its encoder with the run's pixels.
+    """The student as it was trained, adapters unmerged, and its encoder with the run's pixels.
 
-    Weights of one branch do not say how wide texts are, and `text_width` does where g is wanted.
+    Where g is wanted, `text_width` is needed for one branch: its weights do not tell the width.
     """
     from histopair.export.predictor import loaded
 

@@ -1,4 +1,4 @@
-"""A trained student's head as what inference needs of it, with the same logits."""
+"""A trained student's head, reduced to what inference needs, with the same logits."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from histopair.methods.clip_it import students
 
 
 def head_of(model: students.Student) -> nn.Module:
-    """Features -> the student's logits, without what only distillation needed."""
+    """Features -> the student's logits, without the parts that only distillation needs."""
     match model:
         case students.Distilled():
             return fold(model)

@@ -1,6 +1,6 @@
 """What CLIP-IT trains on images: a backbone, the prediction of the text's embedding, and logits.
 
-Each gives logits (n, C) and what `distillation` holds against the text's embedding, (n, d_text).
+Each returns logits (n, C) and the prediction (n, d_text) that `distillation` compares with texts.
 """
 
 import torch
@@ -30,13 +30,7 @@ class Distilled(Student):
     """Late fusion, CLIP-IT's own: the text head reads g(v), its logits join the image's."""
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        width: int,
-        text_head: nn.Module,
-        text_width: int,
-        classes: int,
-        start: str = "mean",
+        self, backbone, width: int, text_head, text_width: int, classes: int, start="mean"
     ):
         super().__init__(backbone, nn.Linear(width, text_width))
         self.head = nn.Linear(width, classes)
@@ -60,7 +54,7 @@ class EarlyFusion(Student):
 
 
 class OneBranch(Student):
-    """The text is distilled into the image's features themselves; a linear head reads them."""
+    """Text is distilled into the image's features themselves; a linear head reads them."""
 
     def __init__(self, backbone: nn.Module, width: int, text_width: int, classes: int):
         super().__init__(backbone, same_space(width, text_width))
@@ -84,7 +78,7 @@ class WithTeacher(nn.Module):
 def losses(
     run, batch: dict, logits: Tensor, predicted: Tensor, text: Tensor, detached: bool = True
 ) -> dict[str, Tensor]:
-    """The task's loss of logits (n, C), and beside it the weighted `distillation` (Eq. 4)."""
+    """The task's loss of logits (n, C) plus the weighted `distillation` (Eq. 4), and both alone."""
     task = run.task_loss(logits, batch)
     distilled = distillation(text, predicted, detached)
     weighted = run.method["distillation_weight"] * distilled
@@ -94,18 +88,18 @@ def losses(
 def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
     """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
 
-    Unless the target is detached, as it is not in the published code, a text tower that trains can
-    lower the loss by collapsing: by giving all texts one embedding.
+    If the target is not detached, as in the published code, a text tower that trains can lower the
+    loss by collapsing: it gives all texts one embedding.
     """
     text = text.detach() if detached else text
     return (1 - cosine_similarity(text, predicted, dim=1)).mean()
 
 
 def fusion(classes: int, start: str = "mean") -> nn.Linear:
-    """Linear(2C, C) over both branches' logits; start "mean" lets it begin as their mean.
+    """Linear(2C, C) over both branches' logits; with start "mean" it begins as their mean.
 
-    A "random" start, as in the published code, must learn again what the text head learnt in its
-    own stage.
+    With a "random" start, as in the published code, it must learn again what the text head learnt
+    in its stage.
     """
     layer = nn.Linear(2 * classes, classes)
     if start == "mean":
@@ -116,9 +110,9 @@ def fusion(classes: int, start: str = "mean") -> nn.Linear:
 
 
 def same_space(width: int, text_width: int) -> nn.Module:
-    """The identity, or where widths differ a fixed orthogonal map: it learns nothing.
+    """The identity, or, if widths differ, a fixed orthogonal map. It does not learn.
 
-    It is the same in all runs: no run's weights hold it, and analyses need it again.
+    It is the same in all runs, because no run's weights hold it and analyses need it again.
     """
     if width == text_width:
         return nn.Identity()

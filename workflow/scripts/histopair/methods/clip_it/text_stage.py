@@ -1,9 +1,10 @@
 """CLIP-IT's text stage: a classifier of the paired reports, the teacher of the image branch.
 
-Where a method's `teacher_of` says so, it is taught by something else than reports: by the
-retriever's embedding of each image, or by the prompt of each sample's labels.
+Depending on the method's `teacher_of`, it reads the retriever's embedding of each image, or the
+prompt of each sample's labels, in place of reports.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from histopair.files import tables
 from histopair.jobs import devices
 from histopair.retrieval import paired_texts
 from histopair.training import heads, loop, lora
+
+BATCH = 256  # texts that a teacher embeds at once
 
 
 @dataclass
@@ -32,19 +35,22 @@ class Texts:
     vectors: Tensor | None = None
 
     def inputs(self, numbers: Tensor, device: torch.device) -> Tensor:
-        """What the text classifier takes for some texts."""
+        """The text classifier's inputs for texts of these numbers."""
         if self.tokens is None:
             return self.vectors[numbers].to(device)
         return self.tokens[numbers, : self.lengths[numbers].max()].to(device)
 
-    def of(self, rows: Tensor, device: torch.device) -> dict[str, Tensor]:
-        """Samples share texts: each distinct one of a batch is in `texts` once."""
-        used, inverse = self.index[rows].unique(return_inverse=True)
-        return {"texts": self.inputs(used, device), "inverse": inverse.to(device)}
+    def of(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The distinct texts of a batch, as samples share texts, and each sample's number there."""
+        distinct, numbers = self.index[rows].unique(return_inverse=True)
+        return self.inputs(distinct, device), numbers.to(device)
 
 
 class TextClassifier(nn.Module):
-    """Texts -> logits (n, C); without a tower they are given as its vectors."""
+    """Distinct texts and the number of each sample's (n,) -> logits (n, C).
+
+    Without a tower the texts are the vectors of a frozen one.
+    """
 
     def __init__(self, tower: nn.Module | None, width: int, classes: int):
         super().__init__()
@@ -55,38 +61,37 @@ class TextClassifier(nn.Module):
         """Unit vectors (n, d)."""
         return normalize(self.tower(texts), dim=1)
 
-    def forward(self, texts: Tensor) -> Tensor:
-        return self.head(self.embed(texts))
+    def forward(self, texts: Tensor, numbers: Tensor) -> Tensor:
+        return self.head(self.embed(texts))[numbers]
 
 
 def vectors(run) -> Texts:
-    """The texts as the frozen tower embeds them, from the cache where there is one."""
+    """The texts as the frozen tower embeds them, from the cache if there is one.
+
+    An image teacher has the retriever's embedding of each sample's image in place of a text.
+    """
     if "teacher_images" in run.artifacts:
-        return _images(run)
+        images = run.embeddings("teacher_images").cpu()
+        return Texts(torch.arange(len(run.samples)), vectors=images)
     if "text_embeddings" in run.artifacts:
         rows, index = _paired(run)
-        found = tables.matrix(run.artifacts["text_embeddings"])[rows]
+        matrix = tables.matrix(run.artifacts["text_embeddings"])[rows]
     else:
         clip, size = run.retriever(), embed.CPU_BATCH
         words, index = _words(run)
-        found = embed.text_features(clip.text, clip.tokenize, clip.pad_id, words, size, run.device)
-    return Texts(index, vectors=torch.from_numpy(found.astype(np.float32)))
+        matrix = embed.text_features(clip.text, clip.tokenize, clip.pad_id, words, size, run.device)
+    return Texts(index, vectors=torch.from_numpy(matrix.astype(np.float32)))
 
 
 def tokens(run, clip) -> Texts:
     """The texts as tokens of the CLIP whose text tower is trained."""
     words, index = _words(run)
-    found, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, words)
-    return Texts(index, tokens=found, lengths=torch.from_numpy(lengths))
-
-
-def _images(run) -> Texts:
-    """The retriever's embedding of each sample's image, in the place of a text."""
-    return Texts(torch.arange(len(run.samples)), vectors=run.embeddings("teacher_images").cpu())
+    matrix, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, words)
+    return Texts(index, tokens=matrix, lengths=torch.from_numpy(lengths))
 
 
 def classifier(run, frozen: bool) -> tuple[TextClassifier, Texts]:
-    """A text classifier, with adapters in its tower unless that is frozen, and what it reads."""
+    """A text classifier, with adapters in its tower unless `frozen`, and the texts it reads."""
     if frozen:
         texts = vectors(run)
         return TextClassifier(None, texts.vectors.shape[1], len(run.classes)), texts
@@ -97,55 +102,41 @@ def classifier(run, frozen: bool) -> tuple[TextClassifier, Texts]:
 
 def stage(run, name: str, model: TextClassifier, texts: Texts, **overrides) -> loop.Stage:
     """Cross-entropy of the text classifier on the paired texts (CLIP-IT Eq. 2)."""
-
-    def logits(model, batch):
-        return model(batch["texts"])[batch["inverse"]]
-
-    def loss(model, batch):
-        value = run.task_loss(logits(model, batch), batch)
-        return {"loss": value, "task": value}
-
-    def scores(model, batch):
-        return run.scores(logits(model, batch))
-
-    return run.stage(
-        name, model, lambda rows: texts.of(rows, run.device), loss, scores, **overrides
-    )
+    return run.classifier(model, lambda rows: texts.of(rows, run.device), name, **overrides)
 
 
 @torch.inference_mode()
-def embed_all(model: TextClassifier, texts: Texts, device, size: int = 256) -> Tensor:
-    """Unit embeddings (m, d) of all texts, as the model is now."""
+def teacher(run, model: TextClassifier, texts: Texts) -> tuple[Callable[[Tensor], Tensor], int]:
+    """`run.teacher`, unit embeddings by the model as it is now, and their width."""
     model.eval()
     numbers = torch.arange(len(texts.vectors if texts.tokens is None else texts.tokens))
-    embedded = [model.embed(texts.inputs(part, device)) for part in numbers.split(size)]
-    return torch.cat(embedded).clone()
+    parts = [model.embed(texts.inputs(part, run.device)) for part in numbers.split(BATCH)]
+    vectors = torch.cat(parts).clone()
+    return lambda rows: vectors[texts.index[rows].to(run.device)], vectors.shape[1]
 
 
 def _paired(run) -> tuple[np.ndarray, Tensor]:
-    """The rows of the corpus in use, and for each of n samples which of them is its own, (n,)."""
+    """The rows of the corpus in use, and which of them belongs to each of n samples, (n,)."""
     rows, index = paired_texts.of_run(run)
     return rows, torch.from_numpy(index)
 
 
 def _words(run) -> tuple[list[str], Tensor]:
-    """The m distinct texts without their share of words, and the number of each sample's, (n,)."""
+    """The m distinct texts, words dropped, and the number of each sample's text, (n,)."""
     if "teacher_prompts" in run.artifacts:
         words, index = _prompts(run)
     else:
         rows, index = _paired(run)
         words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
-    if run.method["word_dropout"]:
+    if share := run.method["word_dropout"]:
         draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
-        words = [
-            paired_texts.without_words(text, run.method["word_dropout"], draw) for text in words
-        ]
+        words = [paired_texts.without_words(text, share, draw) for text in words]
     return words, index
 
 
 def _prompts(run) -> tuple[list[str], Tensor]:
     """The prompt of each sample's labels, in the retriever's first template."""
     template = tables.read(run.artifacts["teacher_prompts"], ["template"])["template"].iloc[0]
-    own = prompts.of_samples(run.samples["labels"], run.about, template)
-    number, words = pd.factorize(np.array(own, dtype=object))
+    texts = prompts.of_samples(run.samples["labels"], run.about, template)
+    number, words = pd.factorize(np.array(texts, dtype=object))
     return list(words), torch.from_numpy(number)

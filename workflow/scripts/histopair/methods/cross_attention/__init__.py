@@ -1,8 +1,8 @@
 """Fusion by cross-attention, the multi-label paper's future work.
 
-Before the final model's concatenation, the image's vector asks the words of the text, and the
-text's vector the patches of the image (Vaswani 2017, with a residual and normalisation). Words and
-patches are the states that enter the first block that trains.
+Before the final model's concatenation, the image's vector attends to the words of the text, and the
+text's vector to the patches of the image (Vaswani 2017, with a residual and normalisation). Words
+and patches are the states that enter the first block that trains.
 """
 
 from histopair.errors import InputError

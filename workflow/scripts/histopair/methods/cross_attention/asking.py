@@ -1,4 +1,4 @@
-"""What each modality asks the other, and the classifier of the answers."""
+"""Each modality's attention to the other, and the classifier on top."""
 
 import torch
 from torch import Tensor, nn
@@ -41,16 +41,14 @@ class CrossAttention(nn.Module):
 def questions(
     image: int, text: int, patches: int, words: int, attention_heads: int
 ) -> nn.ModuleDict:
-    """What each modality asks the other, from the widths of both vectors and of their tokens.
+    """Each modality's question to the other, from the widths of both vectors and of their tokens.
 
-    Raises InputError where a vector cannot be shared out among the heads.
+    Raises InputError if a vector's width is not a multiple of the heads.
     """
     for width in (image, text):
         if width % attention_heads:
             problem = f"{attention_heads} heads cannot share features {width} wide"
             raise InputError("attention_heads", problem, "Choose a divisor of both towers' widths")
-    asks = {
-        "image": Question(image, words, attention_heads),
-        "text": Question(text, patches, attention_heads),
-    }
-    return nn.ModuleDict(asks)
+    of_image = Question(image, words, attention_heads)
+    of_text = Question(text, patches, attention_heads)
+    return nn.ModuleDict({"image": of_image, "text": of_text})

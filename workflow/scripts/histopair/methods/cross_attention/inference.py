@@ -1,4 +1,4 @@
-"""How the recipe predicts: from pixels and tokens, through both towers and what each asks."""
+"""How the recipe predicts: from pixels and tokens, through both towers and their questions."""
 
 from torch import Tensor, nn
 
@@ -11,8 +11,8 @@ from histopair.methods.cross_attention.asking import CrossAttention, questions
 class Joined(Predictor):
     """As Predictor, where each modality asks the other's tokens before the features are joined.
 
-    join: `unfreeze`, how many blocks of each tower stand behind its tokens, and `asks`, the
-    arguments of `questions`.
+    join: `unfreeze`, how many blocks of each tower come after its tokens, and `asks`, the arguments
+    of `questions`.
     """
 
     recipe = "cross_attention"
@@ -46,7 +46,7 @@ def described(run, image: Encoder, text: Encoder, weights: dict[str, Tensor]) ->
 
 
 def _token_width(weights: dict[str, Tensor], asking: str) -> int:
-    """Of the tokens that a modality asks: torch keeps one matrix where both widths are equal."""
+    """The width of the tokens that a modality asks; torch keeps one matrix if both are as wide."""
     attention = f"asks.{asking}.attention"
     keys = weights.get(f"{attention}.k_proj_weight", weights.get(f"{attention}.in_proj_weight"))
     if keys is None:

@@ -13,7 +13,7 @@ PARAMETERS = {"width": 64, "attention": 32, "dropout": 0.25}
 
 
 def mistakes(method):
-    """What does not fit, by parameter."""
+    """Parameters that do not fit, and why."""
     return {"dropout": "it is a share, below 1"} if method["dropout"] >= 1 else {}
 
 

@@ -1,7 +1,7 @@
 """Gated attention over a bag's patches (Ilse et al., ICML 2018).
 
-A batch of bags is flat: all patches (P, d) one below the other, and the number of each one's
-bag (P,). No bag is padded, however different their sizes.
+A batch of bags is flat: all patches (P, d) one below the other, and each patch's bag number (P,).
+No bag is padded, however different their sizes.
 """
 
 import torch
@@ -35,8 +35,8 @@ class GatedAttention(nn.Module):
 class Bags(nn.Module):
     """Patch features (P, d) -> bag embeddings (bags, width): a projection, then attention.
 
-    Features come as their encoder wrote them; a layer norm without parameters puts those of any
-    encoder on one scale, patient by patient, so that nothing is learnt from other patients.
+    Features come as their encoder wrote them. A layer norm without parameters puts those of any
+    encoder on one scale, each patch by itself, so that nothing is learnt from other patients.
     """
 
     def __init__(self, features: int, width: int, attention: int, dropout: float):
@@ -54,5 +54,5 @@ class Bags(nn.Module):
 
 
 def of(features: int, method: dict) -> Bags:
-    """The attention of a method, for features of that width."""
+    """A method's attention over patches with so many features."""
     return Bags(features, method["width"], method["attention"], method["dropout"])

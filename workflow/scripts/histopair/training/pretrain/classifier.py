@@ -1,9 +1,8 @@
-"""An image backbone of timm trained to tell a dataset's labels from each other."""
+"""An image backbone of timm trained on a dataset's labels."""
 
 from pathlib import Path
 
 import timm
-import torch
 
 from histopair.training.pretrain import turned
 from histopair.training.tasks import multi
@@ -11,51 +10,40 @@ from histopair.training.tasks import multi
 REQUIRES = ("architecture", "model")
 
 
-def build(world):
-    classes = world.about["classes"]
+def build(run):
+    classes, settings = run.about["classes"], run.method["model"]
+    size = settings.get("input_size", settings.get("img_size", 224))
     model = timm.create_model(
-        world.settings["architecture"],
+        run.method["architecture"],
         num_classes=len(classes),
-        **_architecture(world.settings["model"]),
-        pretrained_cfg_overlay={"input_size": _input_size(world.settings["model"])},
+        **_architecture(settings),
+        pretrained_cfg_overlay={"input_size": (3, size, size)},
     )
-    pixels = world.pixels(_transform(model))
-    position = {label: number for number, label in enumerate(classes)}
-    targets = torch.zeros(len(world.samples), len(classes), device=world.device)
-    for row, labels in enumerate(world.samples["labels"]):
-        targets[row, [position[label] for label in labels]] = 1
+    data = timm.data.resolve_model_data_config(model)
+    pixels = run.pixels(timm.data.create_transform(**data, is_training=False))
+    targets = multi.targets(run.samples, classes).to(run.device)
 
     def loss(model, batch):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
         value = multi.loss(model(images), batch["targets"])
         return {"loss": value, "task": value}
 
-    yield world.stage(
+    yield run.stage(
         "classifier", model, lambda rows: {"pixels": pixels(rows), "targets": targets[rows]}, loss
     )
 
 
-def save(stage, world, folder: Path) -> None:
-    """A timm folder, loaded as `local-dir:`; the classifier is left behind."""
+def save(stage, run, folder: Path) -> None:
+    """A timm folder without the classifier, loaded as `local-dir:`."""
     stage.model.reset_classifier(0)
     timm.models.save_for_hf(
         stage.model,
         str(folder),
         safe_serialization=True,
-        model_args=_architecture(world.settings["model"]),
+        model_args=_architecture(run.method["model"]),
     )
 
 
 def _architecture(settings: dict) -> dict:
-    """timm's own arguments; a convolutional network takes none for the size of its input."""
+    """timm's arguments; a convolutional network takes none for the size of its input."""
     return {key: value for key, value in settings.items() if key != "input_size"}
-
-
-def _input_size(settings: dict) -> tuple[int, int, int]:
-    size = settings.get("input_size", settings.get("img_size", 224))
-    return 3, size, size
-
-
-def _transform(model):
-    data = timm.data.resolve_model_data_config(model)
-    return timm.data.create_transform(**data, is_training=False)

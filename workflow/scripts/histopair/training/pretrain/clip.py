@@ -1,4 +1,4 @@
-"""A CLIP trained from scratch by open_clip's towers on a dataset's image-caption pairs."""
+"""A CLIP of open_clip's towers, trained from scratch on a dataset's images and captions."""
 
 import json
 from pathlib import Path
@@ -16,16 +16,16 @@ REQUIRES = ("model",)
 PREPROCESS = {"mean": (0.7, 0.55, 0.7), "std": (0.2, 0.25, 0.2)}
 
 
-def build(world):
-    config = world.settings["model"]
+def build(run):
+    config = run.method["model"]
     model = open_clip.CustomTextCLIP(**config)
     size = config["vision_cfg"]["image_size"]
-    pixels = world.pixels(open_clip.image_transform(size, is_train=False, **PREPROCESS))
+    pixels = run.pixels(open_clip.image_transform(size, is_train=False, **PREPROCESS))
     tokenize = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
-    tokens = tokenize(world.captions())
+    tokens = tokenize(run.captions())
 
     def fetch(rows):
-        return {"pixels": pixels(rows), "tokens": tokens[rows].to(world.device)}
+        return {"pixels": pixels(rows), "tokens": tokens[rows].to(run.device)}
 
     def loss(model, batch):
         images = turned(batch["pixels"]) if model.training else batch["pixels"]
@@ -34,13 +34,13 @@ def build(world):
         value = contrastive_loss.loss(image, text, same, scale.clamp(max=100))
         return {"loss": value, "task": value}
 
-    yield world.stage("clip", model, fetch, loss)
+    yield run.stage("clip", model, fetch, loss)
 
 
-def save(stage, world, folder: Path) -> None:
+def save(stage, run, folder: Path) -> None:
     """An open_clip folder, loaded as `local-dir:`."""
     save_file(stage.model.state_dict(), folder / "open_clip_model.safetensors")
-    config = {**world.settings["model"], "custom_text": True}
+    config = {**run.method["model"], "custom_text": True}
     size = config["vision_cfg"]["image_size"]
     preprocess = {key: list(value) for key, value in PREPROCESS.items()} | {"size": size}
     tables.write_text(

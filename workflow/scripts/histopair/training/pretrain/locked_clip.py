@@ -1,8 +1,8 @@
 """A retrieval CLIP from two locked towers: only its two linear projections are trained (LiT).
 
-Pairs are a dataset's own captions, or, with `match`, each image and any report whose text matches
-the pattern of the image's class; texts that match no class are negatives of every image, so that
-none of them is retrieved by chance. The latter is supervised by labels: results say so.
+Each image is paired with its caption, or, with `match`, with any report whose text matches the
+pattern of the image's class. Texts that match no class are then negatives of every image, so that
+none of them is retrieved by chance. `match` is supervision by labels: results say so.
 """
 
 import json
@@ -28,11 +28,7 @@ from histopair.training import contrastive_loss
 REQUIRES = ("towers", "model")
 
 BATCH = 64
-POOLERS = {
-    "mean": "mean_pooler",
-    "cls": "cls_last_hidden_state_pooler",
-    "pooler": "cls_pooler",
-}
+POOLERS = {"mean": "mean_pooler", "cls": "cls_last_hidden_state_pooler", "pooler": "cls_pooler"}
 
 
 class Projections(nn.Module):
@@ -48,18 +44,18 @@ class Projections(nn.Module):
         return normalize(self.image(image), dim=1), normalize(self.text(text), dim=1)
 
 
-def build(world):
-    image, text = (encoders.load(world.towers[kind]) for kind in ("image", "text"))
-    texts, candidates, others = _pairs(world)
-    images = _image_features(world, image)
+def build(run):
+    image, text = (encoders.load(run.towers[kind]) for kind in ("image", "text"))
+    texts, candidates, others = _pairs(run)
+    images = _image_features(run, image)
     features = torch.from_numpy(
         embed.text_features(
-            text.text.to(world.device), text.tokenize, text.pad_id, texts, BATCH, world.device
+            text.text.to(run.device), text.tokenize, text.pad_id, texts, BATCH, run.device
         )
     )
-    # Differences between images and between texts matter, not what all of them share.
+    # Puts both kinds of features on one scale.
     image_scale, text_scale = images.std(), features.std()
-    model = Projections(image.image_dim, text.text_dim, world.settings["model"]["embed_dim"])
+    model = Projections(image.image_dim, text.text_dim, run.method["model"]["embed_dim"])
     model.scales = (image_scale, text_scale)
 
     def fetch(rows):
@@ -67,9 +63,9 @@ def build(world):
         drawn += [_draw(others) for _ in drawn if len(others)]
         classes = torch.tensor([candidates[row][0] for row in rows.tolist()])
         return {
-            "image": (images[rows] / image_scale).to(world.device),
-            "text": (features[drawn] / text_scale).to(world.device),
-            "class": classes.to(world.device),
+            "image": (images[rows] / image_scale).to(run.device),
+            "text": (features[drawn] / text_scale).to(run.device),
+            "class": classes.to(run.device),
         }
 
     def loss(model, batch):
@@ -79,17 +75,19 @@ def build(world):
         value = contrastive_loss.loss(image, text, same, model.log_scale.exp().clamp(max=100))
         return {"loss": value, "task": value}
 
-    yield world.stage("projections", model, fetch, loss)
+    yield run.stage("projections", model, fetch, loss)
 
 
-def save(stage, world, folder: Path) -> None:
+def save(stage, run, folder: Path) -> None:
     """An open_clip folder with both towers inside: weights, configs and tokenizer."""
-    image, text = (encoders.load(world.towers[kind]) for kind in ("image", "text"))
-    _save_text_tower(world.towers["text"], folder)
+    image, text = (encoders.load(run.towers[kind]) for kind in ("image", "text"))
+    _save_text_tower(run.towers["text"], folder)
     _save_image_tower(image, folder / "image")
-    model = _assemble(world, folder)
+    config = _config(run, f"local-dir:{folder}/image", str(folder))
+    config.pop("custom_text")
+    model = open_clip.CustomTextCLIP(**config)
     model.visual.trunk.load_state_dict(image.image.state_dict())
-    _load_known(model.text.transformer, text.text.transformer.state_dict())
+    _load_state(model.text.transformer, text.text.transformer.state_dict())
     image_scale, text_scale = stage.model.scales
     with torch.no_grad():
         model.visual.head.proj.weight.copy_(stage.model.image.weight / image_scale)
@@ -99,45 +97,47 @@ def save(stage, world, folder: Path) -> None:
         {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
         folder / "open_clip_model.safetensors",
     )
-    config = {"model_cfg": _config(world, HERE, HERE), "preprocess_cfg": _preprocess(world, image)}
+    data = _transform_of(run, image)
+    preprocess = {"size": data["image_size"], "mean": list(data["mean"]), "std": list(data["std"])}
+    config = {"model_cfg": _config(run, HERE, HERE), "preprocess_cfg": preprocess}
     tables.write_text(folder / "open_clip_config.json", json.dumps(config, indent=1))
 
 
-def _pairs(world) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
-    """Texts; for each sample its class number and the texts it may take; texts of no class."""
-    match = world.settings.get("match")
+def _pairs(run) -> tuple[list[str], list[tuple[int, np.ndarray]], np.ndarray]:
+    """Texts; each sample's class number and the texts it may take; the texts of no class."""
+    match = run.method.get("match")
     if not match:
-        texts = world.captions()
+        texts = run.captions()
         return texts, [(row, np.array([row])) for row in range(len(texts))], np.array([], int)
-    require_classes("train.match", match, world.about["classes"])
-    corpus = pd.concat([tables.read(path, ["text"]) for path in world.reports])
+    require_classes("train.match", match, run.about["classes"])
+    corpus = pd.concat([tables.read(path, ["text"]) for path in run.artifacts["reports"]])
     texts = list(corpus["text"])
     matching = {
         label: np.flatnonzero([re.search(pattern, text, re.I) is not None for text in texts])
         for label, pattern in match.items()
     }
-    for label in world.about["classes"]:
+    for label in run.about["classes"]:
         if not len(matching.get(label, ())):
             raise InputError(
-                ", ".join(world.reports),
+                ", ".join(run.artifacts["reports"]),
                 f"no report matches the class {label!r} ({match.get(label)!r})",
                 "Give `train.match` a pattern for every class of the dataset",
             )
-    numbers = {label: number for number, label in enumerate(world.about["classes"])}
-    first = world.samples["labels"].str[0]
+    numbers = {label: number for number, label in enumerate(run.about["classes"])}
+    first = run.samples["labels"].str[0]
     others = np.setdiff1d(np.arange(len(texts)), np.concatenate(list(matching.values())))
     return texts, [(numbers[label], matching[label]) for label in first], others
 
 
-def _image_features(world, image) -> torch.Tensor:
+def _image_features(run, image) -> torch.Tensor:
     """Features (n, d) of all images through the preprocessing that the saved CLIP will use."""
-    tower = image.image.to(world.device, memory_format=torch.channels_last)
-    transform = open_clip.image_transform(is_train=False, **_transform_of(world, image))
-    paths = list(world.samples["path"])
-    stream = pixels.batches(world.root, paths, transform, BATCH, world.device)
+    tower = image.image.to(run.device, memory_format=torch.channels_last)
+    transform = open_clip.image_transform(is_train=False, **_transform_of(run, image))
+    paths = list(run.samples["path"])
+    stream = pixels.batches(run.root, paths, transform, BATCH, run.device)
     with torch.inference_mode():
         parts = [
-            tower(batch.to(world.device, memory_format=torch.channels_last)).cpu()
+            tower(batch.to(run.device, memory_format=torch.channels_last)).cpu()
             for batch in jobs.progress(stream, len(paths), "images", "image tower")
         ]
     return torch.cat(parts).clone()
@@ -147,23 +147,17 @@ def _draw(numbers: np.ndarray) -> int:
     return int(numbers[torch.randint(len(numbers), ())])
 
 
-def _assemble(world, folder: Path):
-    config = _config(world, f"local-dir:{folder}/image", str(folder))
-    config.pop("custom_text")
-    return open_clip.CustomTextCLIP(**config)
-
-
-def _config(world, image: str, text: str) -> dict:
-    entry = world.towers["text"]
+def _config(run, image: str, text: str) -> dict:
+    entry = run.towers["text"]
     return {
-        "embed_dim": world.settings["model"]["embed_dim"],
+        "embed_dim": run.method["model"]["embed_dim"],
         "custom_text": True,
         "vision_cfg": {
             "timm_model_name": image,
             "timm_model_pretrained": False,
             "timm_pool": "",
             "timm_proj": "linear",
-            "image_size": world.settings["model"]["image_size"],
+            "image_size": run.method["model"]["image_size"],
         },
         "text_cfg": {
             "hf_model_name": text,
@@ -176,25 +170,20 @@ def _config(world, image: str, text: str) -> dict:
     }
 
 
-def _transform_of(world, image) -> dict:
+def _transform_of(run, image) -> dict:
     import timm
 
-    entry = world.towers["image"]
+    entry = run.towers["image"]
     data = timm.data.resolve_model_data_config(image.image)
     data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
     return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
-
-
-def _preprocess(world, image) -> dict:
-    known = _transform_of(world, image)
-    return {"size": known["image_size"], "mean": list(known["mean"]), "std": list(known["std"])}
 
 
 def _save_image_tower(image, folder: Path) -> None:
     import timm
 
     timm.models.save_for_hf(image.image, str(folder), safe_serialization=True)
-    # The weights are in open_clip_model.safetensors; here only the architecture is wanted.
+    # open_clip_model.safetensors has the weights; here only the architecture is wanted.
     (folder / "model.safetensors").unlink()
 
 
@@ -207,8 +196,8 @@ def _save_text_tower(entry: dict, folder: Path) -> None:
     AutoTokenizer.from_pretrained(name, local_files_only=local).save_pretrained(folder)
 
 
-def _load_known(module: nn.Module, state: dict) -> None:
-    """Load what the module has; a pooler that it lacks is left out, nothing else may be."""
+def _load_state(module: nn.Module, state: dict) -> None:
+    """Load a state; only a pooler may be left out, if the module has none."""
     wanted = module.state_dict().keys()
     extra = {name for name in state if name not in wanted and not name.startswith("pooler.")}
     if extra:

@@ -14,12 +14,12 @@ IGNORED = -100
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def build(world):
-    texts = world.captions()
-    tokenizer = _tokenizer([texts[row] for row in world.rows("train")], world.settings)
-    model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), **world.settings["model"]))
+def build(run):
+    texts = run.captions()
+    tokenizer = _tokenizer([texts[row] for row in run.rows("train")], run.method)
+    model = BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), **run.method["model"]))
     model.tokenizer = tokenizer
-    length = world.settings["model"]["max_position_embeddings"]
+    length = run.method["model"]["max_position_embeddings"]
     encoded = tokenizer(
         texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
     )
@@ -28,7 +28,7 @@ def build(world):
     def fetch(rows):
         hidden, targets = _hide_words(tokens[rows], tokenizer)
         batch = {"tokens": hidden, "mask": mask[rows], "targets": targets}
-        return {name: value.to(world.device) for name, value in batch.items()}
+        return {name: value.to(run.device) for name, value in batch.items()}
 
     def loss(model, batch):
         logits = model(input_ids=batch["tokens"], attention_mask=batch["mask"]).logits
@@ -37,10 +37,10 @@ def build(world):
         )
         return {"loss": value, "task": value}
 
-    yield world.stage("masked-language", model, fetch, loss)
+    yield run.stage("masked-language", model, fetch, loss)
 
 
-def save(stage, world, folder: Path) -> None:
+def save(stage, run, folder: Path) -> None:
     """A transformers folder: BERT without its language head, and its tokenizer."""
     stage.model.bert.save_pretrained(folder)
     stage.model.tokenizer.save_pretrained(folder)
@@ -49,8 +49,8 @@ def save(stage, world, folder: Path) -> None:
 def _tokenizer(texts: list[str], settings: dict) -> BertTokenizerFast:
     """Word pieces of these texts; the same texts give the same pieces with the same numbers.
 
-    The library's trainer numbers the pieces of one character in the order of a random hash, and
-    its later choices and the weights follow those numbers. Told of them first, it keeps our order.
+    The library's trainer numbers pieces of one character in the order of a random hash, and its
+    later choices and the weights follow those numbers. If it gets them first, it keeps our order.
     """
     learner = BertWordPieceTokenizer(lowercase=True)
     plain = {learner.normalize(text) for text in texts}

@@ -1,21 +1,14 @@
-"""The tasks, one a file: what a model is held against, its loss, and its scores.
+"""The tasks, one a file: the targets of a model, its loss, and its scores.
 
 A task is a module with
     EXCLUSIVE                         whether a sample has exactly one of the classes
     PREDICTED                         the splits whose scores a run keeps
-    targets(samples, classes)         what the loss is held against: a tensor of n rows
+    targets(samples, classes)         a tensor of n rows
     loss(logits, targets, kind, shares)   the mean over samples; logits are (n, C) for C classes
-    scores(logits)                    what is kept of a sample (n, C), higher is more likely
+    scores(logits)                    what is kept of each sample (n, C), higher is more likely
 kind: a method's `loss`; shares (C,): the part of the train split that has each class.
 """
-
-from types import ModuleType
 
 from histopair.training.tasks import multi, single, survival
 
 TASKS = {"single": single, "multi": multi, "survival": survival}
-
-
-def of(name: str) -> ModuleType:
-    """The task of that name."""
-    return TASKS[name]

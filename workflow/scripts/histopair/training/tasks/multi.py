@@ -25,20 +25,20 @@ def loss(
 
     kind: "plain"; against imbalance "positive-weight": positives weigh (1 - share) / share, at most
     labelled.HEAVIEST; "logit-adjustment": the prior's log odds are added to the logits while
-    training, so that what is left to learn ignores the prior (Menon 2021, Eq. 10); "asymmetric",
-    see there. Raises InputError for another kind.
+    training, so that the model need not learn the prior (Menon 2021, Eq. 10); "asymmetric", see
+    there. Raises InputError for "double-softmax".
     """
     targets = targets.to(logits.dtype)
     if kind == "asymmetric":
         return asymmetric(logits, targets)
-    weight = None
     if kind == "double-softmax":
         problem = "a multi-label task has no softmax"
         raise InputError(f"loss {kind!r}", problem, "Choose plain or one against imbalance")
+    weight = None
     if kind == "positive-weight":
         weight = ((1 - shares) / shares.clamp(min=1e-12)).clamp(max=labelled.HEAVIEST)
     elif kind == "logit-adjustment":
-        logits = logits + labelled.known(shares).logit()
+        logits = logits + labelled.bounded(shares).logit()
     return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
 
 
@@ -46,7 +46,7 @@ def asymmetric(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean over n and C of the asymmetric loss (Ridnik 2021, Eq. 7), with gamma+ = 0.
 
     A positive costs -log p. A negative costs -q^FOCUS log(1 - q), where q = max(p - MARGIN, 0):
-    easy negatives, of which there are most, cost nothing.
+    easy negatives, by far the most, cost nothing.
     """
     shifted = (logits.sigmoid() - MARGIN).clamp(min=0)
     negative = shifted**FOCUS * torch.log1p(-shifted)

@@ -24,15 +24,15 @@ def loss(
     kind: "plain"; "double-softmax": cross-entropy of the softmax's output as if it were logits (the
     published code of CLIP-IT; it never falls below log(1 + (C - 1) / e)); "positive-weight":
     classes weigh 1 / share, scaled to a mean of 1 over the classes; "logit-adjustment": the log
-    shares are added to the logits while training, so that what is left to learn ignores the prior
-    (Menon 2021, Eq. 10). Raises InputError for another kind.
+    shares are added to the logits while training, so that the model need not learn the prior
+    (Menon 2021, Eq. 10). Raises InputError for any other kind.
     """
     weight = None
     if kind == "positive-weight":
         weight = (1 / shares.clamp(min=1e-12)).clamp(max=labelled.HEAVIEST)
         weight = weight / weight.mean()
     elif kind == "logit-adjustment":
-        logits = logits + labelled.known(shares).log()
+        logits = logits + labelled.bounded(shares).log()
     elif kind == "double-softmax":
         logits = logits.softmax(1)
     elif kind != "plain":

@@ -9,13 +9,16 @@ from histopair.errors import InputError
 from histopair.training import cox
 
 EXCLUSIVE = False
-PREDICTED = ("train", "val", "test")  # risks of the others tell which of a fold's are high
+PREDICTED = (
+    "train",
+    "val",
+    "test",
+)  # train and val risks show which test risks are high
 
 
 def targets(samples: pd.DataFrame, classes: list[str]) -> Tensor:
     """Time, and 1 for an event or 0: (n, 2) float64."""
-    known = samples[["time", "event"]].to_numpy(np.float64)
-    return torch.from_numpy(known)
+    return torch.from_numpy(samples[["time", "event"]].to_numpy(np.float64))
 
 
 def loss(
@@ -23,11 +26,11 @@ def loss(
 ) -> Tensor:
     """Negative log partial likelihood of log-hazards (n, 1), per event, of the batch's risk sets.
 
-    kind: how it treats events at one time, "plain" as Efron, "breslow". Raises InputError for
-    another.
+    kind: how to treat events at one time, "plain" (Efron) or "breslow". Raises InputError for any
+    other.
     """
     if kind not in ("plain", "breslow"):
-        problem = "it is a loss of labels, and survival has none"
+        problem = "it is a loss for labels, and survival has none"
         raise InputError(f"loss {kind!r}", problem, "Choose plain or breslow")
     ties = "breslow" if kind == "breslow" else "efron"
     return cox.loss(logits[:, 0], targets[:, 0], targets[:, 1] > 0, ties)
