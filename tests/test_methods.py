@@ -130,6 +130,12 @@ METHODS = {
     "text_reports": {"text_lora": None},
     "text_prompts": {"encoder": "clip", "k": 2},
     "contrastive": {"encoder": "clip", "lora": LORA, "text_lora": LORA},
+    "nearest_neighbours": {},
+    "simple_shot": {},
+    "distil_frozen": {"hidden": 8},
+    "tip_adapter": {"encoder": "clip", "train_keys": True},
+    "clip_adapter": {"encoder": "clip"},
+    "prompt_tuning": {"encoder": "clip", "context": 4},
 }
 
 
@@ -223,14 +229,14 @@ def test_a_linear_probe_is_the_best_of_all_strengths_on_validation(world):
     (stage,) = linear_probe.build(run)
     features, truth = run.embeddings("image_embeddings").double(), run.indicator.numpy()
     train, val = run.rows("train"), run.rows("val")
-    found = logistic.path(features[train].numpy(), truth[train], True, linear_probe.STRENGTHS)
+    found = logistic.path(features[train].numpy(), truth[train], True, logistic.STRENGTHS)
     losses = [
         torch.nn.functional.cross_entropy(head.double()(features[val]), run.targets[val]).item()
         for head, _ in found
     ]
     [row] = stage.history
     assert row["val_task"] == pytest.approx(min(losses), rel=1e-4, abs=1e-6)
-    assert row["strength"] == linear_probe.STRENGTHS[int(np.argmin(losses))]
+    assert row["strength"] == logistic.STRENGTHS[int(np.argmin(losses))]
     assert loop.evaluate(stage, val, run.device)["task"] == pytest.approx(min(losses), abs=1e-6)
 
 

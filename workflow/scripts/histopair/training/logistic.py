@@ -8,10 +8,30 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor, nn
 
+from histopair.errors import InputError
+
+STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
+WORSE = 3  # strengths in a row, after which no weaker penalty is tried: these take most of the time
 MOST_STEPS = 10_000  # of the solver, L-BFGS
 TOLERANCE = 1e-6  # of the gradient; with scikit-learn's own, probabilities are .0006 off
+
+
+def candidates(run, features: Tensor) -> Iterator[tuple[nn.Linear, dict]]:
+    """For each of STRENGTHS the head of a run's labelled train samples, as `chosen.stage` takes it.
+
+    features: (n, d), of all samples. Raises InputError if all samples have the same classes.
+    """
+    train = run.rows("train")
+    truth = run.indicator[train].numpy()
+    if not (truth.any(0) & ~truth.all(0)).any():
+        problem = "all samples of its train split have the same classes"
+        raise InputError(run.artifacts["labels"], problem, "Choose another split")
+    inputs = features[train].double().cpu().numpy()
+    heads = path(inputs, truth, run.task.EXCLUSIVE, STRENGTHS)
+    for strength, (head, converged) in zip(STRENGTHS, heads, strict=True):
+        yield head, {"strength": strength, "converged": converged}
 
 
 def path(

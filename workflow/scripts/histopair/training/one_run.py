@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from histopair import encoders
 from histopair.activations import source as activations
+from histopair.datasets import few_labels
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import bags
+from histopair.jobs import devices
 from histopair.training import checkpoint, loop, parallel, tasks
 from histopair.training.staged import Staged, train
 from histopair.training.tasks import labelled
@@ -78,6 +80,17 @@ class Run(Staged):
     def targets(self) -> Tensor:
         """The task's targets, n rows."""
         return self.task.targets(self.samples, self.classes).to(self.device)
+
+    def rows(self, split: str, labelled: bool = True) -> Tensor:
+        """Row numbers of a split; where labels are few, `labelled` alone or all.
+
+        The test split is always whole. Another seed draws other labels.
+        """
+        rows, most = super().rows(split), self.about.get("labels_per_class")
+        if not (most and labelled) or split == "test":
+            return rows
+        seed = devices.seed_of(self.seed, "labels", split)
+        return rows[few_labels.labelled(self.samples.iloc[rows.numpy()], most, seed)]
 
     def encoder(self) -> encoders.Encoder:
         """A fresh copy of the run's encoder, on the device."""

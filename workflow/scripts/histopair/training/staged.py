@@ -57,15 +57,16 @@ class Staged:
         scores: Callable[[nn.Module, dict], Tensor] | None = None,
         **overrides,
     ) -> loop.Stage:
-        """A stage with the method's own optimiser settings, on the train and val rows."""
+        """A stage with the method's own optimiser settings, on the labelled train and val rows."""
         settings = {key: self.method[key] for key in loop.SETTINGS if key in self.method}
+        settings |= {"train": self.rows("train"), "val": self.rows("val")}
         settings |= {"scores": scores} | overrides
-        splits = self.rows("train"), self.rows("val")
 
         def with_rows(rows, *turns):
             return {"rows": rows, **fetch(rows, *turns)}
 
-        return loop.Stage(name, model.to(self.device), *splits, with_rows, loss, **settings)
+        model = model.to(self.device)
+        return loop.Stage(name, model, fetch=with_rows, loss=loss, **settings)
 
 
 def train(run: Staged, resume: str, events: str = "") -> tuple[loop.Stage, list[dict]]:

@@ -1,0 +1,48 @@
+"""CLIP-Adapter: a small residual MLP on a frozen CLIP's image vector (Gao 2021, Eqs. 5 to 8).
+
+f* = r ReLU(ReLU(f W1) W2) + (1 - r) f; logits are the scaled similarities of f* to the classes'
+prompts. Only W1 (d, d / 4) and W2 train.
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.methods import zero_shot
+from histopair.training import chosen
+
+NEEDS = ("image_embeddings", "prompt_embeddings")
+PARAMETERS = {"aggregation": "embedding", "residual": 0.2}
+CHOICES = {"aggregation": ("similarity", "embedding")}
+DESCRIPTIONS = {"residual": "r, the adapter's share of the features; the rest is the CLIP's own."}
+
+NARROWER = 4  # the bottleneck's width is a quarter
+
+
+class Adapted(nn.Module):
+    """Features (n, d) -> logits (n, C) against prompts (C, d)."""
+
+    def __init__(self, prompts: Tensor, residual: float):
+        super().__init__()
+        width = prompts.shape[1]
+        first = nn.Linear(width, width // NARROWER, bias=False)
+        second = nn.Linear(width // NARROWER, width, bias=False)
+        self.adapter = nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+        self.prompts = nn.Parameter(prompts, requires_grad=False)
+        self.residual = residual
+
+    def forward(self, features: Tensor) -> Tensor:
+        image = normalize(features, dim=1)
+        mixed = self.residual * self.adapter(image) + (1 - self.residual) * image
+        return zero_shot.TEMPERATURE * normalize(mixed, dim=1) @ self.prompts.T
+
+
+def mistakes(method):
+    """What does not fit, by parameter."""
+    return {"residual": "it is a share, 1 at most"} if method["residual"] > 1 else {}
+
+
+def build(run):
+    chosen.require_exclusive(run)
+    features = run.embeddings("image_embeddings")
+    model = Adapted(zero_shot.class_vectors(run), run.method["residual"])
+    yield run.classifier(model, lambda rows: (features[rows],))

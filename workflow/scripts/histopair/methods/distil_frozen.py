@@ -1,0 +1,86 @@
+"""A teacher's vector, learnt from frozen features on all images, and a probe beside it.
+
+g, an MLP, learns the teacher's vector of an image from the backbone's features v. It lowers the
+cosine distance on all images of the train split, labelled or not, until validation stops improving.
+Then a logistic regression reads [v, g(v) / |g(v)|] of the labelled ones. Inference needs no text.
+Both parts converge in seconds, so many teachers, seeds and numbers of labels can be compared.
+
+With a random report as teacher g has the same size and carries nothing: the fair control.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.methods.clip_it import students, text_stage
+from histopair.training import chosen, heads, logistic
+
+PARAMETERS = {
+    "pairing": "retrieved",
+    "retriever": "",
+    "corpus": "",
+    "rank": 1,
+    "teacher_of": "text",
+    "hidden": 512,
+    "word_dropout": 0.0,
+}
+CHOICES = {"teacher_of": ("text", "image", "label-prompt")}
+DESCRIPTIONS = {"hidden": "Width of the hidden layer of g."}
+
+
+def needs(method):
+    """Beside the backbone's embeddings, those of the teacher."""
+    if method["teacher_of"] == "image":
+        return ("image_embeddings", "teacher_images")
+    if method["teacher_of"] == "label-prompt":
+        return ("image_embeddings", "teacher_prompts", "retriever")
+    return ("image_embeddings", "reports", "pairs", "text_embeddings")
+
+
+class Student(nn.Module):
+    """Features v (n, d) -> logits (n, C) of [v, g(v) / |g(v)|]."""
+
+    def __init__(self, to_text: nn.Module, head: nn.Linear):
+        super().__init__()
+        self.to_text, self.head = to_text, head
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(beside(self.to_text, features))
+
+
+def beside(to_text: nn.Module, features: Tensor) -> Tensor:
+    """[v, g(v) / |g(v)|], (n, d + d_text)."""
+    return torch.cat([features, normalize(to_text(features), dim=1)], dim=1)
+
+
+def build(run):
+    features = run.embeddings("image_embeddings")
+    texts = text_stage.vectors(run)
+    vectors = texts.vectors.to(run.device)
+    run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
+    to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
+    yield _distillation(run, to_text, features)
+    yield _probe(run, to_text.eval(), features)
+
+
+def _distillation(run, to_text: nn.Module, features: Tensor):
+    """Needs no label of an image, but for the prompt of its label."""
+    labelled = run.method["teacher_of"] == "label-prompt"
+
+    def loss(model, batch):
+        value = students.distillation(batch["text"], model(batch["features"]))
+        return {"loss": value, "task": value}
+
+    def fetch(rows):
+        return {"features": features[rows], "text": run.teacher(rows)}
+
+    splits = {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
+    return run.stage("distillation", to_text, fetch, loss, **splits)
+
+
+@torch.no_grad()
+def _probe(run, to_text: nn.Module, features: Tensor):
+    read = beside(to_text, features)
+    heads = logistic.candidates(run, read)
+    students = ((Student(to_text, head), facts) for head, facts in heads)
+    return chosen.stage(run, students, lambda rows: (features[rows],), logistic.WORSE)

@@ -1,0 +1,43 @@
+"""The classes of the k nearest train images by cosine; validation chooses k."""
+
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.training import chosen
+
+NEEDS = ("image_embeddings",)
+PARAMETERS = {}
+SEEDS = 1
+
+NEIGHBOURS = (1, 3, 5, 10, 20, 50, 100)
+
+
+class Neighbours(nn.Module):
+    """Features (n, d) -> logits (n, C) of the shares of the k nearest of m known samples.
+
+    bank (m, d), labels (m, C) in {0, 1}. A share is (hits + 1 / C) / (k + 1), so none is 0 or 1. A
+    logit is its logarithm if classes exclude each other, else its log odds.
+    """
+
+    def __init__(self, bank: Tensor, labels: Tensor, k: int, exclusive: bool):
+        super().__init__()
+        self.bank = nn.Parameter(normalize(bank, dim=1))
+        self.labels = nn.Parameter(labels.float())
+        self.k, self.exclusive = k, exclusive
+
+    def forward(self, features: Tensor) -> Tensor:
+        nearest = (normalize(features, dim=1) @ self.bank.T).topk(self.k, dim=1).indices
+        hits = self.labels[nearest].sum(1)
+        shares = (hits + 1 / hits.shape[1]) / (self.k + 1)
+        return shares.log() if self.exclusive else shares.logit()
+
+
+def build(run):
+    features, train = run.embeddings("image_embeddings"), run.rows("train")
+    known = features[train], run.indicator[train].to(run.device)
+    models = (
+        (Neighbours(*known, k, run.task.EXCLUSIVE), {"neighbours": k, "converged": True})
+        for k in NEIGHBOURS
+        if k <= len(train)
+    )
+    yield chosen.stage(run, models, lambda rows: (features[rows],))

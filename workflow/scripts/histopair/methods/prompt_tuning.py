@@ -1,0 +1,88 @@
+"""CoOp: the words around the class's name are learnt, both towers are frozen (Zhou 2022).
+
+`context` vectors stand where a prompt's first words would; all classes share them (its unified
+context). The image's vector is cached, so only the text tower runs.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.encoders import embed
+from histopair.errors import InputError
+from histopair.methods import zero_shot
+from histopair.training import chosen
+
+NEEDS = ("image_embeddings",)
+PARAMETERS = {"context": 16}
+DESCRIPTIONS = {"context": "How many vectors are learnt in the place of the prompt's words."}
+
+PLACEHOLDER = "x"  # one token to each tokenizer
+
+
+class Prompted(nn.Module):
+    """Image vectors (n, d) -> logits (n, C). tokens (C, length) have placeholders from `start`."""
+
+    def __init__(self, text: nn.Module, tokens: Tensor, start: int, context: int):
+        super().__init__()
+        self.text = text.requires_grad_(False)
+        self.embedding = _token_embedding(text)
+        self.register_buffer("tokens", tokens, persistent=False)
+        self.start = start
+        self.context = nn.Parameter(0.02 * torch.randn(context, self.embedding.embedding_dim))
+
+    def class_vectors(self) -> Tensor:
+        """(C, d), of length 1."""
+        hook = self.embedding.register_forward_hook(self._with_context)
+        try:
+            return normalize(self.text(self.tokens), dim=1)
+        finally:
+            hook.remove()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return zero_shot.TEMPERATURE * normalize(features, dim=1) @ self.class_vectors().T
+
+    def _with_context(self, module, inputs, embedded: Tensor) -> Tensor:
+        after = self.start + len(self.context)
+        shared = self.context.expand(len(embedded), -1, -1).to(embedded.dtype)
+        return torch.cat([embedded[:, : self.start], shared, embedded[:, after:]], dim=1)
+
+
+def build(run):
+    chosen.require_exclusive(run)
+    clip, features = run.encoder(), run.embeddings("image_embeddings")
+    names = run.about.get("class_names") or {}
+    tokens, start = _tokens(clip, [names.get(c, c) for c in run.classes], run.method["context"])
+    model = Prompted(clip.text, tokens.to(run.device), start, run.method["context"])
+    yield run.classifier(model, lambda rows: (features[rows],))
+
+
+def _tokens(clip, names: list[str], context: int) -> tuple[Tensor, int]:
+    """Prompts of placeholders before each name, (C, length), and where the placeholders start.
+
+    Raises InputError where the tower has no text side, or reads too few tokens.
+    """
+    if clip.text is None:
+        remedy = "Choose a CLIP"
+        raise InputError(f"encoder {clip.name}", "it has no text tower to tune prompts of", remedy)
+    blank = " ".join([PLACEHOLDER] * context)
+    prompts = [f"{blank} {name}." for name in names]
+    if max(clip.count(prompts)) > clip.context:
+        problem = (
+            f"{context} learnt vectors and a class name are longer than its {clip.context} tokens"
+        )
+        raise InputError(f"encoder {clip.name}", problem, "Set a smaller `context`")
+    tokens, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, prompts)
+    tokens = tokens[:, : lengths.max()]
+    first = tokens[0]
+    place = int((first[1:] == first[:-1]).int().argmax())  # the first token that repeats
+    if not (tokens[:, place : place + context] == first[place]).all():
+        problem = f"its tokenizer does not make one token of {PLACEHOLDER!r}"
+        raise InputError(f"encoder {clip.name}", problem, "Choose another CLIP")
+    return tokens, place
+
+
+def _token_embedding(text: nn.Module) -> nn.Embedding:
+    """The largest table of vectors in the tower."""
+    tables = [module for module in text.modules() if isinstance(module, nn.Embedding)]
+    return max(tables, key=lambda table: table.num_embeddings)

@@ -1,0 +1,53 @@
+"""SimpleShot: the class whose mean is nearest, in centred features of length 1 (Wang 2019, CL2N).
+
+The centre is the mean of all images of the train split, labelled or not, where the paper takes that
+of other classes. Nothing trains; validation chooses how sharp the softmax is.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.export.layers import UnitLength
+from histopair.training import chosen
+
+NEEDS = ("image_embeddings",)
+PARAMETERS = {}
+SEEDS = 1
+
+SHARPNESS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+def build(run):
+    chosen.require_exclusive(run)
+    features, train = run.embeddings("image_embeddings"), run.rows("train")
+    centre = features[run.rows("train", labelled=False)].mean(0)
+    means = class_means(normalize(features[train] - centre, dim=1), run.indicator[train])
+    heads = ((head(centre, means, s), {"sharpness": s, "converged": True}) for s in SHARPNESS)
+    yield chosen.stage(run, heads, lambda rows: (features[rows],))
+
+
+def class_means(features: Tensor, indicator: Tensor) -> Tensor:
+    """The mean feature (C, d) of each class; the origin for a class without samples."""
+    members = indicator.to(features)
+    return (members / members.sum(0).clamp(min=1)).T @ features
+
+
+def head(centre: Tensor, means: Tensor, sharpness: float = 1.0) -> nn.Sequential:
+    """Features v -> sharpness (1 - |u - mean|²), where u = (v - centre) / |v - centre|."""
+    shift, last = nn.Linear(len(centre), len(centre)), nn.Linear(len(centre), len(means))
+    with torch.no_grad():
+        shift.weight.copy_(torch.eye(len(centre)))
+        shift.bias.copy_(-centre)
+        last.weight.copy_(2 * sharpness * means)
+        last.bias.copy_(-sharpness * means.square().sum(1))
+    return nn.Sequential(shift, UnitLength(), last)
+
+
+def predictor(run, weights):
+    from histopair.export.predictor import Predictor, loaded
+
+    encoder = run.encoder()
+    width = encoder.image_dim
+    layers = head(torch.zeros(width), torch.zeros(len(run.classes), width))
+    return Predictor(loaded(layers, weights), image=encoder)

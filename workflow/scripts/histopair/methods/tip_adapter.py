@@ -1,0 +1,61 @@
+"""Tip-Adapter: a CLIP's prompts, and a cache of the labelled images beside them (Zhang 2022).
+
+Eq. 6: logits = scale · f W^T + alpha · exp(-beta (1 - f F^T)) L, with f the image's unit vector, W
+the classes' prompts, F the unit vectors of the labelled images and L their classes. Validation
+chooses alpha and beta (`epochs: 0`, the paper's training-free form); with epochs the keys F then
+train (Tip-Adapter-F).
+"""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from histopair.methods import zero_shot
+from histopair.training import chosen
+
+NEEDS = ("image_embeddings", "prompt_embeddings")
+PARAMETERS = {"aggregation": "embedding", "train_keys": False}
+CHOICES = {"aggregation": ("similarity", "embedding")}
+DESCRIPTIONS = {"train_keys": "Whether the cache's keys train (Tip-Adapter-F)."}
+
+ALPHAS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+BETAS = (0.5, 1.0, 2.0, 5.5, 10.0)
+
+
+class Cached(nn.Module):
+    """Features (n, d) -> logits (n, C) by prompts (C, d), keys (m, d) and their labels (m, C)."""
+
+    def __init__(self, prompts: Tensor, keys: Tensor, labels: Tensor, alpha: float, beta: float):
+        super().__init__()
+        self.prompts = nn.Parameter(prompts, requires_grad=False)
+        self.keys = nn.Parameter(keys)
+        self.labels = nn.Parameter(labels.float(), requires_grad=False)
+        self.alpha, self.beta = alpha, beta
+
+    def forward(self, features: Tensor) -> Tensor:
+        image = normalize(features, dim=1)
+        near = torch.exp(-self.beta * (1 - image @ self.keys.T))
+        return zero_shot.TEMPERATURE * image @ self.prompts.T + self.alpha * near @ self.labels
+
+
+def build(run):
+    chosen.require_exclusive(run)
+    features, train = run.embeddings("image_embeddings"), run.rows("train")
+    known = normalize(features[train], dim=1), run.indicator[train].to(run.device)
+    model = Cached(zero_shot.class_vectors(run), *known, alpha=1.0, beta=5.5)
+
+    def fetch(rows):
+        return (features[rows],)
+
+    if run.method["train_keys"]:
+        yield run.classifier(model, fetch, "keys")
+    yield chosen.stage(run, _weighed(model), fetch)
+
+
+def _weighed(model: Cached):
+    """The same cache with each alpha and beta."""
+    for alpha, beta in itertools.product(ALPHAS, BETAS):
+        other = Cached(model.prompts.data, model.keys.data, model.labels.data, alpha, beta)
+        yield other, {"alpha": alpha, "beta": beta, "converged": True}
