@@ -25,7 +25,11 @@ PARAMETERS = {
     "word_dropout": 0.0,
 }
 CHOICES = {"teacher_of": ("text", "image", "label-prompt")}
-DESCRIPTIONS = {"hidden": "Width of the hidden layer of g."}
+DESCRIPTIONS = {
+    "hidden": "Width of the hidden layer of g.",
+    "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
+    "or the prompt of the labels.",
+}
 
 
 def needs(method):
