@@ -20,7 +20,7 @@ from test_methods import METHODS, make, world  # noqa: F401
 from commands import audit
 from histopair.evaluation import convergence, score, study_tables, tasks
 from histopair.files import tables
-from histopair.training import runs as trainings
+from histopair.training import one_run as trainings
 from recompute import artifacts, two_way
 from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
@@ -350,7 +350,7 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "means",
         "studies/frozen.csv",
         _csv("values", lambda _: "0.5;0.6"),
-        "are of no run",
+        "no run in",
     ),
     "an interval": (
         "intervals",
