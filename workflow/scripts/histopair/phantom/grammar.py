@@ -1,4 +1,4 @@
-"""Captions and reports from attributes: they say in varied words what is true and what is absent."""
+"""Captions and reports from attributes: what is true or absent, in varied words."""
 
 import re
 
@@ -14,9 +14,8 @@ def level(attribute: str, value: float) -> int:
 
 def findings(t: dict, rng: np.random.Generator) -> dict[str, str]:
     """A phrase per attribute of a row: grade (of tumours), mitoses and the amounts."""
-    phrase_of = {
-        name: _one(rng, table[level(name, t[name])]) for name, table in words.FINDINGS.items()
-    }
+    amounts = words.FINDINGS.items()
+    phrase_of = {name: _one(rng, options[level(name, t[name])]) for name, options in amounts}
     phrase_of["mitoses"] = _one(rng, words.MITOSES[int(t["mitoses"])])
     if t["nuclear_grade"]:
         phrase_of["nuclear_grade"] = _one(rng, words.GRADE[int(t["nuclear_grade"])])
