@@ -109,20 +109,20 @@ def test_any_other_folder_runs_in_the_checkout(installed, tmp_path):
 
 def test_a_folder_with_a_snakefile_of_its_own_runs_that_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run.added(run.known(["-n"])) == ["--logger=calm", f"--snakefile={ROOT / 'Snakefile'}"]
-    assert run.added(run.known(["-s", "other", "--logger", "rich"])) == []
-    assert run.added(run.known(["-s", "other", "--quiet"])) == []
+    assert run.added(run.parsed(["-n"])) == ["--logger=calm", f"--snakefile={ROOT / 'Snakefile'}"]
+    assert run.added(run.parsed(["-s", "other", "--logger", "rich"])) == []
+    assert run.added(run.parsed(["-s", "other", "--quiet"])) == []
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow" / "Snakefile").touch()
-    assert run.added(run.known(["-n"])) == ["--logger=calm"]
+    assert run.added(run.parsed(["-n"])) == ["--logger=calm"]
 
 
 def test_arguments_of_snakemake_are_read_and_not_taken():
     words = ["page", "--configfile", "a.yaml", "b.yaml", "-n", "--configfile=c.yaml", "-d", "there"]
-    known = run.known([*words, "--config", "gpu=1", "--cores", "2"])
-    assert known.configfile == ["a.yaml", "b.yaml", "c.yaml"]
-    assert known.directory == Path("there")
-    assert (known.snakefile, known.logger, known.executor) == (None, None, None)
+    options = run.parsed([*words, "--config", "gpu=1", "--cores", "2"])
+    assert options.configfile == ["a.yaml", "b.yaml", "c.yaml"]
+    assert options.directory == Path("there")
+    assert (options.snakefile, options.logger, options.executor) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_slurm_is_asked_where_a_cluster_was_chosen(words, variables, silent, mon
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert ("SLURM_CONF" in run.environment(run.known(words))) is silent
+    assert ("SLURM_CONF" in run.environment(run.parsed(words))) is silent
 
 
 def test_the_slurm_profile_plans_with_the_lines_of_histopair_run(tmp_path):

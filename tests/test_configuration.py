@@ -296,7 +296,7 @@ def test_a_tower_that_is_read_as_embeddings_has_one_augmentation():
     config = small()
     method = {"recipe": "fusion_partial", "unfreeze": {"image": 0}, "augmentations": 8}
     config["methods"]["tops"] = method
-    with pytest.raises(InputError, match=r"augmentations: 8 is not allowed where no block of"):
+    with pytest.raises(InputError, match=r"augmentations: 8 is not allowed if no block of"):
         load(config)
 
 

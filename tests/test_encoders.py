@@ -465,7 +465,7 @@ def test_keys_that_a_library_does_not_read_are_found_when_the_config_is_read():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["encoders"]["phantom-vit"]["pooling"] = "mean"
     with pytest.raises(
-        InputError, match="phantom-vit: 'pooling' is read for library: transformers alone"
+        InputError, match="phantom-vit: 'pooling' is read only for library: transformers"
     ):
         load(config)
 

@@ -135,8 +135,8 @@ def test_an_architecture_that_nobody_teaches_is_made_of_no_report(config):
             "return ('image_embedding',)",
             r"'image_embedding' is not allowed.*mean 'image_embeddings",
         ),
-        ("return (WIDTH,)", "'needs' cannot be asked alone .NameError: name 'WIDTH'"),
-        ("return (method['width'],)", "'needs' cannot be asked alone .KeyError: 'width'"),
+        ("return (WIDTH,)", "'needs' does not run alone .NameError: name 'WIDTH'"),
+        ("return (method['width'],)", "'needs' does not run alone .KeyError: 'width'"),
     ],
 )
 def test_needs_that_cannot_be_read_are_one_clear_line(tmp_path, monkeypatch, said, problem):

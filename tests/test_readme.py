@@ -149,7 +149,7 @@ def test_an_artifact_opens_as_the_docs_open_it(tmp_path, monkeypatch):
     exec(block, names)
     assert names["ids"].image_id.tolist() == ["a", "b"]
     assert names["vectors"].tolist() == [[1, 0], [0, 1]]
-    assert names["made"]["rule"] == "x"
+    assert names["about"]["rule"] == "x"
 
 
 def method() -> types.ModuleType:

@@ -350,7 +350,7 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "means",
         "studies/frozen.csv",
         _csv("values", lambda _: "0.5;0.6"),
-        "are of no run",
+        "no run in",
     ),
     "an interval": (
         "intervals",

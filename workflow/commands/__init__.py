@@ -1,4 +1,4 @@
-"""What is no rule, one command a file: `histopair NAME ...` calls `main(words)` of NAME.py."""
+"""Commands outside the workflow, one a file: `histopair NAME` calls `main(words)` of NAME.py."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def folder() -> Path:
-    """Where results go: the folder one is in, if it has a config/config.yaml, else the checkout."""
+    """Where results go: the current folder if it has a config/config.yaml, else the checkout."""
     here = Path.cwd()
     return here if (here / "config" / "config.yaml").is_file() else CHECKOUT

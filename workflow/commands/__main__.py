@@ -27,7 +27,7 @@ def help_text() -> str:
 
 
 def main(words: list[str]) -> int | None:
-    """Call the command that the first word names; InputError is one line and status 1."""
+    """Call the command that the first word names. An InputError gives one line and status 1."""
     if not words or words[0] in ("-h", "--help"):
         print(help_text())
         return 0 if words else 2

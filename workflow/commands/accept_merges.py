@@ -18,6 +18,6 @@ def main(words: list[str]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("proposals", help="results/labels/DATASET.proposals.csv, answered")
-    parser.add_argument("mapping", help="the dataset's labels_map; made where there is none")
+    parser.add_argument("mapping", help="the dataset's labels_map; created if it does not exist")
     options = parser.parse_args(words)
     jobs.say(merges.accept(options.proposals, options.mapping))

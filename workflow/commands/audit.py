@@ -1,9 +1,9 @@
-"""Recompute what the pages of a finished run state, by other code.
+"""Recompute what the pages of a finished run state, with other code.
 
     histopair audit [RESULTS]
 
-One line per kind of check, then one per disagreement; the exit status is 1 if there is any, or if
-there is nothing that could be checked.
+Prints one line per kind of check, then one per disagreement. The exit status is 1 if there is a
+disagreement or nothing to check.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Rank the findings of a histology image by a model that the workflow exported.
+"""Rank the findings of a histology image with a model that the workflow exported.
 
     histopair predict EXPORT --image tile.png [--note "what was said of it"]
     histopair predict EXPORT --folder tiles [--notes notes.csv] [--csv findings.csv]

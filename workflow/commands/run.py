@@ -1,10 +1,10 @@
-"""Run Snakemake, going on where a killed run stopped.
+"""Run Snakemake, and go on where a killed run stopped.
 
     histopair run [SNAKEMAKE ARGUMENTS]
 
-It works in the folder it is called in, if that has a config/config.yaml, else in the checkout. A
-killed Snakemake leaves its lock behind, and jobs that go on without it. Both are cleared away here,
-unless a Snakemake is at work in that folder: then nothing is touched and the exit status is 1.
+It works in the current folder if that has a config/config.yaml, else in the checkout. A killed
+Snakemake leaves behind its lock, and jobs that go on without it. This command clears both, unless a
+Snakemake is running in that folder: then it touches nothing and the exit status is 1.
 `snakemake --help` lists the arguments.
 """
 
@@ -29,10 +29,10 @@ def main(words: list[str]) -> None:
     if {"-h", "--help"} & set(words):
         print(__doc__)
         return
-    options = known(words)
+    options = parsed(words)
     if options.directory is None:
         go_to(commands.folder())
-    for path in options.configfile:  # of one it cannot decode, Snakemake shows a traceback
+    for path in options.configfile:  # Snakemake shows a traceback for a file that it cannot decode
         config_files.check(path)
     folder = (options.directory or Path.cwd()).resolve()
     hold(folder)
@@ -41,8 +41,8 @@ def main(words: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *added(options), *words])
 
 
-def known(words: list[str]) -> argparse.Namespace:
-    """Those of Snakemake's arguments that matter here."""
+def parsed(words: list[str]) -> argparse.Namespace:
+    """The Snakemake arguments that matter here."""
     parser = argparse.ArgumentParser(prog="histopair run", add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--directory", "-d", type=Path)
@@ -53,14 +53,14 @@ def known(words: list[str]) -> argparse.Namespace:
 
 
 def go_to(folder: Path) -> None:
-    """Work in a folder, and say so where it is another one than this."""
+    """Work in a folder, and say so if it is not the current one."""
     if folder != Path.cwd():
         print(f"histopair: in {folder}, as there is no config/config.yaml here", flush=True)
         os.chdir(folder)
 
 
 def added(options: argparse.Namespace) -> list[str]:
-    """What is not given: the lines of the terminal and, where there is none, the Snakefile."""
+    """Arguments that are not given: the logger and, if the folder has none, the Snakefile."""
     logger = ["--logger=calm"] if options.logger is None and options.quiet is None else []
     if options.snakefile or any(Path(name).is_file() for name in SNAKEFILES):
         return logger
@@ -68,9 +68,9 @@ def added(options: argparse.Namespace) -> list[str]:
 
 
 def environment(options: argparse.Namespace) -> dict[str, str]:
-    """Variables for Snakemake: where it finds the logger and, on one machine, no Slurm.
+    """Variables for Snakemake: where its logger is and, on a single machine, no Slurm.
 
-    Its Slurm plugin asks a controller at every start, and waits ten seconds for one that is down.
+    The Slurm plugin asks a controller at every start, and waits ten seconds if that is down.
     """
     paths = [str(TERMINAL), *filter(None, [os.environ.get("PYTHONPATH")])]
     chosen = options.executor or options.profile or options.workflow_profile
@@ -79,7 +79,7 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
 
 
 def hold(folder: Path) -> None:
-    """Make sure that no other run is at work in a folder, now and until this one ends."""
+    """Make sure that no other run works in a folder, now and until this one ends."""
     state = folder / ".snakemake"
     state.mkdir(parents=True, exist_ok=True)
     # Held by this process and, after exec, by Snakemake: the kernel frees it even after kill -9.
@@ -95,7 +95,7 @@ def hold(folder: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """End the jobs and remove the lock that a killed run left in a folder where none is at work."""
+    """End the jobs and remove the lock that a killed run left in a folder."""
     if left := orphans(folder):
         print(f"Ending {len(left)} processes of a killed run.", flush=True)
         end(left)
@@ -106,7 +106,7 @@ def clear(folder: Path) -> None:
 
 
 def running(folder: Path) -> list[psutil.Process]:
-    """Snakemake processes at work in a folder, however they were started."""
+    """Snakemake processes that work in a folder, however they were started."""
     return [
         process
         for process in psutil.process_iter(["cwd", "cmdline"])
@@ -123,15 +123,15 @@ def orphans(folder: Path) -> list[psutil.Process]:
         for process in psutil.process_iter(["cmdline"])
         if any(scripts in word for word in process.info["cmdline"] or [])
     ]
-    found = set(jobs)
+    processes = set(jobs)
     for job in jobs:
         with suppress(psutil.NoSuchProcess):
-            found.update(job.children(recursive=True))
-    return list(found)
+            processes.update(job.children(recursive=True))
+    return list(processes)
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Ask the processes to end, and make those that have not after ten seconds."""
+    """Ask the processes to end, and kill those that still run after ten seconds."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()

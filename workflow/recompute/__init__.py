@@ -1,6 +1,6 @@
-"""Recomputes what a finished run states, from its artifacts and by code of its own.
+"""Recomputes what a finished run states, from its artifacts and with separate code.
 
-Nothing of histopair is imported: scikit-learn, SciPy, scikit-survival and brute force in float64
-stand against it. One module a subject; each has CHECKS, functions of the results folder that give
+It imports nothing from histopair: it uses scikit-learn, SciPy, scikit-survival and brute force in
+float64 instead. Each subject has a module with CHECKS, functions of the results folder that return
 a Tally.
 """

@@ -1,4 +1,4 @@
-"""Reading a results folder: runs, predictions, vectors and what made a file."""
+"""Reads a results folder: runs, predictions, vectors and how a file was made."""
 
 import json
 from collections.abc import Callable
@@ -14,28 +14,28 @@ _memories = []
 
 
 def remembered(function: Callable) -> Callable:
-    """What a function made of several files is kept until `forget`."""
+    """Keep what a function returns for several files until `forget`."""
     _memories.append(cache(function))
     return _memories[-1]
 
 
 def forget() -> None:
-    """Files may have changed since they were read."""
+    """Drop what is kept, as files may have changed."""
     for memory in _memories:
         memory.cache_clear()
 
 
 def of_one_file(function: Callable) -> Callable:
-    """What a function made of its first argument is kept as long as that file is as it was."""
-    known: dict = {}
+    """Keep what a function returns for a file, its first argument, until that file changes."""
+    results: dict = {}
 
     @wraps(function)
     def kept(file: Path, *more):
-        found = file.stat()
-        key = (file, found.st_mtime_ns, found.st_size, *more)
-        if key not in known:
-            known[key] = function(file, *more)
-        return known[key]
+        status = file.stat()
+        key = (file, status.st_mtime_ns, status.st_size, *more)
+        if key not in results:
+            results[key] = function(file, *more)
+        return results[key]
 
     return kept
 
@@ -43,8 +43,8 @@ def of_one_file(function: Callable) -> Callable:
 class Predictions(NamedTuple):
     """Samples of a run: truth and scores (n, C); for survival truth is time and event, (n, 2).
 
-    Survival has for each sample the fold that it is predicted in, and by fold `known`, the times
-    and events of those beside the samples, on which their metrics rest.
+    For survival, `fold` is the fold in which each sample is predicted, and `others` holds, by fold,
+    the times and events of the other samples, on which the metrics depend.
     """
 
     ids: np.ndarray
@@ -54,7 +54,7 @@ class Predictions(NamedTuple):
     classes: list[str]
     task: str
     fold: np.ndarray | None = None
-    known: dict[int, np.ndarray] | None = None
+    others: dict[int, np.ndarray] | None = None
 
     def of(self, split: str) -> "Predictions":
         """Those of one split, by sample id."""
@@ -65,13 +65,13 @@ class Predictions(NamedTuple):
             return Predictions(*arrays, self.classes, self.task)
         beside = np.isin(self.split, ("train", "val") if split == "test" else ("train",))
         folds = np.unique(self.fold[rows])
-        known = {fold: self.truth[beside & (self.fold == fold)] for fold in folds}
-        return Predictions(*arrays, self.classes, self.task, self.fold[rows], known)
+        others = {fold: self.truth[beside & (self.fold == fold)] for fold in folds}
+        return Predictions(*arrays, self.classes, self.task, self.fold[rows], others)
 
 
 @of_one_file
 def predictions(file: Path) -> Predictions:
-    table, about = pq.read_table(file), made(file)
+    table, about = pq.read_table(file), metadata(file)
     classes = about["classes"]
     ids, split = (np.array(table[name].to_pylist(), object) for name in ("sample_id", "split"))
     scores = vectors(file, "scores")
@@ -80,7 +80,7 @@ def predictions(file: Path) -> Predictions:
         fold = table["fold"].to_numpy() if "fold" in table.column_names else np.ones(len(ids), int)
         return Predictions(ids, split, truth, scores, classes, "survival", fold)
     labels = table["labels"].to_pylist()
-    truth = np.array([[name in own for name in classes] for own in labels], bool)
+    truth = np.array([[name in row for name in classes] for row in labels], bool)
     return Predictions(ids, split, truth, scores, classes, about["task"])
 
 
@@ -96,22 +96,22 @@ def table(file: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 
 def csv(file: Path) -> pd.DataFrame:
-    """A study's table; names stay text, whatever they look like."""
+    """A study's table. Names stay text even if they look like numbers."""
     names = ("study", "dataset", "encoder", "method", "own_encoder", "reference", "class", "values")
     names += ("lower", "upper", "better", "worse", "random", "cohort")
-    read = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
-    return read.astype({name: object for name in names if name in read})
+    rows = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
+    return rows.astype({name: object for name in names if name in rows})
 
 
 @of_one_file
-def made(file: Path) -> dict:
-    """What made a parquet file: its metadata `histopair`."""
+def metadata(file: Path) -> dict:
+    """How a parquet file was made: its metadata `histopair`."""
     return json.loads((pq.read_schema(file).metadata or {}).get(b"histopair", b"{}"))
 
 
 def method(file: Path) -> dict:
     """The parameters of a run's method; none where runs of folds are joined."""
-    return ((made(file).get("params") or {}).get("run") or {}).get("method") or {}
+    return ((metadata(file).get("params") or {}).get("run") or {}).get("method") or {}
 
 
 def read_json(file: Path) -> dict:

@@ -1,4 +1,4 @@
-"""A cell of a study, found again from its table: the runs behind every number."""
+"""A cell of a study, traced from its table: the runs behind every number."""
 
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 from recompute import artifacts, convergence, metrics
 from recompute.artifacts import Predictions
 
-ALL = "*"  # dataset and encoder of rows that combine all cells
+ALL = "*"  # dataset and encoder in rows that combine all cells
 PRINTED = 1e-6  # half a digit of the values in a study's table
 
 
@@ -30,27 +30,27 @@ class Cell:
 
     @cached_property
     def files(self) -> dict[str, list[Path]]:
-        """Predictions of each method's seeds, those whose metrics are the values in the table.
+        """Predictions of each method's seeds: those whose metrics are the values in the table.
 
-        Raises ValueError where values are of no run.
+        Raises ValueError for values that no run has.
         """
         return {method: self._runs_of(method) for method in self.methods}
 
     def _runs_of(self, method: str) -> list[Path]:
         rows = self.rows[self.rows["method"] == method]
-        own = rows["own_encoder"].iloc[0]
-        encoder = own if isinstance(own, str) else self.column
+        own_encoder = rows["own_encoder"].iloc[0]
+        encoder = own_encoder if isinstance(own_encoder, str) else self.column
         folder = self.results / "runs" / self.dataset / encoder / method
-        known = sorted(folder.glob("*/predictions.parquet"), key=lambda file: int(file.parent.name))
-        stated = [[float(value) for value in row.split(";")] for row in rows["values"]]
-        found = []
-        for values in zip(*stated, strict=True):
-            told = dict(zip(rows["metric"], values, strict=True))
-            fits = [file for file in known if file not in found and _fits(file, told)]
+        files = sorted(folder.glob("*/predictions.parquet"), key=lambda file: int(file.parent.name))
+        values = [[float(value) for value in row.split(";")] for row in rows["values"]]
+        chosen = []
+        for values_of_seed in zip(*values, strict=True):
+            stated = dict(zip(rows["metric"], values_of_seed, strict=True))
+            fits = [file for file in files if file not in chosen and _fits(file, stated)]
             if not fits:
-                raise ValueError(f"the values of {method} {told} are of no run in {folder}")
-            found.append(fits[0])
-        return found
+                raise ValueError(f"no run in {folder} has the values of {method} {stated}")
+            chosen.append(fits[0])
+        return chosen
 
     @cached_property
     def tests(self) -> dict[str, list[Predictions]]:
@@ -62,11 +62,11 @@ class Cell:
 
     def values(self, method: str, metric: str) -> np.ndarray:
         """The metric of each seed."""
-        found = [metrics.of_test(file)[metric] for file in self.files[method]]
-        return np.array([np.nan if value is None else value for value in found], float)
+        values = [metrics.of_test(file)[metric] for file in self.files[method]]
+        return np.array([np.nan if value is None else value for value in values], float)
 
     def seeds(self, better: str, worse: str, metric: str) -> np.ndarray:
-        """What each seed gains; a single run stands against all of the other's seeds."""
+        """What each seed gains; a single run is compared with all of the other's seeds."""
         one, other = self.values(better, metric), self.values(worse, metric)
         if len(one) != len(other) and 1 not in (len(one), len(other)):
             return np.array([])
@@ -78,11 +78,11 @@ class Cell:
         return convergence.unfinished([artifacts.table(file) for file in histories])
 
     @cached_property
-    def known(self) -> pd.DataFrame:
+    def samples(self) -> pd.DataFrame:
         """Image and group of each test sample."""
         columns = ["sample_id", "image_id", "group"]
-        known = artifacts.table(self.labels, columns).set_index("sample_id")
-        return known.loc[self.tests[self.methods[0]][0].ids]
+        samples = artifacts.table(self.labels, columns).set_index("sample_id")
+        return samples.loc[self.tests[self.methods[0]][0].ids]
 
     @property
     def labels(self) -> Path:
@@ -91,15 +91,15 @@ class Cell:
     @property
     def unit(self) -> str:
         """What intervals are over: groups as the labels call them, images, or both."""
-        grouped, unit = self.known["group"].notna(), artifacts.made(self.labels)["unit"]
+        grouped, unit = self.samples["group"].notna(), artifacts.metadata(self.labels)["unit"]
         return unit if grouped.all() else f"{unit} or image" if grouped.any() else "image"
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """The number of each test sample's group; an image of no known group is its own."""
-        lone = self.known["group"].isna()
-        own = self.known["group"].where(~lone, self.known["image_id"])
-        names = [(bool(a), b) for a, b in zip(lone, own, strict=True)]
+        """The number of each test sample's group; an image without a group is its own."""
+        lone = self.samples["group"].isna()
+        groups = self.samples["group"].where(~lone, self.samples["image_id"])
+        names = [(bool(a), b) for a, b in zip(lone, groups, strict=True)]
         return pd.factorize(pd.Series(names))[0]
 
 
@@ -124,11 +124,11 @@ def beside(file: Path, table: str) -> pd.DataFrame:
 
 
 def sign(metric: str) -> int:
-    """-1 where less is better."""
+    """-1 if less is better."""
     return -1 if metric in ("hamming", "ece") else 1
 
 
-def _fits(file: Path, told: dict[str, float]) -> bool:
-    """Whether a run's metrics are these, all digits that a table prints."""
-    found = np.array([metrics.of_test(file)[name] for name in told], float)
-    return np.allclose(list(told.values()), found, rtol=0, atol=PRINTED, equal_nan=True)
+def _fits(file: Path, stated: dict[str, float]) -> bool:
+    """Whether a run has these metrics, to the digits that a table prints."""
+    values = np.array([metrics.of_test(file)[name] for name in stated], float)
+    return np.allclose(list(stated.values()), values, rtol=0, atol=PRINTED, equal_nan=True)

@@ -1,4 +1,4 @@
-"""Chunks of reports as each retriever reads them: nothing lost, nothing above its context."""
+"""Chunks of reports as each retriever reads them: complete, and none above its context."""
 
 import json
 from collections.abc import Callable
@@ -14,11 +14,11 @@ COUNTED = 2000  # of each table, evenly spread
 
 
 def chunks(results: Path) -> Tally:
-    """Chunks in turn are their report's sections, and fit the tower unless reports stay whole."""
+    """Chunks in order give their report's sections, and fit the tower unless reports stay whole."""
     tally = Tally("chunks of reports")
     for file in _files(results):
         with tally.reading(file):
-            table, about = artifacts.table(file), artifacts.made(file)
+            table, about = artifacts.table(file), artifacts.metadata(file)
             longer = int((table["n_tokens"] > about["context"]).sum())
             whole = about["params"]["entry"].get("whole", False)
             tally.equal(file, "chunks that are cut", about["cut"], longer)
@@ -33,7 +33,7 @@ def chunks(results: Path) -> Tally:
 
 
 def _texts(tally: Tally, file: Path, table: pd.DataFrame, reports: pd.DataFrame) -> None:
-    """Without blanks, at which texts are cut."""
+    """Compare texts without blanks, where texts are cut."""
     both = [
         part["text"].str.replace(r"\s+", "", regex=True).groupby(_keys(part), sort=False).sum()
         for part in (table, reports)
@@ -49,7 +49,7 @@ def _keys(part: pd.DataFrame) -> list[pd.Series]:
 
 
 def tokens(results: Path) -> Tally:
-    """Tokens counted anew by the tokenizer beside an encoder that was made here."""
+    """Tokens counted again by the tokenizer of an encoder that was made here."""
     tally = Tally("tokens of chunks, counted anew")
     for file in _files(results):
         with tally.reading(file):
@@ -69,10 +69,10 @@ def _counter(encoder: Path) -> Callable[[str], int] | None:
     if (encoder / "tokenizer.json").is_file():
         from tokenizers import Tokenizer
 
-        own = Tokenizer.from_file(str(encoder / "tokenizer.json"))
-        own.no_truncation()
-        own.no_padding()
-        return lambda text: len(own.encode(" ".join(text.split())).ids)
+        tokenizer = Tokenizer.from_file(str(encoder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return lambda text: len(tokenizer.encode(" ".join(text.split())).ids)
     config = encoder / "open_clip_config.json"
     if config.is_file():
         text = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
@@ -88,14 +88,15 @@ def paired(results: Path) -> Tally:
     """Every pair is with a chunk that the same retriever reads."""
     tally = Tally("chunks of pairs")
     for file in sorted(results.glob("pairs/*/*.parquet")):
-        corpus = artifacts.made(file).get("wildcards", {}).get("corpus")
-        known = results / "chunks" / file.parent.name / f"{corpus}.parquet"
+        corpus = artifacts.metadata(file).get("wildcards", {}).get("corpus")
+        chunk_file = results / "chunks" / file.parent.name / f"{corpus}.parquet"
         if file.parent.name != "oracle":
             with tally.reading(file):
                 keys = ["report_id", "chunk"]
-                there = pd.MultiIndex.from_frame(artifacts.table(known, keys))
-                own = pd.MultiIndex.from_frame(artifacts.table(file, keys))
-                tally.equal(file, "pairs with chunks that are not", 0, (~own.isin(there)).sum())
+                existing = pd.MultiIndex.from_frame(artifacts.table(chunk_file, keys))
+                paired_with = pd.MultiIndex.from_frame(artifacts.table(file, keys))
+                missing = (~paired_with.isin(existing)).sum()
+                tally.equal(file, "pairs with chunks that do not exist", 0, missing)
     return tally
 
 

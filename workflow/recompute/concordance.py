@@ -13,30 +13,30 @@ SHARES = np.linspace(0.1, 0.8, 8)  # quantiles of the other folds' event times
 TIED = 1e-8  # risks closer than this are equal, as in scikit-survival
 
 
-def scalars(made: Predictions) -> dict[str, float | None]:
+def scalars(run: Predictions) -> dict[str, float | None]:
     """Both metrics of one split: means over the folds that have them."""
-    found = [of_fold(made, fold) for fold in made.known]
-    return {name: _mean([one[name] for one in found]) for name in METRICS}
+    folds = [of_fold(run, fold) for fold in run.others]
+    return {name: _mean([metrics[name] for metrics in folds]) for name in METRICS}
 
 
 def replicates(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
     """The C-index in each resample, a mean over folds; the AUC is not resampled here."""
-    folds = [_c_indices(test, fold, draws[:, groups[test.fold == fold]]) for fold in test.known]
+    folds = [_c_indices(test, fold, draws[:, groups[test.fold == fold]]) for fold in test.others]
     return {"c_index": _nanmean(np.stack(folds))}
 
 
-def of_fold(made: Predictions, fold: int) -> dict[str, float | None]:
-    inside = made.fold == fold
-    test = pd.DataFrame(made.truth[inside], columns=["time", "event"])
-    test = test.assign(event=test["event"] > 0, risk=made.scores[inside, 0])
-    known = pd.DataFrame(made.known[fold], columns=["time", "event"])
-    known = known.assign(event=known["event"] > 0)
-    return {"c_index": _c_index(test), "integrated_auc": _integrated_auc(known, test)}
+def of_fold(run: Predictions, fold: int) -> dict[str, float | None]:
+    inside = run.fold == fold
+    test = pd.DataFrame(run.truth[inside], columns=["time", "event"])
+    test = test.assign(event=test["event"] > 0, risk=run.scores[inside, 0])
+    others = pd.DataFrame(run.others[fold], columns=["time", "event"])
+    others = others.assign(event=others["event"] > 0)
+    return {"c_index": _c_index(test), "integrated_auc": _integrated_auc(others, test)}
 
 
-def cox_loss(made: Predictions) -> float:
-    """Negative log partial likelihood per event, by Efron, one event after the other."""
-    (time, event), hazard = made.truth.T, np.exp(made.scores[:, 0])
+def cox_loss(run: Predictions) -> float:
+    """Negative log partial likelihood per event, by Efron, one event at a time."""
+    (time, event), hazard = run.truth.T, np.exp(run.scores[:, 0])
     terms = []
     for moment in np.unique(time[event == 1]):
         dying = np.flatnonzero((time == moment) & (event == 1))
@@ -53,25 +53,25 @@ def _c_index(test: pd.DataFrame) -> float | None:
         return None
 
 
-def _integrated_auc(known: pd.DataFrame, test: pd.DataFrame) -> float | None:
-    """Mean cumulative/dynamic AUC at quantiles of the other folds' event times, censoring theirs.
+def _integrated_auc(others: pd.DataFrame, test: pd.DataFrame) -> float | None:
+    """Mean cumulative/dynamic AUC at quantiles of the other folds' event times, by their censoring.
 
-    Only times between the first event of the fold and the end of either's follow-up are taken.
+    Uses only times between the fold's first event and the end of the shorter follow-up.
     """
     died = test.loc[test["event"], "time"]
     if died.empty:
         return None
-    times = np.unique(np.quantile(known.loc[known["event"], "time"], SHARES))
-    times = times[(times >= died.min()) & (times < min(test["time"].max(), known["time"].max()))]
+    times = np.unique(np.quantile(others.loc[others["event"], "time"], SHARES))
+    times = times[(times >= died.min()) & (times < min(test["time"].max(), others["time"].max()))]
     if len(times):
-        left = CensoringDistributionEstimator().fit(_outcome(known)).predict_proba(times)
+        left = CensoringDistributionEstimator().fit(_outcome(others)).predict_proba(times)
         times = times[left > 0]
     if not len(times):
         return None
-    late = test["time"] > times[-1]  # followed up to just behind the last time
+    late = test["time"] > times[-1]  # follow-up is cut just after the last time
     until = np.nextafter(times[-1], np.inf)
     cut = test.assign(time=test["time"].mask(late, until), event=test["event"] & ~late)
-    return cumulative_dynamic_auc(_outcome(known), _outcome(cut), cut["risk"], times)[1]
+    return cumulative_dynamic_auc(_outcome(others), _outcome(cut), cut["risk"], times)[1]
 
 
 def _outcome(frame: pd.DataFrame) -> np.ndarray:
@@ -79,7 +79,7 @@ def _outcome(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _c_indices(test: Predictions, fold: int, draws: np.ndarray) -> np.ndarray:
-    """Harrell's C where each patient counts as often as he is drawn."""
+    """Harrell's C in which each patient counts as often as drawn."""
     inside = test.fold == fold
     (time, event), risk = test.truth[inside].T, test.scores[inside, 0]
     later = (time > time[:, None]) | ((time == time[:, None]) & (event == 0))

@@ -1,4 +1,4 @@
-"""Whether runs have converged, from their histories, and what is said of it."""
+"""Whether runs have converged, from their histories, against what metrics.json says."""
 
 from pathlib import Path
 
@@ -43,11 +43,11 @@ def unfinished(histories: list[pd.DataFrame]) -> int:
 def _converged(rows: pd.DataFrame) -> bool:
     """The best epoch is not the last, and the train loss has stopped falling.
 
-    A row that says itself whether it has converged is believed.
+    If the rows themselves say whether they have converged, that counts.
     """
-    said = rows["converged"] if "converged" in rows else pd.Series([None])
-    if said.notna().all():
-        return bool(said.all())
+    stated = rows["converged"] if "converged" in rows else pd.Series([None])
+    if stated.notna().all():
+        return bool(stated.all())
     losses, count = rows["train_loss"].to_numpy(float), len(rows)
     if int(np.argmin(rows["val_task"])) == count - 1:
         return False
@@ -57,19 +57,20 @@ def _converged(rows: pd.DataFrame) -> bool:
 
 
 def of_runs(results: Path) -> Tally:
-    """What metrics.json says of each stage of each run."""
+    """What metrics.json says about each stage of each run."""
     tally = Tally("convergence of trainings")
     for file in artifacts.run_files(results, "metrics.json"):
         with tally.reading(file):
             stated = artifacts.read_json(file)["convergence"]
-            found = stages(artifacts.table(file.with_name("history.parquet")))
-            told = [
+            recomputed = stages(artifacts.table(file.with_name("history.parquet")))
+            stated_stages = [
                 {name: stage[name] for name in ("stage", "epochs", "best_epoch")}
                 | {"converged": not stage["reason"]}
                 for stage in stated["stages"]
             ]
-            tally.holds(file, "stages", told == found, told, found)
-            whole = all(stage["converged"] for stage in found)
+            agrees = stated_stages == recomputed
+            tally.holds(file, "stages", agrees, stated_stages, recomputed)
+            whole = all(stage["converged"] for stage in recomputed)
             agrees = stated["converged"] == whole and (whole == (not stated["reasons"]))
             tally.holds(file, "converged", agrees, stated["converged"], whole)
     return tally

@@ -1,4 +1,4 @@
-"""Labels, splits, embeddings and predictions: what must hold of them, counted anew."""
+"""Labels, splits, embeddings and predictions: what must be true of them, counted again."""
 
 from itertools import combinations
 from pathlib import Path
@@ -14,20 +14,20 @@ PARTS = (".audit", ".quarantine", ".frequencies", ".leaks")  # tables beside tho
 
 
 def labels(results: Path) -> Tally:
-    """Ids are distinct, classes known, splits not empty, and frequencies are those of the rows."""
+    """Ids are distinct, classes known, splits not empty, and frequencies match the rows."""
     tally = Tally("labels of datasets")
     for file in _labels(results):
         with tally.reading(file):
-            table, made = artifacts.table(file), artifacts.made(file)
+            table, about = artifacts.table(file), artifacts.metadata(file)
             ids = table["sample_id"]
             tally.equal(file, "distinct samples", len(ids), ids.nunique())
-            if made["task"] != "survival":
-                used, known = set(table["labels"].explode()), made["classes"]
-                tally.holds(file, "classes", used == set(known), sorted(known), sorted(used))
+            if about["task"] != "survival":
+                used, classes = set(table["labels"].explode()), about["classes"]
+                tally.holds(file, "classes", used == set(classes), sorted(classes), sorted(used))
             whole = "fold" in table and (table["split"] == "test").all()
             for split in ("test",) if whole else SPLITS:
-                found = (table["split"] == split).sum()
-                tally.holds(file, f"samples in {split}", found > 0, "some", "none")
+                count = (table["split"] == split).sum()
+                tally.holds(file, f"samples in {split}", count > 0, "some", "none")
             _frequencies(tally, file, table)
     return tally
 
@@ -38,12 +38,12 @@ def _frequencies(tally: Tally, file: Path, table: pd.DataFrame) -> None:
         stated = artifacts.table(beside).set_index("label")
         rows = table.explode("labels").groupby(["labels", "split"]).size()
         for label, split in [(label, split) for label in stated.index for split in SPLITS]:
-            found = rows.get((label, split), 0)
-            tally.equal(beside, f"{label} in {split}", stated.loc[label, split], found)
+            count = rows.get((label, split), 0)
+            tally.equal(beside, f"{label} in {split}", stated.loc[label, split], count)
 
 
 def groups(results: Path) -> Tally:
-    """No group and no image is in two splits, but for those that the table of leaks states."""
+    """No group and no image is in two splits, except for those that the table of leaks states."""
     tally = Tally("groups and images across splits")
     for file in _labels(results):
         with tally.reading(file):
@@ -54,19 +54,19 @@ def groups(results: Path) -> Tally:
                 for a, b in combinations(SPLITS, 2):
                     shared = len(parts[a] & parts[b])
                     if stated is not None:
-                        known = stated.get((kind, frozenset((a, b))), 0)
-                        tally.equal(file, f"{kind}s in {a} and {b}", known, shared)
+                        leaked = stated.get((kind, frozenset((a, b))), 0)
+                        tally.equal(file, f"{kind}s in {a} and {b}", leaked, shared)
     return tally
 
 
 def _stated(file: Path) -> dict[tuple, int] | None:
-    """How many groups and images two splits may share; None where nothing is said of it.
+    """How many groups and images two splits may share; None if nothing states it.
 
-    None at all where groups are kept and no split is official; else as the table of leaks has it.
+    Zero if groups are kept together and no split is official; else as the table of leaks states.
     """
-    made, leaks = artifacts.made(file), file.with_suffix(".leaks.parquet")
-    by = (made["params"]["entry"].get("split") or {}).get("by", "group")
-    if by == "group" and not made["official"]:
+    about, leaks = artifacts.metadata(file), file.with_suffix(".leaks.parquet")
+    by = (about["params"]["entry"].get("split") or {}).get("by", "group")
+    if by == "group" and not about["official"]:
         return {}
     if not leaks.is_file():
         return None
@@ -76,7 +76,7 @@ def _stated(file: Path) -> dict[tuple, int] | None:
 
 
 def embeddings(results: Path) -> Tally:
-    """Vectors are finite and not zero, ids distinct, and images those of the dataset."""
+    """Vectors are finite and not zero, ids are distinct, and images are the dataset's."""
     tally = Tally("embeddings")
     for file in sorted(results.glob("embeddings/*/*.parquet")):
         with tally.reading(file):
@@ -91,62 +91,63 @@ def embeddings(results: Path) -> Tally:
 
 
 def _items(tally: Tally, results: Path, file: Path, keys: pd.DataFrame) -> None:
-    """The images of the dataset, or the chunks of the corpus, all and no others."""
+    """All images of the dataset, or all chunks of the corpus, and no others."""
     name, kind = file.name.removesuffix(".parquet").rsplit(".", 1)
     chunks = results / "chunks" / file.parent.name
     source = {"images": results / "labels", "texts": chunks}.get(kind)
-    known = source and source / f"{name}.parquet"
-    if known and known.is_file():
+    origin = source and source / f"{name}.parquet"
+    if origin and origin.is_file():
         columns = ["image_id"] if kind == "images" else ["report_id", "chunk"]
         if set(columns) <= set(keys):
-            expected = artifacts.table(known, columns).drop_duplicates()
+            expected = artifacts.table(origin, columns).drop_duplicates()
             both = len(expected.merge(keys[columns]))
-            tally.equal(file, f"items of {known.name}", len(keys), both)
-            tally.equal(file, f"all items of {known.name}", len(expected), both)
+            tally.equal(file, f"items of {origin.name}", len(keys), both)
+            tally.equal(file, f"all items of {origin.name}", len(expected), both)
 
 
 def predictions(results: Path) -> Tally:
-    """Predicted are val and test of the labels, with their labels; scores are finite."""
+    """Predictions cover val and test of the labels, with their labels; scores are finite."""
     tally = Tally("samples of predictions")
     for file in artifacts.run_files(results, "predictions.parquet"):
         with tally.reading(file):
-            made = artifacts.predictions(file)
+            run = artifacts.predictions(file)
             dataset = file.relative_to(results).parts[1]
-            known = artifacts.table(results / "labels" / f"{dataset}.parquet")
-            tally.equal(file, "scores that are not finite", 0, (~np.isfinite(made.scores)).sum())
-            if "fold" in known and (known["split"] == "test").all():
-                _folds(tally, file, known.set_index("sample_id"))
+            samples = artifacts.table(results / "labels" / f"{dataset}.parquet")
+            tally.equal(file, "scores that are not finite", 0, (~np.isfinite(run.scores)).sum())
+            if "fold" in samples and (samples["split"] == "test").all():
+                _folds(tally, file, samples.set_index("sample_id"))
                 continue
-            if made.task != "survival":  # of which train is predicted, too
-                known = known[known["split"] != "train"]
-            known = known.set_index("sample_id")
-            tally.equal(file, "rows and distinct ids", len(made.ids), len(set(made.ids)))
-            same = set(made.ids) == set(known.index)
-            tally.holds(file, "samples", same, len(made.ids), f"{len(known)} in the labels")
+            if run.task != "survival":  # survival predicts train, too
+                samples = samples[samples["split"] != "train"]
+            samples = samples.set_index("sample_id")
+            tally.equal(file, "rows and distinct ids", len(run.ids), len(set(run.ids)))
+            same = set(run.ids) == set(samples.index)
+            tally.holds(file, "samples", same, len(run.ids), f"{len(samples)} in the labels")
             if same:
-                own = known.loc[made.ids]
-                tally.equal(file, "wrong labels", 0, (_truth(own, made) != made.truth).any(1).sum())
-                tally.equal(file, "wrong splits", 0, (own["split"] != made.split).sum())
+                samples = samples.loc[run.ids]
+                wrong = (_truth(samples, run) != run.truth).any(1).sum()
+                tally.equal(file, "wrong labels", 0, wrong)
+                tally.equal(file, "wrong splits", 0, (samples["split"] != run.split).sum())
     return tally
 
 
-def _truth(own: pd.DataFrame, made: artifacts.Predictions) -> np.ndarray:
-    if made.task == "survival":
-        return own[["time", "event"]].to_numpy(float)
-    return np.array([[name in set(row) for name in made.classes] for row in own["labels"]])
+def _truth(samples: pd.DataFrame, run: artifacts.Predictions) -> np.ndarray:
+    if run.task == "survival":
+        return samples[["time", "event"]].to_numpy(float)
+    return np.array([[name in set(row) for name in run.classes] for row in samples["labels"]])
 
 
-def _folds(tally: Tally, file: Path, known: pd.DataFrame) -> None:
-    """Of joined folds each sample is tested once, in the fold that the labels say."""
-    told = artifacts.table(file, ["sample_id", "split", "fold"])
-    tested = told[told["split"] == "test"].set_index("sample_id")["fold"]
+def _folds(tally: Tally, file: Path, samples: pd.DataFrame) -> None:
+    """In joined folds each sample is tested once, in the fold that the labels say."""
+    rows = artifacts.table(file, ["sample_id", "split", "fold"])
+    tested = rows[rows["split"] == "test"].set_index("sample_id")["fold"]
     tally.equal(file, "samples tested once", tested.index.nunique(), len(tested))
-    same = set(tested.index) == set(known.index)
-    tally.holds(file, "samples tested", same, len(tested), f"{len(known)} in the labels")
+    same = set(tested.index) == set(samples.index)
+    tally.holds(file, "samples tested", same, len(tested), f"{len(samples)} in the labels")
     if same:
-        tally.equal(file, "wrong folds", 0, (known.loc[tested.index, "fold"] != tested).sum())
-    made = artifacts.predictions(file)
-    wrong = (_truth(known.loc[made.ids], made) != made.truth).any(1).sum() if same else 0
+        tally.equal(file, "wrong folds", 0, (samples.loc[tested.index, "fold"] != tested).sum())
+    run = artifacts.predictions(file)
+    wrong = (_truth(samples.loc[run.ids], run) != run.truth).any(1).sum() if same else 0
     tally.equal(file, "wrong labels", 0, wrong)
 
 

@@ -1,4 +1,4 @@
-"""Intervals, p and seeds' shares of studies, and what they are over: own resamples of groups."""
+"""Intervals, p and seeds' shares of studies, and their units, from separate resamples of groups."""
 
 from pathlib import Path
 
@@ -8,24 +8,24 @@ from recompute import artifacts, cells, resamples, studies, two_way
 from recompute.cells import Cell
 from recompute.tally import Tally
 
-LEFT = object()  # stands for what is not checked
+LEFT = object()  # what is not checked
 
 
-def intervals(tally: Tally, file: Path, found: dict) -> None:
-    """Of the means and of the differences to the reference, for other groups and other seeds."""
-    for cell in found.values():
+def intervals(tally: Tally, file: Path, grid: dict) -> None:
+    """Intervals of means and of differences to the reference, over groups and seeds."""
+    for cell in grid.values():
         for row in cell.rows.to_dict("records"):
             method, metric, base = row["method"], row["metric"], row["reference"]
             place = f"{cell.place} {method} {metric}"
-            sure = {name: row[name] for name in ("low", "high", "seed_share")}
-            of_mean(tally, file, place, sure, cell, method, metric)
+            stated = {name: row[name] for name in ("low", "high", "seed_share")}
+            of_mean(tally, file, place, stated, cell, method, metric)
             names = ("low", "high", "p", "seed_share")
-            sure = {name: row[f"difference_{name}"] for name in names}
+            stated = {name: row[f"difference_{name}"] for name in names}
             if base in cell.methods and base != method:
-                of_gain(tally, file, f"{place} difference", sure, cell, (method, base), metric)
+                of_gain(tally, file, f"{place} difference", stated, cell, (method, base), metric)
             else:
                 tally.holds(
-                    file, f"{place} difference", pd.isna([*sure.values()]).all(), sure, "none"
+                    file, f"{place} difference", pd.isna([*stated.values()]).all(), stated, "none"
                 )
 
 
@@ -58,7 +58,7 @@ def of_gain(
 
 
 def sides(one, other) -> list:
-    """What each seed gains, or both sides where they cannot be matched."""
+    """What each seed gains, or both sides if their seeds cannot be matched."""
     matched = len(one) == len(other) or 1 in (len(one), len(other))
     return [one - other] if matched else [one, other]
 
@@ -66,55 +66,57 @@ def sides(one, other) -> list:
 def groups_of(tally: Tally, cell: Cell, metric: str, *methods: str) -> list | object | None:
     """Variance over groups of a mean, or of the difference of two, as `two_way.of_groups`.
 
-    LEFT, counted, where chance decides or a metric is too large to be resampled here.
+    LEFT, and counted, if chance decides or a metric is too large to resample here.
     """
     try:
-        own = replicates(cell, metric, *methods)
-        return two_way.of_groups(own, cell.groups.max() + 1, resamples.theirs(cell, metric))
+        means = replicates(cell, metric, *methods)
+        return two_way.of_groups(means, cell.groups.max() + 1, resamples.theirs(cell, metric))
     except (KeyError, two_way.Undecided):
         tally.left += 1
         return LEFT
 
 
 def replicates(cell: Cell, metric: str, method: str, base: str | None = None):
-    """The mean of a method in each resample, or its difference to another's; NaN where none is.
+    """The mean of a method in each resample, or its difference to another's; NaN if there is none.
 
     The calibration error has no interval.
     """
-    own = resamples.replicates(cell, method)
+    means = resamples.replicates(cell, method)
     if metric == "ece":
-        return own["macro_ap"] * float("nan")
-    return own[metric] - (0 if base is None else resamples.replicates(cell, base)[metric])
+        return means["macro_ap"] * float("nan")
+    return means[metric] - (0 if base is None else resamples.replicates(cell, base)[metric])
 
 
-def leaks(tally: Tally, file: Path, found: dict) -> None:
-    """What a random split is worth: two means of the study's table, and their difference."""
-    own = file.with_suffix(".leak.csv")
+def leaks(tally: Tally, file: Path, grid: dict) -> None:
+    """What a random split adds: two means from the study's table, and their difference."""
+    leak_file = file.with_suffix(".leak.csv")
     for row in cells.beside(file, "leak").to_dict("records"):
         keys = (row["random"], row["encoder"]), (row["dataset"], row["encoder"])
         method, metric = row["method"], row["metric"]
-        pair = [found[key] for key in keys]
+        pair = [grid[key] for key in keys]
         one, other = (cell.values(method, metric) for cell in pair)
         gain = one.mean() - other.mean()
         expected = {"by_row": one.mean(), "by_group": other.mean(), "difference": gain}
         place = f"{row['dataset']} {method} {metric}"
         for name, value in expected.items():
-            tally.equal(own, f"{place} {name}", row[name], value)
+            tally.equal(leak_file, f"{place} {name}", row[name], value)
         parts = [groups_of(tally, cell, metric, method) for cell in pair]
         if LEFT not in parts:
             both = None if None in parts else parts[0] + parts[1]
-            sure = {name: row[name] for name in ("low", "high", "seed_share")}
-            two_way.check(tally, own, place, sure, gain, both, two_way.of_seeds(one, other))
+            stated = {name: row[name] for name in ("low", "high", "seed_share")}
+            seeds = two_way.of_seeds(one, other)
+            two_way.check(tally, leak_file, place, stated, gain, both, seeds)
 
 
-def units(tally: Tally, file: Path, found: dict) -> None:
-    """What every table says that its intervals are over, by the groups of the test samples."""
+def units(tally: Tally, file: Path, grid: dict) -> None:
+    """The unit that every table states for its intervals, by the groups of the test samples."""
     for table in ("", "order", "claims", "tests", "leak"):
-        own = file if not table else file.with_suffix(f".{table}.csv")
+        table_file = file if not table else file.with_suffix(f".{table}.csv")
         rows = artifacts.csv(file) if not table else cells.beside(file, table)
         for row in (row for row in rows.to_dict("records") if row["dataset"] != cells.ALL):
-            unit = found[row["dataset"], row["encoder"]].unit
-            tally.holds(own, f"{row['dataset']} unit", row["unit"] == unit, row["unit"], unit)
+            unit = grid[row["dataset"], row["encoder"]].unit
+            place = f"{row['dataset']} unit"
+            tally.holds(table_file, place, row["unit"] == unit, row["unit"], unit)
 
 
 CHECKS = [

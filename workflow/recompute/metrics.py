@@ -1,4 +1,4 @@
-"""Metrics of metrics.json, anew from predictions.parquet by scikit-learn."""
+"""The metrics of metrics.json, recomputed from predictions.parquet by scikit-learn."""
 
 import warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ from recompute.tally import Tally
 
 BINS = 15
 TOP = 3
-# They count decisions: where no probability is a tie, they depend on no order of summing.
+# They count decisions. Without ties of probabilities, the order of summing does not matter.
 SINGLE = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
@@ -39,35 +39,35 @@ def _compare(tally: Tally, file: Path, split: str, stated: dict) -> None:
 @artifacts.of_one_file
 def _of_file(file: Path, split: str) -> tuple[dict, dict]:
     """All metrics of one split of a run's predictions, and those of each class."""
-    made = artifacts.predictions(file).of(split)
-    if made.task == "survival":
-        return scalars(made) | {"n": len(made.truth), "events": made.truth[:, 1].sum()}, {}
-    return scalars(made) | numbers(made), per_class(made)
+    run = artifacts.predictions(file).of(split)
+    if run.task == "survival":
+        return scalars(run) | {"n": len(run.truth), "events": run.truth[:, 1].sum()}, {}
+    return scalars(run) | numbers(run), per_class(run)
 
 
-def scalars(made: Predictions) -> dict[str, float | None]:
+def scalars(run: Predictions) -> dict[str, float | None]:
     """All scalar metrics of one split by name; None for one that does not exist."""
-    if made.task == "survival":
-        return concordance.scalars(made)
-    truth, scores, decided = made.truth, made.scores, decisions(made)
+    if run.task == "survival":
+        return concordance.scalars(run)
+    truth, scores, decided = run.truth, run.scores, decisions(run)
     ranked = [column for column in range(truth.shape[1]) if truth[:, column].any()]
     split = [column for column in ranked if not truth[:, column].all()]
-    found = {
+    metrics = {
         "macro_auc": _mean([sk.roc_auc_score(truth[:, c], scores[:, c]) for c in split]),
         "macro_ap": _mean([sk.average_precision_score(truth[:, c], scores[:, c]) for c in ranked]),
-        "ece": expected_error(*judged(made)) if are_probabilities(made) else None,
+        "ece": expected_error(*judged(run)) if are_probabilities(run) else None,
     }
-    return found | (_single if made.task == "single" else _multi)(truth, scores, decided)
+    return metrics | (_single if run.task == "single" else _multi)(truth, scores, decided)
 
 
 def _single(truth: np.ndarray, scores: np.ndarray, decided: np.ndarray) -> dict:
-    is_, told = truth.argmax(1), decided.argmax(1)
+    true_class, decided_class = truth.argmax(1), decided.argmax(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes that are told and never true
+        warnings.simplefilter("ignore")  # classes that are decided and never true
         return {
-            "accuracy": sk.accuracy_score(is_, told),
-            "balanced_accuracy": sk.balanced_accuracy_score(is_, told),
-            "macro_f1": sk.f1_score(is_, told, average="macro"),
+            "accuracy": sk.accuracy_score(true_class, decided_class),
+            "balanced_accuracy": sk.balanced_accuracy_score(true_class, decided_class),
+            "macro_f1": sk.f1_score(true_class, decided_class, average="macro"),
         }
 
 
@@ -89,69 +89,67 @@ def _f1(truth: np.ndarray, decided: np.ndarray) -> np.ndarray:
     return sk.f1_score(truth, decided, average=None, zero_division=0)
 
 
-def numbers(made: Predictions) -> dict[str, float]:
-    """How many samples and classes the metrics are of, and how far label accuracy can reach."""
-    truth = made.truth
-    found = {
+def numbers(run: Predictions) -> dict[str, float]:
+    """How many samples and classes the metrics cover, and how high label accuracy can be."""
+    truth = run.truth
+    counts = {
         "n": len(truth),
         "classes_present": truth.any(0).sum(),
         "macro_auc_classes": (truth.any(0) & ~truth.all(0)).sum(),
         "macro_ap_classes": truth.any(0).sum(),
     }
-    if made.task == "single":
-        return found
+    if run.task == "single":
+        return counts
     ceilings = {f"label_ceiling_{k}": (truth.sum(1) >= k).mean() for k in (1, 2, 3)}
-    return found | ceilings | {"top": top(truth.shape[1])}
+    return counts | ceilings | {"top": top(truth.shape[1])}
 
 
-def per_class(made: Predictions) -> dict[str, dict]:
-    """Metrics of each class against the rest; None for what does not exist."""
-    decided = decisions(made)
-    columns = (made.truth.T, decided.T, made.scores.T)
-    return {
-        label: _of_class(*column) for label, *column in zip(made.classes, *columns, strict=True)
-    }
+def per_class(run: Predictions) -> dict[str, dict]:
+    """Metrics of each class against the rest; None for one that does not exist."""
+    decided = decisions(run)
+    columns = (run.truth.T, decided.T, run.scores.T)
+    return {label: _of_class(*column) for label, *column in zip(run.classes, *columns, strict=True)}
 
 
 def _of_class(truth: np.ndarray, decided: np.ndarray, scores: np.ndarray) -> dict:
-    support, told, hits = truth.sum(), decided.sum(), (truth & decided).sum()
+    support, n_decided, hits = truth.sum(), decided.sum(), (truth & decided).sum()
     return {
         "support": support,
         "recall": hits / support if support else None,
-        "precision": hits / told if told else None,
-        "f1": 2 * hits / (support + told) if support + told else None,
+        "precision": hits / n_decided if n_decided else None,
+        "f1": 2 * hits / (support + n_decided) if support + n_decided else None,
         "auc": sk.roc_auc_score(truth, scores) if 0 < support < len(truth) else None,
         "average_precision": sk.average_precision_score(truth, scores) if support else None,
     }
 
 
 def top(classes: int) -> int:
-    """How many classes a multi-label decision names: all of three would be right for any model."""
+    """How many classes a multi-label decision names: with all of them, any model would be right."""
     return max(1, min(TOP, classes - 1))
 
 
-def decisions(made: Predictions) -> np.ndarray:
+def decisions(run: Predictions) -> np.ndarray:
     """Booleans (n, C): the best class, or the three best; the earlier of equal ones."""
-    kept = 1 if made.task == "single" else top(len(made.classes))
-    places = np.arange(made.scores.shape[1])
-    decided = np.zeros(made.scores.shape, bool)
-    for row, scores in enumerate(made.scores):
+    kept = 1 if run.task == "single" else top(len(run.classes))
+    places = np.arange(run.scores.shape[1])
+    decided = np.zeros(run.scores.shape, bool)
+    for row, scores in enumerate(run.scores):
         decided[row, np.lexsort((places, -scores))[:kept]] = True
     return decided
 
 
-def are_probabilities(made: Predictions) -> bool:
-    inside = made.scores.min() >= 0 and made.scores.max() <= 1
-    return bool(inside and (made.task == "multi" or np.allclose(made.scores.sum(1), 1, atol=1e-3)))
+def are_probabilities(run: Predictions) -> bool:
+    inside = run.scores.min() >= 0 and run.scores.max() <= 1
+    return bool(inside and (run.task == "multi" or np.allclose(run.scores.sum(1), 1, atol=1e-3)))
 
 
-def judged(made: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence and rightness of what is judged: the decision, or every label of every sample."""
-    if made.task == "multi":
-        return made.scores.ravel(), made.truth.ravel()
-    chosen = made.scores.argmax(1)
+def judged(run: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence and correctness of the decision, or of every label of every sample."""
+    if run.task == "multi":
+        return run.scores.ravel(), run.truth.ravel()
+    chosen = run.scores.argmax(1)
     rows = np.arange(len(chosen))
-    return made.scores[rows, chosen], made.truth[rows, chosen]
+    return run.scores[rows, chosen], run.truth[rows, chosen]
 
 
 def expected_error(confidence: np.ndarray, right: np.ndarray) -> float:

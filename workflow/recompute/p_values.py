@@ -1,4 +1,4 @@
-"""Tests of studies: both halves of the two-way test, effects, and what is made of the p."""
+"""Tests of studies: both halves of the two-way test, effects, and corrected and combined p."""
 
 from pathlib import Path
 
@@ -12,20 +12,20 @@ from recompute.tally import PRINTED, Tally
 
 DRAWS = 20_000
 THEIRS = 4_999  # draws behind a stated p
-POWER, POINT, MOST = 0.8, 0.01, 10_000  # of seeds needed: their power, a gain of one point
+POWER, POINT, MOST = 0.8, 0.01, 10_000  # for the seeds needed: power, a gain of one point, limit
 
 
-def tests(tally: Tally, file: Path, found: dict) -> None:
-    """What is drawn, within the chance of draws; what is computed of it, to the digit."""
+def tests(tally: Tally, file: Path, grid: dict) -> None:
+    """Drawn values must agree within the chance of draws; what follows from them, to the digit."""
     table = cells.beside(file, "tests")
     if table.empty:
         return
-    own = file.with_suffix(".tests.csv")
+    test_file = file.with_suffix(".tests.csv")
     for row in table[table["dataset"] != cells.ALL].to_dict("records"):
-        _of_cell(tally, own, found[row["dataset"], row["encoder"]], row)
-    _holm(tally, own, table[table["dataset"] != cells.ALL])
+        _of_cell(tally, test_file, grid[row["dataset"], row["encoder"]], row)
+    _holm(tally, test_file, table[table["dataset"] != cells.ALL])
     leaky = cells.beside(file, "leak")
-    _fisher(tally, own, table, {*leaky["random"]} if len(leaky) else set())
+    _fisher(tally, test_file, table, {*leaky["random"]} if len(leaky) else set())
 
 
 def _of_cell(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
@@ -35,17 +35,17 @@ def _of_cell(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
     tally.equal(file, f"{place} gain", row["gain"], one.mean() - other.mean())
     for name, side in (("p_seeds", "two-sided"), ("p_seeds_better", "greater")):
         tally.equal(file, f"{place} {name}", row[name], _welch(one, other, side))
-    sure = {name: row[name] for name in ("low", "high", "p", "p_better", "seed_share")}
+    stated = {name: row[name] for name in ("low", "high", "p", "p_better", "seed_share")}
     pair, sign = (method, base), cells.sign(metric)
-    intervals.of_gain(tally, file, place, sure, cell, pair, metric, sign)
-    told = cell.rows[(cell.rows["method"] == method) & (cell.rows["metric"] == metric)].iloc[0]
-    tally.equal(file, f"{place} p, of the study's table", row["p"], told["difference_p"])
+    intervals.of_gain(tally, file, place, stated, cell, pair, metric, sign)
+    same = cell.rows[(cell.rows["method"] == method) & (cell.rows["metric"] == metric)].iloc[0]
+    tally.equal(file, f"{place} p, of the study's table", row["p"], same["difference_p"])
     _over_groups(tally, file, place, cell, row)
     _over_seeds(tally, file, place, row, one, other)
 
 
 def _over_groups(tally: Tally, file: Path, place: str, cell: Cell, row: dict) -> None:
-    """p of the models as they are, and the gain in standard deviations of groups."""
+    """p for the models as they are, and the gain in standard deviations of groups."""
     metric, method, base = row["metric"], row["method"], row["reference"]
     parts = intervals.groups_of(tally, cell, metric, method, base)
     if parts is intervals.LEFT:
@@ -57,8 +57,8 @@ def _over_groups(tally: Tally, file: Path, place: str, cell: Cell, row: dict) ->
     if row["test_groups"] == "permutation":
         p, draws = permutation(cell, method, base, metric), THEIRS
     else:
-        known = replicates[np.isfinite(replicates)]
-        p = min(1.0, 2 * min((known <= 0).mean(), (known >= 0).mean()))
+        finite = replicates[np.isfinite(replicates)]
+        p = min(1.0, 2 * min((finite <= 0).mean(), (finite >= 0).mean()))
         draws = resamples.theirs(cell, metric)
     fits = not pd.isna(row["p_groups"]) and abs(row["p_groups"] - p) <= _chance(p, draws)
     tally.holds(file, f"{place} p_groups", fits, f"{row['p_groups']:.4f}", f"{p:.4f}")
@@ -77,7 +77,7 @@ def _over_groups(tally: Tally, file: Path, place: str, cell: Cell, row: dict) ->
 
 
 def _over_seeds(tally: Tally, file: Path, place: str, row: dict, one, other) -> None:
-    """The gain in standard deviations of seeds, and how many seeds would see it."""
+    """The gain in standard deviations of seeds, and how many seeds would detect it."""
     spreads = [side.var(ddof=1) for side in (one, other) if len(side) > 1]
     deviation, alone = np.sqrt(np.mean(spreads)) if spreads else 0.0, len(spreads) == 1
     gain = one.mean() - other.mean()
@@ -88,12 +88,12 @@ def _over_seeds(tally: Tally, file: Path, place: str, row: dict, one, other) -> 
         if not deviation or not size:
             tally.equal(file, f"{place} {name}", needed, None)
         else:
-            found = _enough(abs(size) / deviation, needed, alone)
-            tally.holds(file, f"{place} {name}", found, needed, "another number")
+            agrees = _enough(abs(size) / deviation, needed, alone)
+            tally.holds(file, f"{place} {name}", agrees, needed, "another number")
 
 
 def _enough(effect: float, seeds: float, alone: bool) -> bool:
-    """Whether so many seeds have the power, and one less have not; beyond MOST it is infinite."""
+    """Whether this many seeds have the power and one less do not; beyond MOST it is infinite."""
     if np.isinf(seeds):
         return _power(effect, MOST // 2, alone) < POWER
     fewer = seeds <= 2 or _power(effect, seeds - 1, alone) < POWER + 1e-6
@@ -101,7 +101,7 @@ def _enough(effect: float, seeds: float, alone: bool) -> bool:
 
 
 def _power(effect: float, seeds: float, alone: bool) -> float:
-    """Of a two-sided t test at 5%, by the noncentral t; one side alone may have no chance."""
+    """Power of a two-sided t test at 5%, by the noncentral t. alone: only one side varies."""
     freedom, scale = (seeds - 1, seeds) if alone else (2 * seeds - 2, seeds / 2)
     limit, shift = stats.t.ppf(0.975, freedom), effect * np.sqrt(scale)
     if shift > 10 + 2 * limit:
@@ -110,13 +110,13 @@ def _power(effect: float, seeds: float, alone: bool) -> float:
 
 
 def permutation(cell: Cell, method: str, base: str, metric: str) -> float:
-    """Two-sided p, groups changing sides at random."""
+    """Two-sided p, with groups that change sides at random."""
     groups, tests = cell.groups, cell.tests
     ours, theirs = ([_sums(test, groups) for test in tests[name]] for name in (method, base))
     pairs = max(len(ours), len(theirs))
     swaps = np.random.default_rng(resamples.SEED).integers(0, 2, (DRAWS, groups.max() + 1))
     swaps[0] = 0
-    task, found = tests[method][0].task, np.zeros(DRAWS)
+    task, gains = tests[method][0].task, np.zeros(DRAWS)
     for i in range(pairs):
         one, other = ours[i % len(ours)], theirs[i % len(theirs)]
         moved = {name: swaps @ (other[name] - one[name]) for name in one}
@@ -125,8 +125,8 @@ def permutation(cell: Cell, method: str, base: str, metric: str) -> float:
             for side, way in ((one, 1), (other, -1))
         )
         a, b = (resamples.rates(counts, task)[metric] for counts in sides)
-        found += cells.sign(metric) * (a - b) / pairs
-    return float((np.abs(found) >= abs(found[0]) - 1e-12).mean())
+        gains += cells.sign(metric) * (a - b) / pairs
+    return float((np.abs(gains) >= abs(gains[0]) - 1e-12).mean())
 
 
 def _sums(test, groups: np.ndarray) -> dict[str, np.ndarray]:
@@ -135,7 +135,7 @@ def _sums(test, groups: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _welch(one: np.ndarray, other: np.ndarray, side: str) -> float | None:
-    """A method of one value has no chance: the other's seeds are tested against it."""
+    """A method with one value has no chance: the other's seeds are tested against that value."""
     single = sorted((len(one), len(other)))
     if single[1] < 2 or (np.ptp(one) == 0 and np.ptp(other) == 0):
         return None
@@ -147,18 +147,18 @@ def _welch(one: np.ndarray, other: np.ndarray, side: str) -> float | None:
 
 
 def _chance(p: float, draws: int) -> float:
-    """What a stated p of so many draws may be off by; twice that where it is twice a share."""
-    twice, own = (1, DRAWS) if draws == THEIRS else (2, resamples.RANKED)
-    spread = np.sqrt(max(p * (1 - p), 1 / draws) * (1 / draws + 1 / own))
+    """How far a stated p from so many draws may be off; twice that if it is twice a share."""
+    twice, our_draws = (1, DRAWS) if draws == THEIRS else (2, resamples.RANKED)
+    spread = np.sqrt(max(p * (1 - p), 1 / draws) * (1 / draws + 1 / our_draws))
     return float(twice * (two_way.CHANCE * spread + 1 / draws))
 
 
 def _holm(tally: Tally, file: Path, table: pd.DataFrame) -> None:
     """Step down over the comparisons of a dataset (Holm 1979), from the stated p."""
     for dataset, rows in table.groupby("dataset", sort=False):
-        known = rows["p"].dropna().sort_values(kind="stable")
-        steps = known.to_numpy() * np.arange(len(known), 0, -1)
-        corrected = pd.Series(np.minimum(1, np.maximum.accumulate(steps)), known.index)
+        ordered = rows["p"].dropna().sort_values(kind="stable")
+        steps = ordered.to_numpy() * np.arange(len(ordered), 0, -1)
+        corrected = pd.Series(np.minimum(1, np.maximum.accumulate(steps)), ordered.index)
         for row, p in corrected.items():
             place = f"{dataset} {rows.loc[row, 'encoder']} {rows.loc[row, 'method']} p_holm"
             tally.equal(file, place, rows.loc[row, "p_holm"], p)
@@ -167,7 +167,7 @@ def _holm(tally: Tally, file: Path, table: pd.DataFrame) -> None:
 def _fisher(tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str]) -> None:
     """Combined p of the cells that have one: chi-squared of -2 sum log p (Fisher 1932).
 
-    leaky: random splits of datasets that are also split by group, which do not count.
+    leaky: random splits of datasets that are also split by group. They do not count.
     """
     together = table[table["dataset"] == cells.ALL].set_index("method")
     alone = table[(table["dataset"] != cells.ALL) & ~table["dataset"].isin(leaky)]
@@ -176,14 +176,15 @@ def _fisher(tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str]) -> N
         tally.holds(file, f"{method} combined", stated == (len(parts) > 1), stated, len(parts))
         if not stated:
             continue
-        row, known = together.loc[method], parts[parts["p_better"].notna()]
-        tally.equal(file, f"{method} combined cells", row["cells"], len(known))
-        gain = known["gain"].mean() if len(known) else None
+        row, tested = together.loc[method], parts[parts["p_better"].notna()]
+        tally.equal(file, f"{method} combined cells", row["cells"], len(tested))
+        gain = tested["gain"].mean() if len(tested) else None
         tally.equal(file, f"{method} combined gain", row["gain"], gain, 2 * PRINTED)
         for name in ("p_better", "p_seeds_better"):
             p = parts[name].dropna().to_numpy(float)
-            found = stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p)) if len(p) else None
-            tally.equal(file, f"{method} combined {name}", row[name], found, 1e-5 * (found or 0))
+            combined = stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p)) if len(p) else None
+            most = 1e-5 * (combined or 0)
+            tally.equal(file, f"{method} combined {name}", row[name], combined, most)
 
 
 CHECKS = [studies.of_studies("tests of studies", tests)]

@@ -9,14 +9,14 @@ from recompute.metrics import decisions, top
 
 SEED = 7
 COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
-LARGEST = 100_000  # scores of all labels together, beyond which their AUC is not resampled
+LARGEST = 100_000  # scores of all labels together; with more, their AUC is not resampled
 ORDER = ("macro_auc", "macro_ap", "micro_auc")
-# Resamples behind a stated number: fewer for metrics of the order of scores, by the scores' number.
+# Resamples behind a stated number: fewer for metrics of the order of scores, by how many scores.
 THEIRS, SCORES, FEWEST = 1000, 100_000_000, 200
 
 
 def theirs(cell: Cell, metric: str) -> int:
-    """How many resamples a stated interval of this metric rests on."""
+    """How many resamples are behind a stated interval of this metric."""
     if metric not in ORDER:
         return THEIRS
     return min(THEIRS, max(FEWEST, SCORES // cell.tests[cell.methods[0]][0].truth.size))
@@ -26,7 +26,7 @@ def theirs(cell: Cell, metric: str) -> int:
 def replicates(cell: Cell, method: str) -> dict[str, np.ndarray]:
     """Every metric's mean over the method's seeds in resamples of the cell's test groups.
 
-    Without the calibration error, which no resample tells: repeated samples alone raise it.
+    Without the calibration error, which repeated samples raise by themselves.
     """
     count = cell.groups.max() + 1
     draws = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), COUNTED)
@@ -38,27 +38,27 @@ def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[s
     if test.task == "survival":
         return concordance.replicates(test, groups, draws)
     counts = {name: draws @ of_groups(value, groups) for name, value in counted(test).items()}
-    found = rates(counts, test.task)
+    metrics = rates(counts, test.task)
     some = draws[:RANKED][:, groups].astype(float)
     columns = range(test.truth.shape[1])
-    found["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
-    found["macro_auc"] = _nanmean(
+    metrics["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
+    metrics["macro_auc"] = _nanmean(
         [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
     )
     if test.task == "multi" and test.truth.size <= LARGEST:
         spread = np.repeat(some, len(columns), axis=1)
-        found["micro_auc"] = _auc(test.truth.ravel(), test.scores.ravel(), spread)
-    return found
+        metrics["micro_auc"] = _auc(test.truth.ravel(), test.scores.ravel(), spread)
+    return metrics
 
 
 def counted(test: Predictions) -> dict[str, np.ndarray]:
-    """What metrics of decisions are made of, per sample: (n, k)."""
+    """The counts behind metrics of decisions, per sample: (n, k)."""
     decided = decisions(test)
     hits = test.truth & decided
     at_least = hits.sum(1)[:, None] >= np.array([1, 2, 3])
-    found = {"hits": hits, "true": test.truth, "told": decided, "at_least": at_least}
-    found["samples"] = np.ones((len(decided), 1))
-    return {name: value.astype(float) for name, value in found.items()}
+    counts = {"hits": hits, "true": test.truth, "decided": decided, "at_least": at_least}
+    counts["samples"] = np.ones((len(decided), 1))
+    return {name: value.astype(float) for name, value in counts.items()}
 
 
 def of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -72,27 +72,27 @@ def rates(counts: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
     """Metrics of decisions from sums (..., k)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         samples = counts["samples"][..., 0]
-        f1 = 2 * counts["hits"] / (counts["true"] + counts["told"])
+        f1 = 2 * counts["hits"] / (counts["true"] + counts["decided"])
         if task == "single":
             return {
                 "accuracy": counts["hits"].sum(-1) / samples,
                 "balanced_accuracy": _mean_last(counts["hits"] / counts["true"]),
                 "macro_f1": _mean_last(f1),
             }
-        both = (counts["true"] + counts["told"]).sum(-1)
+        both = (counts["true"] + counts["decided"]).sum(-1)
         hits = 2 * counts["hits"].sum(-1)
-        found = {
+        metrics = {
             "top3_f1_micro": hits / both,
             "top3_f1_macro": _mean_last(np.where(counts["true"] > 0, f1, np.nan)),
             "hamming": (both - hits) / samples / f1.shape[-1],
         }
         shares = counts["at_least"] / samples[..., None]
         shares = np.where(np.arange(1, 4) <= top(f1.shape[-1]), shares, np.nan)
-    return found | {f"label_accuracy_{k}": shares[..., k - 1] for k in (1, 2, 3)}
+    return metrics | {f"label_accuracy_{k}": shares[..., k - 1] for k in (1, 2, 3)}
 
 
 def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted share of pairs in the right order, ties half (R,)."""
+    """Weighted share of pairs in the right order; a tie is half a pair (R,)."""
     order = np.argsort(scores, kind="stable")
     starts = np.unique(scores[order], return_index=True)[1]
     one, other = (
@@ -106,11 +106,8 @@ def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarr
 def _precision(test: Predictions, column: int, weights: np.ndarray) -> np.ndarray:
     """Weighted average precision (R,)."""
     order = np.argsort(-test.scores[:, column], kind="stable")
-    truth, scores, weights = (
-        test.truth[order, column],
-        test.scores[order, column],
-        weights[:, order],
-    )
+    truth, scores = test.truth[order, column], test.scores[order, column]
+    weights = weights[:, order]
     last = np.searchsorted(-scores, -scores, side="right") - 1
     hits = np.cumsum(weights * truth, axis=1)[:, last]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""Tables of studies, anew from the runs' predictions and the labels' groups."""
+"""Tables of studies, recomputed from the runs' predictions and the labels' groups."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ BELOW = 0.1  # of the probe's loss on validation
 
 
 def of_studies(kind: str, check: Callable[[Tally, Path, dict], None]) -> Callable[[Path], Tally]:
-    """The check of one study, of its table's path and its cells, as a check of all studies."""
+    """Turn the check of one study, by its table's path and its cells, into a check of all."""
 
     def of_all(results: Path) -> Tally:
         tally = Tally(kind, PRINTED)
@@ -27,16 +27,16 @@ def of_studies(kind: str, check: Callable[[Tally, Path, dict], None]) -> Callabl
     return of_all
 
 
-def means(tally: Tally, file: Path, found: dict) -> None:
+def means(tally: Tally, file: Path, grid: dict) -> None:
     """Mean and deviation of seeds; numbers of samples, groups and unfinished runs; difference."""
-    for cell in found.values():
+    for cell in grid.values():
         for row in cell.rows.to_dict("records"):
             _mean(tally, file, cell, row)
 
 
-def below_probes(tally: Tally, file: Path, found: dict) -> None:
-    """Losses on validation, and that each probe a method is said to be below is so much better."""
-    for cell in found.values():
+def below_probes(tally: Tally, file: Path, grid: dict) -> None:
+    """Losses on validation, and that each probe named under below_probe is better by enough."""
+    for cell in grid.values():
         losses = {method: _val_loss(cell, method) for method in cell.methods}
         for method in cell.methods:
             row = cell.rows[cell.rows["method"] == method].iloc[0]
@@ -49,14 +49,14 @@ def below_probes(tally: Tally, file: Path, found: dict) -> None:
 
 
 def _val_loss(cell: Cell, method: str) -> float | None:
-    """Mean over seeds at the run's own temperature; None where nothing trains."""
+    """Mean over seeds at each run's temperature; None if nothing trains."""
     losses = []
     for path in cell.files[method]:
         fitted = artifacts.read_json(path.with_name("metrics.json"))["calibration"]
         if not fitted or not len(artifacts.table(path.with_name("history.parquet"))):
             return None
-        made = artifacts.predictions(path)
-        losses.append(calibration.loss(made.of("val"), fitted["temperature"]))
+        val = artifacts.predictions(path).of("val")
+        losses.append(calibration.loss(val, fitted["temperature"]))
     return np.mean(losses)
 
 
@@ -77,10 +77,10 @@ def _mean(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
         tally.equal(file, f"{cell.place} {method} {metric} {name}", row[name], value)
 
 
-def classes(tally: Tally, file: Path, found: dict) -> None:
+def classes(tally: Tally, file: Path, grid: dict) -> None:
     """Metrics of each class, means over the seeds that have them."""
-    table = cells.beside(file, "classes")
-    for key, cell in found.items():
+    table, class_file = cells.beside(file, "classes"), file.with_suffix(".classes.csv")
+    for key, cell in grid.items():
         for method, tests in cell.tests.items():
             if tests[0].task == "survival":
                 continue
@@ -88,18 +88,16 @@ def classes(tally: Tally, file: Path, found: dict) -> None:
             rows = _rows(table, key, method).set_index("class")
             for label in seen[0]:
                 for name in seen[0][label]:
-                    known = [one[label][name] for one in seen if one[label][name] is not None]
+                    values = [one[label][name] for one in seen if one[label][name] is not None]
                     place = f"{cell.place} {method} {label} {name}"
-                    value = np.mean(known) if known else None
-                    tally.equal(
-                        file.with_suffix(".classes.csv"), place, rows.loc[label, name], value
-                    )
+                    mean = np.mean(values) if values else None
+                    tally.equal(class_file, place, rows.loc[label, name], mean)
 
 
-def calibrations(tally: Tally, file: Path, found: dict) -> None:
+def calibrations(tally: Tally, file: Path, grid: dict) -> None:
     """Temperatures and calibration errors: means over the runs' metrics.json."""
     table = cells.beside(file, "calibration")
-    for key, cell in found.items():
+    for key, cell in grid.items():
         for row in (row for method in cell.methods for row in _records(table, key, method)):
             _calibration(tally, file.with_suffix(".calibration.csv"), cell, row)
 

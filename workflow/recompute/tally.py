@@ -14,8 +14,8 @@ PRINTED = 5.1e-6  # relative: tables of studies have six digits
 class Tally:
     """`checked` values of a `kind`; `largest` absolute difference; a line per disagreement.
 
-    relative: the share by which a number may be off, beside the tolerance of its own. left: how
-    many things of the kind were left out, being too large or not to be found.
+    relative: the share by which a number may be off, beside its own tolerance. left: how many
+    things of the kind were left out because they are too large or cannot be found.
     """
 
     kind: str
@@ -26,36 +26,34 @@ class Tally:
     disagreements: list[str] = field(default_factory=list)
 
     def equal(
-        self, file: Path, what: str, stated: object, found: object, tolerance: float = ROUNDING
+        self, file: Path, what: str, stated: object, recomputed: object, tolerance: float = ROUNDING
     ) -> None:
-        """Count one number; it disagrees where it is off by more than both tolerances.
+        """Count one number; it disagrees if it is off by more than both tolerances.
 
-        None and NaN are a value that does not exist, and agree with each other alone.
+        None and NaN mean a value that does not exist. They agree only with each other.
         """
-        stated, found = (_number(value) for value in (stated, found))
         self.checked += 1
-        if stated is None and found is None:
+        a, b = _number(stated), _number(recomputed)
+        if a is None and b is None:
             return
-        if (
-            stated is None
-            or found is None
-            or not math.isclose(stated, found, rel_tol=self.relative, abs_tol=tolerance)
-        ):
-            self.disagreements.append(
-                f"{file}: {what}: stated {_said(stated)}, recomputed {_said(found)}"
-            )
-        if stated is not None and found is not None:
-            self.largest = max(self.largest, abs(stated - found))
+        missing = a is None or b is None
+        if missing or not math.isclose(a, b, rel_tol=self.relative, abs_tol=tolerance):
+            line = f"{file}: {what}: stated {_shown(a)}, recomputed {_shown(b)}"
+            self.disagreements.append(line)
+        if not missing:
+            self.largest = max(self.largest, abs(a - b))
 
-    def holds(self, file: Path, what: str, agrees: bool, stated: object, found: object) -> None:
-        """Count one statement that is no number."""
+    def holds(
+        self, file: Path, what: str, agrees: bool, stated: object, recomputed: object
+    ) -> None:
+        """Count one statement that is not a number."""
         self.checked += 1
         if not agrees:
-            self.disagreements.append(f"{file}: {what}: stated {stated}, recomputed {found}")
+            self.disagreements.append(f"{file}: {what}: stated {stated}, recomputed {recomputed}")
 
     @contextmanager
     def reading(self, file: Path) -> Iterator[None]:
-        """A file that cannot be read, or lacks a column, is one disagreement and not the end."""
+        """Count a file that cannot be read, or lacks a column, as one disagreement and go on."""
         try:
             yield
         except Exception as error:
@@ -79,5 +77,5 @@ def _number(value: object) -> float | None:
     return None if math.isnan(float(value)) else float(value)
 
 
-def _said(value: float | None) -> str:
+def _shown(value: float | None) -> str:
     return "no value" if value is None else f"{value:.9g}"

@@ -1,4 +1,4 @@
-"""What fixed teachers of CLIP-IT hold: the vectors that a run's `teacher_of` promises."""
+"""Fixed teachers of CLIP-IT: they hold the vectors that a run's `teacher_of` promises."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pandas as pd
 from recompute import artifacts
 from recompute.tally import Tally
 
-FLOAT16 = 2e-3  # vectors are stored so, by the cache and by the run
+FLOAT16 = 2e-3  # the cache and the run store vectors as float16
 
 
 def teachers(results: Path) -> Tally:
@@ -31,9 +31,9 @@ def _check(tally: Tally, results: Path, file: Path, method: dict, vectors: np.nd
     labels = results / "labels" / f"{dataset}.parquet"
     samples = artifacts.table(labels).set_index("sample_id").loc[ids]
     if method["teacher_of"] == "label-prompt":
-        _one_each(tally, file, samples["labels"].map(lambda own: tuple(sorted(own))), vectors)
+        _one_each(tally, file, samples["labels"].map(lambda row: tuple(sorted(row))), vectors)
     elif method["teacher_of"] == "image":
-        base = artifacts.made(labels)["params"]["entry"].get("of", dataset)
+        base = artifacts.metadata(labels)["params"]["entry"].get("of", dataset)
         folder = results / "embeddings" / method["retriever"]
         _same(tally, file, folder / f"{base}.images.parquet", samples["image_id"], vectors)
     elif method["pairing"] == "retrieved":
@@ -41,30 +41,30 @@ def _check(tally: Tally, results: Path, file: Path, method: dict, vectors: np.nd
 
 
 def _one_each(tally: Tally, file: Path, keys: pd.Series, vectors: np.ndarray) -> None:
-    """Equal keys have the same vector, and others another."""
+    """Equal keys have the same vector, and different keys have different ones."""
     distinct = pd.DataFrame(vectors).groupby(keys.to_numpy()).nunique().max(axis=1)
     tally.equal(file, "keys of several vectors", 0, (distinct > 1).sum())
     tally.equal(file, "distinct vectors", len(np.unique(vectors, axis=0)), keys.nunique())
 
 
 def _same(tally: Tally, file: Path, cache: Path, keys: pd.Series, vectors: np.ndarray) -> None:
-    """Vectors are those of the cache, at length 1."""
+    """Vectors are the cache's, at length 1."""
     place = pd.Index(artifacts.table(cache)[keys.name]).get_indexer(keys)
-    found = artifacts.vectors(cache)[place]
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    tally.equal(file, f"off from {cache.name}", 0, np.abs(found - vectors).max(), FLOAT16)
+    cached = artifacts.vectors(cache)[place]
+    cached /= np.linalg.norm(cached, axis=1, keepdims=True)
+    tally.equal(file, f"off from {cache.name}", 0, np.abs(cached - vectors).max(), FLOAT16)
 
 
 def _of_pairs(tally, results: Path, file: Path, method: dict, images: pd.Series, vectors) -> None:
-    """Without a corrected pairing, whose file the run does not name."""
+    """Skip a corrected pairing, as the run does not name its file."""
     dataset = file.relative_to(results).parts[1]
-    known = sorted((results / "pairs" / method["retriever"]).glob(f"{dataset}.*.parquet"))
-    known = [one for one in known if not artifacts.made(one).get("correction")]
-    known = [one for one in known if method["corpus"] in ("", one.name.split(".")[1])]
-    if method.get("correction") or method["word_dropout"] or len(known) != 1:
+    files = sorted((results / "pairs" / method["retriever"]).glob(f"{dataset}.*.parquet"))
+    files = [path for path in files if not artifacts.metadata(path).get("correction")]
+    files = [path for path in files if method["corpus"] in ("", path.name.split(".")[1])]
+    if method.get("correction") or method["word_dropout"] or len(files) != 1:
         tally.left += 1
         return
-    pairs = artifacts.table(known[0])
+    pairs = artifacts.table(files[0])
     pairs = pairs[pairs["rank"] == method["rank"]].set_index("image_id").loc[images]
     keys = pd.Series(list(zip(pairs["report_id"], pairs["chunk"], strict=True)))
     distinct = pd.DataFrame(vectors).groupby(keys).nunique().max(axis=1)

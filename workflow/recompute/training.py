@@ -1,4 +1,4 @@
-"""Trainings: what history.parquet holds, and the loss of the predictions beside it."""
+"""Trainings: what history.parquet holds, and the loss of the run's predictions."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FLOAT32 = 2e-5  # of a loss; scores are stored as float32
 
 
 def histories(results: Path) -> Tally:
-    """Epochs follow each other and are no more than asked for; losses are finite; rates as set."""
+    """Epochs are consecutive and no more than asked for; losses are finite; rates are as set."""
     tally = Tally("histories of trainings")
     for file in artifacts.run_files(results, "history.parquet"):
         with tally.reading(file):
@@ -22,8 +22,8 @@ def histories(results: Path) -> Tally:
             for stage, part in table.groupby("stage", sort=False):
                 in_turn = part["epoch"].tolist() == list(range(len(part)))
                 tally.holds(file, f"{stage} epochs", in_turn, part["epoch"].tolist(), "0, 1, 2 ...")
-                own = losses.loc[part.index].dropna(axis=1, how="all")
-                bad = (~np.isfinite(own.to_numpy(float))).sum()
+                filled = losses.loc[part.index].dropna(axis=1, how="all")
+                bad = (~np.isfinite(filled.to_numpy(float))).sum()
                 tally.equal(file, f"{stage} losses that are not finite", 0, bad)
             _settings(tally, file, table[table["stage"] == "main"], method)
     return tally
@@ -41,7 +41,7 @@ def _settings(tally: Tally, file: Path, main: pd.DataFrame, method: dict) -> Non
 
 
 def best_losses(results: Path) -> Tally:
-    """The least loss on val is the cross-entropy of the val predictions: the best epoch's."""
+    """The least loss on val is the cross-entropy of the val predictions, the best epoch's."""
     tally = Tally("losses of the best epochs")
     for file in artifacts.run_files(results, "history.parquet"):
         with tally.reading(file):
@@ -49,12 +49,12 @@ def best_losses(results: Path) -> Tally:
             plain = method.get("loss") == "plain" and method.get("precision") == "float32"
             if plain and "val_task" in table and len(table):
                 last = table[table["stage"] == table["stage"].iloc[-1]]
-                made = artifacts.predictions(file.with_name("predictions.parquet")).of("val")
-                if made.task == "survival" and len(made.ids) > method["batch_size"]:
-                    continue  # the loss is of batches
-                likelihood = made.task == "survival"
-                found = concordance.cox_loss(made) if likelihood else calibration.loss(made, 1.0)
-                tally.equal(file, "least loss on val", last["val_task"].min(), found, FLOAT32)
+                val = artifacts.predictions(file.with_name("predictions.parquet")).of("val")
+                survival = val.task == "survival"
+                if survival and len(val.ids) > method["batch_size"]:
+                    continue  # the loss is over batches
+                loss = concordance.cox_loss(val) if survival else calibration.loss(val, 1.0)
+                tally.equal(file, "least loss on val", last["val_task"].min(), loss, FLOAT32)
     return tally
 
 

@@ -1,8 +1,8 @@
-"""Intervals and p of a mean or a difference: Student's, of its variance over groups and seeds.
+"""Intervals and p of a mean or a difference: Student's, from its variance over groups and seeds.
 
-What is stated rests on resamples of groups, and so does what is recomputed: instead of one value
-there is the range of those that the variance over groups can give, for the chance in two sets of
-resamples. Where that variance follows from what is stated, the other numbers follow to the digit.
+Both the stated and the recomputed numbers come from resamples of groups. So the check has a range
+instead of one value: those that the variance over groups can give, by the chance in two sets of
+resamples. Where the stated numbers imply that variance, they imply each other to the digit.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ from scipy import special, stats
 from recompute.tally import Tally
 
 CHANCE = 4.5  # standard errors that two sets of resamples may differ by
-HALF = 0.1  # how near to a half of the resamples the share that has a metric is left to chance
-DIGITS = 1e-5  # relative: what six digits are off by, and a bit
+HALF = 0.1  # if this near to half of the resamples have a metric, chance decides
+DIGITS = 1e-5  # relative: the error of six digits, and a bit
 DECIMALS = 6e-7  # absolute: survival's tables have six decimals
 STEPS = 41  # variances over groups that are tried
 NOTHING = 1e-24  # a variance of rounding
@@ -31,23 +31,23 @@ class Part(NamedTuple):
 
 
 def of_groups(replicates: np.ndarray, groups: int, theirs: int) -> list[Part] | None:
-    """The part of test groups; None where there is none. Raises Undecided where chance decides."""
-    known = replicates[np.isfinite(replicates)]
-    share = len(known) / len(replicates)
+    """The part of test groups; None if there is none. Raises Undecided if chance decides."""
+    finite = replicates[np.isfinite(replicates)]
+    share = len(finite) / len(replicates)
     if groups < 2 or share < 0.5 - HALF:
         return None
     if share < 0.5 + HALF:
         raise Undecided
-    error = np.sqrt((_kurtosis(known) - 1) * (1 / len(known) + 1 / (theirs * share)))
-    return [Part(known.var() * groups / (groups - 1), groups - 1, CHANCE * error)]
+    error = np.sqrt((_kurtosis(finite) - 1) * (1 / len(finite) + 1 / (theirs * share)))
+    return [Part(finite.var() * groups / (groups - 1), groups - 1, CHANCE * error)]
 
 
 class Undecided(Exception):
-    """About half of the resamples have the metric: other resamples may say otherwise."""
+    """About half of the resamples have the metric, so others may decide differently."""
 
 
 def of_seeds(*sides: np.ndarray) -> list[Part]:
-    """The parts of seeds, of the gains of each or of two sides that cannot be matched."""
+    """The parts of seeds: of each seed's gain, or of two sides that cannot be matched."""
     return [Part(side.var(ddof=1) / len(side), len(side) - 1) for side in sides if len(side) > 1]
 
 
@@ -61,7 +61,7 @@ def check(
     seeds: list[Part],
     least: float = -1.0,
 ) -> None:
-    """Compare stated low, high, p, p_better and seed_share, as far as `stated` has them.
+    """Compare low, high, p, p_better and seed_share, those of them that are stated.
 
     least: 0 for a metric, -1 for a difference of two.
     """
@@ -84,7 +84,7 @@ def follow(
 ) -> None:
     """Compare stated low, high and p with each other: one variance gives them all.
 
-    freedom: of the groups. Nothing is compared where the stated numbers do not tell that variance.
+    freedom: of the groups. Compares nothing if the stated numbers do not imply that variance.
     """
     groups = _implied(stated, mean, freedom, seeds, least)
     for name in stated if groups else ():
@@ -100,26 +100,29 @@ def ranges(
     if groups is None or not np.isfinite(mean):
         return dict.fromkeys(("low", "high", "p", "p_better", "seed_share"))
     doubt = max(part.doubt for part in groups)
-    found = [
+    rows = [
         _student(mean, [part._replace(variance=scale * part.variance) for part in groups], seeds)
         for scale in np.linspace(max(1e-3, 1 - doubt), 1 + doubt, STEPS)
     ]
-    table = pd.DataFrame(found).astype(float)
+    table = pd.DataFrame(rows).astype(float)
     table["low"], table["high"] = table["low"].clip(lower=least), table["high"].clip(upper=1.0)
-    known = table.dropna(axis=1)
-    return {name: _ends(known[name]) if name in known else None for name in table}
+    return {
+        name: None if table[name].isna().any() else (table[name].min(), table[name].max())
+        for name in table
+    }
 
 
 def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
-    """Each part of the variance has a Student's t of its own, weighted by its share of it."""
-    of_seeds, total = (sum(part.variance for part in parts) for parts in (seeds, groups + seeds))
+    """Each part of the variance has its own Student's t, weighted by its share."""
+    parts = groups + seeds
+    seed_variance, total = sum(s.variance for s in seeds), sum(p.variance for p in parts)
     if total < NOTHING:
         return {"low": mean, "high": mean, "seed_share": None} | _sign_test(mean, groups[0].freedom)
-    parts, error = groups + seeds, np.sqrt(total)
+    error = np.sqrt(total)
     reach = _reach(parts, total) * error
     better, p = _beyond(mean / error, parts, total), 2 * _beyond(abs(mean) / error, parts, total)
-    found = {"low": mean - reach, "high": mean + reach, "p": p, "p_better": better}
-    return found | {"seed_share": of_seeds / total if seeds else None}
+    numbers = {"low": mean - reach, "high": mean + reach, "p": p, "p_better": better}
+    return numbers | {"seed_share": seed_variance / total if seeds else None}
 
 
 def _beyond(t: float, parts: list[Part], total: float) -> float:
@@ -128,7 +131,7 @@ def _beyond(t: float, parts: list[Part], total: float) -> float:
 
 
 def _reach(parts: list[Part], total: float) -> float:
-    """Standard errors that 2.5% lie beyond, by halving: 60 times, to the last digit."""
+    """Standard errors beyond which 2.5% lie, by bisection: 60 steps, to the last digit."""
     least, most = 0.0, 1e3
     for _ in range(60):
         middle = (least + most) / 2
@@ -148,15 +151,15 @@ def _sign_test(mean: float, freedom: int) -> dict:
 def _implied(
     stated: dict, mean: float, freedom: int, seeds: list[Part], least: float
 ) -> Part | None:
-    """The variance over groups that the stated seeds' share tells, or else the interval."""
+    """The variance over groups that the stated seeds' share implies, or else the interval."""
     if pd.isna(stated["low"]):
         return None
-    known, share = sum(part.variance for part in seeds), stated["seed_share"]
-    if known > NOTHING:
+    seed_variance, share = sum(part.variance for part in seeds), stated["seed_share"]
+    if seed_variance > NOTHING:
         if not 0 < share < 1:
             return None
         doubt = 10 * DIGITS + DIGITS / (1 - share)
-        return Part(known * (1 - share) / share, freedom, doubt)
+        return Part(seed_variance * (1 - share) / share, freedom, doubt)
     reach = max(mean - stated["low"], stated["high"] - mean)  # of the side that is not cut
     cut = stated["low"] <= least and stated["high"] >= 1
     if cut or reach <= 1e-4:
@@ -165,18 +168,14 @@ def _implied(
     return Part(variance, freedom, 10 * DIGITS + 4 * DIGITS / reach)
 
 
-def _ends(values: pd.Series) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
-
-
 def _within(tally: Tally, file: Path, what: str, value: float | None, ends: tuple | None) -> None:
+    expected = "no value" if ends is None else f"{ends[0]:.6g} to {ends[1]:.6g}"
     if ends is None or pd.isna(value):
-        said = "no value" if ends is None else f"{ends[0]:.6g} to {ends[1]:.6g}"
-        tally.holds(file, what, ends is None and pd.isna(value), value, said)
+        tally.holds(file, what, ends is None and pd.isna(value), value, expected)
         return
     off = DIGITS * abs(value) + (DECIMALS if file.parent.name == "survival" else 1e-9)
     agrees = ends[0] - off <= value <= ends[1] + off
-    tally.holds(file, what, agrees, f"{value:.6g}", f"{ends[0]:.6g} to {ends[1]:.6g}")
+    tally.holds(file, what, agrees, f"{value:.6g}", expected)
 
 
 def _kurtosis(values: np.ndarray) -> float:

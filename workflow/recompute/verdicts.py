@@ -10,14 +10,14 @@ from recompute.tally import Tally
 
 MARGIN = 0.01  # of a claim of no gain that names none
 UNDECIDED = "not decided"
-SURE = ("low", "high", "p", "seed_share")
+STATED = ("low", "high", "p", "seed_share")
 
 
-def verdicts(tally: Tally, file: Path, found: dict) -> None:
-    """A verdict follows from the interval, and is none where a run has not converged."""
+def verdicts(tally: Tally, file: Path, grid: dict) -> None:
+    """A verdict follows from the interval; there is none if a run has not converged."""
     for table, check in (("order", _order), ("claims", _claim)):
         for row in cells.beside(file, table).to_dict("records"):
-            cell = found[row["dataset"], row["encoder"]]
+            cell = grid[row["dataset"], row["encoder"]]
             check(tally, file.with_suffix(f".{table}.csv"), cell, row)
 
 
@@ -26,13 +26,13 @@ def _order(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
     place = f"{cell.place} {pair[1]} < {pair[0]}"
     gain = cell.values(pair[0], metric).mean() - cell.values(pair[1], metric).mean()
     tally.equal(file, f"{place} difference", row["difference"], gain)
-    stated = {name: row[name] for name in SURE}
+    stated = {name: row[name] for name in STATED}
     intervals.of_gain(tally, file, place, stated, cell, pair, metric)
     bounds = sorted(cells.sign(metric) * row[name] for name in ("low", "high"))
-    above, below = apart(*bounds, 0.0)
-    found = "supported" if above else "contradicted" if below else "not resolved"
+    above, below = beyond(*bounds, 0.0)
+    verdict = "supported" if above else "contradicted" if below else "not resolved"
     _converged(tally, file, place, cell, row, (row["lower"], row["upper"]))
-    _said(tally, file, place, cell, row, pair, found)
+    _verdict(tally, file, place, cell, row, pair, verdict)
 
 
 def _claim(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
@@ -40,10 +40,10 @@ def _claim(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
     place = f"{cell.place} {pair[0]} over {pair[1]}"
     gain = cell.values(pair[0], metric).mean() - cell.values(pair[1], metric).mean()
     tally.equal(file, f"{place} gain", row["gain"], cells.sign(metric) * gain)
-    stated = {name: row[name] for name in SURE}
+    stated = {name: row[name] for name in STATED}
     intervals.of_gain(tally, file, place, stated, cell, pair, metric, cells.sign(metric))
     _converged(tally, file, place, cell, row, pair)
-    _said(tally, file, place, cell, row, pair, claimed(row))
+    _verdict(tally, file, place, cell, row, pair, claimed(row))
 
 
 def _converged(tally: Tally, file: Path, place: str, cell: Cell, row: dict, pair: tuple) -> None:
@@ -52,27 +52,27 @@ def _converged(tally: Tally, file: Path, place: str, cell: Cell, row: dict, pair
     tally.holds(file, f"{place} not converged", stated == unfinished, stated, unfinished)
 
 
-def _said(tally, file: Path, place: str, cell: Cell, row: dict, pair: tuple, found: str) -> None:
+def _verdict(tally, file: Path, place: str, cell: Cell, row: dict, pair: tuple, verdict: str):
     seeds = cell.seeds(*pair, row["metric"])
     tally.equal(file, f"{place} seeds agreeing", row["seeds_agreeing"], (seeds > 0).sum())
     tally.equal(file, f"{place} seeds", row["n_seeds"], len(seeds))
-    found = UNDECIDED if any(cell.not_converged(method) for method in pair) else found
-    tally.holds(file, f"{place} verdict", row["verdict"] == found, row["verdict"], found)
+    verdict = UNDECIDED if any(cell.not_converged(method) for method in pair) else verdict
+    tally.holds(file, f"{place} verdict", row["verdict"] == verdict, row["verdict"], verdict)
 
 
 def claimed(row: dict) -> str:
     """The verdict on a claim of a gain, or of no gain above its margin, by its interval."""
     gain = row["expect"] == "gain"
     margin = MARGIN if pd.isna(row["margin"]) else row["margin"]
-    above, below = apart(row["low"], row["high"], 0.0 if gain else margin)
+    above, below = beyond(row["low"], row["high"], 0.0 if gain else margin)
     holds, contradicted = (above, below) if gain else (below, above)
     return "holds" if holds else "contradicted" if contradicted else "not resolved"
 
 
-def apart(low: float, high: float, limit: float) -> tuple[bool, bool]:
+def beyond(low: float, high: float, limit: float) -> tuple[bool, bool]:
     """Whether an interval is above 0, and below the limit; None is neither."""
-    known = not pd.isna(low) and not pd.isna(high)
-    return bool(known and low > 0), bool(known and high < limit)
+    exists = not pd.isna(low) and not pd.isna(high)
+    return bool(exists and low > 0), bool(exists and high < limit)
 
 
 CHECKS = [studies.of_studies("verdicts on orders and claims", verdicts)]

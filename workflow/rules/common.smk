@@ -1,4 +1,4 @@
-# The checked config, and how rules ask plan/ for what they read: plan.FILE.FUNCTION, without the config.
+# The checked config, and how rules ask plan/ for what they read: by plan.FILE.FUNCTION.
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ except InputError as mistake:
 
 
 def asked(function, *more):
-    """What a function of plan/ says of this config, or the end with its one line."""
+    """What a function of plan/ says about this config; an InputError ends Snakemake with one line."""
     try:
         return function(config, *more)
     except InputError as mistake:
@@ -34,19 +34,19 @@ def asked(function, *more):
 
 def planned(function, *more):
     """function(config, wildcards, *more) as a function of a rule's wildcards, asked once for each."""
-    known = {}
+    answers = {}
 
     def of(wildcards):
         key = tuple(wildcards.items())
-        if key not in known:
-            known[key] = asked(function, SimpleNamespace(**dict(key)), *more)
-        return known[key]
+        if key not in answers:
+            answers[key] = asked(function, SimpleNamespace(**dict(key)), *more)
+        return answers[key]
 
     return of
 
 
 def code(script, modules=None, without=()):
-    """Fingerprint of a rule's code: its script, and the modules that plan says it finds by name."""
+    """Fingerprint of a rule's code: its script, and the modules that it finds by name."""
     fingerprint = plan.fingerprint.fingerprint
     if modules is None:
         return fingerprint(script)

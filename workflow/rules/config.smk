@@ -1,5 +1,5 @@
-# The config as its files have it: read again here, because YAML drops the first of two equal keys.
-# Without a file it is the default.
+# Reads the config files again, because YAML drops the first of two equal keys. Without a file, the
+# config is the default one.
 
 import io
 import sys
@@ -9,7 +9,7 @@ import tarfile
 def package(rules):
     """The folder of the package: beside these rules; from a git host, unpacked once per commit.
 
-    Of a `module` from a git host Snakemake fetches single files, those that rules name.
+    For a `module` from a git host, Snakemake fetches only the files that rules name.
     """
     if isinstance(rules, os.PathLike):
         return Path(rules).resolve().parent / "scripts"
@@ -25,7 +25,7 @@ def package(rules):
 
 PACKAGE = str(package(workflow.current_basedir))
 sys.path.insert(0, PACKAGE)
-# Jobs' scripts look beside themselves; from a git host they are alone.
+# Scripts import the package from their own folder, which from a git host does not contain it.
 ELSEWHERE = filter(None, [os.environ.get("PYTHONPATH")])
 os.environ.update(PYTHONPATH=os.pathsep.join([PACKAGE, *ELSEWHERE]))
 
@@ -34,10 +34,10 @@ from histopair.errors import InputError
 
 
 def stop(mistake):
-    """End Snakemake with one line, for mistakes that show while it reads or plans.
+    """End Snakemake with one line, for mistakes found while it reads or plans.
 
-    Raising would not do: Snakemake shows a traceback of this file, and if the rule's output exists
-    it ignores the error and uses the old file.
+    An exception will not do: Snakemake shows a traceback of this file, and if the rule's output
+    exists, it ignores the error and uses the old file.
     """
     raise SystemExit(f"histopair: {mistake}")
 

@@ -7,11 +7,11 @@ with job(snakemake):
 
     params, paths = snakemake.params, snakemake.input
     runs = [run | {"representations": path} for run, path in zip(params.runs, paths, strict=True)]
-    found = tsne.clouds(runs)
-    pictures = [tsne.picture(cloud.vectors) for cloud in found]
+    clouds = tsne.clouds(runs)
+    pictures = [tsne.picture(cloud.vectors) for cloud in clouds]
 
     def draw(table):
-        return analysis_figures.clouds(found, pictures, table)
+        return analysis_figures.clouds(clouds, pictures, table)
 
     names = snakemake.wildcards.study, params.synthetic
-    outputs.write(tsne.tabulate(found), draw, *names, snakemake.output)
+    outputs.write(tsne.tabulate(clouds), draw, *names, snakemake.output)

@@ -1,9 +1,9 @@
-"""Latent attributes of virtual patients, their tiles and reports; labels; the truth's own distance.
+"""Latent attributes of virtual patients, their tiles and reports; labels; their true similarity.
 
 Every table here has the columns entities.ATTRIBUTES: organ, tissue, behaviour, architecture
 (strings); nuclear_grade, mitoses (int8, 0 to 3); necrosis, lymphocytes, stroma, mucin, fat
-(float32 fractions of the area, 0 to 1). Two more columns, `group` and `entity`, say whose and which
-they are.
+(float32 fractions of the area, 0 to 1). Two more columns, `group` and `entity`, name the
+patient and the entity.
 """
 
 import zlib
@@ -11,13 +11,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
-from histopair.phantom.entities import (
-    ATTRIBUTES,
-    CATALOGUE,
-    CATEGORIES,
-    FRACTIONS,
-    ORDINALS,
-)
+from histopair.phantom.entities import CATALOGUE, CATEGORIES, FRACTIONS, ORDINALS
 
 WEIGHTS = {
     "organ": 1.0,
@@ -31,7 +25,7 @@ WEIGHTS = {
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
-    """A random generator of its own for each (seed, names): no stream depends on another's use."""
+    """A separate random generator for each (seed, names), so that no stream depends on another."""
     return np.random.default_rng([seed, *(zlib.crc32(str(name).encode()) for name in names)])
 
 
@@ -86,7 +80,6 @@ def sample(entities: list[str], people: pd.DataFrame, rng: np.random.Generator) 
     return table
 
 
-CRC_CLASSES = ("ADI", "BACK", "DEB", "LYM", "MUC", "MUS", "NORM", "STR", "TUM")
 _CRC_TISSUE = {
     "adipose": "ADI",
     "background": "BACK",
@@ -105,19 +98,15 @@ _BACH_BEHAVIOUR = {
 
 
 def label(dataset: str, table: pd.DataFrame) -> np.ndarray:
-    """The clean class of each row by the dataset's rule; also for reports, whose class it tells.
+    """The clean class of each row, tile or report, by the dataset's rule.
 
     nct-crc: the tissue, but epithelium is TUM if malignant and NORM otherwise. pcam: tumor if
     malignant, else normal. bach: the behaviour (Normal, Benign, InSitu, Invasive; none -> Normal).
     """
     if dataset == "nct-crc":
         epithelium = np.where(table["behaviour"] == "malignant", "TUM", "NORM")
-        return (
-            table["tissue"]
-            .map(_CRC_TISSUE)
-            .fillna(pd.Series(epithelium, table.index))
-            .to_numpy(object)
-        )
+        classes = table["tissue"].map(_CRC_TISSUE)
+        return classes.fillna(pd.Series(epithelium, table.index)).to_numpy(object)
     if dataset == "pcam":
         return np.where(table["behaviour"] == "malignant", "tumor", "normal").astype(object)
     if dataset == "bach":
@@ -163,15 +152,15 @@ def nearest(
 
     Ties go to the earlier row of b. Works in blocks of a's rows.
     """
-    found, values = [], []
+    indices, values = [], []
     for start in range(0, len(a), block):
         scores = agreement(a.iloc[start : start + block], b)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        found.append(order)
+        indices.append(order)
         values.append(np.take_along_axis(scores, order, axis=1))
-    if not found:
+    if not indices:
         return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
-    return np.concatenate(found), np.concatenate(values)
+    return np.concatenate(indices), np.concatenate(values)
 
 
 def _agree(name: str, a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
@@ -181,16 +170,3 @@ def _agree(name: str, a: pd.DataFrame, b: pd.DataFrame) -> np.ndarray:
     span = 3 if name in ORDINALS else 1
     left, right = (t[name].to_numpy(np.float32) for t in (a, b))
     return 1 - np.abs(left[:, None] - right[None]) / span
-
-
-__all__ = [
-    "ATTRIBUTES",
-    "agreement",
-    "attribute_agreement",
-    "generator",
-    "label",
-    "nearest",
-    "patients",
-    "sample",
-    "with_noise",
-]

@@ -30,8 +30,8 @@ def cohort(out: dict[str, str], size: dict, seed: int, about: dict) -> None:
     size: patients, tiles (of a patient), tumour (their share of tumour tiles), pixels,
     microns_per_pixel, censored. A third of the patients have two slides. The csv is written as
     cBioPortal writes it (OS_MONTHS, "1:DECEASED"), with a patient who has no slide and one without
-    follow-up. truth: path (the patient), attributes of the
-    tumour, log_hazard; `about` holds the coefficients.
+    follow-up. truth: path (the patient), attributes of the tumour, log_hazard; `about` holds the
+    coefficients.
     """
     people, table = _tiles(size, seed)
     shape = (size["pixels"],) * 2
@@ -47,8 +47,8 @@ def cohort(out: dict[str, str], size: dict, seed: int, about: dict) -> None:
     columns = {"group": "PATIENT_ID", "months": "OS_MONTHS", "status": "OS_STATUS"}
     written = pd.concat([patients[list(columns)], pd.DataFrame(UNUSABLE)]).rename(columns=columns)
     tables.write_text(out["clinical"], written.to_csv(index=False))
-    known = patients.rename(columns={"group": "path"})[["path", *ATTRIBUTES, "log_hazard"]]
-    tables.write(out["truth"], known, about | {"coefficients": COEFFICIENTS})
+    true = patients.rename(columns={"group": "path"})[["path", *ATTRIBUTES, "log_hazard"]]
+    tables.write(out["truth"], true, about | {"coefficients": COEFFICIENTS})
 
 
 def _tiles(size: dict, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,9 +70,9 @@ def _tiles(size: dict, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _tumours(table: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """One row per patient: the attributes of its tumour, averaged over the tumour's tiles."""
-    own = table.merge(people[["group", "tumour"]], on="group")
-    own = own[own["entity"] == own["tumour"]].groupby("group")
-    first, mean = own[list(CATEGORIES)].first(), own[[*ORDINALS, *FRACTIONS]].mean()
+    tiles = table.merge(people[["group", "tumour"]], on="group")
+    tiles = tiles[tiles["entity"] == tiles["tumour"]].groupby("group")
+    first, mean = tiles[list(CATEGORIES)].first(), tiles[[*ORDINALS, *FRACTIONS]].mean()
     return first.join(mean).reset_index()
 
 
@@ -103,7 +103,7 @@ def _censoring_rate(rate: np.ndarray, share: float) -> float:
 
 
 def write_features(embeddings: str, labels: str, layout: str, folder: str) -> None:
-    """Write cached embeddings as one h5 file per slide: the folder that a tile's image lies in.
+    """Write cached embeddings as one h5 file per slide, which is the folder of a tile's image.
 
     layout "trident": `features` and `coords` with TRIDENT's attributes, slide.h5. "clam": the same
     datasets without attributes, h5_files/slide.h5. The phantom's tiles have no place on their
@@ -119,10 +119,11 @@ def write_features(embeddings: str, labels: str, layout: str, folder: str) -> No
         target = root / "h5_files" if layout == "clam" else root
         target.mkdir(exist_ok=True)
         for slide in sorted(set(slides)):
-            own = vectors[slides == slide]
-            coords = np.stack([256 * np.arange(len(own)), np.zeros(len(own), int)], axis=1)
+            features = vectors[slides == slide]
+            n = len(features)
+            coords = np.stack([256 * np.arange(n), np.zeros(n, int)], axis=1)
             with h5py.File(target / f"{slide}.h5", "w", track_order=False) as file:
-                file.create_dataset("features", data=own, track_times=False)
+                file.create_dataset("features", data=features, track_times=False)
                 file.create_dataset("coords", data=coords, track_times=False)
                 if layout == "trident":
                     file["features"].attrs["name"] = slide

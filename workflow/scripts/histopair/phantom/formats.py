@@ -1,4 +1,4 @@
-"""PCAM, BACH and NCT-CRC of the phantom: tiles in classes, as the real data sets are published."""
+"""The phantom's PCAM, BACH and NCT-CRC: tiles in classes, in the formats of the real data sets."""
 
 import shutil
 import tempfile
@@ -38,7 +38,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 def render(
     table: pd.DataFrame, name: str, seed: int, shape: tuple[int, int], mpp
 ) -> Iterator[np.ndarray]:
-    """The tiles of an attribute table in its order; slides' stains by (seed, name, group).
+    """The tiles of an attribute table in its order. (seed, name, group) decides a slide's stain.
 
     mpp is one number or one per row.
     """
@@ -52,7 +52,7 @@ def render(
 
 
 def _given(name: str, table: pd.DataFrame, noise: float, seed: int, split: str) -> pd.DataFrame:
-    """Add `label` (clean, by rule), `given` (as the data set says it, noisy) and `split`."""
+    """Add `label` (clean, by rule), `given` (the data set's label, noisy) and `split`."""
     label = attributes.label(name, table)
     rng = attributes.generator(seed, name, "noise", split)
     given = attributes.with_noise(label, sorted(set(label)), noise, rng)
@@ -60,10 +60,9 @@ def _given(name: str, table: pd.DataFrame, noise: float, seed: int, split: str) 
 
 
 def _people(name: str, split: str, n: int, seed: int) -> pd.DataFrame:
-    """Patients whose names no other data set or split has."""
-    return attributes.patients(
-        n, f"{name}-{split}-", attributes.generator(seed, name, split, "people")
-    )
+    """Patients with names that no other data set or split has."""
+    rng = attributes.generator(seed, name, split, "people")
+    return attributes.patients(n, f"{name}-{split}-", rng)
 
 
 def pcam(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
@@ -78,16 +77,10 @@ def pcam(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
     with whole_folder(folder) as root:
         for split, file in (("train", "train"), ("val", "valid"), ("test", "test")):
             table = _pcam_table(split, size[split], seed)
-            table = _given(
-                "pcam", table, size["label_noise"] if split == "train" else 0, seed, split
-            )
-            x = np.stack(
-                list(
-                    render(
-                        table, f"pcam-{split}", seed, (pixels, pixels), size["microns_per_pixel"]
-                    )
-                )
-            )
+            noise = size["label_noise"] if split == "train" else 0
+            table = _given("pcam", table, noise, seed, split)
+            mpp = size["microns_per_pixel"]
+            x = np.stack([*render(table, f"pcam-{split}", seed, (pixels, pixels), mpp)])
             y = (table["given"] == "tumor").to_numpy(np.uint8).reshape(-1, 1, 1, 1)
             stem = f"camelyonpatch_level_2_split_{file}"
             _h5(root / f"{stem}_x.h5", "x", x)
@@ -187,7 +180,7 @@ def _photos(root: Path, table: pd.DataFrame, name: str, seed: int, shape, mpp) -
 
 
 def _groups(root: Path, table: pd.DataFrame) -> None:
-    """The patients, which the format has no place for, as the readers take them."""
+    """Write the patients as the readers take them: the format itself has no place for them."""
     tables.write_text(root / NAME, table[COLUMNS].to_csv(index=False))
 
 

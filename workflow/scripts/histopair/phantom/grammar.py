@@ -1,4 +1,4 @@
-"""Captions and reports from attributes: what is true in varied words, what is absent negated."""
+"""Captions and reports from attributes: what is true or absent, in varied words."""
 
 import re
 
@@ -14,11 +14,12 @@ def level(attribute: str, value: float) -> int:
 
 def findings(t: dict, rng: np.random.Generator) -> dict[str, str]:
     """A phrase per attribute of a row: grade (of tumours), mitoses and the amounts."""
-    said = {name: _one(rng, table[level(name, t[name])]) for name, table in words.FINDINGS.items()}
-    said["mitoses"] = _one(rng, words.MITOSES[int(t["mitoses"])])
+    amounts = words.FINDINGS.items()
+    phrase_of = {name: _one(rng, options[level(name, t[name])]) for name, options in amounts}
+    phrase_of["mitoses"] = _one(rng, words.MITOSES[int(t["mitoses"])])
     if t["nuclear_grade"]:
-        said["nuclear_grade"] = _one(rng, words.GRADE[int(t["nuclear_grade"])])
-    return said
+        phrase_of["nuclear_grade"] = _one(rng, words.GRADE[int(t["nuclear_grade"])])
+    return phrase_of
 
 
 def caption(t: dict, rng: np.random.Generator, context: str = "none") -> str:
@@ -28,10 +29,8 @@ def caption(t: dict, rng: np.random.Generator, context: str = "none") -> str:
     findings; a context (child, infection, molecular) in six of seven.
     """
     opening = _one(rng, words.OPENINGS)
-    shape, name = (
-        _one(rng, words.ARCHITECTURE[t["architecture"]]),
-        _one(rng, words.DIAGNOSIS[t["entity"]]),
-    )
+    shape = _one(rng, words.ARCHITECTURE[t["architecture"]])
+    name = _one(rng, words.DIAGNOSIS[t["entity"]])
     organ = f" in the {words.ORGAN[t['organ']][0]}" if rng.random() < 0.66 else ""
     style = rng.random()
     if style < 0.45:
@@ -40,16 +39,16 @@ def caption(t: dict, rng: np.random.Generator, context: str = "none") -> str:
         first = f"{opening} {shape}{organ}, this is {name}"
     else:
         first = f"{opening} {shape}{organ}"
-    said = findings(t, rng)
-    order = rng.permutation(list(said))[: rng.integers(2, 4)]
+    phrase_of = findings(t, rng)
+    order = rng.permutation(list(phrase_of))[: rng.integers(2, 4)]
     order = sorted(order, key=lambda key: key != "nuclear_grade")
-    told = [said[key] for key in order]
-    sentences = [first, _join(told, rng)]
+    sentences = [first, _join([phrase_of[key] for key in order], rng)]
     if context != "none" and rng.random() < 0.86:
         sentences.append(_one(rng, words.CONTEXT[context]))
     return " ".join(s[0].upper() + s[1:] + "." for s in sentences)
 
 
+BENIGN = ["No evidence of malignancy.", "Negative for carcinoma.", "There is no tumour."]
 STAGES = {
     "colon": ["ascending colon", "sigmoid colon", "rectum", "cecum"],
     "breast": ["left breast", "right breast", "upper outer quadrant"],
@@ -73,44 +72,26 @@ COMMENT = [
 ]
 
 
+HEADS = ("FINAL DIAGNOSIS", "MICROSCOPIC DESCRIPTION", "GROSS DESCRIPTION", "CLINICAL HISTORY")
+HEADS += ("COMMENT",)
+ORDERS = [(0, 1, 2, 3, 4), (3, 2, 1, 0, 4), (0, 3, 1, 4, 2)]  # of the heads
+
+
 def report(t: dict, others: list[dict], rng: np.random.Generator) -> str:
     """A clean report of one patient, about 100 to 400 words in headed sections.
 
-    t is the dominant specimen, told in diagnosis and microscopy; `others` are mentioned in a
-    sentence each. Gross description, history and comment say nothing of the attributes.
+    t is the dominant specimen, described in diagnosis and microscopy; each of `others` gets a
+    sentence. Gross description, history and comment say nothing about the attributes.
     """
-    parts = {
-        "FINAL DIAGNOSIS": _diagnosis(t, others, rng),
-        "MICROSCOPIC DESCRIPTION": _microscopy(t, others, rng),
-        "GROSS DESCRIPTION": _gross(rng),
-        "CLINICAL HISTORY": _one(rng, HISTORY),
-        "COMMENT": " ".join(rng.permutation(COMMENT)[: rng.integers(1, 4)]),
-    }
-    orders = [
-        [
-            "FINAL DIAGNOSIS",
-            "MICROSCOPIC DESCRIPTION",
-            "GROSS DESCRIPTION",
-            "CLINICAL HISTORY",
-            "COMMENT",
-        ],
-        [
-            "CLINICAL HISTORY",
-            "GROSS DESCRIPTION",
-            "MICROSCOPIC DESCRIPTION",
-            "FINAL DIAGNOSIS",
-            "COMMENT",
-        ],
-        [
-            "FINAL DIAGNOSIS",
-            "CLINICAL HISTORY",
-            "MICROSCOPIC DESCRIPTION",
-            "COMMENT",
-            "GROSS DESCRIPTION",
-        ],
+    parts = [
+        _diagnosis(t, others, rng),
+        _microscopy(t, others, rng),
+        _gross(rng),
+        _one(rng, HISTORY),
+        " ".join(rng.permutation(COMMENT)[: rng.integers(1, 4)]),
     ]
-    order = orders[rng.integers(3)]
-    return " ".join(f"{head}: {parts[head]}" for head in order)
+    order = ORDERS[rng.integers(3)]
+    return " ".join(f"{HEADS[part]}: {parts[part]}" for part in order)
 
 
 def _diagnosis(t: dict, others: list[dict], rng) -> str:
@@ -125,20 +106,15 @@ def _diagnosis(t: dict, others: list[dict], rng) -> str:
         nodes = int(t["organ"] == "lymph-node") * rng.integers(1, 3)
         lines.append(f"Pathologic stage: pT{rng.integers(1, 5)} pN{nodes} pMX.")
     elif t["behaviour"] != "in-situ":
-        lines.append(
-            _one(
-                rng,
-                ["No evidence of malignancy.", "Negative for carcinoma.", "There is no tumour."],
-            )
-        )
+        lines.append(_one(rng, BENIGN))
     return " ".join(lines)
 
 
 def _microscopy(t: dict, others: list[dict], rng) -> str:
     shape = words.ARCHITECTURE[t["architecture"]]
     name = _one(rng, words.DIAGNOSIS[t["entity"]])
-    said = findings(t, rng)
-    listed = [said[key] for key in rng.permutation(list(said))]
+    phrase_of = findings(t, rng)
+    listed = [phrase_of[key] for key in rng.permutation(list(phrase_of))]
     half = len(listed) // 2
     sentences = [
         _one(rng, ["Sections show", "Microscopic examination reveals", "The slides demonstrate"])
@@ -178,11 +154,11 @@ def damage(text: str, rng: np.random.Generator, share: float = 0.02) -> str:
     return re.sub(r" +", " ", " ".join(out))
 
 
-def _join(told: list[str], rng) -> str:
-    if len(told) < 2:
-        return "".join(told)
+def _join(phrases: list[str], rng) -> str:
+    if len(phrases) < 2:
+        return "".join(phrases)
     link = _one(rng, [", ", "; ", ", together with "])
-    return link.join(told[:-1]) + _one(rng, [" and ", ", "]) + told[-1]
+    return link.join(phrases[:-1]) + _one(rng, [" and ", ", "]) + phrases[-1]
 
 
 def _one(rng, options):

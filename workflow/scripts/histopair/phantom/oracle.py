@@ -13,17 +13,17 @@ def pair(
 ) -> None:
     """Write the k reports that agree most with each image: the columns of a retrieved pairing.
 
-    `similarity` is the agreement of attributes in [0, 1]; `chunk` is the report's first, 0
-    however a retriever cuts it, where the diagnosis stands. Raises InputError for an image or a
-    corpus without truth.
+    `similarity` is the agreement of attributes in [0, 1]. `chunk` is 0, the report's first for
+    every retriever, as the diagnosis is there. Raises InputError for an image or a corpus without
+    truth.
     """
     images = tables.read(labels, ["image_id", "path"]).drop_duplicates("image_id")
     tiles = _truth_of(images["path"], "path", dataset_truth)
-    known = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().sort_values()
-    patients = _truth_of(known, "report_id", corpus_truth)
-    k = min(k, len(known))
-    found, agreement = attributes.nearest(tiles, patients, k)
-    chosen = known.to_numpy(object)[found.reshape(-1)]
+    ids = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().sort_values()
+    patients = _truth_of(ids, "report_id", corpus_truth)
+    k = min(k, len(ids))
+    indices, agreement = attributes.nearest(tiles, patients, k)
+    chosen = ids.to_numpy(object)[indices.reshape(-1)]
     table = {
         "image_id": pa.array(np.repeat(images["image_id"].to_numpy(object), k), pa.string()),
         "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), len(images))),
@@ -37,5 +37,4 @@ def pair(
 def _truth_of(keys: pd.Series, column: str, truth: str) -> pd.DataFrame:
     table = tables.read(truth).set_index(column)
     remedy = "Make the truth and the dataset by the same run of the phantom"
-    known = tables.positions(keys, table.index, truth, "it does not know {}", remedy)
-    return table.iloc[known]
+    return table.iloc[tables.positions(keys, table.index, truth, "it does not know {}", remedy)]

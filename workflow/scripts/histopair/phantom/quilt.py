@@ -1,4 +1,4 @@
-"""Quilt-1M of the phantom: captioned images with up to three labels, as dirty as the real table."""
+"""The phantom's Quilt-1M: captioned images with up to three labels, as dirty as the real table."""
 
 import uuid
 from pathlib import Path
@@ -64,7 +64,7 @@ COLUMNS += ["not_histology", "single_wsi"]
 def labels(row: dict) -> list[str]:
     """The three clean labels of an image: the first three of the rules that hold.
 
-    Its organ; Cytopathology if a smear; its context's label (told in the caption only);
+    Its organ; Cytopathology if a smear; its context's label (only the caption shows it);
     Immunopathology if lymphoid or lymphocytes >= 0.35; Soft tissue if fat, muscle or stroma, or
     stroma >= 0.5; Surgical pathology if malignant or in situ; then, to fill up, Surgical pathology,
     Cytopathology, Immunopathology.
@@ -109,7 +109,7 @@ def quilt(folder: str, truth: str, size: dict, seed: int, about: dict) -> None:
     extra = rng.integers(0, size["images"], max(0, size["rows"] - size["images"]))
     shown = table.iloc[np.sort(np.r_[np.arange(size["images"]), extra])].reset_index(drop=True)
     lookup = _lookup(shown, "quilt", size, rng)
-    lookup["pathology"] = [_told(row, size["label_noise"], rng) for row in shown["labels"]]
+    lookup["pathology"] = [_noisy(row, size["label_noise"], rng) for row in shown["labels"]]
     _make_dirty(lookup, rng)
     with formats.whole_folder(folder) as root:
         _write(root, table, lookup, "quilt-1m", seed, size["microns_per_pixel"], size["pixels"])
@@ -172,17 +172,17 @@ def _lookup(shown: pd.DataFrame, subset: str, size: dict, rng) -> pd.DataFrame:
     return lookup
 
 
-def _told(clean: list[str], noise: float, rng) -> str:
+def _noisy(clean: list[str], noise: float, rng) -> str:
     """The labels as the table has them: synonyms, case, spaces, lost and wrong ones."""
-    told = list(clean)
+    names = list(clean)
     if rng.random() < noise:
-        told[-1] = rng.choice([name for name in LABELS if name not in clean])
-    told = told[: 3 - int(rng.choice([0, 1, 2], p=[0.875, 0.1, 0.025]))]
-    told = [rng.choice(SYNONYMS[x]) if x in SYNONYMS and rng.random() < 0.2 else x for x in told]
-    told = [f" {x} " if rng.random() < 0.05 else x for x in told]
-    if len(told) < 3 and rng.random() < 0.5:
-        told.append("Unknown")
-    return str([str(x) for x in told])
+        names[-1] = rng.choice([name for name in LABELS if name not in clean])
+    names = names[: 3 - int(rng.choice([0, 1, 2], p=[0.875, 0.1, 0.025]))]
+    names = [rng.choice(SYNONYMS[x]) if x in SYNONYMS and rng.random() < 0.2 else x for x in names]
+    names = [f" {x} " if rng.random() < 0.05 else x for x in names]
+    if len(names) < 3 and rng.random() < 0.5:
+        names.append("Unknown")
+    return str([str(x) for x in names])
 
 
 def _make_dirty(lookup: pd.DataFrame, rng) -> None:

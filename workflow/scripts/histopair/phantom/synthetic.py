@@ -1,8 +1,8 @@
 """Synthetic reports: a sentence or two from a template, as if prompted from class names.
 
 A second, weaker grammar beside `grammar`: one name per entity, at most one finding, no words of the
-microscope, and now and then the name of another tissue. The text source that the CLIP-IT paper's
-Table 7 holds against real reports.
+microscope, and now and then the name of another tissue. It is the text source that the CLIP-IT
+paper's Table 7 compares with real reports.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ def synthetic(path: str, truth: str, size: dict, seed: int, about: dict) -> None
 
 
 def sentence(row: dict, errors: float, rng: np.random.Generator) -> str:
-    """One text of a row of attributes; every second one also tells one finding."""
+    """One text of a row of attributes; every second one also names one finding."""
     entity = row["entity"]
     if rng.random() < errors:
         same = CATALOGUE.index[CATALOGUE["organ"] == row["organ"]]
@@ -53,5 +53,5 @@ def sentence(row: dict, errors: float, rng: np.random.Generator) -> str:
     text = TEMPLATES[rng.integers(len(TEMPLATES))].format(organ=organ, name=name)
     if rng.random() < 0.5:
         return text
-    said = sorted(grammar.findings(row, rng).items())
-    return f"{text} There is {said[rng.integers(len(said))][1]}."
+    findings = sorted(grammar.findings(row, rng).items())
+    return f"{text} There is {findings[rng.integers(len(findings))][1]}."

@@ -1,4 +1,4 @@
-"""TCGA-Reports of the phantom: a report per patient, cancer types, and what scans do to text."""
+"""The phantom's TCGA-Reports: a report per patient, cancer types, and what scans do to text."""
 
 import uuid
 from pathlib import Path

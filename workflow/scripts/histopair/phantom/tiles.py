@@ -66,11 +66,9 @@ def render(
 
 
 def _plain(value):
-    return (
-        value
-        if isinstance(value, str)
-        else (int(value) if float(value).is_integer() else float(value))
-    )
+    if isinstance(value, str):
+        return value
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _patch_of_fat(c, t: dict) -> None:

@@ -2,13 +2,13 @@
 
     load          the config, checked, with all defaults
     schema        each key's type, default and meaning
-    resolve       what a method takes over: from another, and on single datasets
-    recipes       what a method's recipe says of itself
-    entries       what the config says of datasets, runs and pairings
+    resolve       what a method takes over from another, and on single datasets
+    recipes       what a method's recipe says about itself
+    entries       what the config says about datasets, runs and pairings
     fingerprint   the hash of a rule's code
     data, encoders, pairs, runs, exports, studies, page, analyses
                   inputs and parameters of the rules in the file of that name
 
-A rule's function takes the config and the rule's wildcards (`w`) and returns paths, in a dict where
-the inputs have names, or parameters.
+A rule's function takes the config and the rule's wildcards (`w`). It returns parameters, or paths,
+in a dict if the inputs have names.
 """

@@ -13,10 +13,11 @@ def named(config, w):
 
 def of_study(config, study):
     w = SimpleNamespace(study=study)
+    distilled = distilled_runs(config, w)
     possible = {
         "complementarity": "complementarity" in config["studies"][study],
-        "distillation": distilled_runs(config, w),
-        "tsne": distilled_runs(config, w),
+        "distillation": distilled,
+        "tsne": distilled,
         "cost": _costed_methods(config, w),
     }
     return [name for name, possible_here in possible.items() if possible_here]
@@ -52,14 +53,19 @@ def compared_predictions(config, w):
 
 def distilled_methods(config):
     """The methods whose image side texts teach, on one dataset at least."""
-    return [name for name in config["methods"] if _is_distilled(config, name)]
+    return [
+        name
+        for name in config["methods"]
+        if any(recipes.distilled(entries.method(config, name, d)) for d in config["datasets"])
+    ]
 
 
 def distilled_runs(config, w):
-    found = [
-        (_trained(config, run), entries.of_run(config, run)) for run in studies.runs(config, w)
+    return [
+        _trained(config, run)
+        for run in studies.runs(config, w)
+        if recipes.distilled(entries.of_run(config, run))
     ]
-    return [run for run, method in found if recipes.distilled(method)]
 
 
 def distilled_files(config, w):
@@ -68,12 +74,12 @@ def distilled_files(config, w):
 
 def pictured_runs(config, w):
     """One run of each distilled method in each cell, and whether its towers were adapted."""
-    found = {}
+    runs_of_cells = {}
     for run in distilled_runs(config, w):
         lora = entries.of_run(config, run).get("lora") is not None
         cell = run["dataset"], run["column"], run["method"]
-        found.setdefault(cell, run | {"lora": lora})
-    return list(found.values())
+        runs_of_cells.setdefault(cell, run | {"lora": lora})
+    return list(runs_of_cells.values())
 
 
 def pictured_files(config, w):
@@ -81,22 +87,21 @@ def pictured_files(config, w):
 
 
 def represented(config, w):
-    """What tells each sample's text, and the texts as the retriever embeds them."""
-    method, kept = runs.method(config, w), ("labels", "reports", "pairs")
+    """The files that name each sample's text, and the texts as the retriever embeds them."""
+    method, wanted = runs.method(config, w), ("labels", "reports", "pairs")
     corpus = entries.corpus_of(config, w.dataset, method)
-    read = runs.artifacts(config, w).items()
-    found = {name: path for name, path in read if name in kept}
-    return found | {"text_embeddings": TEXTS.format(encoder=method["retriever"], corpus=corpus)}
+    paths = {name: path for name, path in runs.artifacts(config, w).items() if name in wanted}
+    return paths | {"text_embeddings": TEXTS.format(encoder=method["retriever"], corpus=corpus)}
 
 
 def costed_runs(config, w):
-    """One run of each method and column, on the study's first dataset: what decides its cost."""
-    dataset, found = config["studies"][w.study]["datasets"][0], {}
-    methods = _costed_methods(config, w)
+    """One run of each method and column, on the study's first dataset, with what it is made of."""
+    dataset, methods = config["studies"][w.study]["datasets"][0], _costed_methods(config, w)
+    chosen = {}
     for run in studies.runs(config, w):
         if run["dataset"] == dataset and run["method"] in methods:
-            found.setdefault((run["column"], run["method"]), _trained(config, run))
-    return [run | _costed(config, SimpleNamespace(**run)) for run in found.values()]
+            chosen.setdefault((run["column"], run["method"]), _trained(config, run))
+    return [run | _costed(config, SimpleNamespace(**run)) for run in chosen.values()]
 
 
 def costed_files(config, w):
@@ -112,19 +117,14 @@ def costed_modules(config, w):
 
 
 def _trained(config, run):
-    """A run that has a model: of joined folds, the first."""
+    """A run that has a model: the first fold's, where folds are joined."""
     return run | {"dataset": entries.trained(config, run["dataset"])}
 
 
-def _is_distilled(config, name):
-    found = (entries.method(config, name, dataset) for dataset in config["datasets"])
-    return any(map(recipes.distilled, found))
-
-
 def _costed_methods(config, w):
-    """The methods of which one knows how they predict."""
-    named, methods = config["studies"][w.study]["methods"], config["methods"]
-    return [method for method in named if recipes.predicts(methods[method])]
+    """The methods whose recipe says how they predict."""
+    names, methods = config["studies"][w.study]["methods"], config["methods"]
+    return [name for name in names if recipes.predicts(methods[name])]
 
 
 def _costed(config, w):
@@ -138,5 +138,6 @@ def _costed(config, w):
 
 
 def _of_costed(config, w, function):
-    found = [function(config, SimpleNamespace(**run)) for run in costed_runs(config, w)]
-    return list(dict.fromkeys(one for each in found for one in each))
+    """What a function of a run gives for the costed runs, each item once."""
+    lists = [function(config, SimpleNamespace(**run)) for run in costed_runs(config, w)]
+    return list(dict.fromkeys(item for items in lists for item in items))

@@ -1,4 +1,4 @@
-"""What cleaning reads, and what of an entry decides its labels or reports."""
+"""What cleaning reads, and which keys of an entry decide its labels or reports."""
 
 import os
 
@@ -6,29 +6,13 @@ from histopair import readers
 from histopair.plan import entries
 from histopair.plan.places import EMBEDDINGS, LABELS, there
 
-NOT_READING = {
-    "split",
-    "min_count",
-    "most_classes",
-    "max_quarantined",
-    "max_pixels",
-    "labels_map",
-}
-NOT_CLEANING = {
-    "chunk_tokens",
-    "corpus",
-    "description",
-    "licence",
-    "match",
-    "proposals",
-    "published",
-    "synthetic",
-    "truth",
-}
+NOT_READING = {"split", "min_count", "most_classes", "max_quarantined", "max_pixels", "labels_map"}
+NOT_CLEANING = {"chunk_tokens", "corpus", "description", "licence", "match", "proposals"}
+NOT_CLEANING |= {"published", "synthetic", "truth"}
 
 
 def resplits(config):
-    """Datasets that show the samples of another, split otherwise."""
+    """Datasets that split the samples of another anew."""
     return [name for name, entry in config["datasets"].items() if "of" in entry]
 
 
@@ -68,7 +52,7 @@ def dataset_files(config, w):
 
 
 def unmapped_files(config, w):
-    """The same for its labels as published, without their mapping."""
+    """The same for its labels as published, without the mapping."""
     return _published(reading(config, w))
 
 
@@ -78,7 +62,7 @@ def corpus_files(config, w):
 
 
 def cleaned_dataset(config, w):
-    """What of a dataset's entry matters to cleaning, in one order."""
+    """The keys of a dataset's entry that matter to cleaning, sorted."""
     return _cleaning(config["datasets"][w.dataset])
 
 
@@ -87,9 +71,9 @@ def cleaned_corpus(config, w):
 
 
 def reading(config, w):
-    """What of a dataset's entry decides the labels as published."""
-    found = cleaned_dataset(config, w)
-    return {key: value for key, value in found.items() if key not in NOT_READING}
+    """The keys of a dataset's entry that decide the labels as published."""
+    entry = cleaned_dataset(config, w)
+    return {key: entry[key] for key in entry if key not in NOT_READING}
 
 
 def proposing(config, w):

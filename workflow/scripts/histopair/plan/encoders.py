@@ -1,4 +1,4 @@
-"""What makes an encoder, and what embeddings, chunks and activations take of one."""
+"""What makes an encoder, and what embeddings, chunks and activations take from it."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from histopair.plan import data, entries
 from histopair.plan.places import CHUNKS, ENCODER, LABELS
 
 NOT_COMPUTING = {"licence", "description", "train", "templates"}
-CHUNKING = ("chunk_tokens", "whole")  # what of a corpus decides how it is cut for an encoder
-TOKENIZING = ("library", "max_length", "model")  # what of an encoder decides its tokens
+CHUNKING = ("chunk_tokens", "whole")  # keys of a corpus that decide how it is cut into chunks
+TOKENIZING = ("library", "max_length", "model")  # keys of an encoder that decide its tokens
 
 
 def entry(config, w):
@@ -16,9 +16,10 @@ def entry(config, w):
 
 
 def entry_of(config, encoder):
-    """What decides the output of an encoder: not its licence, nor how it is described."""
-    found = config["encoders"][encoder]
-    return {"name": encoder, **{key: found[key] for key in sorted(set(found) - NOT_COMPUTING)}}
+    """What decides the output of an encoder: not its licence or its description."""
+    settings = config["encoders"][encoder]
+    keys = sorted(set(settings) - NOT_COMPUTING)
+    return {"name": encoder, **{key: settings[key] for key in keys}}
 
 
 def files(config, w):
@@ -27,11 +28,11 @@ def files(config, w):
 
 
 def files_of(config, encoder):
-    """Files of an encoder that lie on disk: made by this workflow, or given by path."""
-    found = config["encoders"][encoder]
-    if "train" in found:
+    """Files of an encoder on disk: made by this workflow, or given by path."""
+    settings = config["encoders"][encoder]
+    if "train" in settings:
         return [ENCODER.format(encoder=encoder)]
-    given = [found["model"].removeprefix("local-dir:"), found.get("weights", "")]
+    given = [settings["model"].removeprefix("local-dir:"), settings.get("weights", "")]
     return [path for path in given if path and Path(path).exists()]
 
 
@@ -60,15 +61,15 @@ def templates(config, w):
 
 
 def chunking(config, w):
-    """What of a corpus decides its chunks."""
+    """The keys of a corpus that decide its chunks."""
     corpus = config["corpora"][w.corpus]
     return {key: corpus[key] for key in CHUNKING if key in corpus}
 
 
 def tokenizing(config, w):
-    """What decides how an encoder's tokenizer cuts: nothing of its images."""
-    found = config["encoders"][w.encoder]
-    return {"name": w.encoder, **{key: found[key] for key in TOKENIZING if key in found}}
+    """What decides how an encoder's tokenizer cuts: no key of its images."""
+    settings = config["encoders"][w.encoder]
+    return {"name": w.encoder, **{key: settings[key] for key in TOKENIZING if key in settings}}
 
 
 def training(config, w):
@@ -85,7 +86,7 @@ def training_root(config, w):
 
 
 def training_texts(config, w):
-    """The reports that an encoder learns from, as its text tower reads them."""
+    """The reports that an encoder learns from, cut for its text tower."""
     text = _towers(config, w).get("text")
     corpora = training(config, w).get("corpora", [])
     return [CHUNKS.format(encoder=text, corpus=corpus) for corpus in corpora]

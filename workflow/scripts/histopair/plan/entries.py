@@ -1,21 +1,19 @@
-"""What the config says of datasets, runs and pairings."""
-
-from collections.abc import Iterable
+"""What the config says about datasets, runs and pairings."""
 
 from histopair.plan import recipes
 from histopair.plan.recipes import CORRECTIONS, needs, pairing_source, reads_reports
 
-# What only an encoder with a text tower makes.
+# Only an encoder with a text tower makes these.
 TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
 
 
 def base(config: dict, dataset: str) -> str:
-    """The dataset whose samples `dataset` shows: itself, or the one that it splits anew."""
+    """The dataset whose samples `dataset` has: itself, or the one that it splits anew."""
     return config["datasets"][dataset].get("of", dataset)
 
 
 def shown(config: dict, resplit: str) -> str:
-    """Whose labels a resplit splits anew: its base; of a fold the dataset with all folds."""
+    """The dataset whose labels a resplit splits anew: its base; for a fold the dataset with all."""
     fold = config["datasets"][resplit]["split"].get("fold")
     return resplit.removesuffix(f"-fold-{fold}") if fold else base(config, resplit)
 
@@ -47,15 +45,15 @@ def fold(dataset: str, number: int) -> str:
 
 
 def trained(config: dict, name: str) -> str:
-    """The dataset that a model is trained on: itself; of one with folds, the first of them."""
+    """The dataset that a model is trained on: itself, or its first fold if it has folds."""
     return fold(name, 1) if folds(config["datasets"][name]) else name
 
 
 def method(config: dict, name: str, dataset: str) -> dict:
-    """A method as it runs on a dataset: with what its `datasets` says of that one."""
-    found = config["methods"][name]
-    plain = {key: value for key, value in found.items() if key != "datasets"}
-    return plain | found.get("datasets", {}).get(dataset, {})
+    """A method as it runs on a dataset: with what its `datasets` says about that one."""
+    entry = config["methods"][name]
+    plain = {key: value for key, value in entry.items() if key != "datasets"}
+    return plain | entry.get("datasets", {}).get(dataset, {})
 
 
 def of_run(config: dict, run: dict) -> dict:
@@ -63,30 +61,25 @@ def of_run(config: dict, run: dict) -> dict:
     return method(config, run["method"], run["dataset"])
 
 
-def distinct(found: Iterable[dict]) -> list[dict]:
-    """Each of some flat dicts once."""
-    return list({tuple(entry.items()): entry for entry in found}.values())
-
-
 def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
     """The corpus a method pairs a dataset with: its own choice, or else the dataset's."""
     entry = config["datasets"][dataset]
-    own = config["datasets"][base(config, dataset)].get("corpus")
-    return method.get("corpus") or entry.get("corpus", own)
+    corpus_of_base = config["datasets"][base(config, dataset)].get("corpus")
+    return method.get("corpus") or entry.get("corpus", corpus_of_base)
 
 
 def runs(config: dict, study: str) -> list[dict]:
     """The runs of a study: dataset, encoder, method, seed, column. Methods without chance run once.
 
-    `encoder` is what the run is made with: the method's own, or else the study's, or that one's
-    `backbone` where the method reads images alone. `column` is the study's: a method with an
-    encoder of its own is compared in each column.
+    `encoder` is the one that the run uses: the method's own, or else the study's, or the study's
+    `backbone` if the method reads only images. `column` is the study's: a method with an encoder of
+    its own is compared in each column.
     """
     entry = config["studies"][study]
     return [
         {
             "dataset": dataset,
-            "encoder": made.get("encoder") or _adapted(config, column, made),
+            "encoder": settings.get("encoder") or _adapted(config, column, settings),
             "method": name,
             "seed": seed,
             "column": column,
@@ -94,8 +87,8 @@ def runs(config: dict, study: str) -> list[dict]:
         for dataset in entry["datasets"]
         for column in entry["encoders"]
         for name in entry["methods"]
-        for made in [method(config, name, dataset)]
-        for seed in recipes.seeds(made, entry["seeds"])
+        for settings in [method(config, name, dataset)]
+        for seed in recipes.seeds(settings, entry["seeds"])
     ]
 
 
@@ -107,28 +100,26 @@ def shown_studies(config: dict) -> list[str]:
 def pairings(config: dict) -> list[dict]:
     """The pairings that the page shows, as `pairing_of` gives them.
 
-    Beside each that is retrieved stand the corrections in retrieval.compare, where there is one
-    train split to correct by.
+    The corrections in retrieval.compare follow each that is retrieved, where there is one train
+    split to correct by.
     """
-    found = []
+    pairs = []
     for study in shown_studies(config):
         for run in runs(config, study):
-            made = of_run(config, run)
-            found.append(pairing_of(config, run["dataset"], made))
-            corrected_by = not folds(config["datasets"][run["dataset"]])
-            if made.get("pairing") == "retrieved" and corrected_by:
-                for kind in config["retrieval"]["compare"]:
-                    corrected = made | {"pairing": kind}
-                    found.append(pairing_of(config, run["dataset"], corrected))
-    return distinct(pair for pair in found if pair)
+            entry, kinds = of_run(config, run), []
+            has_one_split = not folds(config["datasets"][run["dataset"]])
+            if entry.get("pairing") == "retrieved" and has_one_split:
+                kinds = [{"pairing": kind} for kind in config["retrieval"]["compare"]]
+            pairs += [pairing_of(config, run["dataset"], entry | kind) for kind in [{}, *kinds]]
+    return list({tuple(pair.items()): pair for pair in pairs if pair}.values())
 
 
 def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
     """The pairing that a method reads: encoder (or "oracle"), dataset, corpus, correction.
 
-    correction is "" or ".NAME", as file names have it. Whatever is corrected looks at the train
-    split, and so belongs to a resplit; other pairs are of the dataset whose samples it has. None
-    for random pairing and for methods without reports.
+    correction is "" or ".NAME", as in file names. A correction looks at the train split, so it
+    belongs to the resplit; other pairs belong to the dataset whose samples it has. None for random
+    pairing and for methods without reports.
     """
     source = pairing_source(method) if reads_reports(method) else None
     if source is None:
@@ -143,10 +134,7 @@ def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
 
 
 def _adapted(config: dict, encoder: str, method: dict) -> str:
-    """The encoder that a method reads or adapts: a CLIP's `backbone` where that reads no text."""
-    wanted = set(needs(method))
-    return (
-        encoder
-        if wanted & {"bags", *TEXT_TOWER}
-        else config["encoders"][encoder].get("backbone", encoder)
-    )
+    """The encoder that a method reads or adapts: a CLIP's `backbone` if it reads no text."""
+    if set(needs(method)) & {"bags", *TEXT_TOWER}:
+        return encoder
+    return config["encoders"][encoder].get("backbone", encoder)

@@ -1,22 +1,22 @@
-"""What rebuilds a run's model: for its export, its representations and its cost."""
+"""What rebuilds a run's model, for its export, its representations and its cost."""
 
 from histopair.errors import InputError
 from histopair.plan import encoders, entries, lineage, recipes, runs
 
 
 def reads_notes(config, w):
-    """Whether a method reads a text of each sample when it predicts."""
+    """Whether a method reads each sample's text when it predicts."""
     return any(need.startswith("caption") for need in runs.needs(config, w))
 
 
 def artifacts(config, w):
-    """What an export reads of what the run read: texts that were for training are not asked for.
+    """Which of the run's inputs an export reads: no texts that only trained it.
 
-    Raises InputError for a dataset that is cross-validated: it has a model for each fold.
+    Raises InputError for a dataset that is cross-validated, which has a model for each fold.
     """
     if entries.folds(config["datasets"][w.dataset]):
         problem = "it is cross-validated, and has a model for each fold"
-        remedy = f"Export a fold's: {entries.fold(w.dataset, 1)} in the place of {w.dataset}"
+        remedy = f"Export a fold's: {entries.fold(w.dataset, 1)} instead of {w.dataset}"
         raise InputError(f"dataset {w.dataset}", problem, remedy)
     read = runs.artifacts(config, w)
     return {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
@@ -24,8 +24,8 @@ def artifacts(config, w):
 
 def encoder_files(config, w):
     """Files of the encoders that the model predicts with."""
-    found = [encoders.files_of(config, encoder) for encoder in _encoders(config, w)]
-    return list(dict.fromkeys(file for files in found for file in files))
+    files = [f for encoder in _encoders(config, w) for f in encoders.files_of(config, encoder)]
+    return list(dict.fromkeys(files))
 
 
 def spec(config, w):
@@ -35,7 +35,7 @@ def spec(config, w):
 
 
 def described(config, w):
-    """What a model card says of a run: its names, and what it was made from."""
+    """What a model card says about a run: its names, and what it was made from."""
     run = {name: getattr(w, name) for name in ("dataset", "encoder", "method", "seed")}
     return {
         "run": run,
@@ -45,7 +45,7 @@ def described(config, w):
 
 
 def modules(config, w):
-    """Modules that what rebuilds a run's model finds by name: its recipe, and its loaders."""
+    """The modules found by name when a run's model is rebuilt: its recipe and its loaders."""
     loaders = [encoders.loader(config, encoder) for encoder in _encoders(config, w)]
     return [recipes.module(runs.method(config, w)), *dict.fromkeys(loaders)]
 

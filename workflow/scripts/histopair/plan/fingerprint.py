@@ -1,12 +1,12 @@
 """What a rule's code does, as one hash: comments, docstrings, layout and DESCRIPTIONS do not count.
 
-Snakemake sees a script file change only by its time stamp and never sees the modules it imports.
-Rules therefore carry `params: code=...`, the hash of the script and of every module of this package
-that it imports, directly or through others. Modules found by name at run time (readers, encoders,
-methods) cannot be seen in the source and are named to `fingerprint` explicitly.
+Snakemake notices a changed script only by its time stamp, and never sees the modules it imports.
+So rules have `params: code=...`, the hash of the script and of every module of this package that
+it imports, directly or through others. Modules found by name at run time (readers, encoders,
+methods) are not visible in the source, so rules name them to `fingerprint`.
 
-One cut is declared: a recipe says in the same file how it trains and how its runs predict, and what
-only exports and analyses ask for (`AFTER_TRAINING`) is no part of what decides a run.
+There is one exception: a recipe says in one file how it trains and how its runs predict. The
+functions that only exports and analyses call (`AFTER_TRAINING`) do not count for a run.
 """
 
 import ast
@@ -21,21 +21,21 @@ from histopair.errors import InputError
 SCRIPTS = Path(__file__).parents[2]
 PACKAGE = "histopair"
 
-# How a job logs, counts threads and words its errors changes no artifact.
+# How a job logs, counts threads and words its errors does not change an artifact.
 PLUMBING = {f"{PACKAGE}.jobs", f"{PACKAGE}.errors"}
 
-DESCRIPTIONS = "DESCRIPTIONS"  # what a recipe's parameters mean, in words: it computes nothing
+DESCRIPTIONS = "DESCRIPTIONS"  # what a recipe's parameters mean: computes nothing
 
 RECIPES = f"{PACKAGE}.methods."
-AFTER_TRAINING = ("predictor", "trained")  # functions of a recipe that no training calls
+AFTER_TRAINING = ("predictor", "trained")  # functions of a recipe that training never calls
 
 
 def fingerprint(script: str, *modules: str, without: tuple[str, ...] = ()) -> str:
     """Hash of `script` (a file name in workflow/scripts), `modules` and all they import.
 
-    `without` names functions at the top of recipes that are left out, and with them what they
-    import inside. Raises FileNotFoundError for a script or module that does not exist, and
-    InputError for a recipe that uses in its other parts what is left out.
+    `without` names top-level functions of recipes to leave out, with the imports inside them.
+    Raises FileNotFoundError for a script or module that does not exist, and InputError for a recipe
+    whose other parts use what is left out.
     """
     script_path = SCRIPTS / script
     closure = import_closure({*_imports(script_path), *modules}, without)
@@ -48,13 +48,13 @@ def fingerprint(script: str, *modules: str, without: tuple[str, ...] = ()) -> st
 
 def import_closure(modules: set[str], without: tuple[str, ...] = ()) -> set[str]:
     """`modules` and every module of the package that they import, however deep."""
-    found: set[str] = set()
+    closure: set[str] = set()
     waiting = set(modules) - PLUMBING
     while waiting:
         module = waiting.pop()
-        found.add(module)
-        waiting |= _imports(module_path(module), _cut(module, without)) - found - PLUMBING
-    return found
+        closure.add(module)
+        waiting |= _imports(module_path(module), _cut(module, without)) - closure - PLUMBING
+    return closure
 
 
 def module_path(module: str) -> Path:
@@ -67,7 +67,7 @@ def module_path(module: str) -> Path:
 
 
 def constant(module: str, name: str) -> object:
-    """A literal assigned at the top of a module, read without importing it (and so without torch).
+    """A literal assigned at the top of a module, read without an import (and so without torch).
 
     Raises KeyError if the module assigns no such literal.
     """
@@ -81,17 +81,18 @@ def constant(module: str, name: str) -> object:
 def function(module: str, name: str) -> FunctionType | None:
     """A function at the top of a module, compiled without the rest of it; None if there is none.
 
-    It sees its arguments and what it imports itself, and nothing else of its module.
+    It sees its arguments and what it imports itself, and nothing else in its module.
     """
     scope = {"__name__": module}
     if defines(module, name):
-        own = [node for node in _tree(module_path(module)).body if _is_function(node, (name,))]
-        exec(compile(ast.Module(own, []), str(module_path(module)), "exec"), scope)
+        path = module_path(module)
+        body = [node for node in _tree(path).body if _is_function(node, (name,))]
+        exec(compile(ast.Module(body, []), str(path), "exec"), scope)
     return scope.get(name)
 
 
 def defines(module: str, name: str) -> bool:
-    """Whether a function stands at the top of a module."""
+    """Whether a module has a function at its top level."""
     return any(_is_function(node, (name,)) for node in _tree(module_path(module)).body)
 
 
@@ -134,7 +135,7 @@ def _meaning(path: Path, without: tuple[str, ...] = ()) -> str:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt | ast.ExceptHandler | ast.match_case]:
-    """All statements below a node: far fewer than its nodes, and every start of Snakemake waits."""
+    """All statements below a node. ast.walk visits all nodes and slows every Snakemake start."""
     for part in ("body", "handlers", "orelse", "finalbody", "cases"):
         for child in getattr(node, part, ()):
             yield child
@@ -147,8 +148,8 @@ def _tree(path: Path, without: tuple[str, ...] = ()) -> ast.Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not _is_function(node, without)]
     for name in sorted(_named(tree) & set(without)):
-        problem = f"it uses {name!r} where it trains, and that function is no part of a run's code"
-        raise InputError(path, problem, "Give what both parts of the recipe share another name")
+        problem = f"it uses {name!r} where it trains, and that function is not part of a run's code"
+        raise InputError(path, problem, "Give another name to what both parts share")
     return tree
 
 
@@ -163,11 +164,7 @@ def _named(tree: ast.Module) -> set[str]:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
 
 
 def _assigns(node: ast.AST, name: str) -> bool:

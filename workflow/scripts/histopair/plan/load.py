@@ -1,6 +1,6 @@
 """The config, checked, with every default filled in and methods resolved.
 
-Every mistake is one line that names the key, the value and what is allowed.
+Each mistake gives one line that names the key, the value and what is allowed.
 """
 
 import copy
@@ -12,7 +12,7 @@ from histopair.plan.recipes import fill_parameters
 
 
 def load(config: dict) -> dict:
-    """The config with `like` resolved, every default filled in, and `datasets` of methods as
+    """The config with `like` resolved, every default filled in, and the methods' `datasets` as
     `resolve.on_datasets` leaves it.
 
     Raises InputError with one line per mistake.
@@ -31,14 +31,14 @@ def load(config: dict) -> dict:
 
 
 def _fail_on(mistakes: list[str], others: dict[str, str]) -> None:
-    told = [line for line in mistakes if _of_another(line, others) not in mistakes]
+    lines = [line for line in mistakes if _of_another(line, others) not in mistakes]
     if mistakes:
-        raise InputError("config", "; ".join(told), "docs/config.md explains every key")
+        raise InputError("config", "; ".join(lines), "docs/config.md explains every key")
 
 
 def _of_another(line: str, others: dict[str, str]) -> str | None:
-    """The line that says the same of the method from which a method has it by `like`."""
-    found = re.match(r"methods\.([a-z0-9-]+)(?=[.:])", line)
-    if found is None or found[1] not in others:
+    """The same line about the method that this line's method is `like`."""
+    match = re.match(r"methods\.([a-z0-9-]+)(?=[.:])", line)
+    if match is None or match[1] not in others:
         return None
-    return f"methods.{others[found[1]]}{line[found.end() :]}"
+    return f"methods.{others[match[1]]}{line[match.end() :]}"

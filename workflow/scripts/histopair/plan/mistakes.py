@@ -1,40 +1,40 @@
-"""Mistakes in the config, each in one line: the key, the value, what is allowed."""
+"""Mistakes in the config, one line each: the key, the value, what is allowed."""
 
 import jsonschema
 
 from histopair.errors import nearest
 
-# Keys that configs once had, and what to do with them.
+# Keys that configs used to have, and what to do with them.
 GONE = {
     "chunk_words": "delete it: each retriever cuts reports into chunks that it reads whole, "
-    "shorter ones by chunk_tokens",
+    "or shorter ones by chunk_tokens",
 }
 LONGEST = 160  # characters shown of a value
 NAMES = "lower-case letters, digits and hyphens"
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it, cut where it is long."""
+    """A value as a message shows it, cut if it is long."""
     text = repr(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"
 
 
 def not_allowed(key: str, value: object, allowed: list) -> str:
-    """The line that says which values a key may have, and which of them is most like its own."""
+    """The line that says which values a key may have, and which is most like the one given."""
     line = f"{key}: {shown(value)} is not allowed; allowed are {sorted(map(str, allowed))}"
     return line + nearest(value, allowed)
 
 
 def unknown(key: str, value: object, allowed: list | dict) -> list[str]:
-    """The line of a value that is not among those allowed; none of one that is."""
-    allowed = list(allowed)  # of any value, also of one that has no hash
+    """The line of a value that is not allowed; none for one that is."""
+    allowed = list(allowed)  # a dict could not look up a value without a hash
     return [] if value in allowed else [not_allowed(key, value, allowed)]
 
 
 def unread(key: str, entry: dict, by: str, readers: dict[str, tuple[str, ...]]) -> list[str]:
-    """The lines of keys that nobody reads: `readers` says for which values of `by` each is read."""
+    """The lines of keys that nobody reads. `readers` gives the values of `by` that read each."""
     return [
-        f"{key}: {name!r} is read for {by}: {' and '.join(readers[name])} alone, and this is "
+        f"{key}: {name!r} is read only for {by}: {' and '.join(readers[name])}, and this is "
         f"{shown(entry.get(by))}; leave it out"
         for name in sorted(set(entry) & set(readers))
         if entry.get(by) not in readers[name]
@@ -42,7 +42,7 @@ def unread(key: str, entry: dict, by: str, readers: dict[str, tuple[str, ...]]) 
 
 
 def of_schema(error: jsonschema.ValidationError) -> str:
-    """The line of what the schema does not allow."""
+    """The line of an error that the schema's validator gives."""
     key = ".".join(map(str, error.absolute_path)) or "the config"
     if error.validator == "additionalProperties":
         allowed = sorted(error.schema.get("properties", {}))
@@ -57,9 +57,8 @@ def of_schema(error: jsonschema.ValidationError) -> str:
     if error.validator == "enum":
         return not_allowed(key, error.instance, error.validator_value)
     if error.validator in ("anyOf", "oneOf"):
-        return f"{key}: {shown(error.instance)} fits none of what its description allows: " + (
-            error.schema.get("description", "see docs/config.md")
-        )
+        allowed = error.schema.get("description", "see docs/config.md")
+        return f"{key}: {shown(error.instance)} is nothing that its description allows: {allowed}"
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         return f"{key}: the name {error.instance!r} is not allowed; {NAMES} are"
     if error.validator == "type":

@@ -6,24 +6,25 @@ from histopair.pages import distinct
 from histopair.plan import entries, recipes, runs
 from histopair.plan.places import of_runs
 
+PROPOSING = {"labels_map", "proposals"}  # keys of a dataset whose merges are proposed
 OF_TEXTS = ("caption_embeddings", "caption_activations", "prompt_embeddings")
 
 
 def shown(config):
     """Names of everything that the page shows."""
-    found, pairings = shown_runs(config), entries.pairings(config)
+    unique_runs, pairings = shown_runs(config), entries.pairings(config)
     retrieved = [pair for pair in pairings if pair["encoder"] != "oracle"]
-    read = _read(config, found)
-    datasets = list(dict.fromkeys(run["dataset"] for run in found))
-    encoders = [one["encoder"] for one in [*found, *retrieved]]
+    read = _read(config, unique_runs)
+    datasets = list(dict.fromkeys(run["dataset"] for run in unique_runs))
+    encoders = [row["encoder"] for row in [*unique_runs, *retrieved]]
     return {
         "datasets": datasets,
-        "proposals": [name for name in datasets if _proposes(config["datasets"][name])],
+        "proposals": [name for name in datasets if PROPOSING & set(config["datasets"][name])],
         "corpora": list(dict.fromkeys(corpus for _, corpus in read)),
         "chunks": _chunked(retrieved, read),
         "encoders": list(dict.fromkeys(encoders)),
-        "embeddings": _embedded(config, retrieved, found),
-        "texts": _texts(config, found),
+        "embeddings": _embedded(config, retrieved, unique_runs),
+        "texts": _texts(config, unique_runs),
         "pairs": pairings,
         "runs": {study: entries.runs(config, study) for study in entries.shown_studies(config)},
     }
@@ -31,8 +32,8 @@ def shown(config):
 
 def shown_runs(config):
     """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
-    found = [run for study in entries.shown_studies(config) for run in entries.runs(config, study)]
-    return distinct(found)
+    studies = entries.shown_studies(config)
+    return distinct(run for study in studies for run in entries.runs(config, study))
 
 
 def outputs(config, file):
@@ -40,13 +41,9 @@ def outputs(config, file):
     return of_runs(shown_runs(config), file)
 
 
-def _proposes(dataset):
-    return bool({"labels_map", "proposals"} & set(dataset))
-
-
-def _read(config, found):
+def _read(config, unique_runs):
     """Retriever and corpus of each run that reads reports."""
-    methods = [(run["dataset"], entries.of_run(config, run)) for run in found]
+    methods = [(run["dataset"], entries.of_run(config, run)) for run in unique_runs]
     return [
         (method["retriever"], entries.corpus_of(config, dataset, method))
         for dataset, method in methods
@@ -55,22 +52,23 @@ def _read(config, found):
 
 
 def _chunked(retrieved, read):
-    """Corpora as retrievers read them, that pairings or runs read: encoder and corpus."""
-    found = [(pair["encoder"], pair["corpus"]) for pair in retrieved] + read
-    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(found)]
+    """Chunks that pairings or runs read: encoder and corpus."""
+    chunks = [(pair["encoder"], pair["corpus"]) for pair in retrieved] + read
+    return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(chunks)]
 
 
-def _embedded(config, retrieved, found):
+def _embedded(config, retrieved, unique_runs):
     """Image embeddings that pairings or runs read: encoder and dataset."""
     read = [(pair["encoder"], pair["dataset"]) for pair in retrieved]
-    for run in found:
+    for run in unique_runs:
         if "image_embeddings" in recipes.needs(entries.of_run(config, run)):
             read.append((run["encoder"], run["dataset"]))
     bases = [(encoder, entries.base(config, dataset)) for encoder, dataset in read]
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(bases)]
 
 
-def _texts(config, found):
+def _texts(config, unique_runs):
     """Captions and prompts that runs read: the files that say how many are cut."""
-    read = [runs.artifacts(config, SimpleNamespace(**run)) for run in found]
-    return list(dict.fromkeys(paths[kind] for paths in read for kind in OF_TEXTS if kind in paths))
+    inputs = [runs.artifacts(config, SimpleNamespace(**run)) for run in unique_runs]
+    files = [paths[kind] for paths in inputs for kind in OF_TEXTS if kind in paths]
+    return list(dict.fromkeys(files))

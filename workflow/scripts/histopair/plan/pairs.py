@@ -12,20 +12,20 @@ def images(config, w):
 
 
 def train_split(config, w):
-    """A correction looks at the images of the train split, and needs to know them."""
+    """The labels, which tell a correction the images of the train split that it looks at."""
     return {"labels": LABELS.format(dataset=w.dataset)} if w.correction else {}
 
 
 def settings(config, w):
-    """What of config `retrieval` decides a pairing: of the corrections, its own settings alone."""
-    own = w.correction.lstrip(".").replace("-", "_")
-    left_out = {"compare", "csls", "inverted_softmax", "sinkhorn"} - {own}
+    """The keys of `retrieval` that decide a pairing; of the corrections, only its own."""
+    correction = w.correction.lstrip(".").replace("-", "_")
+    left_out = {"compare", "csls", "inverted_softmax", "sinkhorn"} - {correction}
     entry = config["retrieval"]
     return {key: entry[key] for key in sorted(set(entry) - left_out)}
 
 
 def modules(config, w):
-    """The module that searches on a GPU; FAISS comes without one."""
+    """The module that searches on a GPU, if there is one: FAISS here has no GPU support."""
     return ["histopair.retrieval.search_torch"] if config["gpu"] else []
 
 
@@ -44,18 +44,18 @@ def both_truths(config, w):
 
 
 def match(config, w):
-    """What a class's reports say, where the dataset's entry tells."""
+    """What a class's reports say, if the dataset's entry has it."""
     return entries.dataset(config, w.dataset).get("match")
 
 
 def chunks_judged(config, w):
-    """The chunks that a pairing's methods read: by truth, those of their first retriever."""
+    """The chunks that a pairing's methods read: the first retriever's, for pairs by truth."""
     encoder = w.encoder if w.encoder != "oracle" else _oracle_retriever(config, w)
     return CHUNKS.format(encoder=encoder, corpus=w.corpus)
 
 
 def _oracle_retriever(config, w):
-    """The retriever of the first run that reads a pairing by the truth."""
+    """The retriever of the first run that reads pairs by truth."""
     wanted = {"encoder": "oracle", "dataset": w.dataset, "corpus": w.corpus, "correction": ""}
     for study in config["studies"]:
         for run in entries.runs(config, study):

@@ -1,4 +1,4 @@
-"""Where artifacts lie, and whether what the config names is there."""
+"""Where artifacts lie, and whether the files that the config names exist."""
 
 import os
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 
 
 def there(path: str) -> str:
-    """A path of the config, normalised; InputError where it is neither there nor made here."""
+    """A path of the config, normalised; InputError unless it exists or is made here."""
     path = os.path.normpath(path)
     try:
         os.stat(path)
@@ -39,10 +39,10 @@ def of_runs(runs: Iterable[dict], file: str) -> list[str]:
 
 
 def truths(**entries: dict) -> dict[str, str]:
-    """The truth tables of some entries, by the same names, where there are any."""
+    """The truth tables of those entries that have one, by the same names."""
     return {name: there(entry["truth"]) for name, entry in entries.items() if "truth" in entry}
 
 
 def pattern(names: Iterable[str]) -> str:
-    """A wildcard's pattern for these names; for none of them, one that matches nothing."""
+    """A wildcard's pattern for these names; without names, one that matches nothing."""
     return "|".join(names) or "(?!)"

@@ -1,4 +1,4 @@
-"""What a recipe says of itself, read from its source: importing one would need torch."""
+"""What a recipe says about itself, read from its source: importing one would need torch."""
 
 import copy
 from functools import cache
@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def parameters(method: dict) -> dict:
-    """The defaults of what a method's recipe takes beyond the loop's settings."""
+    """The defaults of a recipe's own parameters, beside the loop's settings."""
     return constant(module(method), "PARAMETERS")
 
 
@@ -32,35 +32,34 @@ def needs(method: dict) -> tuple[str, ...]:
 
     Raises InputError for a recipe that names one that nobody makes.
     """
-    found = _asked(method, "needs")
-    if found is None:
-        found = constant(module(method), "NEEDS")
-    for name in found:
+    names = _asked(method, "needs")
+    if names is None:
+        names = constant(module(method), "NEEDS")
+    for name in names:
         if name not in ARTIFACTS:
             raise _wrong(method, not_allowed("needs", name, list(ARTIFACTS)))
-    return tuple(found)
+    return tuple(names)
 
 
 def mistakes(method: dict) -> dict[str, str]:
-    """What a recipe says of parameters that do not fit together, by parameter."""
+    """What a recipe says about parameters that do not fit together, by parameter."""
     return _asked(method, "mistakes") or {}
 
 
 def distilled(method: dict) -> bool:
-    """Whether texts teach a method's image side, so that analyses look at what it learnt."""
+    """Whether texts teach a method's image side, so that analyses look at what it learned."""
     return bool(_asked(method, "distilled"))
 
 
 def at_optimum(method: dict) -> bool:
-    """Whether a method's heads are at their optimum, so that others are held against it."""
+    """Whether a method's heads are at their optimum, so that others are compared with it."""
     return _of_recipe(method, "AT_OPTIMUM", False)
 
 
 def reads(method: dict) -> set[str]:
-    """Which of "image" and "caption" a method's model reads, apart from what teaches it."""
+    """Which of "image" and "caption" a method's model reads; what teaches it does not count."""
     kinds = {"images": "image", "image": "image", "caption": "caption"}
-    found = {kinds.get(name.split("_")[0]) for name in needs(method)}
-    return found - {None}
+    return {kinds.get(name.split("_")[0]) for name in needs(method)} - {None}
 
 
 def predicts(method: dict) -> bool:
@@ -69,17 +68,17 @@ def predicts(method: dict) -> bool:
 
 
 def _asked(method: dict, name: str) -> object:
-    """What a recipe's function says of a method; None where the recipe has no such function."""
-    asked = function(module(method), name)
+    """What a recipe's function says about a method; None if the recipe has no such function."""
+    answer = function(module(method), name)
     try:
-        return asked and asked(method)
+        return answer and answer(method)
     except (KeyError, NameError, TypeError) as error:
-        said = f"its function {name!r} cannot be asked alone ({type(error).__name__}: {error})"
-        raise _wrong(method, said) from error
+        problem = f"its function {name!r} does not run alone ({type(error).__name__}: {error})"
+        raise _wrong(method, problem) from error
 
 
 def _wrong(method: dict, problem: str) -> InputError:
-    remedy = "The text at the top of methods/__init__.py says what a recipe tells of itself"
+    remedy = "The text at the top of methods/__init__.py explains what a recipe says about itself"
     return InputError(module_path(module(method)), problem, remedy)
 
 
@@ -90,17 +89,17 @@ def blocks(method: dict, tower: str) -> int:
 
 
 def seeds(method: dict, seeds: list[int]) -> list[int]:
-    """Those of a study's seeds that a method runs with: methods without chance run once."""
+    """The seeds of a study that a method runs with: only one, if it has no chance."""
     return seeds[: _of_recipe(method, "SEEDS", None)]
 
 
 def choices(method: dict) -> dict[str, tuple]:
-    """The values that each of a recipe's parameters may have, for those that have few."""
+    """The allowed values of each of a recipe's parameters that has only a few."""
     return _of_recipe(method, "CHOICES", {})
 
 
 def least(method: dict) -> dict[str, int]:
-    """The least of each of a recipe's whole numbers, for those that do not start at 1."""
+    """The least value of each of a recipe's whole numbers that does not start at 1."""
     return _of_recipe(method, "LEAST", {})
 
 
@@ -120,11 +119,10 @@ def known(kind: str) -> list[str]:
 
 
 def fill_parameters(method: dict) -> None:
-    """Write into a method the defaults of its recipe's parameters, where it says nothing."""
+    """Write into a method the defaults of the recipe's parameters that it does not set."""
     if method["recipe"] not in known("methods"):
-        return  # checks.entries words it
-    defaults = parameters(method)
-    for key, value in defaults.items():
+        return  # checks.entries reports it
+    for key, value in parameters(method).items():
         if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) is int:
             method[key] = dict.fromkeys(value, method[key])  # one number for both towers
         if isinstance(value, dict) and isinstance(method.get(key), dict):

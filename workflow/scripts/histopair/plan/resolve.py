@@ -1,28 +1,29 @@
 """What a method takes over: from another by `like`, and on single datasets from its `datasets`.
 
-What is said nearer goes first: of a resplit, of the dataset whose samples it has, of the method,
-and then of the method that it is like.
+The nearest value wins: the one for the resplit, then for the dataset whose samples it has, then the
+method's, then that of the method that it is like.
 """
 
 from histopair.plan import checks, entries, schema
 from histopair.plan.mistakes import not_allowed, unknown
 from histopair.plan.recipes import fill_parameters
 
-FIXED = ("recipe", "like", "datasets")  # of a method, the same on every dataset
+TAKEN_BY_FOLDS = ("synthetic", "description", "licence")  # keys of a cross-validated dataset
+FIXED = ("recipe", "like", "datasets")  # keys of a method that cannot differ between datasets
 
 
 def others(config: dict) -> dict[str, str]:
-    """By method, the one that it is like."""
+    """The method that each method is like."""
     methods = config.get("methods")
     likes = {name: method.get("like") for name, method in methods.items()} if _maps(methods) else {}
     return {name: other for name, other in likes.items() if isinstance(other, str)}
 
 
 def likes(config: dict) -> list[str]:
-    """Write out `like`: a method takes over what the other says and it does not. Its mistakes."""
+    """Write out `like`: a method takes over what it does not say itself. Gives the mistakes."""
     methods, mistakes = config.get("methods"), []
     if not _maps(methods):
-        return []  # the schema words it
+        return []  # the schema reports it
 
     def resolved(name: str, seen: tuple[str, ...]) -> dict:
         method = methods[name]
@@ -40,57 +41,55 @@ def likes(config: dict) -> list[str]:
 
 
 def folds(config: dict) -> list[str]:
-    """Add a resplit for each fold of a dataset that is cross-validated. Mistakes of their names."""
-    found = []
+    """Add a resplit for each fold of a cross-validated dataset. Gives mistakes in their names."""
+    mistakes = []
     for name, entry in list(config["datasets"].items()):
         for number in range(1, entries.folds(entry) + 1):
             resplit = entries.fold(name, number)
             if resplit in config["datasets"]:
-                found.append(f"datasets.{resplit}: this name is kept for a fold of {name!r}")
-            kept = {
-                key: entry[key] for key in ("synthetic", "description", "licence") if key in entry
-            }
+                mistakes.append(f"datasets.{resplit}: this name is kept for a fold of {name!r}")
+            taken = {key: entry[key] for key in TAKEN_BY_FOLDS if key in entry}
             split = entry["split"] | {"fold": number}
-            config["datasets"][resplit] = {"of": entries.base(config, name), "split": split} | kept
-    return found
+            config["datasets"][resplit] = {"of": entries.base(config, name), "split": split} | taken
+    return mistakes
 
 
 def on_datasets(config: dict) -> list[str]:
-    """Write out each method's `datasets`: what is different on which datasets, resplits among them.
+    """Write out each method's `datasets`: what differs on which datasets, resplits included.
 
-    The methods themselves are right and have their defaults. Gives the mistakes of what they are
-    on single datasets, by the same checks.
+    The methods themselves are right and have their defaults. Gives the mistakes that the same
+    checks find in them on single datasets.
     """
-    found = []
+    mistakes = []
     for name, method in config["methods"].items():
         key, written = f"methods.{name}.datasets", method.pop("datasets", {})
-        mistakes = _unfit(key, written, config)
-        if not mistakes:
+        lines = _unfit(key, written, config)
+        if not lines:
             there = _there(method, written, config)
             for dataset in written:
-                mistakes += _mistakes(f"{key}.{dataset}", there[dataset], config)
+                lines += _mistakes(f"{key}.{dataset}", there[dataset], config)
             different = {dataset: _different(whole, method) for dataset, whole in there.items()}
             method |= {"datasets": different} if any(different.values()) else {}
-        found += mistakes
-    return found
+        mistakes += lines
+    return mistakes
 
 
-def _taken_over(other: dict, own: dict) -> dict:
-    """`own`, and what `other` says beside it, also of single datasets."""
-    found = {**other, **own}
-    theirs, ours = other.get("datasets", {}), own.get("datasets", {})
+def _taken_over(other: dict, method: dict) -> dict:
+    """`method` with what only `other` says, also on single datasets."""
+    whole = {**other, **method}
+    theirs, ours = other.get("datasets", {}), method.get("datasets", {})
     if _maps(theirs) and _maps(ours) and theirs:
-        beside = {name: _without(entry, own) for name, entry in theirs.items()}
-        found["datasets"] = {
+        beside = {name: _without(entry, method) for name, entry in theirs.items()}
+        whole["datasets"] = {
             name: {**beside.get(name, {}), **ours.get(name, {})} for name in {**theirs, **ours}
         }
-    return _without(found, ("like",))
+    return _without(whole, ("like",))
 
 
 def _unfit(key: str, written: dict, config: dict) -> list[str]:
-    """Mistakes of the datasets' names, and of keys that cannot differ."""
-    found = [line for name in written for line in unknown(key, name, config["datasets"])]
-    return found + [
+    """Mistakes in the datasets' names, and keys that cannot differ."""
+    lines = [line for name in written for line in unknown(key, name, config["datasets"])]
+    return lines + [
         f"{key}.{name}: {fixed!r} is the same on every dataset; write a method of its own"
         for name, entry in written.items()
         for fixed in FIXED
@@ -99,19 +98,19 @@ def _unfit(key: str, written: dict, config: dict) -> list[str]:
 
 
 def _there(method: dict, written: dict, config: dict) -> dict[str, dict]:
-    """The whole method on each dataset on which something is said of it."""
-    found = {}
+    """The whole method on each dataset for which its `datasets` says something."""
+    wholes = {}
     for dataset in config["datasets"]:
-        said = written.get(entries.base(config, dataset), {}) | written.get(dataset, {})
-        if said or dataset in written:
-            found[dataset] = {**method, **said}
-            fill_parameters(found[dataset])
-    return found
+        changes = written.get(entries.base(config, dataset), {}) | written.get(dataset, {})
+        if changes or dataset in written:
+            wholes[dataset] = {**method, **changes}
+            fill_parameters(wholes[dataset])
+    return wholes
 
 
 def _mistakes(key: str, whole: dict, config: dict) -> list[str]:
-    found = schema.mistakes(whole, schema.of_a_method(), tuple(key.split(".")))
-    return found or checks.methods.method_of(key, whole, config)
+    lines = schema.mistakes(whole, schema.of_a_method(), tuple(key.split(".")))
+    return lines or checks.methods.method_of(key, whole, config)
 
 
 def _different(whole: dict, method: dict) -> dict:
@@ -122,6 +121,6 @@ def _without(entry: dict, keys) -> dict:
     return {key: value for key, value in entry.items() if key not in keys}
 
 
-def _maps(found: object) -> bool:
+def _maps(value: object) -> bool:
     """Whether it is a map of maps."""
-    return isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())
+    return isinstance(value, dict) and all(isinstance(part, dict) for part in value.values())

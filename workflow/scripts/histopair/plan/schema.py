@@ -20,14 +20,14 @@ def read() -> dict:
 
 
 def of_a_method() -> dict:
-    """The part that is of one method, whatever its recipe."""
+    """The schema of one method, whatever its recipe."""
     return read()["properties"]["methods"]["additionalProperties"]
 
 
 def mistakes(part: dict, schema: dict, place: tuple[str, ...] = ()) -> list[str]:
     """What does not fit, one line each. Also fills in the defaults of the keys left out.
 
-    place: where in the config the part stands.
+    place: where in the config the part is.
     """
     errors = list(_filling(schema).iter_errors(part))
     for error in errors:
@@ -36,18 +36,18 @@ def mistakes(part: dict, schema: dict, place: tuple[str, ...] = ()) -> list[str]
 
 
 def _filling(schema: dict) -> jsonschema.protocols.Validator:
-    """A validator that also writes the schema's defaults into what it validates."""
+    """A validator that also fills in the schema's defaults."""
     plain = jsonschema.Draft202012Validator
-    # 3.0 is no whole number: what counts with it would fail.
+    # 3.0 is not a whole number here: code that counts with it would fail.
     types = plain.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
     check = plain.VALIDATORS["properties"]
 
-    def properties(validator, known, instance, parent):
+    def properties(validator, keys, instance, parent):
         if isinstance(instance, dict):
-            for name, sub in known.items():
+            for name, sub in keys.items():
                 if "default" in sub:
                     instance.setdefault(name, copy.deepcopy(sub["default"]))
-        yield from check(validator, known, instance, parent)
+        yield from check(validator, keys, instance, parent)
 
     extended = {"validators": {"properties": properties}, "type_checker": types}
     return jsonschema.validators.extend(plain, **extended)(schema)

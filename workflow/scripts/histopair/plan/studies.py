@@ -9,21 +9,21 @@ STUDY = ("title", "description", "metric", "reference", "order", "published", "c
 
 def runs(config, w):
     """dataset, encoder, method, seed, column and `probes` of each run."""
-    found = entries.runs(config, w.study)
-    return [run | {"probes": _probes(config, run, found)} for run in found]
+    all_runs = entries.runs(config, w.study)
+    return [run | {"probes": _probes(config, run, all_runs)} for run in all_runs]
 
 
-def _probes(config, run, runs):
+def _probes(config, run, all_runs):
     """The methods of a run's cell that are at their optimum and read no more than the run does.
 
-    None for what is at its optimum itself.
+    None for a run that is at its optimum itself.
     """
     if recipes.at_optimum(entries.of_run(config, run)):
         return []
     place, read = (run["dataset"], run["column"]), _inputs(config, run)
     return [
         other["method"]
-        for other in runs
+        for other in all_runs
         if (other["dataset"], other["column"]) == place
         and recipes.at_optimum(entries.of_run(config, other))
         and _inputs(config, other) <= read
@@ -32,9 +32,9 @@ def _probes(config, run, runs):
 
 def _inputs(config, run):
     """What a run's model reads, each with its encoder."""
-    made = entries.of_run(config, run)
-    encoders = {"image": run["encoder"], "caption": made.get("text_encoder") or run["encoder"]}
-    return {(kind, encoders[kind]) for kind in recipes.reads(made)}
+    method = entries.of_run(config, run)
+    encoders = {"image": run["encoder"], "caption": method.get("text_encoder") or run["encoder"]}
+    return {(kind, encoders[kind]) for kind in recipes.reads(method)}
 
 
 def datasets(config, w):
@@ -51,13 +51,13 @@ def labels(config, w):
 
 
 def paper(config, w):
-    """The csv of the paper's figures, if the study names one."""
+    """The csv of the paper's numbers, if the study names one."""
     path = config["studies"][w.study].get("published")
     return [there(path)] if path else []
 
 
 def dataset_truths(config, w):
-    """The truth tables of a study's datasets, which tell how many labels are wrong."""
+    """The truth tables of a study's datasets, which say how many labels are wrong."""
     return truths(**{name: entries.dataset(config, name) for name in datasets(config, w)})
 
 
@@ -74,18 +74,18 @@ def synthetic(config, w):
 
 
 def settings(config, w):
-    """What of a study's entry decides its files, and how its datasets are split."""
-    entry, named = config["studies"][w.study], datasets(config, w)
-    kept = {name: entry[name] for name in STUDY if name in entry}
-    splits = {name: split(config, name) for name in named}
-    papers = of_papers(config["datasets"], named)
-    kept |= {"papers_data": papers} if papers else {}
-    changed = different(config["methods"], entry)
-    kept |= {"different": changed} if changed else {}
-    return kept | {"datasets": named, "splits": splits, "synthetic": synthetic(config, w)}
+    """What decides a study's files: keys of its entry, and how its datasets are split."""
+    entry, names = config["studies"][w.study], datasets(config, w)
+    kept = {key: entry[key] for key in STUDY if key in entry}
+    splits = {name: split(config, name) for name in names}
+    if papers := of_papers(config["datasets"], names):
+        kept["papers_data"] = papers
+    if changed := different(config["methods"], entry):
+        kept["different"] = changed
+    return kept | {"datasets": names, "splits": splits, "synthetic": synthetic(config, w)}
 
 
 def split(config, dataset):
-    """The dataset that a dataset's samples are of, and what its split keeps together."""
+    """The dataset whose samples a dataset has, and what its split keeps together."""
     by = config["datasets"][dataset]["split"]["by"]
     return {"of": entries.base(config, dataset), "by": by}

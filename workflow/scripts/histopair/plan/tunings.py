@@ -1,4 +1,4 @@
-"""What a tuning reads and is made with: the same as the runs of its method."""
+"""What a tuning reads and is made with: the same as its method's runs."""
 
 from types import SimpleNamespace
 
@@ -26,5 +26,5 @@ def modules(config, w):
 
 
 def _run(config, w):
-    """Dataset, encoder and method, as wildcards of a run."""
+    """Dataset, encoder and method, as a run's wildcards."""
     return SimpleNamespace(**entry(config, w))

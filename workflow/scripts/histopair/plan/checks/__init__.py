@@ -1,6 +1,6 @@
 """Cross references of the config: names that must exist, parameters that must fit.
 
-Each check gives the lines of the mistakes that it found (`mistakes`).
+Each check gives one line per mistake.
 """
 
 from histopair.plan.checks import (
@@ -13,11 +13,11 @@ from histopair.plan.checks import (
     values,
 )
 
-__all__ = ["data", "entries", "methods", "paths", "references", "values"]
+__all__ = ["datasets", "entries", "methods", "references", "values"]
 
 
 def entries(config: dict) -> list[str]:
-    """Mistakes of datasets, corpora, encoders and methods of a config that fits the schema."""
+    """Mistakes in datasets, corpora, encoders and methods of a config that fits the schema."""
     return [
         *path_spelling.paths(config),
         *datasets.datasets(config),
@@ -28,9 +28,5 @@ def entries(config: dict) -> list[str]:
 
 
 def references(config: dict) -> list[str]:
-    """Mistakes of what studies and tunings name, where all entries are right."""
-    return [
-        *studies.studies(config),
-        *tunings.tunings(config),
-        *studies.shown(config),
-    ]
+    """Mistakes in what studies and tunings name, once all entries are right."""
+    return [*studies.studies(config), *tunings.tunings(config), *studies.shown(config)]

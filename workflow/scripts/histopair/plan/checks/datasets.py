@@ -1,4 +1,4 @@
-"""Checks of the config's datasets, their resplits, and corpora."""
+"""Checks of the config's datasets, resplits and corpora."""
 
 import re
 
@@ -6,7 +6,7 @@ from histopair.plan import recipes
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
 
-# Keys that these readers alone read.
+# Keys that only these readers read.
 READ_BY = {"table": ("table",), "multi": ("table",), "columns": ("table", "cohort")}
 READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("bach",)}
 OF_BAGS = ("clinical", "features")
@@ -22,9 +22,9 @@ RESPLIT_KEYS = ("of", "split", "class_names", "corpus", "description", "licence"
 
 
 def resplits(config: dict) -> list[str]:
-    """Mistakes of resplits: how their samples were cleaned is not their own to say.
+    """Keys that a resplit cannot have, such as those that decide how its samples are cleaned.
 
-    Read before the schema fills in its defaults.
+    Runs before the schema fills in its defaults.
     """
     entries = config.get("datasets")
     return [
@@ -36,55 +36,60 @@ def resplits(config: dict) -> list[str]:
 
 
 def datasets(config: dict) -> list[str]:
-    """Mistakes of readers, roots, resplits, corpora and splits."""
-    found = []
+    """Mistakes in readers, roots, resplits, corpora and splits."""
+    mistakes = []
     whole = [name for name, entry in config["datasets"].items() if "of" not in entry]
     for name, entry in config["datasets"].items():
         key = f"datasets.{name}"
         if "of" in entry:
-            found += unknown(f"{key}.of", entry["of"], whole)
+            mistakes += unknown(f"{key}.of", entry["of"], whole)
         else:
-            found += unknown(f"{key}.reader", entry.get("reader"), readers_of("images"))
-            found += unread(key, entry, "reader", READ_BY)
-            for column in entry.get("columns", ()):
-                found += unknown(f"{key}.columns", column, COLUMNS.get(entry.get("reader"), TABLE))
-            needed = OF_BAGS if entry.get("reader") == "cohort" else ("root",)
-            found += [
-                f"{key}: {part!r} is a required property" for part in needed if part not in entry
-            ]
-            for encoder in entry.get("features", ()):
-                found += unknown(f"{key}.features", encoder, config["encoders"])
+            mistakes += _source(key, entry, config)
         if "corpus" in entry:
-            found += unknown(f"{key}.corpus", entry["corpus"], config["corpora"])
+            mistakes += unknown(f"{key}.corpus", entry["corpus"], config["corpora"])
         if encoder := entry.get("proposals", {}).get("encoder"):
-            found += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
-        found += patterns(f"{key}.match", entry.get("match", {}))
+            mistakes += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
+        mistakes += patterns(f"{key}.match", entry.get("match", {}))
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
-            found.append(f"{key}.split: test and val leave nothing to train on")
-    return found
+            mistakes.append(f"{key}.split: test and val leave nothing to train on")
+    return mistakes
+
+
+def _source(key: str, entry: dict, config: dict) -> list[str]:
+    """Mistakes in how a dataset with samples of its own is read."""
+    reader = entry.get("reader")
+    mistakes = unknown(f"{key}.reader", reader, readers_of("images"))
+    mistakes += unread(key, entry, "reader", READ_BY)
+    for column in entry.get("columns", ()):
+        mistakes += unknown(f"{key}.columns", column, COLUMNS.get(reader, TABLE))
+    needed = OF_BAGS if reader == "cohort" else ("root",)
+    mistakes += [f"{key}: {part!r} is a required property" for part in needed if part not in entry]
+    for encoder in entry.get("features", ()):
+        mistakes += unknown(f"{key}.features", encoder, config["encoders"])
+    return mistakes
 
 
 def corpora(config: dict) -> list[str]:
-    """Mistakes of readers and tables."""
-    found = []
+    """Mistakes in readers and tables."""
+    mistakes = []
     for name, entry in config["corpora"].items():
-        found += unknown(f"corpora.{name}.reader", entry["reader"], readers_of("reports"))
+        mistakes += unknown(f"corpora.{name}.reader", entry["reader"], readers_of("reports"))
         if ("table" in entry) == ("tables" in entry):
-            found.append(f"corpora.{name}: give either 'table' or 'tables'")
+            mistakes.append(f"corpora.{name}: give either 'table' or 'tables'")
         for section in entry.get("skip_sections", ()):
-            found += unknown(f"corpora.{name}.skip_sections", section, SECTIONS)
-    return found
+            mistakes += unknown(f"corpora.{name}.skip_sections", section, SECTIONS)
+    return mistakes
 
 
 def patterns(key: str, match: dict[str, str]) -> list[str]:
-    """Mistakes of regular expressions, by class."""
-    found = []
+    """Mistakes in regular expressions, by class."""
+    mistakes = []
     for label, pattern in match.items():
         try:
             re.compile(pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            found.append(f"{key}.{label}: {pattern!r} is no regular expression ({error})")
-    return found
+            mistakes.append(f"{key}.{label}: {pattern!r} is not a regular expression ({error})")
+    return mistakes
 
 
 def readers_of(what: str) -> list[str]:

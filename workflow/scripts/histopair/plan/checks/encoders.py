@@ -5,57 +5,61 @@ from histopair.plan.checks.datasets import patterns
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
 
-# Keys that these kinds of training alone read.
+# Keys that only these kinds of training read.
 TRAINED_BY = {"architecture": ("classifier",), "vocabulary": ("masked_language",)}
 TRAINED_BY |= {key: ("locked_clip",) for key in ("corpora", "match", "towers")}
 
 
 def encoders(config: dict) -> list[str]:
-    """Mistakes of the name kept for the oracle, of libraries and of trainings."""
-    found = []
+    """Mistakes in libraries and trainings, and the name that is kept for the oracle."""
+    mistakes = []
     if "oracle" in config["encoders"]:
-        found.append("encoders.oracle: this name is kept for pairs made from the truth")
+        mistakes.append("encoders.oracle: this name is kept for pairs made from the truth")
+    libraries = recipes.known("encoders.libraries")
     for name, entry in config["encoders"].items():
-        libraries = recipes.known("encoders.libraries")
-        found += unknown(f"encoders.{name}.library", entry["library"], libraries)
-        found += unread(f"encoders.{name}", entry, "library", _readers(libraries))
+        mistakes += unknown(f"encoders.{name}.library", entry["library"], libraries)
+        mistakes += unread(f"encoders.{name}", entry, "library", _readers(libraries))
         if entry.get("backbone"):
-            found += unknown(f"encoders.{name}.backbone", entry["backbone"], config["encoders"])
+            mistakes += unknown(f"encoders.{name}.backbone", entry["backbone"], config["encoders"])
         if entry.get("train"):
-            found += _training(name, entry, config)
-    return found
+            mistakes += _training(name, entry, config)
+    return mistakes
 
 
 def _readers(libraries: list[str]) -> dict[str, tuple[str, ...]]:
-    """For each key that not all libraries read, those that do."""
-    found: dict[str, tuple[str, ...]] = {}
+    """By key, the libraries that read it, unless all do."""
+    readers: dict[str, tuple[str, ...]] = {}
     for library in libraries:
         for key in constant(f"histopair.encoders.libraries.{library}", "KEYS"):
-            found[key] = (*found.get(key, ()), library)
-    return found
+            readers[key] = (*readers.get(key, ()), library)
+    return readers
 
 
 def _training(name: str, entry: dict, config: dict) -> list[str]:
     key, train = f"encoders.{name}", entry["train"]
-    found = unknown(f"{key}.train.kind", train["kind"], recipes.known("training.pretrain"))
-    found += unread(f"{key}.train", train, "kind", TRAINED_BY)
-    found += patterns(f"{key}.train.match", train.get("match", {}))
-    if not found:
+    mistakes = unknown(f"{key}.train.kind", train["kind"], recipes.known("training.pretrain"))
+    mistakes += unread(f"{key}.train", train, "kind", TRAINED_BY)
+    mistakes += patterns(f"{key}.train.match", train.get("match", {}))
+    if not mistakes:
         for needed in constant(f"histopair.training.pretrain.{train['kind']}", "REQUIRES"):
             if needed not in train:
-                found.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
-    wrong = unknown(f"{key}.train.dataset", train["dataset"], config["datasets"])
-    if not wrong and (
-        entries.bags(config, train["dataset"])
-        or entries.folds(config["datasets"][train["dataset"]])
-    ):
-        wrong = [f"{key}.train.dataset: an encoder learns from images with one train split"]
-    found += wrong
+                mistakes.append(f"{key}.train: kind {train['kind']!r} needs {needed!r}")
+    mistakes += _training_dataset(f"{key}.train.dataset", train["dataset"], config)
     for corpus in train.get("corpora", []):
-        found += unknown(f"{key}.train.corpora", corpus, config["corpora"])
+        mistakes += unknown(f"{key}.train.corpora", corpus, config["corpora"])
     if train.get("corpora") and "text" not in train.get("towers", {}):
-        found.append(f"{key}.train.corpora: towers.text, which reads them, is missing")
+        mistakes.append(f"{key}.train.corpora: towers.text, which reads them, is missing")
     others = [encoder for encoder in config["encoders"] if encoder != name]
     for tower, other in train.get("towers", {}).items():
-        found += unknown(f"{key}.train.towers.{tower}", other, others)
-    return found + unknown(f"{key}.model", entry["model"], [f"local-dir:results/encoders/{name}"])
+        mistakes += unknown(f"{key}.train.towers.{tower}", other, others)
+    path = f"local-dir:results/encoders/{name}"
+    return mistakes + unknown(f"{key}.model", entry["model"], [path])
+
+
+def _training_dataset(key: str, name: str, config: dict) -> list[str]:
+    mistakes = unknown(key, name, config["datasets"])
+    if mistakes:
+        return mistakes
+    if entries.bags(config, name) or entries.folds(config["datasets"][name]):
+        return [f"{key}: an encoder learns from images with one train split"]
+    return []

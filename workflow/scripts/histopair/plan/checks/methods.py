@@ -1,4 +1,4 @@
-"""Checks of the config's methods: what their recipes take, how they pair."""
+"""Checks of the config's methods: what their recipes take and how they pair."""
 
 from histopair.errors import nearest
 from histopair.plan import recipes, schema
@@ -8,61 +8,64 @@ from histopair.plan.mistakes import unknown
 from histopair.plan.recipes import CORRECTIONS
 
 PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
-AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # whose module needs torch
+AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # its module needs torch
 ENCODER_KEYS = ("encoder", "text_encoder")
 
 
 def methods(config: dict) -> list[str]:
-    """Mistakes of each method."""
-    found = []
+    """Mistakes in all methods."""
+    mistakes = []
     for name, method in config["methods"].items():
         key = f"methods.{name}"
-        wrong = unknown(f"{key}.recipe", method["recipe"], recipes.known("methods"))
-        found += wrong or method_of(key, method, config)
-    return found
+        lines = unknown(f"{key}.recipe", method["recipe"], recipes.known("methods"))
+        mistakes += lines or method_of(key, method, config)
+    return mistakes
 
 
 def method_of(key: str, method: dict, config: dict) -> list[str]:
-    """Mistakes of one method of a recipe that is known."""
+    """Mistakes in one method whose recipe exists."""
     defaults = recipes.parameters(method)
     allowed = set(schema.of_a_method()["properties"]) | set(defaults)
-    found = [
+    mistakes = [
         f"{key}: unknown key {parameter!r}; allowed are {sorted(allowed)}"
         + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
-    first = recipes.least(method)
+    least = recipes.least(method)
     for parameter, default in defaults.items():
-        found += fits(f"{key}.{parameter}", method[parameter], default, first.get(parameter, 1))
+        mistakes += fits(f"{key}.{parameter}", method[parameter], default, least.get(parameter, 1))
     for role in ENCODER_KEYS:
         if method.get(role):
-            found += unknown(f"{key}.{role}", method[role], config["encoders"])
+            mistakes += unknown(f"{key}.{role}", method[role], config["encoders"])
     for parameter, values in recipes.choices(method).items():
-        found += unknown(f"{key}.{parameter}", method[parameter], list(values))
-    if found:
-        return found
-    found = [f"{key}.{parameter}: {said}" for parameter, said in recipes.mistakes(method).items()]
-    return found + _augmentations(f"{key}.augmentations", method) + _pairing(key, method, config)
+        mistakes += unknown(f"{key}.{parameter}", method[parameter], list(values))
+    if mistakes:
+        return mistakes
+    return [
+        *(f"{key}.{parameter}: {line}" for parameter, line in recipes.mistakes(method).items()),
+        *_augmentations(f"{key}.augmentations", method),
+        *_pairing(key, method, config),
+    ]
 
 
 def _augmentations(key: str, method: dict) -> list[str]:
-    turns = method.get("augmentations", 1)
-    if not 1 <= turns <= AUGMENTATIONS:
-        return [f"{key}: {turns} is not allowed; 1 to {AUGMENTATIONS} are"]
-    if turns > 1 and not recipes.blocks(method, "image"):
-        return [f"{key}: {turns} is not allowed where no block of the image tower trains; 1 is"]
+    number = method.get("augmentations", 1)
+    if not 1 <= number <= AUGMENTATIONS:
+        return [f"{key}: {number} is not allowed; 1 to {AUGMENTATIONS} are"]
+    if number > 1 and not recipes.blocks(method, "image"):
+        return [f"{key}: {number} is not allowed if no block of the image tower trains; 1 is"]
     return []
 
 
 def _pairing(key: str, method: dict, config: dict) -> list[str]:
     if "pairing" not in method:
         return []
-    found = unknown(f"{key}.pairing", method["pairing"], PAIRINGS)
-    found += unknown(f"{key}.retriever", method["retriever"], config["encoders"])
+    mistakes = unknown(f"{key}.pairing", method["pairing"], PAIRINGS)
+    mistakes += unknown(f"{key}.retriever", method["retriever"], config["encoders"])
     if method.get("corpus"):
-        found += unknown(f"{key}.corpus", method["corpus"], config["corpora"])
+        mistakes += unknown(f"{key}.corpus", method["corpus"], config["corpora"])
     rank, k = method["rank"], config["retrieval"]["k"]
     ranked = method["pairing"] not in ("random", "oracle") and isinstance(rank, int)
     if ranked and not 1 <= rank <= k:
-        found.append(f"{key}.rank: {rank} is not allowed; at most retrieval.k = {k} is")
-    return found
+        mistakes.append(f"{key}.rank: {rank} is not allowed; at most retrieval.k = {k} is")
+    return mistakes

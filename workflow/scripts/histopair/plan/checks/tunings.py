@@ -1,7 +1,8 @@
 """Checks of the config's tunings and the spaces that they try."""
 
+from histopair.evaluation.metrics import METRICS
 from histopair.plan import entries
-from histopair.plan.checks.studies import metrics, run
+from histopair.plan.checks.studies import run
 from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
 from histopair.plan.recipes import choices, least, parameters
@@ -9,50 +10,49 @@ from histopair.training.tuning_space import changed
 
 
 def tunings(config: dict) -> list[str]:
-    """Mistakes of what a tuning tries, and of the runs that this takes."""
-    found = []
+    """Mistakes in what a tuning tries, and in the runs that it needs."""
+    mistakes = []
     for name, tuning in config["tunings"].items():
-        key = f"tunings.{name}"
-        wrong = unknown(f"{key}.metric", tuning["metric"], metrics())
+        key, dataset = f"tunings.{name}", tuning["dataset"]
+        lines = unknown(f"{key}.metric", tuning["metric"], METRICS)
         for part in ("dataset", "encoder", "method"):
-            wrong += unknown(f"{key}.{part}", tuning[part], config[f"{part}s"])
-        if not wrong:
-            if entries.folds(config["datasets"][tuning["dataset"]]):
-                first = entries.fold(tuning["dataset"], 1)
-                wrong.append(f"{key}.dataset: it is cross-validated; tune on a fold, as {first!r}")
-            wrong += run(config, key, tuning["dataset"], tuning["method"])
-            method = entries.method(config, tuning["method"], tuning["dataset"])
-            wrong += _space(f"{key}.space", tuning["space"], method)
-        found += wrong
-    return found
+            lines += unknown(f"{key}.{part}", tuning[part], config[f"{part}s"])
+        if not lines:
+            if entries.folds(config["datasets"][dataset]):
+                fold = entries.fold(dataset, 1)
+                lines.append(f"{key}.dataset: it is cross-validated; tune on a fold, as {fold!r}")
+            lines += run(config, key, dataset, tuning["method"])
+            method = entries.method(config, tuning["method"], dataset)
+            lines += _space(f"{key}.space", tuning["space"], method)
+        mistakes += lines
+    return mistakes
 
 
 def _space(key: str, space: dict, method: dict) -> list[str]:
-    """Each parameter is one that the method has, with values that it may have."""
-    found: list[str] = []
+    """Parameters that the method does not have, and values that they may not have."""
+    mistakes: list[str] = []
     tried: dict[str, list] = {}
     for name, domain in space.items():
         values = domain if isinstance(domain, list) else [domain.get("low")]
         for kind in {"times", "same"} & set(domain if isinstance(domain, dict) else ()):
-            found += unknown(f"{key}.{name}.{kind}", domain[kind], list(tried))
+            mistakes += unknown(f"{key}.{name}.{kind}", domain[kind], list(tried))
             values = domain["of"] if kind == "times" else tried.get(domain[kind], [])
         tried[name] = values
-        found += _values(key, name, values, method)
-    return found
+        mistakes += _values(key, name, values, method)
+    return mistakes
 
 
 def _values(key: str, name: str, values: list, method: dict) -> list[str]:
-    found: list[str] = []
+    mistakes: list[str] = []
     first, default = name.split(".")[0], parameters(method)
     for value in values:
         try:
             trial = changed(method, {name: value})
         except (KeyError, TypeError):
-            return [*found, f"{key}: method has no parameter {name!r}"]
+            return [*mistakes, f"{key}: method has no parameter {name!r}"]
         if first in default:
-            found += fits(
-                f"{key}.{name}", trial[first], default[first], least(method).get(first, 1)
-            )
+            start = least(method).get(first, 1)
+            mistakes += fits(f"{key}.{name}", trial[first], default[first], start)
         if first in choices(method):
-            found += unknown(f"{key}.{name}", value, list(choices(method)[first]))
-    return found
+            mistakes += unknown(f"{key}.{name}", value, list(choices(method)[first]))
+    return mistakes

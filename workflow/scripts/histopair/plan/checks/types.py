@@ -6,10 +6,10 @@ LORA_TARGETS = ["all", "no-linear"]
 
 
 def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
-    """Mistakes of a parameter; floats may be written as whole numbers.
+    """Mistakes in a parameter. Floats may be written as whole numbers.
 
-    Whole numbers count something, and start at `first`; others weigh something, and start at 0.
-    Adapters may be null: they are left out.
+    Whole numbers count something and start at `first`; floats weigh something and start at 0.
+    Adapters may be null, which leaves them out.
     """
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
@@ -23,12 +23,12 @@ def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
 
 
 def _parts(key: str, value: dict, default: dict, first: int) -> list[str]:
-    found = [
+    mistakes = [
         f"{key}: unknown key {name!r}; allowed are {sorted(default)}"
         for name in sorted(set(value) - set(default), key=str)
     ]
     if "targets" in default:
-        found += unknown(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS)
+        mistakes += unknown(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS)
     for name in default:
-        found += fits(f"{key}.{name}", value.get(name, default[name]), default[name], first)
-    return found
+        mistakes += fits(f"{key}.{name}", value.get(name, default[name]), default[name], first)
+    return mistakes
