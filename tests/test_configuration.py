@@ -305,3 +305,32 @@ def test_a_tile_has_eight_augmentations():
     config["methods"]["tops"] = {"recipe": "image_only", "augmentations": 9}
     with pytest.raises(InputError, match=r"tops.augmentations: 9 is not allowed; 1 to 8 are"):
         load(config)
+
+
+def test_a_study_by_labels_compares_on_a_resplit_for_each_number():
+    config = small()
+    config["studies"]["main"] |= {"labels": [2, "all"], "methods": ["probe", "clip-it"]}
+    config["methods"]["probe"] = {"recipe": "linear_probe"}
+    loaded = load(config)
+    assert loaded["studies"]["main"]["datasets"] == ["tiles-2-labels", "tiles"]
+    resplit = loaded["datasets"]["tiles-2-labels"]
+    assert resplit["of"] == "tiles" and resplit["split"]["labels"] == 2
+    assert resplit["split"]["val"] == loaded["datasets"]["tiles"]["split"]["val"]
+    runs = entries.runs(loaded, "main")
+    seeds = {
+        d: [r["seed"] for r in runs if (r["dataset"], r["method"]) == (d, "probe")]
+        for d in loaded["studies"]["main"]["datasets"]
+    }
+    assert seeds == {"tiles-2-labels": [0, 1, 2], "tiles": [0]}  # a seed draws the labels
+
+
+def test_few_labels_are_a_resplit_and_their_names_are_kept():
+    config = small()
+    config["datasets"]["tiles"]["split"] = {"labels": 3}
+    with pytest.raises(InputError, match=r"tiles.split.labels: only a resplit .*of: tiles"):
+        load(config)
+    config = small()
+    config["studies"]["main"]["labels"] = [2]
+    config["datasets"]["tiles-2-labels"] = {"of": "tiles", "split": {"seed": 9}}
+    with pytest.raises(InputError, match=r"tiles-2-labels: this name is kept for 'tiles' with 2"):
+        load(config)

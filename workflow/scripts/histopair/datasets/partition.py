@@ -19,6 +19,7 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     samples and, if single-label, for a class without train samples.
     """
     settings = dict(entry.get("split") or {})
+    settings.pop("labels", None)  # of a run: its seed draws them
     count, held_out = settings.pop("folds", None), settings.pop("fold", None)
     folded = {key: settings.get(key, default) for key, default in FOLDED.items()}
     if count and not held_out:

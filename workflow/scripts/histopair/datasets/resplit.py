@@ -36,6 +36,8 @@ def resplit(
     counts = tables.read(source_frequencies, ["label", "raw"])
     raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
     about = about | {key: facts[key] for key in INHERITED if key in facts}
+    if most := (entry.get("split") or {}).get("labels"):
+        about["labels_per_class"] = most
     about["class_names"] = label_tables.class_names(
         facts["classes"], entry.get("class_names"), facts["class_names"], name, raw
     )

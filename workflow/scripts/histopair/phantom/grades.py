@@ -1,8 +1,8 @@
 """A world in which it is open whether text helps: three grades of one carcinoma, by its attributes.
 
 A tile's score adds up its architecture, nuclear grade and necrosis; thirds of the scores are the
-classes. Reports and captions name the attributes in many words and never the class. An observer
-gives the labels, and errs most near the thresholds. So a text can tell what the label does not.
+classes. Texts name these attributes in many words, and never the class. An observer gives the
+labels, and errs most near the thresholds. So a text can tell what the label does not.
 """
 
 from pathlib import Path
@@ -12,12 +12,18 @@ import pandas as pd
 from PIL import Image
 
 from histopair.files import tables
-from histopair.phantom import attributes, formats, grammar
+from histopair.phantom import attributes, formats, grammar, phrases
 
 ENTITY = "colon-carcinoma"
 ARCHITECTURES = ("irregular-glands", "cribriform", "solid")
 CLASSES = ("indolent", "usual", "aggressive")
-MOST_NECROSIS = 0.5  # share of the area that counts fully
+MOST_NECROSIS = 0.5  # share of the area
+REPORTED = [
+    "sections show",
+    "microscopic examination reveals",
+    "the slides demonstrate",
+    "there are",
+]
 OTHERS = {"stroma": 0.2, "mucin": 0.0, "fat": 0.0}  # the same in all tiles
 PART_OF_PATIENT = 0.5  # of an attribute's place in its range; the rest is the tile's own
 
@@ -52,7 +58,7 @@ def captions(folder: str, labels: str, size: dict, seed: int, about: dict) -> No
     """
     table = _sample(size["pairs"], "captions", size, seed)
     rng = attributes.generator(seed, "grades", "captions", "words")
-    table["caption"] = [grammar.caption(row, rng) for row in table.to_dict("records")]
+    table["caption"] = [text(row, phrases.OPENINGS, rng) for row in table.to_dict("records")]
     _render(folder, table, "grades-captions", size, seed)
     table["path"] = f"{Path(folder).name}/" + table["path"]
     listed = table.assign(label=table["architecture"])[["path", "group", "label", "caption"]]
@@ -63,19 +69,28 @@ def reports(path: str, truth: str, size: dict, seed: int, about: dict) -> None:
     """Write a csv of id and text, a report of each of size["reports"] patients, and the truth."""
     table = _sample(size["reports"], "reports", size | {"tiles_per_patient": 1}, seed)
     rng = attributes.generator(seed, "grades", "reports", "words")
-    texts = [grammar.report(row, [], rng) for row in table.to_dict("records")]
+    texts = [text(row, REPORTED, rng) for row in table.to_dict("records")]
     written = pd.DataFrame({"id": table["group"], "text": texts, "organ": "colon"})
     tables.write_text(Path(path), written.to_csv(index=False))
     tables.write(truth, table.rename(columns={"group": "report_id"}), about)
 
 
+def text(row: dict, openings: list[str], rng: np.random.Generator) -> str:
+    """Two sentences that name architecture, nuclear grade and necrosis, and one other finding."""
+    found = grammar.findings(row, rng)
+    shape = rng.choice(phrases.ARCHITECTURE[row["architecture"]])
+    other = found[rng.choice(["lymphocytes", "mitoses", "stroma"])]
+    rest = rng.permutation([found["nuclear_grade"], found["necrosis"], other])
+    first = f"{rng.choice(openings)} {shape}, {rest[0]}"
+    return f"{first[0].upper()}{first[1:]}. {rest[1][0].upper()}{rest[1][1:]}, {rest[2]}."
+
+
 def score(table: pd.DataFrame) -> np.ndarray:
-    """From 0 to 3: architecture, nuclear grade and necrosis, each from 0 to 1."""
+    """From 0 to 3: architecture, nuclear grade and the root of necrosis, each from 0 to 1."""
     architecture = table["architecture"].map(ARCHITECTURES.index) / (len(ARCHITECTURES) - 1)
     nuclei = (table["nuclear_grade"] - 1) / 2
-    return (architecture + nuclei + (table["necrosis"] / MOST_NECROSIS).clip(upper=1)).to_numpy(
-        float
-    )
+    necrosis = np.sqrt((table["necrosis"] / MOST_NECROSIS).clip(upper=1))
+    return (architecture + nuclei + necrosis).to_numpy(float)
 
 
 def _split(split: str, size: dict, seed: int) -> pd.DataFrame:
@@ -93,7 +108,7 @@ def _sample(n: int, name: str, size: dict, seed: int) -> pd.DataFrame:
     places = {name: _place(rows[latent], rng) for name, latent in _LATENT.items()}
     table["architecture"] = np.array(ARCHITECTURES)[_thirds(places["architecture"])]
     table["nuclear_grade"] = (1 + _thirds(places["nuclear_grade"])).astype(np.int8)
-    table["necrosis"] = (MOST_NECROSIS * places["necrosis"]).astype(np.float32).round(3)
+    table["necrosis"] = (MOST_NECROSIS * places["necrosis"] ** 2).astype(np.float32).round(3)
     table["path"] = [f"{number:05d}.png" for number in range(n)]
     return table.assign(**{key: np.float32(value) for key, value in OTHERS.items()})
 

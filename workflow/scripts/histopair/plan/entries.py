@@ -44,6 +44,16 @@ def fold(dataset: str, number: int) -> str:
     return f"{dataset}-fold-{number}"
 
 
+def few(dataset: str, labels: int | str) -> str:
+    """The name of a dataset with so many labels of each class; itself with "all"."""
+    return dataset if labels == "all" else f"{dataset}-{labels}-labels"
+
+
+def labels(config: dict, dataset: str) -> int | None:
+    """How many samples of each class are labelled; None for all."""
+    return config["datasets"][dataset]["split"].get("labels")
+
+
 def trained(config: dict, name: str) -> str:
     """The dataset that a model is trained on: itself, or its first fold if it has folds."""
     return fold(name, 1) if folds(config["datasets"][name]) else name
@@ -88,8 +98,13 @@ def runs(config: dict, study: str) -> list[dict]:
         for column in entry["encoders"]
         for name in entry["methods"]
         for settings in [method(config, name, dataset)]
-        for seed in recipes.seeds(settings, entry["seeds"])
+        for seed in _seeds(config, settings, dataset, entry["seeds"])
     ]
+
+
+def _seeds(config: dict, settings: dict, dataset: str, seeds: list[int]) -> list[int]:
+    """The seeds of a method's runs. Where labels are few, each seed draws its own."""
+    return seeds if labels(config, dataset) else recipes.seeds(settings, seeds)
 
 
 def shown_studies(config: dict) -> list[str]:

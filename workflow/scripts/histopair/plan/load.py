@@ -21,7 +21,7 @@ def load(config: dict) -> dict:
     config, others = copy.deepcopy(config), resolve.others(config)
     _fail_on(resolve.likes(config) + checks.datasets.resplits(config), {})
     _fail_on(schema.mistakes(config, schema.read()), others)
-    _fail_on(resolve.folds(config), {})
+    _fail_on(resolve.folds(config) + resolve.few_labels(config), {})
     for method in config["methods"].values():
         fill_parameters(method)
     _fail_on(checks.entries(config), others)

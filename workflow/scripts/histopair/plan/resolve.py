@@ -9,6 +9,7 @@ from histopair.plan.mistakes import not_allowed, unknown
 from histopair.plan.recipes import fill_parameters
 
 TAKEN_BY_FOLDS = ("synthetic", "description", "licence")  # keys of a cross-validated dataset
+TAKEN_BY_FEW = (*TAKEN_BY_FOLDS, "class_names", "corpus")  # keys of one whose labels are few
 FIXED = ("recipe", "like", "datasets")  # keys of a method that cannot differ between datasets
 
 
@@ -52,6 +53,33 @@ def folds(config: dict) -> list[str]:
             split = entry["split"] | {"fold": number}
             config["datasets"][resplit] = {"of": entries.base(config, name), "split": split} | taken
     return mistakes
+
+
+def few_labels(config: dict) -> list[str]:
+    """Add a resplit for each number of labels that a study asks for, and compare on all of them.
+
+    Gives mistakes in their names.
+    """
+    mistakes = []
+    for study in config["studies"].values():
+        numbers, datasets = study.get("labels", []), study["datasets"]
+        limited = [(name, n) for name in datasets for n in numbers if n != "all"]
+        for name, most in limited:
+            if name in config["datasets"]:
+                mistakes += _add_few_labels(config, name, most)
+        if numbers:
+            study["datasets"] = [entries.few(name, n) for name in datasets for n in numbers]
+    return mistakes
+
+
+def _add_few_labels(config: dict, name: str, most: int) -> list[str]:
+    entry, resplit = config["datasets"][name], entries.few(name, most)
+    split = entry["split"] | {"labels": most}
+    taken = {key: entry[key] for key in TAKEN_BY_FEW if key in entry}
+    added = {"of": entries.base(config, name), "split": split} | taken
+    if config["datasets"].setdefault(resplit, added) != added:
+        return [f"datasets.{resplit}: this name is kept for {name!r} with {most} labels a class"]
+    return []
 
 
 def on_datasets(config: dict) -> list[str]:

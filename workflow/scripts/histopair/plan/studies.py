@@ -86,6 +86,11 @@ def settings(config, w):
 
 
 def split(config, dataset):
-    """The dataset whose samples a dataset has, and what its split keeps together."""
+    """The dataset whose samples a dataset has, what its split keeps together, and its labels.
+
+    `whole` is the same dataset with all labels, `labels` how many of each class it has, or None.
+    """
+    labels = entries.labels(config, dataset)
+    whole = dataset.removesuffix(f"-{labels}-labels") if labels else dataset
     by = config["datasets"][dataset]["split"]["by"]
-    return {"of": entries.base(config, dataset), "by": by}
+    return {"of": entries.base(config, dataset), "by": by, "whole": whole, "labels": labels}

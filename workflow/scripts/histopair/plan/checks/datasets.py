@@ -50,6 +50,9 @@ def datasets(config: dict) -> list[str]:
         if encoder := entry.get("proposals", {}).get("encoder"):
             mistakes += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
         mistakes += patterns(f"{key}.match", entry.get("match", {}))
+        if "labels" in entry["split"] and ("of" not in entry or "folds" in entry["split"]):
+            problem = "only a resplit without folds can have few labels"
+            mistakes.append(f"{key}.split.labels: {problem}; add a dataset with `of: {name}`")
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
             mistakes.append(f"{key}.split: test and val leave nothing to train on")
     return mistakes

@@ -1,0 +1,117 @@
+"""Methods over the number of labels: the area under a curve, and where it crosses another's.
+
+A curve's points are the cells of one dataset with more and more labels, all tested on the same
+samples. It is drawn, and its area taken, over the logarithm of the labels of a class: from 2 to 4
+counts as much as from 20 to 40. The area is divided by the width, so it is a mean of the metric.
+"""
+
+import numpy as np
+
+from histopair.evaluation import two_way
+
+COLUMNS = ["method", "metric", "labels", "area", "low", "high", "seed_share", "reference", "gain"]
+COLUMNS += ["gain_low", "gain_high", "gain_p", "gain_seed_share", "unit"]
+COLUMNS += ["crossing", "crossing_low", "crossing_high", "crossed"]
+
+
+def families(splits: dict) -> dict[str, dict[str, float]]:
+    """Of each dataset that has few labels somewhere: its versions and their labels, fewest first.
+
+    splits: for each dataset `whole`, the name with all labels, and `per_class`, how many samples of
+    a class are labelled.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, split in sorted(splits.items(), key=lambda item: item[1].get("per_class", 0)):
+        found.setdefault(split.get("whole", name), {})[name] = split.get("per_class", 0)
+    return {whole: versions for whole, versions in found.items() if len(versions) > 1}
+
+
+def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
+    """One row per method and metric of each family of datasets, `dataset` its whole, in COLUMNS.
+
+    The gain is the area's over the study's reference; a crossing is the number of labels at which
+    the method's curve meets the reference's for the first time.
+    """
+    return [
+        row
+        for whole, versions in families(study.get("splits", {})).items()
+        for column in dict.fromkeys(column for name, column in cells if name in versions)
+        for row in _of_family(whole, column, versions, cells, study.get("reference"))
+    ]
+
+
+def _of_family(whole: str, column: str, versions: dict, cells: dict, reference) -> list[dict]:
+    present = [name for name in versions if (name, column) in cells]
+    points = [cells[name, column] for name in present]
+    labels = np.array([versions[name] for name in present], float)
+    methods = [m for m in points[0]["methods"] if all(m in cell["methods"] for cell in points)]
+    facts = {"dataset": whole, "encoder": column, "unit": points[0]["unit"]}
+    facts["labels"] = ";".join(f"{number:g}" for number in labels)
+    rows = []
+    for method in methods:
+        for metric in points[0]["methods"][method]:
+            curve = curve_of(points, method, metric)
+            row = facts | {"method": method, "metric": metric, "reference": reference}
+            row |= _area(labels, curve, points[0]["n_groups"])
+            if reference in methods and method != reference:
+                other = curve_of(points, reference, metric)
+                row |= _against(labels, curve, other, points[0]["n_groups"])
+            rows.append(row)
+    return rows
+
+
+def curve_of(points: list[dict], method: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The metric at each of K points: values (K, S) of the seeds, replicates (K, S, R).
+
+    Where a point has fewer runs, as a method that needs one alone has, they stand for all seeds.
+    """
+    parts = [cell["methods"][method][metric] for cell in points]
+    seeds = np.arange(max(len(values) for values, _ in parts))
+    values = np.stack([values[seeds % len(values)] for values, _ in parts])
+    return values, np.stack([replicates[seeds % len(replicates)] for _, replicates in parts])
+
+
+def area(labels: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """The mean of curves (K, ...) over the logarithm of labels (K,), by trapezia."""
+    at = np.log(labels)
+    return np.trapezoid(curve, at, axis=0) / (at[-1] - at[0])
+
+
+def crossing(labels: np.ndarray, difference: np.ndarray) -> float | None:
+    """The labels at which a difference (K,) first changes its sign, by straight lines; or None."""
+    at = np.log(labels)
+    for left in range(len(labels) - 1):
+        a, b = difference[left], difference[left + 1]
+        if a * b < 0:
+            return float(np.exp(at[left] + (at[left + 1] - at[left]) * a / (a - b)))
+    return None
+
+
+def _area(labels: np.ndarray, curve: tuple, groups: int) -> dict:
+    values, replicates = (area(labels, part) for part in curve)
+    sure = two_way.of_mean(values, replicates, groups)
+    return {"area": values.mean(), **{name: sure[name] for name in ("low", "high", "seed_share")}}
+
+
+def _against(labels: np.ndarray, curve: tuple, other: tuple, groups: int) -> dict:
+    ours, theirs = (tuple(area(labels, part) for part in side) for side in (curve, other))
+    sure = two_way.of_difference(ours, theirs, groups)
+    row = {f"gain_{name}": sure[name] for name in ("low", "high", "p", "seed_share")}
+    row["gain"] = ours[0].mean() - theirs[0].mean()
+    place = crossing(labels, curve[0].mean(1) - other[0].mean(1))
+    return row | ({"crossing": place} | _spread(labels, curve, other) if place else {})
+
+
+def _spread(labels: np.ndarray, curve: tuple, other: tuple) -> dict:
+    """Between which labels 95% of resamples of groups and seeds cross, and how many do."""
+    draw = np.random.default_rng(0)
+    seeds, resamples = curve[1].shape[1:]
+    places = []
+    for number in range(resamples):
+        chosen = draw.integers(seeds, size=seeds)
+        own = chosen if other[1].shape[1] == seeds else draw.integers(other[1].shape[1], size=seeds)
+        pair = curve[1][:, chosen, number].mean(1) - other[1][:, own, number].mean(1)
+        places.append(crossing(labels, pair))
+    met = [place for place in places if place]
+    low, high = np.quantile(met, [0.025, 0.975]) if met else (None, None)
+    return {"crossing_low": low, "crossing_high": high, "crossed": len(met) / len(places)}
