@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from histopair.errors import InputError
-from histopair.evaluation import studies as evaluated
+from histopair.evaluation import study_tables as evaluated
 from histopair.plan import analyses, entries, exports, lineage, page, pairs, runs, studies, tunings
 from histopair.plan.load import load
 

@@ -159,7 +159,7 @@ def test_classes_and_samples_stand_beside_the_papers(tmp_path):
     labels = tmp_path / "results/labels/phantom-quilt.parquet"
     samples, classes = len(tables.read(labels)), len(tables.about(labels)["classes"])
     assert f"had 60 classes in 43 866 samples; here are {classes} in {samples}." in page
-    assert overview.count("the paper's cannot be compared with those here") >= 1
+    assert page.count("the paper's cannot be compared with those here") >= 1
 
 
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
@@ -322,7 +322,7 @@ def test_the_page_and_the_studies_are_made_without_torch():
 
 
 def test_names_in_the_pairing_table_may_wrap_for_it_is_wide(html):
-    css = (templates.HERE / "overview.css").read_text(encoding="utf-8")
+    css = (templates.HERE / "page.css").read_text(encoding="utf-8")
     assert "table.wordy tbody th { white-space: normal;" in css
     section = html[html.index('<section id="pairing">') :]
     assert section.index('<div class="scroll"><table class="wordy">') == section.index(

@@ -57,7 +57,7 @@ def test_the_page_shows_the_same_from_the_tables(shown, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_label_stands_below_the_panels_that_are_shown(monkeypatch, count):
-    monkeypatch.setattr(risk_figures.figures, "svg", lambda figure: figure)
+    monkeypatch.setattr(risk_figures.style, "svg", lambda figure: figure)
     people = cohort(80).assign(high=lambda table: table["log_hazard"] > 0)
     methods = [f"m{i}" for i in range(count)]
     table = pd.concat([people.assign(method=name) for name in methods])
