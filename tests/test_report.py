@@ -263,7 +263,7 @@ def test_labels_with_dollar_signs_are_no_formulas():
     table = pd.DataFrame(
         {"label": ["cost $x_", "$"], "raw": 1, "cleaned": 1, "train": 1, "val": 0, "test": 0}
     )
-    assert "cost $x_" in label_figures.frequencies(table, "single", {})
+    assert "cost $x_" in label_figures.frequencies(table, {}, False)
 
 
 def test_a_title_of_any_characters_is_shown_as_it_is():

@@ -384,7 +384,8 @@ def test_the_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, pape
     claims = [claim | {"paper": said} for claim, said in zip(study["claims"], papers, strict=True)]
     changed = config | {"studies": {"multi-label": study | {"claims": claims}}}
     page = write((root, changed), "multi-label", tmp_path).html.read_text()
-    again = study_page.read_study("multi-label", changed["studies"]["multi-label"], tmp_path)
+    labels = {d: root / f"results/labels/{d}.parquet" for d in study["datasets"]}
+    again = study_page.read_study("multi-label", study | {"claims": claims}, labels, tmp_path)
     read = templates.render("study.html.j2", study=again)
     for html in (page, read):
         table = html[html.index('<table class="wordy">') :].partition("</table>")[0]

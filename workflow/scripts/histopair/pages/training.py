@@ -1,4 +1,4 @@
-"""What the page shows of training: loss by epoch, and how much of each model is trained."""
+"""What the page shows of training: loss by epoch, and how many parameters each method trains."""
 
 import pandas as pd
 
@@ -23,10 +23,10 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
         folder = "{results}/runs/{dataset}/{encoder}/{method}/{seed}".format(results=results, **run)
         history = tables.read(f"{folder}/history.parquet")
         histories.append(history.assign(method=run["method"], seed=run["seed"]))
-        made = tables.about(f"{folder}/predictions.parquet")
+        about = tables.about(f"{folder}/predictions.parquet")
         method = methods.setdefault(run["method"], {"seeds": 0, "best": []})
         method["seeds"] += 1
-        method["parameters"] = made.get("parameters", {})
+        method["parameters"] = about.get("parameters", {})
         method["best"] += _best_epoch(history)
     together = pd.concat(histories, ignore_index=True)
     trained = together if len(together) and together["epoch"].notna().any() else None
@@ -44,7 +44,7 @@ def last_stage(history: pd.DataFrame) -> str | None:
 
 
 def loss_column(history: pd.DataFrame) -> str:
-    """The task's own loss, alike for all methods, or else the total."""
+    """The task's own loss, the same for all methods, or else the total."""
     return "val_task" if "val_task" in history else "val_loss"
 
 
