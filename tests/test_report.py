@@ -148,7 +148,7 @@ def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path)
     assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
     assert "Most frequent pairs" in text
     assert text.count("<strong>This split leaks.</strong>") == 2, "the random rows, and the tiles"
-    assert "No group and no image stands in two splits." in text
+    assert "No group and no image is in two splits." in text
 
 
 def test_classes_and_samples_stand_beside_the_papers(tmp_path):

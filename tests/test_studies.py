@@ -262,7 +262,7 @@ def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
 
 
 def test_a_phantom_study_says_that_it_is_of_one_world(world, tmp_path):
-    assert "of one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
+    assert "from one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
 
 
 def test_a_study_says_which_parameters_are_a_datasets_own(world, tmp_path):

@@ -19,7 +19,6 @@ def context(name: str, entry: dict, embeddings: list[dict], results: str) -> dic
         "description": entry.get("description", ""),
         "train": entry.get("train"),
         "dimension": _dimension(caches[0], results) if caches else None,
-        "cached": [cache["dataset"] for cache in caches],
     }
 
 

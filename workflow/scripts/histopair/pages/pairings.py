@@ -86,7 +86,6 @@ def _example(row: pd.Series, about: dict, texts: pd.DataFrame) -> dict:
     text = texts.loc[(row["report_id"], row["chunk"])]
     return {
         "source": thumbnail(about["root"], row["path"], TILE),
-        "path": row["path"],
         "labels": [names.get(label, label) for label in row["labels"]],
         "report": row["report_id"],
         "section": text["section"] or "",

@@ -76,7 +76,6 @@ def context(
         "description": study.get("description", ""),
         "metric": study["metric"],
         "reference": study.get("reference"),
-        "order": list(study.get("order", ())),
         "synthetic": bool(len(table) and table["synthetic"].all()),
         "blocks": blocks,
         "claims": _claims(frames["claims"]),
