@@ -19,18 +19,8 @@ SEED = 20250416
 PERPLEXITY = 30.0
 ROUNDING = 2e-3  # of float16
 JOINT, FROZEN, TRAINED = "image and predicted text", "texts, frozen tower", "texts, as trained"
-COLUMNS = [
-    "dataset",
-    "encoder",
-    "method",
-    "lora",
-    "what",
-    "n",
-    "n_classes",
-    "silhouette",
-    "knn_accuracy",
-    "majority",
-]
+COLUMNS = ["dataset", "encoder", "method", "lora", "what", "n"]
+COLUMNS += ["n_classes", "silhouette", "knn_accuracy", "majority"]
 
 
 @dataclass

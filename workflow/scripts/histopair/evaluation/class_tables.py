@@ -9,18 +9,8 @@ from histopair.evaluation.metrics import mean_known
 from histopair.files import tables
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
-CALIBRATION = [
-    "method",
-    "temperature",
-    "at_bound",
-    "ece",
-    "ece_scaled",
-    "nll",
-    "nll_scaled",
-    "n_seeds",
-    "val_wrong",
-    "test_wrong",
-]
+CALIBRATION = ["method", "temperature", "at_bound", "ece", "ece_scaled"]
+CALIBRATION += ["nll", "nll_scaled", "n_seeds", "val_wrong", "test_wrong"]
 BINS = ["method", "scaled", "lower", "upper", "count", "confidence", "observed"]
 VALUES = CLASSES[3:]
 

@@ -5,21 +5,8 @@ from itertools import pairwise
 from histopair.errors import InputError
 from histopair.evaluation import metrics, two_way
 
-COLUMNS = [
-    "metric",
-    "lower",
-    "upper",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "seed_share",
-    "unit",
-    "seeds_agreeing",
-    "n_seeds",
-    "not_converged",
-    "verdict",
-]
+COLUMNS = ["metric", "lower", "upper", "difference", "low", "high", "p", "seed_share"]
+COLUMNS += ["unit", "seeds_agreeing", "n_seeds", "not_converged", "verdict"]
 UNDECIDED = "not decided"
 
 

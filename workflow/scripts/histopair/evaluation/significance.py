@@ -15,30 +15,10 @@ from histopair.evaluation import leak, metrics, orders, p_values, power, two_way
 POINT = 0.01  # seeds are counted for this gain too, beside the observed one
 ROUNDING = 1e-12  # draws within this of the observed difference are as extreme
 EVERYTHING = "*"  # dataset and encoder of rows that combine all cells; no name can be this
-COLUMNS = [
-    "method",
-    "reference",
-    "metric",
-    "cells",
-    "gain",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "p_better",
-    "seed_share",
-    "p_groups",
-    "test_groups",
-    "p_seeds",
-    "p_seeds_better",
-    "effect_groups",
-    "effect_seeds",
-    "seeds_for_gain",
-    "seeds_for_point",
-    "n_seeds",
-    "n_groups",
-    "unit",
-]
+COLUMNS = ["method", "reference", "metric", "cells", "gain", "low", "high"]
+COLUMNS += ["p", "p_holm", "p_better", "seed_share", "p_groups", "test_groups"]
+COLUMNS += ["p_seeds", "p_seeds_better", "effect_groups", "effect_seeds"]
+COLUMNS += ["seeds_for_gain", "seeds_for_point", "n_seeds", "n_groups", "unit"]
 
 
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:

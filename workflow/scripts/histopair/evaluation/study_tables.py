@@ -23,31 +23,10 @@ from histopair.evaluation import (
     two_way,
 )
 
-TABLE = [
-    "method",
-    "own_encoder",
-    "metric",
-    "mean",
-    "std",
-    "n_seeds",
-    "not_converged",
-    "val_loss",
-    "below_probe",
-    "low",
-    "high",
-    "seed_share",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "difference_p",
-    "difference_seed_share",
-    "reference",
-    "values",
-    "n_test",
-    "n_groups",
-    "unit",
-    *published.COLUMNS,
-]
+TABLE = ["method", "own_encoder", "metric", "mean", "std", "n_seeds", "not_converged"]
+TABLE += ["val_loss", "below_probe", "low", "high", "seed_share", "difference"]
+TABLE += ["difference_low", "difference_high", "difference_p", "difference_seed_share"]
+TABLE += ["reference", "values", "n_test", "n_groups", "unit", *published.COLUMNS]
 OF_METHOD = ("own_encoder", "not_converged", "val_loss", "below_probe")  # one value per method
 
 

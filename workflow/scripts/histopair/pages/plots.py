@@ -28,8 +28,7 @@ def chunk_lengths(tokens: dict[str, np.ndarray]) -> str:
 def similarities(pairs: list[dict]) -> str:
     """Similarity of each image to its rank-1 report, one outline per pairing."""
     figure, ((axes,),) = style.panels(1, 1, 4.9, 2.7)
-    colours = style.colours([str(i) for i in range(len(pairs))])
-    for pair, colour in zip(pairs, colours.values(), strict=True):
+    for pair, colour in zip(pairs, PALETTE * len(pairs), strict=False):
         histogram = pair["quality"]["similarity"]["histogram"]
         counts, edges = np.array(histogram["counts"], float), histogram["edges"]
         axes.stairs(counts / counts.sum(), edges, color=colour, fill=True, alpha=0.18)
@@ -45,8 +44,7 @@ def similarities(pairs: list[dict]) -> str:
 def hubness(pairs: list[dict]) -> str:
     """Share of the images on the r most used reports, with the line of perfectly even use."""
     figure, ((axes,),) = style.panels(1, 1, 4.9, 2.7)
-    colours = style.colours([str(i) for i in range(len(pairs))])
-    for pair, colour in zip(pairs, colours.values(), strict=True):
+    for pair, colour in zip(pairs, PALETTE * len(pairs), strict=False):
         curve, reports = pair["quality"]["usage_curve"], pair["quality"]["reports"]
         ranks = [0, *curve["reports"], reports]
         dashes = (0, (4, 2)) if pair["encoder"] == "oracle" else "-"
