@@ -17,15 +17,9 @@ def write(history: str, name: str, best: str, svg: str) -> None:
     tables.write_text(svg, plot(table, entry))
 
 
-def best_row(table: pd.DataFrame, metric: str) -> pd.Series:
-    """The first trial with the best value."""
-    values = table["value"]
-    return table.loc[values.idxmax() if metrics.sign(metric) > 0 else values.idxmin()]
-
-
 def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
     """YAML to put under `methods`: the tuned method with the best parameters."""
-    row = best_row(table, entry["metric"])
+    row = table.loc[(metrics.sign(entry["metric"]) * table["value"]).idxmax()]  # the first if tied
     tuned: dict = {"like": entry["method"]}
     for parameter in entry["space"]:
         value = row[parameter]

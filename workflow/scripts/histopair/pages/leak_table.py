@@ -64,18 +64,15 @@ def _examples(near: pd.DataFrame, labels: pd.DataFrame, root: str) -> list[dict]
         {
             "pictures": [
                 {
-                    "source": thumbnail(root, by_id[sample], PIXELS),
-                    "path": by_id[sample],
-                    "split": split,
-                    "group": group,
+                    "source": thumbnail(root, by_id[row[f"sample_{side}"]], PIXELS),
+                    "path": by_id[row[f"sample_{side}"]],
+                    "split": row[f"split_{side}"],
+                    "group": row[f"group_{side}"],
                 }
-                for sample, split, group in (
-                    (row.sample_a, row.split_a, row.group_a),
-                    (row.sample_b, row.split_b, row.group_b),
-                )
+                for side in "ab"
             ],
-            "distance": int(row.distance),
+            "distance": int(row["distance"]),
         }
-        for row in nearest.itertuples()
+        for row in nearest.to_dict("records")
     ]
     return [pair for pair in pairs if all(picture["source"] for picture in pair["pictures"])]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from histopair.evaluation import concordance, follow_up, metrics
+from histopair.evaluation import concordance, follow_up
 from histopair.files import tables
 from histopair.pages import risk_figures
 
@@ -30,7 +30,6 @@ def context(cell: dict[str, pd.DataFrame], labels: str | Path) -> dict | None:
     return {
         "folds": _folds(folds),
         "columns": list(dict.fromkeys(zip(folds["metric"], folds["method"], strict=True))),
-        "titles": metrics.titles(),
         "patients": first["patient"].nunique(),
         "events": int(first.drop_duplicates("patient")["event"].sum()),
         "curves": risk_figures.curves(first, p, unit),

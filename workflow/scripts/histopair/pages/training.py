@@ -38,20 +38,11 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
     }
 
 
-def last_stage(history: pd.DataFrame) -> str | None:
-    """The stage whose model predicts; None for a method that is not trained."""
-    return history["stage"].iloc[-1] if len(history) else None
-
-
-def loss_column(history: pd.DataFrame) -> str:
-    """The task's own loss, the same for all methods, or else the total."""
-    return "val_task" if "val_task" in history else "val_loss"
-
-
 def _best_epoch(history: pd.DataFrame) -> list[str]:
-    """Which epoch of how many is the best of the stage that predicts; [] for an untrained one."""
-    stage = history[history["stage"] == last_stage(history)] if len(history) else history
+    """Which epoch of how many is the best of the stage that predicts; [] for an untrained run."""
+    stage = history[history["stage"] == history["stage"].iloc[-1]] if len(history) else history
     if stage.empty:
         return []
-    best = int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1
+    loss = "val_task" if "val_task" in stage else "val_loss"  # the first is alike for all methods
+    best = int(stage.loc[stage[loss].idxmin(), "epoch"]) + 1
     return [f"{best} of {len(stage)}"]
