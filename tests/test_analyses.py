@@ -101,7 +101,7 @@ def test_a_method_with_one_seed_stands_beside_each_of_the_other(compared):
 
 def test_multi_label_and_other_samples_are_refused(compared, tmp_path):
     runs, labels = compared
-    for right, task, words in ((TEXT[0], "multi", "single-label"), ([1, 1], "single", "differ")):
+    for right, task, words in ((TEXT[0], "multi", "one label"), ([1, 1], "single", "differ")):
         bad = predictions(tmp_path, "bad", right, task)
         with pytest.raises(InputError, match=words):
             complementarity.tabulate([*runs[:2], runs[2] | {"predictions": bad}], labels, PAIR)

@@ -130,9 +130,9 @@ def test_one_row_may_name_a_method_in_several_ways(tmp_path):
             "row 2: it has 6 cells, the heading has 4.*Quote",
         ),
         ("method,metric,value,note\nm,f2,0.1,\n", "row 2.*no metric 'f2'"),
-        ("method,metric,value,note\nm,accuracy,high,\n", "row 2.*'high' is no number"),
-        ("method,metric,value,note\nm,accuracy,nan,\n", "'nan' is no number"),
-        ("method,metric,value,note\nm,accuracy,1,\nm,accuracy,1,\n", "row 3.*comes twice"),
+        ("method,metric,value,note\nm,accuracy,high,\n", "row 2.*'high' is not a number"),
+        ("method,metric,value,note\nm,accuracy,nan,\n", "'nan' is not a number"),
+        ("method,metric,value,note\nm,accuracy,1,\nm,accuracy,1,\n", "row 3.*occurs twice"),
     ],
 )
 def test_a_bad_file_is_named_with_its_row(tmp_path, text, message):

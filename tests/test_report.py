@@ -148,7 +148,7 @@ def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path)
     assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
     assert "Most frequent pairs" in text
     assert text.count("<strong>This split leaks.</strong>") == 2, "the random rows, and the tiles"
-    assert "No group and no image stands in two splits." in text
+    assert "No group and no image is in two splits." in text
 
 
 def test_classes_and_samples_stand_beside_the_papers(tmp_path):
@@ -263,7 +263,7 @@ def test_labels_with_dollar_signs_are_no_formulas():
     table = pd.DataFrame(
         {"label": ["cost $x_", "$"], "raw": 1, "cleaned": 1, "train": 1, "val": 0, "test": 0}
     )
-    assert "cost $x_" in label_figures.frequencies(table, "single", {})
+    assert "cost $x_" in label_figures.frequencies(table, {}, False)
 
 
 def test_a_title_of_any_characters_is_shown_as_it_is():

@@ -262,7 +262,7 @@ def test_a_phantom_study_says_so_in_title_and_column(world, tmp_path):
 
 
 def test_a_phantom_study_says_that_it_is_of_one_world(world, tmp_path):
-    assert "of one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
+    assert "from one synthetic world" in write(world, "clip-it", tmp_path).html.read_text()
 
 
 def test_a_study_says_which_parameters_are_a_datasets_own(world, tmp_path):
@@ -384,7 +384,8 @@ def test_the_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, pape
     claims = [claim | {"paper": said} for claim, said in zip(study["claims"], papers, strict=True)]
     changed = config | {"studies": {"multi-label": study | {"claims": claims}}}
     page = write((root, changed), "multi-label", tmp_path).html.read_text()
-    again = study_page.read_study("multi-label", changed["studies"]["multi-label"], tmp_path)
+    labels = {d: root / f"results/labels/{d}.parquet" for d in study["datasets"]}
+    again = study_page.read_study("multi-label", study | {"claims": claims}, labels, tmp_path)
     read = templates.render("study.html.j2", study=again)
     for html in (page, read):
         table = html[html.index('<table class="wordy">') :].partition("</table>")[0]

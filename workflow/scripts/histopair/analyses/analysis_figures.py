@@ -43,7 +43,7 @@ def complementarity(table: pd.DataFrame) -> str:
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share of test samples, by which of both is right")
+    axes.set_xlabel("share of test samples, by which of the two is right")
     axes.grid(False)
     figure.legend(loc="outside upper left", ncols=4, handlelength=1.0)
     return style.svg(figure)
@@ -52,9 +52,9 @@ def complementarity(table: pd.DataFrame) -> str:
 def pareto(table: pd.DataFrame) -> str:
     """A metric against each of COSTS, a row of panels per dataset.
 
-    Filled marks are models as exported, and those on the line are beaten by none of them; hollow
-    ones pay for adapters left in, or for prompts in each pass. A mark's shape is its encoder, the
-    method's own where it has one.
+    Filled marks are models as exported; no other exported model beats those on the line. Hollow
+    ones pay for adapters left in, or for prompts in each pass. A mark's shape shows its encoder,
+    the method's own if it has one.
     """
     named = table["own_encoder"]
     table = table.assign(shape=named.where(named != "", table["encoder"]))
@@ -63,12 +63,12 @@ def pareto(table: pd.DataFrame) -> str:
     shapes = dict(zip(dict.fromkeys(table["shape"]), MARKERS * 9, strict=False))
     height = 0.6 + 2.4 * len(datasets)
     figure, axes = style.panels(len(datasets), len(COSTS), 9.6, height, sharey="row")
-    for row, (dataset, own) in zip(axes, datasets, strict=True):
+    for row, (dataset, part) in zip(axes, datasets, strict=True):
         for panel, (cost, label) in zip(row, COSTS.items(), strict=True):
-            _tradeoff(panel, own, cost, colour, shapes)
+            _tradeoff(panel, part, cost, colour, shapes)
             panel.set_xlabel(label)
-        row[0].set_title(f"{dataset}{_badge(own)}")
-        row[0].set_ylabel(metrics.METRICS[own["metric"].iloc[0]].title)
+        row[0].set_title(f"{dataset}{_badge(part)}")
+        row[0].set_ylabel(metrics.METRICS[part["metric"].iloc[0]].title)
     _keys(figure, axes[0][0], colour, shapes)
     return style.svg(figure)
 
@@ -79,9 +79,9 @@ def _tradeoff(panel, rows: pd.DataFrame, cost: str, colour: dict, shapes: dict) 
         drawn = {"color": colour[row.method], "marker": shapes[row.shape], "ls": ""}
         face = colour[row.method] if exported else "white"
         panel.plot(getattr(row, cost), row.value, mfc=face, ms=6.5, mew=1.4, zorder=3, **drawn)
-    own = rows[rows["variant"] == EXPORTED]
-    sign = metrics.sign(rows["metric"].iloc[0])
-    chosen = own.iloc[front(own[cost].to_numpy(float), sign * own["value"].to_numpy(float))]
+    as_exported = rows[rows["variant"] == EXPORTED]
+    costs, values = (as_exported[name].to_numpy(float) for name in (cost, "value"))
+    chosen = as_exported.iloc[front(costs, metrics.sign(rows["metric"].iloc[0]) * values)]
     panel.plot(chosen[cost], chosen["value"], color=CHANCE, lw=1, ls=(0, (4, 3)))
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -109,16 +109,16 @@ def _badge(rows: pd.DataFrame) -> str:
 
 
 def distillation(table: pd.DataFrame) -> str:
-    """Cosine of the predicted and the paired text, and of a shuffled one, against both teachers."""
+    """Cosine of the predicted text to the paired and to a shuffled one, for both teachers."""
     cells = list(table.groupby(["dataset", "encoder"], sort=False))
     methods = list(dict.fromkeys(table["method"]))
     height = 0.8 + len(cells) * (0.55 + 0.3 * len(methods))
     figure, axes = style.panels(len(cells), 3, 9.6, height, sharey=True, sharex="col")
-    for row, ((dataset, encoder), own) in zip(axes, cells, strict=True):
+    for row, ((dataset, encoder), cell) in zip(axes, cells, strict=True):
         for panel, teacher in zip(row, ("frozen", "trained"), strict=False):
-            _against(panel, own[own["teacher"] == teacher], methods)
-        _ranks(row[2], own, methods)
-        row[0].set_title(f"{dataset}{_badge(own)} · {encoder}")
+            _against(panel, cell[cell["teacher"] == teacher], methods)
+        _ranks(row[2], cell, methods)
+        row[0].set_title(f"{dataset}{_badge(cell)} · {encoder}")
         row[0].set_yticks(range(len(methods)), methods)
         row[0].set_ylim(len(methods) - 0.5, -0.5)
     axes[-1][0].set_xlabel("frozen teacher: cosine to own text\n(filled) and to another (hollow)")
@@ -127,27 +127,23 @@ def distillation(table: pd.DataFrame) -> str:
     return style.svg(figure)
 
 
-def clouds(found: list, pictures: list[np.ndarray], table: pd.DataFrame) -> str:
-    """A t-SNE picture of each cloud, coloured by class; below it the figures of its own space."""
-    columns = min(3, max(1, len(found)))
-    rows = -(-max(1, len(found)) // columns)
-    figure, axes = style.panels(rows, columns, 9.6, 0.5 + 3.0 * rows)
-    flat = [panel for row in axes for panel in row]
-    classes = list(dict.fromkeys(name for cloud in found for name in cloud.classes))
+def clouds(shown: list, pictures: list[np.ndarray], table: pd.DataFrame) -> str:
+    """A t-SNE picture of each cloud, coloured by class, above measures in the original space."""
+    figure, panels = style.grid(len(shown), 3, (9.6, 0), (0.5, 3.0))
+    classes = list(dict.fromkeys(name for cloud in shown for name in cloud.classes))
     colour = dict(zip(classes, CLASS_COLOURS * (1 + len(classes) // 10), strict=False))
-    for panel, cloud, points, row in zip(flat, found, pictures, table.itertuples(), strict=False):
+    for panel, cloud, points, row in zip(panels, shown, pictures, table.itertuples(), strict=True):
         for number in np.unique(cloud.numbers):
-            own, name = points[cloud.numbers == number], cloud.classes[number]
-            panel.plot(own[:, 0], own[:, 1], "o", color=colour[name], ms=2.6, mew=0, alpha=0.8)
+            x, y = points[cloud.numbers == number].T
+            name = cloud.classes[number]
+            panel.plot(x, y, "o", color=colour[name], ms=2.6, mew=0, alpha=0.8)
         panel.set_title(f"{row.method} · {row.dataset} · {row.encoder}\n{row.what}", fontsize=8)
         panel.set_xlabel(f"silhouette {_short(row.silhouette)}, 5-NN {_short(row.knn_accuracy)}")
         panel.set_xticks([])
         panel.set_yticks([])
         panel.grid(False)
-    for panel in flat[len(found) :]:
-        panel.set_visible(False)
     for name in classes:
-        flat[0].plot([], [], "o", color=colour[name], ms=5, label=name)
+        panels[0].plot([], [], "o", color=colour[name], ms=5, label=name)
     figure.legend(loc="outside upper left", ncols=6, handlelength=0.6)
     return style.svg(figure)
 

@@ -1,7 +1,7 @@
 """What each method costs at inference (CLIP-IT, Section 4.6): parameters, FLOPs and time.
 
-Models are those that runs export, with adapters merged; what the published code pays stands beside
-them: adapters left in, and prompts encoded anew in each pass. Times are of this machine, and no
+Models are those that runs export, with adapters merged. Beside them is what the published code
+pays: adapters left in, and prompts encoded anew in each pass. Times are of this machine, and no
 two runs of this stage are alike.
 """
 
@@ -28,24 +28,13 @@ from histopair.training import one_run
 UNMERGED = "adapters left in"
 PROMPTED = "prompts in each pass"
 BATCH = 32  # of the throughput; latency is of one image
-ROUNDS, SECONDS = 60, 60.0  # of the measurements of an encoder, at each batch size
-COLUMNS = [
-    "encoder",
-    "method",
-    "own_encoder",
-    "variant",
-    "parameters",
-    "trained_parameters",
-    "gflops",
-    "latency_ms",
-    "images_per_second",
-    "device",
-    "threads",
-]
+ROUNDS, SECONDS = 60, 60.0  # to measure one encoder at one batch size
+COLUMNS = ["encoder", "method", "own_encoder", "variant", "parameters", "trained_parameters"]
+COLUMNS += ["gflops", "latency_ms", "images_per_second", "device", "threads"]
 
 
 class Prompted(nn.Module):
-    """A predictor by prompts that embeds the classes' prompts anew in each pass."""
+    """A prompt-based predictor that embeds the classes' prompts anew in each pass."""
 
     def __init__(self, model: Predictor, text: nn.Module, tokens: Tensor):
         super().__init__()
@@ -66,9 +55,11 @@ def measure(entries: list[dict], device: torch.device) -> pd.DataFrame:
     """
     rows = []
     for column in dict.fromkeys(entry["column"] for entry in entries):
-        members = [entry for entry in entries if entry["column"] == column]
-        found = {key: made for entry in members for key, made in _variants(entry).items()}
-        rows += _rows(column, found, device)
+        variants = {}
+        for entry in entries:
+            if entry["column"] == column:
+                variants |= _variants(entry)
+        rows += _rows(column, variants, device)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -83,7 +74,7 @@ def restored(entry: dict) -> dict:
 def flops(model: nn.Module, inputs: tuple) -> int:
     """Floating point operations of a forward pass, by torch's counter.
 
-    It does not see fused attention and the fast path of nn.MultiheadAttention: they are put aside.
+    It misses fused attention and the fast path of nn.MultiheadAttention, so both are turned off.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -97,7 +88,7 @@ def flops(model: nn.Module, inputs: tuple) -> int:
 
 
 def parameters(model: nn.Module) -> int:
-    """How many numbers the model's parameters are."""
+    """How many numbers the model's parameters hold."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -117,11 +108,11 @@ def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     run, weights = entry["run"], load_file(entry["weights"])
     model = run.recipe.predictor(run, weights)
     inputs = write.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
-    found = {EXPORTED: (model, inputs)}
+    models = {EXPORTED: (model, inputs)}
     if hasattr(run.recipe, "trained") and run.method["lora"]:
-        found[UNMERGED] = (run.recipe.trained(run, weights)[0], inputs[:1])
+        models[UNMERGED] = (run.recipe.trained(run, weights)[0], inputs[:1])
     if getattr(run.recipe, "PROMPTS_IN_EACH_PASS", False):
-        found[PROMPTED] = (_prompted(run, model, entry["templates"]), inputs)
+        models[PROMPTED] = (_prompted(run, model, entry["templates"]), inputs)
     with safe_open(entry["weights"], "pt") as file:
         counts = json.loads(file.metadata()["histopair"])["parameters"]
     common = {
@@ -131,7 +122,7 @@ def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     return {
         (entry["method"], variant): common
         | {"model": model.eval().requires_grad_(False), "inputs": inputs}
-        for variant, (model, inputs) in found.items()
+        for variant, (model, inputs) in models.items()
     }
 
 
@@ -142,37 +133,39 @@ def _prompted(run, model: Predictor, templates: list[str]) -> Prompted:
     return Prompted(model, clip.text, tokens[:, : lengths.max()])
 
 
-def _rows(column: str, found: dict[tuple[str, str], dict], device: torch.device) -> list[dict]:
-    operations = {key: flops(made["model"], made["inputs"]) for key, made in found.items()}
-    one, many = (_times(found, size, device) for size in (1, BATCH))
+def _rows(column: str, variants: dict[tuple[str, str], dict], device: torch.device) -> list[dict]:
+    operations = {key: flops(v["model"], v["inputs"]) for key, v in variants.items()}
+    one, many = (_times(variants, size, device) for size in (1, BATCH))
     return [
         {
             "encoder": column,
-            "method": key[0],
-            "own_encoder": made["own_encoder"],
-            "variant": key[1],
-            "parameters": parameters(made["model"]),
-            "trained_parameters": made["trained_parameters"],
-            "gflops": operations[key] / 1e9,
-            "latency_ms": 1000 * one[key],
-            "images_per_second": BATCH / many[key],
+            "method": method,
+            "own_encoder": v["own_encoder"],
+            "variant": name,
+            "parameters": parameters(v["model"]),
+            "trained_parameters": v["trained_parameters"],
+            "gflops": operations[method, name] / 1e9,
+            "latency_ms": 1000 * one[method, name],
+            "images_per_second": BATCH / many[method, name],
             "device": machine(device),
             "threads": torch.get_num_threads() if device.type == "cpu" else "",
         }
-        for key, made in found.items()
+        for (method, name), v in variants.items()
     ]
 
 
-def _times(found: dict, size: int, device: torch.device) -> dict[tuple[str, str], float]:
+def _times(variants: dict, size: int, device: torch.device) -> dict[tuple[str, str], float]:
     """Median seconds of a pass of `size` images."""
     with torch.inference_mode():
-        passes = {key: _pass(made, size, device) for key, made in found.items()}
+        passes = {key: _pass(variant, size, device) for key, variant in variants.items()}
         return interleaved(passes, ROUNDS, seconds=SECONDS)
 
 
-def _pass(made: dict, size: int, device: torch.device) -> Callable[[], None]:
-    model = made["model"].to(device)
-    inputs = [x if x is None else x.repeat_interleave(size, 0).to(device) for x in made["inputs"]]
+def _pass(variant: dict, size: int, device: torch.device) -> Callable[[], None]:
+    model = variant["model"].to(device)
+    inputs = [
+        x if x is None else x.repeat_interleave(size, 0).to(device) for x in variant["inputs"]
+    ]
 
     def run() -> None:
         model(*inputs)

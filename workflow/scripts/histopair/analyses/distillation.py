@@ -1,8 +1,8 @@
-"""What of the text the image side has learnt: g(v) against the paired text, on held-out samples.
+"""How much of the text the image side has learnt: g(v) and the paired text on held-out samples.
 
-The frozen teacher is the retriever's own embedding of the text, which no training can bend; the
-trained one is what the run was taught by, and can have collapsed: then all its texts are alike, and
-anything predicts them.
+The frozen teacher is the retriever's own embedding of the text, which no training can bend. The
+trained one taught the run, and may have collapsed: then all its texts are alike, and anything
+predicts them.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def tabulate(runs: list[dict]) -> pd.DataFrame:
     """A row per dataset, encoder (column), method and teacher: means over seeds, and their std.
 
     runs: dicts of dataset, column, method, seed and the path `representations`. similarity: mean
-    cosine of g(v) and the sample's own text; shuffled: and every other sample's text. rank: the
+    cosine of g(v) and the sample's own text; shuffled: of g(v) and every other sample's text. rank:
     effective rank of the distinct texts' embeddings; alikeness: the mean cosine of two of them.
     """
     keys = ["dataset", "encoder", "method", "teacher"]
@@ -39,13 +39,13 @@ def tabulate(runs: list[dict]) -> pd.DataFrame:
         for run in runs
         for row in held_out(run["representations"])
     ]
-    found = []
+    means = []
     for key, part in pd.DataFrame(rows).groupby(keys, sort=False):
         row = dict(zip(keys, key, strict=True)) | {"n_seeds": len(part)}
         for value in VALUES:
             row |= {value: part[value].mean(), f"{value}_std": part[value].std(ddof=1)}
-        found.append(row | part.iloc[0][["dimensions", "n_texts", "n_test"]].to_dict())
-    return pd.DataFrame(found, columns=COLUMNS)
+        means.append(row | part.iloc[0][["dimensions", "n_texts", "n_test"]].to_dict())
+    return pd.DataFrame(means, columns=COLUMNS)
 
 
 def held_out(path: str) -> list[dict]:

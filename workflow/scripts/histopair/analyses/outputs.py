@@ -17,7 +17,7 @@ def write(
     synthetic: list[str],
     output,
 ) -> None:
-    """Write an analysis' table with its study and whether it is synthetic, and its figure.
+    """Write an analysis's table, with columns `study` and `synthetic`, and its figure.
 
     output: attributes `table` (csv) and `svg`.
     """
@@ -29,21 +29,22 @@ def write(
 
 def write_page(name: str, study: dict, files: dict[str, tuple[str, str]], output: str) -> None:
     """Write the page of a study's analyses, given the csv and svg of each by its name."""
-    found = {}
-    for analysis, (csv, svg) in files.items():
-        table = pd.read_csv(csv, keep_default_na=True, dtype={"counts": str})
-        found[analysis] = {"table": table, "plot": Path(svg).read_text(encoding="utf-8")}
-    first = next(iter(found.values()))["table"]
-    synthetic = bool(len(first) and first["synthetic"].all())
+    frames = {
+        analysis: pd.read_csv(csv, dtype={"counts": str}) for analysis, (csv, _) in files.items()
+    }
+    first = next(iter(frames.values()))
     parts = {
-        analysis: {"rows": plain(part["table"]).to_dict("records"), "plot": part["plot"]}
-        for analysis, part in found.items()
+        analysis: {
+            "rows": plain(frame).to_dict("records"),
+            "plot": Path(files[analysis][1]).read_text(encoding="utf-8"),
+        }
+        for analysis, frame in frames.items()
     }
     shown = {
         "name": name,
         "title": study.get("title") or name,
         "full_title": title(name, study, first),
         "description": study.get("description", ""),
-        "synthetic": synthetic,
+        "synthetic": bool(len(first) and first["synthetic"].all()),
     }
     tables.write_text(output, render("analyses.html.j2", study=shown, parts=parts))

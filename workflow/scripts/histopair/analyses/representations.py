@@ -1,4 +1,4 @@
-"""What a distilled model makes of the test images, beside what its teacher made of their texts."""
+"""A distilled model's vectors of the test images, beside its teacher's of their texts."""
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,9 @@ def represent(run, weights: str, predictions: str, out: str, about: dict) -> Non
 
     features: of the adapted backbone; predicted: g(v), the text embedding that it predicts, with
     one branch the features themselves or their fixed map; text: the row of the paired text in the
-    corpus; frozen: that text as the retriever embeds it; trained: as the teacher does after its
-    training, if there was one. float16; raw, not of length 1.
-    Raises InputError for predictions of an older version, which do not hold the teacher's.
+    corpus; frozen: that text as the retriever embeds it; trained: as the teacher embeds it after
+    its training, if it had one. float16; raw, not of length 1.
+    Raises InputError for predictions of an older version, which lack the teacher's vectors.
     """
     embedded = tables.matrix(run.artifacts["text_embeddings"])
     model, encoder = run.recipe.trained(run, load_file(weights), embedded.shape[1])
@@ -57,9 +57,9 @@ def paired_rows(run) -> np.ndarray:
 
 def _teachers(predictions: str, ids: pd.Series) -> np.ndarray:
     try:
-        found = tables.matrix(predictions, "teacher")
+        embedded = tables.matrix(predictions, "teacher")
     except KeyError as error:
         problem = "it does not hold the embeddings of its teacher"
         raise InputError(predictions, problem, "Run it again") from error
     position = pd.Index(tables.read(predictions, ["sample_id"])["sample_id"]).get_indexer(ids)
-    return found[position]
+    return embedded[position]

@@ -1,4 +1,4 @@
-"""How far embeddings tell classes apart, and how many directions they use; torch-free."""
+"""How well embeddings separate classes, and how many directions they use; torch-free."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def alikeness(matrix: np.ndarray) -> float | None:
 def cosines(left: np.ndarray, right: np.ndarray) -> tuple[float, float | None]:
     """Mean cosine of row i of both (n, d), and of row i with every other row of the other.
 
-    The second is exactly what shuffled pairs come to; None for fewer than two rows.
+    The second is the exact mean over shuffled pairs; None for fewer than two rows.
     """
     a, b = (tables.unit(side).astype(np.float64) for side in (left, right))
     n, paired = len(a), float((a * b).sum())
@@ -54,7 +54,7 @@ def knn_accuracy(vectors: np.ndarray, classes: np.ndarray, k: int = NEIGHBOURS) 
 def silhouette(vectors: np.ndarray, classes: np.ndarray) -> float | None:
     """Mean silhouette of the classes by cosine distance, -1 to 1 (Rousseeuw 1987).
 
-    None where there are not at least two classes and fewer than there are points.
+    None unless there are at least two classes, and fewer classes than points.
     """
     from sklearn.metrics import silhouette_score
 

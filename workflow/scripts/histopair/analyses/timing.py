@@ -1,4 +1,4 @@
-"""Medians of interleaved runs, so that a drift of the machine hits all candidates alike."""
+"""Medians of interleaved runs, so that the machine's drift affects all candidates alike."""
 
 import math
 import statistics
@@ -16,7 +16,7 @@ def interleaved(
 
     No round starts after `seconds`, once there are three.
     """
-    found: dict[str, list[float]] = {name: [] for name in candidates}
+    times: dict[str, list[float]] = {name: [] for name in candidates}
     begin = clock()
     for number in range(rounds + 1):
         if number > 3 and clock() - begin > seconds:
@@ -25,5 +25,5 @@ def interleaved(
             start = clock()
             candidate()
             if number:
-                found[name].append(clock() - start)
-    return {name: statistics.median(values) for name, values in found.items()}
+                times[name].append(clock() - start)
+    return {name: statistics.median(values) for name, values in times.items()}

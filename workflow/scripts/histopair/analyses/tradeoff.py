@@ -5,7 +5,7 @@ import pandas as pd
 
 from histopair.files import tables
 
-EXPORTED = "as exported"  # the variant of a model that costs.parquet names so
+EXPORTED = "as exported"  # a model's variant in costs.parquet
 
 
 def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.Da
     """
     first = costs.groupby("encoder")["latency_ms"].transform("first")
     costs = costs.assign(overhead=costs["latency_ms"] / first - 1)
-    found = pd.DataFrame(
+    values = pd.DataFrame(
         {
             "dataset": run["dataset"],
             "encoder": run["column"],
@@ -27,10 +27,10 @@ def with_quality(costs: pd.DataFrame, members: list[dict], metric: str) -> pd.Da
         for run in members
     )
     keys = ["dataset", "encoder", "method", "metric"]
-    means = found.groupby(keys, sort=False, as_index=False)["value"].mean()
+    means = values.groupby(keys, sort=False, as_index=False)["value"].mean()
     parts = [
-        costs.merge(own, on=["encoder", "method"])
-        for _, own in means.groupby("dataset", sort=False)
+        costs.merge(part, on=["encoder", "method"])
+        for _, part in means.groupby("dataset", sort=False)
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -12,7 +12,7 @@ LOWEST, HIGHEST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
 
 
 def fit_temperature(truth: np.ndarray, scores: np.ndarray, task: Labels) -> float:
-    """The temperature in TEMPERATURES of least `negative_log_likelihood`; 1 where none is better.
+    """The temperature of lowest `negative_log_likelihood` within TEMPERATURES; 1 if none beats 1.
 
     truth: booleans (n, C); scores: probabilities (n, C), both of the validation split.
     """
@@ -26,11 +26,11 @@ def fit_temperature(truth: np.ndarray, scores: np.ndarray, task: Labels) -> floa
 
 
 def at_bound(temperature: float) -> bool:
-    """Whether a fitted temperature lies at an end of TEMPERATURES: it is not the likeliest one.
+    """Whether a fitted temperature lies at an end of TEMPERATURES, so is not the likeliest one.
 
-    At the upper end all probabilities are nearly alike, at the lower nearly 0 or 1: if the scores
-    order the validation split no better than chance, or perfectly, the likelihood has no optimum in
-    between.
+    At the upper end all probabilities are nearly alike, at the lower end nearly 0 or 1. If the
+    scores order the validation split no better than chance, or perfectly, the likelihood has no
+    optimum in between.
     """
     low, high = TEMPERATURES
     return not low * 1.001 < temperature < high / 1.001
@@ -39,39 +39,39 @@ def at_bound(temperature: float) -> bool:
 def negative_log_likelihood(
     truth: np.ndarray, scores: np.ndarray, task: Labels, temperature: float = 1.0
 ) -> float:
-    """Mean over decisions of -log of the probability that is given to what is true."""
+    """Mean over decisions of -log of the probability given to the truth."""
     return task.negative_log_likelihood(truth, _logits(scores, task) / temperature)
 
 
 def scale(scores: np.ndarray, task: Labels, temperature: float) -> np.ndarray:
-    """The probabilities (n, C) at another temperature: those of their logits divided by it.
+    """The probabilities (n, C) at another temperature: their logits are divided by it.
 
-    The order of the classes of a sample stays as it was.
+    A sample's classes keep their order.
     """
     return task.probabilities(_logits(scores, task) / temperature)
 
 
 def judge(splits: dict[str, tuple[np.ndarray, np.ndarray]], task: Labels) -> dict | None:
-    """Temperature fitted on "val", and the other splits' calibration before and after.
+    """The temperature fitted on "val", and each split's calibration before and after.
 
-    splits: truth and scores by split. None without validation samples, or where scores are not
+    splits: truth and scores by split. None without validation samples, or if scores are not
     probabilities.
     """
     usable = all(task.are_probabilities(scores) for _, scores in splits.values())
     if "val" not in splits or not usable:
         return None
     temperature = fit_temperature(*splits["val"], task)
-    found = {
+    figures = {
         split: {
-            "before": _judged(truth, scores, task, 1.0),
-            "after": _judged(truth, scores, task, temperature),
+            "before": _figures(truth, scores, task, 1.0),
+            "after": _figures(truth, scores, task, temperature),
         }
         for split, (truth, scores) in splits.items()
     }
-    return {"temperature": temperature, "fitted_on": "val", "splits": found}
+    return {"temperature": temperature, "fitted_on": "val", "splits": figures}
 
 
-def _judged(truth: np.ndarray, scores: np.ndarray, task: Labels, temperature: float) -> dict:
+def _figures(truth: np.ndarray, scores: np.ndarray, task: Labels, temperature: float) -> dict:
     scaled = scores if temperature == 1 else scale(scores, task, temperature)
     bins = reliability.bins(*task.confidences(truth, scaled))
     loss = negative_log_likelihood(truth, scores, task, temperature)
@@ -79,5 +79,5 @@ def _judged(truth: np.ndarray, scores: np.ndarray, task: Labels, temperature: fl
 
 
 def _logits(scores: np.ndarray, task: Labels) -> np.ndarray:
-    """Logits that give these probabilities, finite also for those of 0 and 1."""
+    """The logits of these probabilities, finite even for 0 and 1."""
     return task.logits(np.clip(np.asarray(scores, float), LOWEST, HIGHEST))

@@ -14,13 +14,12 @@ from histopair.files import tables
 def gather(runs: list[dict], labels: dict[str, str | Path]) -> dict[tuple[str, str], dict]:
     """The cells of a study by (dataset, column), each as `evaluate` makes it.
 
-    A run's `column` is the study's encoder in whose column it stands, its own `encoder` where that
-    is not said.
+    A run's `column` is the study's encoder that it is shown under; without it, its own `encoder`.
     """
-    found: dict[tuple[str, str], list[dict]] = {}
+    members: dict[tuple[str, str], list[dict]] = {}
     for run in runs:
-        found.setdefault((run["dataset"], run.get("column", run["encoder"])), []).append(run)
-    return {key: evaluate(members, labels[key[0]]) for key, members in found.items()}
+        members.setdefault((run["dataset"], _column(run)), []).append(run)
+    return {key: evaluate(of_cell, labels[key[0]]) for key, of_cell in members.items()}
 
 
 def evaluate(runs: list[dict], labels: str | Path) -> dict:
@@ -30,40 +29,31 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     and `probes` (methods at their optimum that read no more than this one).
     labels: labels parquet of their dataset, for the groups. Returns
         methods: {method: {metric: (values of the S seeds, their replicates (S, R))}};
-        runs: {method: [metrics (those of metrics.json), counts (`group_counts` of its task)]};
-        own_encoder: {method: its encoder where that is not the column's, else ""};
+        runs: {method: [`_member` of each seed]};
+        own_encoder: {method: its encoder if that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
         val_loss: {method: `probes.val_loss`}, below_probe: {method: `probes.below`};
         task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
-    Seeds that predict alike count once. Raises InputError where methods predict different samples.
+    Seeds that predict alike count once. Raises InputError if methods predict different samples.
     """
-    first, groups, draws = None, None, None
-    found: dict[str, list[dict]] = {}
-    for run in runs:
-        split = test_split(run["predictions"])
-        if first is None:
-            first, seen = split, run["predictions"]
-            groups = groups_of(labels, split["ids"])
-            draws = bootstrap.resamples(groups)
-        elif not _alike(split, first):
-            problem = f"its test samples, labels or folds differ from those of {seen}"
-            raise InputError(run["predictions"], problem, "Delete the older run and rerun")
-        members = found.setdefault(run["method"], [])
-        if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
-            members.append(_member(run, split, groups, draws))
-    task = first["task"]
-    losses = {method: probes.val_loss(_judged(members)) for method, members in found.items()}
+    first = test_split(runs[0]["predictions"])
+    groups = groups_of(labels, first["ids"])
+    members = _members(runs, first, groups)
+    judged = {method: [seed["metrics"] for seed in seeds] for method, seeds in members.items()}
+    losses = {method: probes.val_loss(seeds) for method, seeds in judged.items()}
     return {
-        "methods": {method: _over_seeds(members, task) for method, members in found.items()},
-        "runs": found,
-        "own_encoder": {run["method"]: _own_encoder(run) for run in runs},
+        "methods": {m: _over_seeds(seeds, first["task"]) for m, seeds in members.items()},
+        "runs": members,
+        "own_encoder": {
+            run["method"]: run["encoder"] if _column(run) != run["encoder"] else "" for run in runs
+        },
         "not_converged": {
-            method: convergence.unfinished([seed["convergence"] for seed in _judged(members)])
-            for method, members in found.items()
+            method: convergence.unfinished([seed["convergence"] for seed in seeds])
+            for method, seeds in judged.items()
         },
         "val_loss": losses,
         "below_probe": probes.below(losses, {run["method"]: run.get("probes", []) for run in runs}),
-        "task": task,
+        "task": first["task"],
         "ids": first["ids"],
         "n_test": len(first["ids"]),
         "n_groups": int(groups.max()) + 1,
@@ -71,35 +61,48 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     }
 
 
-def _alike(split: dict, first: dict) -> bool:
-    """Whether two runs are tested on the same samples, with the same truth, in the same folds."""
-    folds = [one["context"].get("fold") for one in (split, first)]
-    return (
-        split["ids"] == first["ids"]
-        and np.array_equal(split["truth"], first["truth"])
-        and np.array_equal(*folds)
-    )
+def _column(run: dict) -> str:
+    return run.get("column", run["encoder"])
+
+
+def _members(runs: list[dict], first: dict, groups: np.ndarray) -> dict[str, list[dict]]:
+    """The distinct seeds of each method, each as `_member`; `first` is the first run's split."""
+    draws = bootstrap.resamples(groups)
+    by_method: dict[str, list[dict]] = {}
+    for run in runs:
+        split = test_split(run["predictions"])
+        folds = [one["context"].get("fold") for one in (split, first)]
+        truths = [one["truth"] for one in (split, first)]
+        alike = split["ids"] == first["ids"] and np.array_equal(*truths) and np.array_equal(*folds)
+        if not alike:
+            seen = runs[0]["predictions"]
+            problem = f"its test samples, labels or folds differ from those of {seen}"
+            raise InputError(run["predictions"], problem, "Delete the older run and rerun")
+        members = by_method.setdefault(run["method"], [])
+        if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
+            members.append(_member(run, split, groups, draws))
+    return by_method
 
 
 def test_split(path: str | Path) -> dict:
-    """The test samples of a run by sample_id: ids, truth, scores (n, C), task, its context."""
-    table, made = tables.without_vectors(path), tables.about(path)
-    task = tasks.of(made["task"])
+    """A run's test samples in the order of sample_id: ids, truth, scores (n, C), task, context."""
+    table, about = tables.without_vectors(path), tables.about(path)
+    task = tasks.of(about["task"])
     test = np.flatnonzero(table["split"] == "test")
     if not len(test):
         raise InputError(path, "no test samples", "Give the dataset's split a test share")
     test = test[np.argsort(table["sample_id"].to_numpy()[test], kind="stable")]
     return {
         "ids": list(table["sample_id"].iloc[test]),
-        "truth": task.truth(table.iloc[test], made["classes"], path),
+        "truth": task.truth(table.iloc[test], about["classes"], path),
         "scores": tables.matrix(path, "scores")[test],
-        "task": made["task"],
+        "task": about["task"],
         "context": task.context(table, test),
     }
 
 
 def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
-    """Group number 0..G-1 of each sample; as in splits, an ungrouped image is its own."""
+    """Group number 0..G-1 of each sample; as in splits, an image without a group is one itself."""
     samples = tables.read(labels, ["sample_id", "image_id", "group"]).set_index("sample_id")
     missing = sorted(set(ids) - set(samples.index))
     if missing:
@@ -112,15 +115,16 @@ def groups_of(labels: str | Path, ids: list[str]) -> np.ndarray:
 def unit_of(labels: str | Path, ids: list[str]) -> str:
     """What an interval over groups resamples: "patient", "video" ..., or "image" without groups.
 
-    Where some samples have a group and some none, both are named: "patient or image".
+    If only some samples have a group, both are named: "patient or image".
     """
     group = tables.read(labels, ["sample_id", "group"]).set_index("sample_id")["group"].loc[ids]
     unit = tables.about(labels).get("unit", "group")
-    known = group.notna()
-    return unit if known.all() else f"{unit} or image" if known.any() else "image"
+    grouped = group.notna()
+    return unit if grouped.all() else f"{unit} or image" if grouped.any() else "image"
 
 
 def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> dict:
+    """A run's split, its metrics.json, and `group_counts` and `replicate` of its task."""
     part, task = (split["truth"], split["scores"], groups), tasks.of(split["task"])
     return {
         "seed": run["seed"],
@@ -135,19 +139,11 @@ def _member(run: dict, split: dict, groups: np.ndarray, draws: np.ndarray) -> di
 
 
 def _over_seeds(members: list[dict], task: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    values = [member["metrics"]["splits"]["test"] for member in members]
+    splits = [member["metrics"]["splits"]["test"] for member in members]
     return {
         metric: (
-            np.array([found[metric] for found in values], float),
+            np.array([split[metric] for split in splits], float),
             np.stack([member["replicates"][metric] for member in members]),
         )
         for metric in metrics.names(task)
     }
-
-
-def _judged(members: list[dict]) -> list[dict]:
-    return [member["metrics"] for member in members]
-
-
-def _own_encoder(run: dict) -> str:
-    return run["encoder"] if run.get("column", run["encoder"]) != run["encoder"] else ""

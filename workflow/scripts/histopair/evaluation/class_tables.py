@@ -1,4 +1,4 @@
-"""What the seeds of a cell's methods come to on average: per class, and per bin of confidence."""
+"""Means over the seeds of a cell's methods: per class, and per bin of confidence."""
 
 from pathlib import Path
 
@@ -9,18 +9,8 @@ from histopair.evaluation.metrics import mean_known
 from histopair.files import tables
 
 CLASSES = ["method", "class", "support", "recall", "precision", "f1", "auc", "average_precision"]
-CALIBRATION = [
-    "method",
-    "temperature",
-    "at_bound",
-    "ece",
-    "ece_scaled",
-    "nll",
-    "nll_scaled",
-    "n_seeds",
-    "val_wrong",
-    "test_wrong",
-]
+CALIBRATION = ["method", "temperature", "at_bound", "ece", "ece_scaled"]
+CALIBRATION += ["nll", "nll_scaled", "n_seeds", "val_wrong", "test_wrong"]
 BINS = ["method", "scaled", "lower", "upper", "count", "confidence", "observed"]
 VALUES = CLASSES[3:]
 
@@ -30,9 +20,10 @@ def classes(cell: dict, study: dict) -> list[dict]:
     return [
         {"method": method, "class": label, "support": seen[0]["support"]}
         | {name: mean_known([row[name] for row in seen]) for name in VALUES}
-        for method, seeds in _test_metrics(cell).items()
-        for label in seeds[0]["per_class"]
-        for seen in [[seed["per_class"][label] for seed in seeds]]
+        for method, runs in cell["runs"].items()
+        for seeds in [[run["metrics"]["splits"]["test"]["per_class"] for run in runs]]
+        for label in seeds[0]
+        for seen in [[seed[label] for seed in seeds]]
     ]
 
 
@@ -44,12 +35,12 @@ def calibrations(cell: dict, study: dict) -> list[dict]:
     return [
         {
             "method": method,
-            "temperature": mean_known([found["temperature"] for found in seeds]),
-            "at_bound": sum(calibration.at_bound(found["temperature"]) for found in seeds),
+            "temperature": mean_known([seed["temperature"] for seed in seeds]),
+            "at_bound": sum(calibration.at_bound(seed["temperature"]) for seed in seeds),
             "n_seeds": len(seeds),
         }
         | {
-            name + end: mean_known([found["splits"]["test"][when][name] for found in seeds])
+            name + end: mean_known([seed["splits"]["test"][when][name] for seed in seeds])
             for when, end in (("before", ""), ("after", "_scaled"))
             for name in ("ece", "nll")
         }
@@ -58,18 +49,18 @@ def calibrations(cell: dict, study: dict) -> list[dict]:
 
 
 def wrong_labels(labels: str | Path, truth: str | Path) -> dict[str, float]:
-    """val_wrong and test_wrong: the share of each split's labels that are not the true ones.
+    """val_wrong and test_wrong: the share of each split's labels that are wrong.
 
-    A temperature that is fitted on wrong labels is too high for right ones. truth: parquet of path
-    and label (phantom only); nothing is known of datasets of several labels.
+    A temperature fitted on wrong labels is too high for right ones. truth: parquet of path and
+    label (phantom only). Empty for datasets of several labels.
     """
     true = tables.read(truth)
     if "label" not in true:
         return {}
     given = tables.read(labels, ["path", "split", "labels"])
-    known = given.merge(true[["path", "label"]], on="path")
-    is_wrong = known["labels"].str[0] != known["label"]
-    shares = is_wrong.groupby(known["split"]).mean()
+    both = given.merge(true[["path", "label"]], on="path")
+    is_wrong = both["labels"].str[0] != both["label"]
+    shares = is_wrong.groupby(both["split"]).mean()
     return {f"{split}_wrong": float(shares[split]) for split in ("val", "test") if split in shares}
 
 
@@ -79,29 +70,22 @@ def bins(cell: dict, study: dict) -> list[dict]:
     rows = []
     for method, seeds in _calibrated(cell).items():
         for scaled, when in ((False, "before"), (True, "after")):
-            found = [seed["splits"]["test"][when]["bins"] for seed in seeds]
+            by_seed = [seed["splits"]["test"][when]["bins"] for seed in seeds]
             for b in range(reliability.BINS):
-                row = _pooled([{name: one[name][b] for name in one} for one in found])
+                row = _pooled([{name: seed[name][b] for name in seed} for seed in by_seed])
                 if row:
                     place = {"lower": edges[b], "upper": edges[b + 1]}
                     rows.append({"method": method, "scaled": scaled} | place | row)
     return rows
 
 
-def _test_metrics(cell: dict) -> dict[str, list[dict]]:
-    return {
-        method: [run["metrics"]["splits"]["test"] for run in runs]
-        for method, runs in cell["runs"].items()
-    }
-
-
 def _calibrated(cell: dict) -> dict[str, list[dict]]:
     """The calibrations of each method's seeds; methods that have none are left out."""
-    found = {
+    by_method = {
         method: [run["metrics"]["calibration"] for run in runs if run["metrics"]["calibration"]]
         for method, runs in cell["runs"].items()
     }
-    return {method: seeds for method, seeds in found.items() if seeds}
+    return {method: seeds for method, seeds in by_method.items() if seeds}
 
 
 def _pooled(seeds: list[dict]) -> dict | None:

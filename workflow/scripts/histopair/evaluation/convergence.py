@@ -1,7 +1,7 @@
 """Whether a run has converged, as far as its history can say.
 
-Runs that were stopped too early differ by how fast they train, not by what they can reach: a
-comparison with one of them decides nothing.
+Runs that stopped too early differ by how fast they train, not by what they can reach: a comparison
+with one of them decides nothing.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ SMALL = 0.1  # of the train loss of the first epoch: below, a fall is measured a
 
 
 def judge(history: pd.DataFrame) -> dict:
-    """What the stages of a run come to: `converged`, the `reasons` why not, and `stages`.
+    """Whether a run has `converged`, the `reasons` why not, and its `stages`.
 
     history: rows of stage, epoch, train_loss, train_task and val_task, the loss that chooses the
-    best epoch; `converged` where the method knows it by itself. A stage has not converged if its
-    best epoch is its last, or if its train loss still fell by more than FALL at the end. A method
-    that trains nothing has converged.
+    best epoch; `converged` if the method itself knows. A stage has not converged if its best epoch
+    is its last, or if its train loss still fell by more than FALL at the end. A method that trains
+    nothing has converged.
     """
     parts = history.groupby("stage", sort=False) if len(history) else ()
     stages = [{"stage": name} | _stage(part) for name, part in parts]
@@ -27,20 +27,20 @@ def judge(history: pd.DataFrame) -> dict:
 
 
 def unfinished(judged: list[dict]) -> int:
-    """How many of a method's seeds have not converged, or were left behind by the others.
+    """How many of a method's seeds have not converged, or are `behind` the others.
 
-    judged: what `judge` says of each seed.
+    judged: what `judge` returns for each seed.
     """
     lost = behind([[stage["train_task"] for stage in seed["stages"]] for seed in judged])
     return sum(not seed["converged"] or stuck for seed, stuck in zip(judged, lost, strict=True))
 
 
 def behind(stages: list[list[dict]]) -> list[bool]:
-    """Which seeds learned much less of the train split than the median of them.
+    """Which seeds learned much less of the train split than their median.
 
-    A history tells that more epochs would change little, not that the run is not stuck; its fellow
+    A history shows that more epochs would change little, but not that the run is stuck; the other
     seeds do. stages: for each seed a dict of `first` and `best` for each stage, the train losses of
-    the first epoch and of the best. Of fewer than three seeds none can be told to be the odd one.
+    the first epoch and of the best. Of fewer than three seeds, none can be the odd one out.
     """
     if len(stages) < 3:
         return [False] * len(stages)
@@ -77,8 +77,8 @@ def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:
 def falling(losses) -> float:
     """By what share the mean of the last tenth of n losses is below that of the tenth before.
 
-    A loss that has nearly vanished halves again and again: where little is left of the first one,
-    the share is of SMALL of that.
+    A loss that has nearly vanished halves again and again: if it is below SMALL times the first
+    loss, the share is of that.
     """
     width = max(1, len(losses) // 10)
     before, last = losses[-2 * width : -width].mean(), losses[-width:].mean()

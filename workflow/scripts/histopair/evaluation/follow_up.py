@@ -1,4 +1,4 @@
-"""What a study tells of survival beside its metrics: folds, patients, the true hazard."""
+"""A study's survival results beside its metrics: folds, patients, the true hazard."""
 
 from pathlib import Path
 
@@ -32,39 +32,39 @@ def patients(cell: dict, study: dict) -> list[dict]:
     """One row per method, seed and test patient.
 
     high: above the median risk of those that the fold's model was built on. log_hazard: the true
-    one, where the study's `truth` (parquet of path and log_hazard, phantom only) knows it.
+    one, if the study's `truth` (parquet of path and log_hazard, phantom only) has it.
     """
     runs = _runs(cell)
-    known = _log_hazard(cell["ids"], study.get("truth")) if runs else None
-    return [row for method, run in runs for row in _of_run(method, run, cell["ids"], known)]
+    hazard = _log_hazard(cell["ids"], study.get("truth")) if runs else None
+    return [row for method, run in runs for row in _of_run(method, run, cell["ids"], hazard)]
 
 
 def hazards(cell: dict, study: dict) -> list[dict]:
     """The metrics of the true hazard itself, a ceiling, and each method's correlation with it.
 
-    correlation: Spearman's, in each fold, and the mean over folds and seeds. Nothing without truth.
+    correlation: Spearman's in each fold, then the mean over folds and seeds. [] without truth.
     """
     runs = _runs(cell)
-    known = _log_hazard(cell["ids"], study.get("truth")) if runs else np.array([])
-    if not np.isfinite(known).any():
+    hazard = _log_hazard(cell["ids"], study.get("truth")) if runs else np.array([])
+    if not np.isfinite(hazard).any():
         return []
     first = runs[0][1]
-    ceiling = tasks.of(cell["task"]).judge(first["truth"], known[:, None], [], **first["context"])
+    ceiling = tasks.of(cell["task"]).judge(first["truth"], hazard[:, None], [], **first["context"])
     rows = [{"method": TRUTH, "metric": m, "value": ceiling[m]} for m in names(cell["task"])]
-    values: dict[str, list[float]] = {}
+    correlations: dict[str, list[float]] = {}
     for method, run in runs:
         fold, risk = run["context"]["fold"], run["scores"][:, 0]
-        inside = [fold == each for each in np.unique(fold)]
-        found = [spearmanr(risk[part], known[part]).statistic for part in inside]
-        values.setdefault(method, []).extend(found)
+        for inside in [fold == each for each in np.unique(fold)]:
+            correlation = spearmanr(risk[inside], hazard[inside]).statistic
+            correlations.setdefault(method, []).append(correlation)
     return rows + [
-        {"method": method, "metric": CORRELATION, "value": float(np.mean(found))}
-        for method, found in values.items()
+        {"method": method, "metric": CORRELATION, "value": float(np.mean(values))}
+        for method, values in correlations.items()
     ]
 
 
 def _runs(cell: dict) -> list[tuple[str, dict]]:
-    """Method and member of each run that has follow-up."""
+    """Method and run of each member that has follow-up."""
     return [
         (method, run)
         for method, runs in cell["runs"].items()
@@ -90,11 +90,11 @@ def _middle(predictions: str | Path) -> pd.Series:
 
 
 def _log_hazard(patients: list[str], truth: str | None) -> np.ndarray:
-    """The true log-hazard of each patient; NaN where nobody knows it."""
+    """The true log-hazard of each patient; NaN without a truth that has it."""
     table = tables.read(truth) if truth else pd.DataFrame()
     if "log_hazard" not in table:
         return np.full(len(patients), np.nan)
     place = tables.positions(
-        pd.Series(patients), table["path"], truth, "it does not know {}", "Rerun phantom_cohort"
+        pd.Series(patients), table["path"], truth, "it lacks {}", "Rerun phantom_cohort"
     )
     return table["log_hazard"].to_numpy()[place]

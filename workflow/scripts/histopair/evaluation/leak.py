@@ -27,32 +27,26 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     difference of two means, each over its groups and seeds.
     """
     return [
-        {"dataset": group, "encoder": column, "random": row, "method": method} | found
+        {"dataset": group, "encoder": column, "random": row, "method": method, "metric": metric}
+        | _difference(cells[row, column], cells[group, column], method, metric)
         for row, group in pairs(study)
         for dataset, column in cells
         if dataset == group and (row, column) in cells
         for method in cells[group, column]["methods"]
         if method in cells[row, column]["methods"]
-        for found in _differences(cells[row, column], cells[group, column], method)
-    ]
-
-
-def _differences(by_row: dict, by_group: dict, method: str) -> list[dict]:
-    return [
-        {"metric": metric} | _difference(by_row, by_group, method, metric)
-        for metric in by_row["methods"][method]
-        if metric in by_group["methods"][method]
+        for metric in cells[row, column]["methods"][method]
+        if metric in cells[group, column]["methods"][method]
     ]
 
 
 def _difference(by_row: dict, by_group: dict, method: str, metric: str) -> dict:
     sides = [cell["methods"][method][metric] for cell in (by_row, by_group)]
     groups = by_row["n_groups"], by_group["n_groups"]
-    found = two_way.of_unpaired(*sides, groups)
+    interval = two_way.of_unpaired(*sides, groups)
     means = [values.mean() for values, _ in sides]
     return {
         "by_row": means[0],
         "by_group": means[1],
         "difference": means[0] - means[1],
-        **{name: found[name] for name in ("low", "high", "seed_share")},
+        **{name: interval[name] for name in ("low", "high", "seed_share")},
     }

@@ -20,10 +20,10 @@ EACH, POOLED = "each", "pooled"  # classes of a metric of the order of scores
 class Metric:
     """A scalar metric of a split.
 
-    rate: its values (...) from summed counts (..., k) as `tasks.labels.count` names them, NaN where
-    it does not exist. order: for a metric of the order of scores, "auc" or "precision", and whether
-    it is the mean over classes, each against the rest, or of all cells pooled. A metric with
-    neither is computed by its tasks themselves.
+    rate: its values (...) from summed counts (..., k) as `tasks.labelled.count` names them, NaN
+    where it does not exist. order: for a metric of the order of scores, "auc" or "precision", and
+    whether it is the mean over classes, each against the rest, or of all cells pooled. A metric
+    with neither is computed by its tasks themselves.
     """
 
     title: str
@@ -43,7 +43,7 @@ def titles() -> dict[str, str]:
 
 
 def sign(name: str) -> int:
-    """1 where more of it is better, else -1."""
+    """1 if higher is better, else -1."""
     return -1 if METRICS[name].lower_is_better else 1
 
 
@@ -60,14 +60,14 @@ def mean_defined(values: np.ndarray) -> np.ndarray:
 
 
 def number(value: float) -> float | None:
-    """As JSON has it: None for a value that does not exist."""
+    """The value as a float for JSON; None if it does not exist."""
     return float(value) if np.isfinite(value) else None
 
 
 def mean_known(values: list[float | None]) -> float | None:
     """Mean of the values that exist, None if none does."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    existing = [value for value in values if value is not None]
+    return sum(existing) / len(existing) if existing else None
 
 
 def accuracy(counts: dict[str, np.ndarray]) -> np.ndarray:
@@ -92,8 +92,8 @@ def top3_f1_micro(counts: dict[str, np.ndarray]) -> np.ndarray:
 def top3_f1_macro(counts: dict[str, np.ndarray]) -> np.ndarray:
     """Mean F1 over the classes that are true at least once.
 
-    scikit-learn, as the multi-label paper used it, counts the others as 0: equal where each class
-    is present, else a small test split lowers every method.
+    scikit-learn, as the multi-label paper used it, counts the other classes as 0. This is
+    equal if each class is present; if not, it lowers every method on a small test split.
     """
     return mean_defined(np.where(counts["true"] > 0, _f1(counts), np.nan))
 

@@ -5,29 +5,15 @@ from itertools import pairwise
 from histopair.errors import InputError
 from histopair.evaluation import metrics, two_way
 
-COLUMNS = [
-    "metric",
-    "lower",
-    "upper",
-    "difference",
-    "low",
-    "high",
-    "p",
-    "seed_share",
-    "unit",
-    "seeds_agreeing",
-    "n_seeds",
-    "not_converged",
-    "verdict",
-]
+COLUMNS = ["metric", "lower", "upper", "difference", "low", "high", "p", "seed_share"]
+COLUMNS += ["unit", "seeds_agreeing", "n_seeds", "not_converged", "verdict"]
 UNDECIDED = "not decided"
 
 
 def verdict(low: float | None, high: float | None) -> str:
-    """What a step from lower to upper comes to, with more oriented to be better.
+    """The verdict on a step from lower to upper, by the interval of its gain.
 
-    "supported" (or "contradicted") where the interval lies above (below) 0; otherwise
-    "not resolved".
+    "supported" (or "contradicted") if the interval lies above (below) 0; else "not resolved".
     """
     above, below = apart(low, high)
     return "supported" if above else "contradicted" if below else "not resolved"
@@ -36,8 +22,8 @@ def verdict(low: float | None, high: float | None) -> str:
 def apart(low: float | None, high: float | None, limit: float = 0.0) -> tuple[bool, bool]:
     """Whether a 95% interval lies above 0, and whether it lies below `limit`.
 
-    It is of other test groups and other trainings at once (`two_way`). That all seeds agree is not
-    asked beside it: this would ask more of ten seeds than of three, where ten know more.
+    The interval covers other test groups and other trainings at once (`two_way`). Agreement of all
+    seeds is not required too: that would ask more of ten seeds than of three.
     """
     if low is None or high is None:
         return False, False
@@ -45,11 +31,10 @@ def apart(low: float | None, high: float | None, limit: float = 0.0) -> tuple[bo
 
 
 def unconverged(counts: dict[str, int], *methods: str) -> str:
-    """Those of the methods that have runs which did not converge; "" if all converged.
+    """The methods with runs that did not converge; "" if all converged.
 
-    counts: how many there are of each method.
-
-    What is said of such a run holds for its number of epochs alone: the comparison is UNDECIDED.
+    counts: how many such runs each method has. A result of such a run holds for its number of
+    epochs alone, so the comparison is UNDECIDED.
     """
     return ", ".join(method for method in methods if counts[method])
 
@@ -65,15 +50,15 @@ def overall(verdicts: list[str]) -> str:
 def difference(cell: dict, base: str, method: str, metric: str) -> dict:
     """Mean of `method` minus mean of `base`, and how sure it is (`two_way.of_difference`)."""
     ours, theirs = (cell["methods"][name][metric] for name in (method, base))
-    found = two_way.of_difference(ours, theirs, cell["n_groups"])
-    return {"difference": ours[0].mean() - theirs[0].mean()} | found
+    interval = two_way.of_difference(ours, theirs, cell["n_groups"])
+    return {"difference": ours[0].mean() - theirs[0].mean()} | interval
 
 
 def steps(cell: dict, study: dict) -> list[dict]:
     """One row for each step of the claimed order, in the columns COLUMNS.
 
-    cell: methods {method: {metric: (values, replicates)}}, task and n_groups, as `cells` makes
-    it. Methods that the cell lacks are left out. Raises InputError for a metric of another task.
+    cell: as `cells.evaluate` returns it. Methods that it lacks are left out. Raises InputError for
+    a metric of another task.
     """
     metric = study["metric"]
     check(metric, cell["task"])
@@ -84,36 +69,35 @@ def steps(cell: dict, study: dict) -> list[dict]:
 def check(metric: str, task: str) -> None:
     """Raise InputError for a metric that the task does not have."""
     if metric not in metrics.names(task):
-        known = ", ".join(metrics.names(task))
-        problem = f"no metric {metric} for {task}-label datasets"
-        raise InputError("study", problem, f"Choose one of {known}")
+        choices = ", ".join(metrics.names(task))
+        problem = f"no metric {metric} for datasets of task {task}"
+        raise InputError("study", problem, f"Choose one of {choices}")
 
 
 def gain(cell: dict, base: str, method: str, metric: str) -> dict:
-    """What `method` gains over `base`: `difference` turned so that more is better.
+    """What `method` gains over `base`: `difference` with the sign that makes more better.
 
-    Returns gain, low, high, p, p_better, seed_share, and `seeds`: the gain of each seed, empty
-    where the methods' seeds cannot be matched. One run alone is matched with every seed of the
-    other.
+    Returns gain, low, high, p, p_better, seed_share, and `seeds`: the gain of each seed, empty if
+    the methods' seeds cannot be matched. One run alone is matched with every seed of the other.
     """
     better, worse = (method, base) if metrics.sign(metric) > 0 else (base, method)
-    found = difference(cell, worse, better, metric)
+    sure = difference(cell, worse, better, metric)
     seeds = two_way.paired(*(cell["methods"][name][metric][0] for name in (better, worse)))
-    return {"gain": found.pop("difference"), "seeds": [] if seeds is None else list(seeds)} | found
+    return {"gain": sure.pop("difference"), "seeds": [] if seeds is None else list(seeds)} | sure
 
 
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
-    found = difference(cell, lower, upper, metric)
+    plain = difference(cell, lower, upper, metric)
     better = gain(cell, lower, upper, metric)
     unfinished = unconverged(cell["not_converged"], lower, upper)
-    came_to = verdict(better["low"], better["high"])
+    by_interval = verdict(better["low"], better["high"])
     return {
         "metric": metric,
         "lower": lower,
         "upper": upper,
-        **{name: found[name] for name in ("difference", "low", "high", "p", "seed_share")},
+        **{name: plain[name] for name in ("difference", "low", "high", "p", "seed_share")},
         "seeds_agreeing": int(sum(value > 0 for value in better["seeds"])),
         "n_seeds": len(better["seeds"]),
         "not_converged": unfinished,
-        "verdict": UNDECIDED if unfinished else came_to,
+        "verdict": UNDECIDED if unfinished else by_interval,
     }

@@ -15,10 +15,10 @@ def permutation(
 ) -> tuple[float, np.ndarray]:
     """The difference of two methods' mean metric, and its values with groups swapped at random.
 
-    ours, theirs: for each seed the counts of each group (`Labels.group_counts`); where one side
-    has one seed it stands against each of the other's. If the methods were alike, which of them a
-    group's predictions come from would not matter: in each of PERMUTATIONS draws every group
-    changes sides with probability 1/2, all its seeds together.
+    ours, theirs: for each seed the counts of each group (`Labels.group_counts`); a single seed is
+    compared with each of the other side's. If the methods were alike, it would not matter which of
+    them a group's predictions come from: in each of PERMUTATIONS draws every group changes sides
+    with probability 1/2, all its seeds together.
     """
     count = max(len(ours), len(theirs))
     pairs = [(ours[i % len(ours)], theirs[i % len(theirs)]) for i in range(count)]
@@ -37,31 +37,26 @@ def welch(ours: np.ndarray, theirs: np.ndarray) -> tuple[float | None, float | N
     """Two-sided p, and one-sided p that ours are higher, of Welch's test over the seeds' values.
 
     A single value is a deterministic method's: the other's seeds are tested against it. (None,
-    None) where both are single or nothing varies.
+    None) if both are single or nothing varies.
     """
-    if len(ours) < 2 and len(theirs) < 2:
-        return None, None
-    if np.ptp(ours) == 0 and np.ptp(theirs) == 0:
+    if max(len(ours), len(theirs)) < 2 or np.ptp(ours) == np.ptp(theirs) == 0:
         return None, None
     if 1 in (len(ours), len(theirs)):
-        difference = ours - theirs
-        found = [stats.ttest_1samp(difference, 0, alternative=a) for a in ("two-sided", "greater")]
+        test, given = stats.ttest_1samp, {"a": ours - theirs, "popmean": 0}
     else:
-        found = [
-            stats.ttest_ind(ours, theirs, equal_var=False, alternative=a)
-            for a in ("two-sided", "greater")
-        ]
-    return tuple(float(test.pvalue) if np.isfinite(test.pvalue) else None for test in found)
+        test, given = stats.ttest_ind, {"a": ours, "b": theirs, "equal_var": False}
+    p = [test(**given, alternative=a).pvalue for a in ("two-sided", "greater")]
+    return tuple(float(value) if np.isfinite(value) else None for value in p)
 
 
 def fisher(p: list[float | None]) -> float | None:
-    """Fisher's combined p of independent tests; None is left out, and None is the p of nothing."""
-    known = [value for value in p if value is not None]
-    return float(stats.combine_pvalues(known, method="fisher").pvalue) if known else None
+    """Fisher's combined p of independent tests that have one; None if none has."""
+    existing = [value for value in p if value is not None]
+    return float(stats.combine_pvalues(existing, method="fisher").pvalue) if existing else None
 
 
 def holm(p: list[float | None]) -> list[float | None]:
-    """p corrected for their number, step down (Holm 1979); None stays None and is not counted."""
+    """Each p corrected for their number, step down (Holm 1979); None stays None, uncounted."""
     order = sorted((value, i) for i, value in enumerate(p) if value is not None)
     corrected, highest = [None] * len(p), 0.0
     for rank, (value, i) in enumerate(order):
@@ -76,7 +71,7 @@ def share(extreme: int, draws: int) -> float:
 
 
 def _differences(pairs: list[tuple], swaps: np.ndarray, metric: str) -> np.ndarray:
-    found = []
+    differences = []
     swaps = swaps.astype(float)
     for one, other in pairs:
         moved = {name: _moved(swaps, other[name] - one[name]) for name in one}
@@ -85,12 +80,12 @@ def _differences(pairs: list[tuple], swaps: np.ndarray, metric: str) -> np.ndarr
             for side, sign in ((one, 1), (other, -1))
         )
         ours, theirs = (METRICS[metric].rate(totals) for totals in sides)
-        found.append(ours - theirs)
-    return np.mean(found, axis=0)
+        differences.append(ours - theirs)
+    return np.mean(differences, axis=0)
 
 
 def _moved(swaps: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """What changes sides (swaps, k); most counts are common to both methods, and cost nothing."""
+    """What changes sides (swaps, k); counts that both methods share cost nothing."""
     if differences.any():
         return swaps @ differences
     return np.zeros((len(swaps), differences.shape[1]))

@@ -1,8 +1,8 @@
 """Which methods do worse than a probe of their own inputs, frozen.
 
-A loss that no longer falls is not a loss near its optimum (`convergence` cannot tell them apart).
-A probe has an optimum and reaches it: what reads as much and does worse has not learnt what frozen
-features tell, by its training or by its form. What is said of it holds for that head alone.
+A loss that no longer falls may still be far from its optimum; `convergence` cannot see that. A
+probe reaches its optimum. A method that reads at least as much and does worse has not learnt what
+frozen features hold, because of its training or its form. Verdicts on it hold for that head alone.
 """
 
 import numpy as np
@@ -22,9 +22,9 @@ def val_loss(judged: list[dict]) -> float | None:
 
 
 def below(losses: dict[str, float | None], probes: dict[str, list[str]]) -> dict[str, str]:
-    """By method, those of its probes whose loss it exceeds by more than WORSE of it, or "".
+    """By method, its probes whose loss it exceeds by more than WORSE of that loss, or "".
 
-    losses: `val_loss` of each method. probes: for a method those that read no more than it does.
+    losses: `val_loss` of each method. probes: for each method, those that read no more than it.
     """
     return {
         method: ", ".join(p for p in probes.get(method, ()) if _worse(loss, losses.get(p)))
@@ -33,7 +33,7 @@ def below(losses: dict[str, float | None], probes: dict[str, list[str]]) -> dict
 
 
 def named(below_of: dict[str, str], *methods: str) -> str:
-    """Those of the methods that are below a probe, each with it: "final (linear-probe)"."""
+    """The methods that are below a probe, each with its probe: "final (linear-probe)"."""
     return ", ".join(f"{method} ({below_of[method]})" for method in methods if below_of[method])
 
 

@@ -1,4 +1,4 @@
-"""A paper's own numbers, to be shown beside ours."""
+"""A paper's own numbers, shown beside ours."""
 
 import math
 from collections.abc import Collection
@@ -13,14 +13,13 @@ OPTIONAL = ("dataset", "encoder", "std")
 COLUMNS = ["paper", "paper_std", "paper_note"]
 
 
-def read(path: str | Path, known: Collection[str] = metrics.METRICS) -> list[dict]:
+def read(path: str | Path, choices: Collection[str] = metrics.METRICS) -> list[dict]:
     """The rows of a csv of REQUIRED and maybe OPTIONAL columns, with numbers as floats.
 
-    `known` are the metrics there are. An empty dataset or encoder stands for any. `method` may hold
-    several names, separated by spaces, where studies name the same method differently: each is a
-    row of its own. Raises InputError for columns that are missing or unknown, a row of more fields
-    than columns, a metric that does not exist, a value that is not a number, and a row that occurs
-    twice.
+    `choices` are the metrics that exist. An empty dataset or encoder means any. `method` may hold
+    several names, separated by spaces, if studies name the same method differently: each becomes a
+    row. Raises InputError for a missing or unknown column, a row with more fields than columns, an
+    unknown metric, a value that is not a number, and a row that occurs twice.
     """
     columns = sheets.heading(path, (*REQUIRED, *OPTIONAL))
     for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [
@@ -29,25 +28,25 @@ def read(path: str | Path, known: Collection[str] = metrics.METRICS) -> list[dic
         problem = f"column {name!r} is {'unknown' if name in columns else 'missing'}"
         remedy = f"Columns are {', '.join(REQUIRED)}, and if wanted {', '.join(OPTIONAL)}"
         raise InputError(path, problem, remedy)
-    given = {"value": missing.WORDS}  # a value of nan is a mistake to be named
+    given = {"value": missing.WORDS}  # a value of nan is a mistake to report
     table = sheets.read(path, REQUIRED, OPTIONAL, texts=("note",), values=given).fillna("")
     rows = [
-        (told["row"], row)
-        for told in table.to_dict("records")
-        for row in _rows(told, path, told["row"], known)
+        (entry["row"], row)
+        for entry in table.to_dict("records")
+        for row in _rows(entry, path, entry["row"], choices)
     ]
     seen = set()
     for line, row in rows:
         key = tuple(row[name] for name in ("dataset", "encoder", "method", "metric"))
         if key in seen:
-            problem = f"{row['method']}, {row['metric']} comes twice"
+            problem = f"{row['method']}, {row['metric']} occurs twice"
             raise InputError(path, problem, "Keep one", line)
         seen.add(key)
     return [row for _, row in rows]
 
 
 def find(rows: list[dict], dataset: str, encoder: str, method: str, metric: str) -> dict:
-    """What the paper says of this, in COLUMNS; nothing where it says nothing.
+    """The paper's number for this, in COLUMNS; {} if it has none.
 
     Of rows that fit, the one that names most of dataset and encoder.
     """
@@ -65,19 +64,19 @@ def find(rows: list[dict], dataset: str, encoder: str, method: str, metric: str)
 
 
 def check(rows: list[dict], path: str | Path, methods: list[str]) -> None:
-    """Raise InputError if no row is of any of these methods: a name must be wrong then."""
-    known = sorted({row["method"] for row in rows})
-    if not set(known) & set(methods):
-        problem = f"its methods ({', '.join(known)}) are none of the study's"
+    """Raise InputError if no row has any of these methods: a name must be wrong then."""
+    named = sorted({row["method"] for row in rows})
+    if not set(named) & set(methods):
+        problem = f"its methods ({', '.join(named)}) are none of the study's"
         raise InputError(path, problem, f"Name the study's methods: {', '.join(methods)}")
 
 
-def _rows(row: dict, path: str | Path, line: int, known: Collection[str]) -> list[dict]:
+def _rows(row: dict, path: str | Path, line: int, choices: Collection[str]) -> list[dict]:
     """One row for each name of the method."""
     row = {name: row[name].strip() for name in (*REQUIRED, *OPTIONAL)}
-    if row["metric"] not in known:
+    if row["metric"] not in choices:
         problem = f"no metric {row['metric']!r}"
-        raise InputError(path, problem, f"Choose one of {', '.join(known)}", line)
+        raise InputError(path, problem, f"Choose one of {', '.join(choices)}", line)
     row["value"] = _number(row["value"], path, line)
     row["std"] = _number(row["std"], path, line) if row["std"] else None
     return [row | {"method": name} for name in row["method"].split()]
@@ -89,5 +88,5 @@ def _number(text: str, path: str | Path, line: int) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(path, f"{text!r} is no number", "Write fractions, 0.742 for 74.2%", line)
+        raise InputError(path, f"{text!r} is not a number", "Write 0.742 for 74.2%", line)
     return value

@@ -15,8 +15,8 @@ def by_class(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
     truth: booleans (n, C); scores: (n, C).
     """
     once, samples = np.ones((1, len(truth)), int), np.arange(len(truth))
-    found = [weighted(truth[:, c], scores[:, c], samples, once) for c in range(truth.shape[1])]
-    auc, precision = zip(*found, strict=True)
+    ranks = [weighted(truth[:, c], scores[:, c], samples, once) for c in range(truth.shape[1])]
+    auc, precision = zip(*ranks, strict=True)
     return np.concatenate(auc), np.concatenate(precision)
 
 
@@ -57,11 +57,12 @@ def _weighted(draws, groups, positive, sides) -> tuple[np.ndarray, np.ndarray]:
     wins = (passed[:, below] - hits[:, positives_below]) + (
         passed[:, upto] - hits[:, positives_upto]
     )
-    found, everything = hits[:, -1:].astype(float), passed[:, -1:].astype(float)
-    auc = ratio((weights * wins.astype(float)).sum(1) / 2, (found * (everything - found))[:, 0])
-    precision = ratio(found - hits[:, positives_below], everything - passed[:, below])
+    positives, everything = hits[:, -1:].astype(float), passed[:, -1:].astype(float)
+    pairs = (positives * (everything - positives))[:, 0]
+    auc = ratio((weights * wins.astype(float)).sum(1) / 2, pairs)
+    precision = ratio(positives - hits[:, positives_below], everything - passed[:, below])
     precision = np.where(weights > 0, weights * precision, 0).sum(1)
-    return auc, ratio(precision, found[:, 0])
+    return auc, ratio(precision, positives[:, 0])
 
 
 def _running(weights: np.ndarray) -> np.ndarray:

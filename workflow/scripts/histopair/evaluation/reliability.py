@@ -11,9 +11,9 @@ BINS = 15
 def bins(confidence: np.ndarray, right: np.ndarray) -> dict[str, list]:
     """Decisions by confidence, in BINS bins of equal width, ((b - 1) / BINS, b / BINS].
 
-    confidence: probabilities (m,); right: booleans (m,), which decision is true. Returns lists of
-    length BINS: `count`, `confidence` (mean probability) and `observed` (share that is true), None
-    in an empty bin.
+    confidence: probabilities (m,); right: booleans (m,), which decisions are true. Returns lists of
+    length BINS: `count`, `confidence` (mean probability) and `observed` (share that is true); the
+    latter two are None in an empty bin.
     """
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
@@ -25,9 +25,9 @@ def bins(confidence: np.ndarray, right: np.ndarray) -> dict[str, list]:
     return {"count": count.tolist()} | listed
 
 
-def expected_error(found: dict[str, list]) -> float:
+def expected_error(binned: dict[str, list]) -> float:
     """Expected calibration error of `bins` (Guo et al. 2017, equation 3)."""
-    count = np.array(found["count"])
+    count = np.array(binned["count"])
     full = count > 0
-    gap = np.array(found["confidence"], float) - np.array(found["observed"], float)
+    gap = np.array(binned["confidence"], float) - np.array(binned["observed"], float)
     return float((count[full] * np.abs(gap[full])).sum() / count.sum())

@@ -13,14 +13,13 @@ from histopair.files import tables
 def score(predictions: str | Path, history: str | Path, output: str | Path, about: dict) -> None:
     """Write metrics.json for one run: every metric of every split in its predictions.parquet.
 
-    `calibration` is that of `calibration.judge`: the temperature that fits the validation split;
-    `convergence` that of `convergence.judge`, from the run's history.parquet.
+    `calibration` is from `calibration.judge`, with the temperature that fits the validation split;
+    `convergence` is from `convergence.judge`, on the run's history.parquet.
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
-    table = tables.without_vectors(predictions)
-    made = tables.about(predictions)
-    task, classes = tasks.of(made["task"]), made["classes"]
+    table, run = tables.without_vectors(predictions), tables.about(predictions)
+    task, classes = tasks.of(run["task"]), run["classes"]
     truth = task.truth(table, classes, predictions)
     scores = tables.matrix(predictions, "scores")
     if not np.isfinite(scores).all():
@@ -29,14 +28,14 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
     for split in sorted(table["split"].unique()):
         rows = np.flatnonzero(table["split"] == split)
         parts[split] = truth[rows], scores[rows]
-        context = task.context(table, rows)
-        judged[split] = task.judge(*parts[split], classes, **context)
-    found = {
+        judged[split] = task.judge(*parts[split], classes, **task.context(table, rows))
+    content = {
         "task": task.name,
         "classes": classes,
         "n": len(table),
         "splits": judged,
         "calibration": calibration.judge(parts, task) if isinstance(task, Labels) else None,
         "convergence": convergence.judge(tables.read(history)),
+        "about": about,
     }
-    tables.write_json(output, found | {"about": about})
+    tables.write_json(output, content)

@@ -1,9 +1,9 @@
-"""Tests of each method against the study's reference, and what they come to together.
+"""Tests of each method against the study's reference, alone and over all cells together.
 
-The primary test is two-way: would this gain be seen again with other trainings, on other patients?
-Beside it stand its two halves. Over groups alone: would these very models differ on other patients,
-which is what counts for one that is to be used as it is. Over seeds alone (Welch): would other
-trainings differ on these patients, with hardly any power at three seeds.
+The primary test is two-way: would this gain appear again with other trainings, on other patients?
+Beside it are its two halves. Over groups alone: would these same models differ on other patients?
+That counts for a model that is used as it is. Over seeds alone (Welch): would other trainings
+differ on these patients? At three seeds this test has hardly any power.
 """
 
 import math
@@ -12,33 +12,13 @@ import numpy as np
 
 from histopair.evaluation import leak, metrics, orders, p_values, power, two_way
 
-POINT = 0.01  # the gain whose seeds are counted beside the observed one's
-ROUNDING = 1e-12  # draws that equal the observed difference but for rounding are as extreme
+POINT = 0.01  # seeds are counted for this gain too, beside the observed one
+ROUNDING = 1e-12  # draws within this of the observed difference are as extreme
 EVERYTHING = "*"  # dataset and encoder of rows that combine all cells; no name can be this
-COLUMNS = [
-    "method",
-    "reference",
-    "metric",
-    "cells",
-    "gain",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "p_better",
-    "seed_share",
-    "p_groups",
-    "test_groups",
-    "p_seeds",
-    "p_seeds_better",
-    "effect_groups",
-    "effect_seeds",
-    "seeds_for_gain",
-    "seeds_for_point",
-    "n_seeds",
-    "n_groups",
-    "unit",
-]
+COLUMNS = ["method", "reference", "metric", "cells", "gain", "low", "high"]
+COLUMNS += ["p", "p_holm", "p_better", "seed_share", "p_groups", "test_groups"]
+COLUMNS += ["p_seeds", "p_seeds_better", "effect_groups", "effect_seeds"]
+COLUMNS += ["seeds_for_gain", "seeds_for_point", "n_seeds", "n_groups", "unit"]
 
 
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
@@ -47,13 +27,13 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     p: two-sided and two-way (`two_way`), as low and high; p_better: one-sided, that the method is
     better; seed_share: the seeds' share of that variance; p_groups: two-sided, the trained models
     fixed; p_seeds and p_seeds_better: Welch over seeds; p_holm: p corrected for the comparisons on
-    its dataset, all methods and encoders of the study in its one metric. Each dataset is a question
-    of its own, and one more of them must not cost another its answer. Rows of several cells
-    (EVERYTHING) combine the one-sided p by Fisher's method, uncorrected, without random splits of
-    datasets that are also split by group and without cells that have no p.
+    its dataset, all methods and encoders of the study in its one metric. Each dataset is a separate
+    question: adding one must not change the answer for another. Rows of several cells (EVERYTHING)
+    combine the one-sided p by Fisher's method, uncorrected, without random splits of datasets that
+    are also split by group and without cells that have no p.
     """
     reference, metric = study.get("reference"), study["metric"]
-    found = [
+    comparisons = [
         {"dataset": dataset, "encoder": column, "method": method, "reference": reference}
         | {"metric": metric, "cells": 1}
         | compare(cell, reference, method, metric)
@@ -61,24 +41,28 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
         for method in cell["methods"]
         if reference in cell["methods"] and method != reference
     ]
-    for dataset in dict.fromkeys(row["dataset"] for row in found):
-        _correct([row for row in found if row["dataset"] == dataset])
-    leaky = {row for row, _ in leak.pairs(study)}
-    sound = [row for row in found if row["dataset"] not in leaky]
+    for dataset in dict.fromkeys(row["dataset"] for row in comparisons):
+        family = [row for row in comparisons if row["dataset"] == dataset]
+        for row, corrected in zip(family, p_values.holm([r["p"] for r in family]), strict=True):
+            row["p_holm"] = corrected
+    leaky = {by_row for by_row, _ in leak.pairs(study)}
+    sound = [row for row in comparisons if row["dataset"] not in leaky]
     methods = dict.fromkeys(row["method"] for row in sound)
     together = [[row for row in sound if row["method"] == method] for method in methods]
-    return found + [_together(of_one) for of_one in together if len(of_one) > 1]
+    return comparisons + [_together(of_one) for of_one in together if len(of_one) > 1]
 
 
 def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
-    """One method against the reference in one cell; None for what does not exist there."""
+    """One method against the reference in one cell; None for a value that does not exist there."""
     base, other = (cell["methods"][name][metric] for name in (reference, method))
     sign = metrics.sign(metric)
-    test, p_groups, _ = _over_groups(cell, reference, method, metric, sign)
+    test, p_groups = _over_groups(cell, reference, method, metric)
     p_seeds, p_seeds_better = p_values.welch(sign * other[0], sign * base[0])
     sure = orders.gain(cell, reference, method, metric)
     gain = sure["gain"]
-    spread = _spread(other[1], base[1]) if cell["n_groups"] > 1 else 0.0
+    differences = two_way.over_runs(other[1]) - two_way.over_runs(base[1])
+    exist = cell["n_groups"] > 1 and np.isfinite(differences).any()
+    spread = float(np.nanstd(differences)) if exist else 0.0
     deviation, alone = _deviation(other[0], base[0])
     seeds = sorted((len(base[0]), len(other[0])))
     return {
@@ -96,43 +80,28 @@ def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
     }
 
 
-def _over_groups(cell, reference, method, metric, sign) -> tuple:
-    """Test over groups of the models as they are: name, two-sided p, one-sided that ours is better.
+def _over_groups(cell, reference, method, metric) -> tuple[str | None, float | None]:
+    """Test over groups of the models as they are: its name and two-sided p.
 
-    None for fewer than two groups, and where the metric exists in fewer than half of the resamples.
+    None for fewer than two groups, and if the metric exists in fewer than half of the resamples.
     """
     pair = [cell["methods"][name][metric][1] for name in (method, reference)]
     if not all(two_way.over_groups(replicates, cell["n_groups"]) for replicates in pair):
-        return None, None, None
+        return None, None
     ours, theirs = ([run["counts"] for run in cell["runs"][name]] for name in (method, reference))
     matched = len(ours) == len(theirs) or 1 in (len(ours), len(theirs))
     if metrics.METRICS[metric].rate and matched:
         observed, null = p_values.permutation(ours, theirs, metric)
-        observed, null = sign * observed, sign * null
         extreme = (np.abs(null) >= abs(observed) - ROUNDING).sum()
-        better = (null >= observed - ROUNDING).sum()
-        return "permutation", p_values.share(extreme, len(null)), p_values.share(better, len(null))
-    means = [np.atleast_2d(replicates).mean(0) for replicates in pair]
-    gains = sign * (means[0] - means[1])
+        return "permutation", p_values.share(extreme, len(null))
+    gains = two_way.over_runs(pair[0]) - two_way.over_runs(pair[1])
     gains = gains[np.isfinite(gains)]
-    worse, better = (gains <= 0).sum(), (gains >= 0).sum()
-    p = min(1.0, 2 * p_values.share(min(worse, better), len(gains)))
-    return "bootstrap", p, p_values.share(worse, len(gains))
-
-
-def _spread(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Standard deviation between resamples of the difference of two means over seeds."""
-    means = [np.atleast_2d(replicates).mean(0) for replicates in (ours, theirs)]
-    return float(np.nanstd(means[0] - means[1])) if np.isfinite(means).any() else 0.0
-
-
-def _correct(family: list[dict]) -> None:
-    for row, adjusted in zip(family, p_values.holm([row["p"] for row in family]), strict=True):
-        row["p_holm"] = adjusted
+    rarer = min((gains <= 0).sum(), (gains >= 0).sum())
+    return "bootstrap", min(1.0, 2 * p_values.share(rarer, len(gains)))
 
 
 def _deviation(ours: np.ndarray, theirs: np.ndarray) -> tuple[float | None, bool]:
-    """Standard deviation over seeds, pooled, and whether one of the two has none of its own."""
+    """Standard deviation over seeds, pooled, and whether only one side has one."""
     spreads = [values.var(ddof=1) for values in (ours, theirs) if len(values) > 1]
     if not spreads:
         return None, False
@@ -143,17 +112,15 @@ def _over(value: float, spread: float | None) -> float | None:
     return value / spread if spread else None
 
 
-def _together(found: list[dict]) -> dict:
-    known = [row for row in found if row["p_better"] is not None]
+def _together(rows_of_method: list[dict]) -> dict:
+    gains = [row["gain"] for row in rows_of_method if row["p_better"] is not None]
     return {
         "dataset": EVERYTHING,
         "encoder": EVERYTHING,
-        "method": found[0]["method"],
-        "reference": found[0]["reference"],
-        "metric": found[0]["metric"],
-        "cells": len(known),
-        "gain": sum(row["gain"] for row in known) / len(known) if known else None,
+        **{name: rows_of_method[0][name] for name in ("method", "reference", "metric")},
+        "cells": len(gains),
+        "gain": sum(gains) / len(gains) if gains else None,
         "test_groups": "Fisher",
-        "p_better": p_values.fisher([row["p_better"] for row in found]),
-        "p_seeds_better": p_values.fisher([row["p_seeds_better"] for row in found]),
+        "p_better": p_values.fisher([row["p_better"] for row in rows_of_method]),
+        "p_seeds_better": p_values.fisher([row["p_seeds_better"] for row in rows_of_method]),
     }

@@ -1,10 +1,10 @@
 """The tables of a study: every method on every dataset and encoder, with how sure the numbers are.
 
-Three spreads are kept apart: the standard deviation over seeds (n - 1 in the denominator; null for
-one seed or a method whose seeds predict alike), the 95% interval of the mean, for other test groups
-and other trainings at once (`two_way`), and that of the paired difference to the study's reference
-method. Beside an interval stand the share of its variance that is the seeds', and what is resampled
-for the rest, the `unit`.
+There are three spreads: the standard deviation over seeds (n - 1 in the denominator; null for one
+seed or a method whose seeds predict alike), the 95% interval of the mean, for other test groups and
+other trainings at once (`two_way`), and that of the paired difference to the study's reference
+method. Each interval comes with the seeds' share of its variance, and with the `unit` that is
+resampled for the rest.
 """
 
 from pathlib import Path
@@ -23,31 +23,11 @@ from histopair.evaluation import (
     two_way,
 )
 
-TABLE = [
-    "method",
-    "own_encoder",
-    "metric",
-    "mean",
-    "std",
-    "n_seeds",
-    "not_converged",
-    "val_loss",
-    "below_probe",
-    "low",
-    "high",
-    "seed_share",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "difference_p",
-    "difference_seed_share",
-    "reference",
-    "values",
-    "n_test",
-    "n_groups",
-    "unit",
-    *published.COLUMNS,
-]
+TABLE = ["method", "own_encoder", "metric", "mean", "std", "n_seeds", "not_converged"]
+TABLE += ["val_loss", "below_probe", "low", "high", "seed_share", "difference"]
+TABLE += ["difference_low", "difference_high", "difference_p", "difference_seed_share"]
+TABLE += ["reference", "values", "n_test", "n_groups", "unit", *published.COLUMNS]
+OF_METHOD = ("own_encoder", "not_converged", "val_loss", "below_probe")  # one value per method
 
 
 def tabulate(
@@ -60,16 +40,16 @@ def tabulate(
     entry in the config, `synthetic` (names of synthetic datasets), `splits` (`leak.rows`) and maybe
     `truths` ({dataset: parquet}).
     Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
-    Raises InputError where methods of one cell predict different test samples.
+    Raises InputError if methods of one cell predict different test samples.
     """
-    found = cells.gather(runs, labels)
-    told = {
+    gathered = cells.gather(runs, labels)
+    wrong = {
         dataset: class_tables.wrong_labels(labels[dataset], truth)
         for dataset, truth in study.get("truths", {}).items()
     }
-    facts = {key: {"unit": cell["unit"]} | told.get(key[0], {}) for key, cell in found.items()}
+    facts = {key: {"unit": cell["unit"]} | wrong.get(key[0], {}) for key, cell in gathered.items()}
     return {
-        table: _frame(name, make(found, study), columns, study, facts)
+        table: _frame(name, make(gathered, study), columns, study, facts)
         for table, (columns, make) in TABLES.items()
     }
 
@@ -77,7 +57,7 @@ def tabulate(
 def _frame(
     name: str, rows: list[dict], columns: list[str], study: dict, facts: dict
 ) -> pd.DataFrame:
-    """A table of rows; `facts` of their cells fill the columns of that name, where it has them."""
+    """A table of rows; `facts` of their cells fill the columns of the same name, if it has them."""
     synthetic = {*study.get("synthetic", ())}
     if synthetic >= {*study.get("datasets", "?")}:
         synthetic.add(significance.EVERYTHING)
@@ -95,65 +75,61 @@ def file(name: str, table: str) -> str:
     return f"{name}.csv" if table == "table" else f"{name}.{table}.csv"
 
 
-def rows(found: dict, study: dict) -> list[dict]:
+def rows(gathered: dict, study: dict) -> list[dict]:
     """One row per cell, method and metric in the columns TABLE, with the paper's own number."""
     paper = published.read(study["published"]) if study.get("published") else []
     if paper:
-        methods = [method for cell in found.values() for method in cell["methods"]]
+        methods = [method for cell in gathered.values() for method in cell["methods"]]
         published.check(paper, study["published"], list(dict.fromkeys(methods)))
     return [
         row | published.find(paper, *key, row["method"], row["metric"])
-        for key, cell in found.items()
+        for key, cell in gathered.items()
         for row in _cell_rows(key, cell, study.get("reference"))
     ]
 
 
 def _cell_rows(key: tuple[str, str], cell: dict, reference: str | None) -> list[dict]:
-    found = []
+    rows_of_cell = []
     for method, by_metric in cell["methods"].items():
         for metric, (values, replicates) in by_metric.items():
-            sure = two_way.of_mean(values, replicates, cell["n_groups"])
+            interval = two_way.of_mean(values, replicates, cell["n_groups"])
             row = {
                 "dataset": key[0],
                 "encoder": key[1],
                 "method": method,
-                "own_encoder": cell["own_encoder"][method],
                 "metric": metric,
                 "mean": values.mean(),
                 "std": values.std(ddof=1) if len(values) > 1 else None,
                 "n_seeds": len(values),
-                **{n: cell[n][method] for n in ("not_converged", "val_loss", "below_probe")},
-                **{name: sure[name] for name in ("low", "high", "seed_share")},
+                **{name: cell[name][method] for name in OF_METHOD},
+                **{name: interval[name] for name in ("low", "high", "seed_share")},
                 "reference": reference,
                 "values": ";".join(f"{value:.6f}" for value in values),
                 "n_test": cell["n_test"],
                 "n_groups": cell["n_groups"],
             }
             if reference in cell["methods"] and method != reference:
-                row |= _to_reference(orders.difference(cell, reference, method, metric))
-            found.append(row)
-    return found
-
-
-def _to_reference(found: dict) -> dict:
-    spread = {f"difference_{name}": found[name] for name in ("low", "high", "p", "seed_share")}
-    return {"difference": found["difference"]} | spread
+                gap = orders.difference(cell, reference, method, metric)
+                row["difference"] = gap["difference"]
+                row |= {f"difference_{n}": gap[n] for n in ("low", "high", "p", "seed_share")}
+            rows_of_cell.append(row)
+    return rows_of_cell
 
 
 def _of_dataset(study: dict, dataset: str) -> dict:
-    """A study as it stands for one dataset: the claims that are made of it, its truth."""
+    """A study as it applies to one dataset: the claims about it, its truth."""
     claimed = study.get("claims", ())
     kept = [claim for claim in claimed if dataset in claim.get("datasets", [dataset])]
     return study | {"claims": kept, "truth": study.get("truths", {}).get(dataset)}
 
 
 def each(rows_of):
-    """Rows of all cells from a function that makes those of one."""
+    """Rows of all cells from a function that returns those of one."""
 
-    def rows_of_all(found: dict, study: dict) -> list[dict]:
+    def rows_of_all(gathered: dict, study: dict) -> list[dict]:
         return [
             {"dataset": dataset, "encoder": column} | row
-            for (dataset, column), cell in found.items()
+            for (dataset, column), cell in gathered.items()
             for row in rows_of(cell, _of_dataset(study, dataset))
         ]
 

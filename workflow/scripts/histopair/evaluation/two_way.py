@@ -3,14 +3,14 @@
 Test groups (patients, videos) and seeds are two crossed samples of what could have been. The
 variance of a mean over both is taken as the sum of two: over resamples of the groups, of the mean
 over seeds (`bootstrap`), and over the seeds, of their values on all groups, divided by their number
-(n - 1 in the denominator). What varies between groups and seeds together counts in both, which errs
-towards wide intervals, as resampling both does (Owen 2007, The pigeonhole bootstrap). Three seeds
-tell little of their own spread: resampling them understates it by a third, and percentiles do not
-know that it is a guess. So p is Student's, for each part with its own degrees of freedom (2 for
+(n - 1 in the denominator). What varies with groups and seeds together counts in both, which makes
+intervals rather too wide, as resampling both does (Owen 2007, The pigeonhole bootstrap). Three
+seeds say little about their own spread: resampling them understates it by a third, and percentiles
+ignore that it is a guess. So p is Student's, for each part with its own degrees of freedom (2 for
 three seeds, G - 1 for G groups), weighted by the part's share of the variance (the weights of
-Cochran 1964), and the interval holds what has p above 0.05. One t with Satterthwaite's degrees of
-freedom would do for intervals, not for small p, which Holm and Fisher read: where three seeds are
-nine tenths of the variance, it gives p < 0.001 in 1.3% of cases without any difference.
+Cochran 1964), and the interval holds the values with p above 0.05. One t with Satterthwaite's
+degrees of freedom would do for intervals, but not for small p, which Holm and Fisher read: if three
+seeds are nine tenths of the variance, it gives p < 0.001 in 1.3% of cases without any difference.
 benchmarks/coverage.py measures how often the intervals hold the truth.
 
 A part of the variance is (variance, degrees of freedom); one run alone has none over seeds.
@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
-ROUNDING = 1e-12  # what varies less does not vary
+ROUNDING = 1e-12  # a smaller spread counts as none
 NOTHING = {"low": None, "high": None, "p": None, "p_better": None, "seed_share": None}
 
 
@@ -32,19 +32,19 @@ def of_mean(values: np.ndarray, replicates: np.ndarray, groups: int) -> dict:
 
     values: (S,), the metric of each seed; replicates: (S, R), the same in R resamples of `groups`.
     """
-    found = judge(values.mean(), over_groups(replicates, groups), over_seeds(values))
-    low = found["low"] and max(0.0, found["low"])
-    return NOTHING | {"low": low, "high": found["high"], "seed_share": found["seed_share"]}
+    sure = judge(values.mean(), over_groups(replicates, groups), over_seeds(values))
+    low = sure["low"] and max(0.0, sure["low"])
+    return NOTHING | {"low": low, "high": sure["high"], "seed_share": sure["seed_share"]}
 
 
 def of_difference(ours: tuple, theirs: tuple, groups: int) -> dict:
     """How sure it is that ours are higher, as `judge`; each side is (values, replicates).
 
-    Both sides see the same resamples. Seeds are paired where both have equally many; one run alone
-    stands against each seed of the other; otherwise the seeds of both sides vary independently.
+    Both sides see the same resamples. Seeds are paired if both sides have equally many; one run
+    alone is compared with each seed of the other; otherwise the seeds of both vary independently.
     """
     gain = ours[0].mean() - theirs[0].mean()
-    replicates = _rows(ours[1]).mean(0) - _rows(theirs[1]).mean(0)
+    replicates = over_runs(ours[1]) - over_runs(theirs[1])
     seeds = paired(ours[0], theirs[0])
     varying = [ours[0], theirs[0]] if seeds is None else [seeds]
     of_seeds = [part for values in varying for part in over_seeds(values)]
@@ -71,10 +71,10 @@ def paired(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray | None:
 def over_groups(replicates: np.ndarray, groups: int) -> list[tuple[float, int]] | None:
     """Variance of the mean over seeds between resamples, as a list of one part.
 
-    replicates: (S, R) or (R,). None for fewer than two groups, and where the metric exists in fewer
+    replicates: (S, R) or (R,). None for fewer than two groups, and if the metric exists in fewer
     than half of the resamples. A bootstrap of G groups understates by (G - 1) / G.
     """
-    means = _rows(replicates).mean(0)
+    means = over_runs(replicates)
     existing = means[np.isfinite(means)]
     if groups < 2 or len(existing) < max(2, len(means) / 2):
         return None
@@ -92,7 +92,7 @@ def judge(mean: float, groups: list | None, seeds: list) -> dict:
 
     Returns low, high (within [-1, 1]), p (two-sided), p_better (one-sided: above 0), seed_share
     (the share of the variance that is the seeds'; None for one run). All are None without groups.
-    Where nothing varies, the interval is the mean, and p that of G groups which all have its sign.
+    If nothing varies, the interval is the mean, and p that of G groups which all have its sign.
     """
     if groups is None or not math.isfinite(mean):
         return dict(NOTHING)
@@ -131,5 +131,6 @@ def _constant(mean: float, freedom: int) -> dict:
     return {"p": 2 * half, "p_better": half if mean > 0 else 1 - half}
 
 
-def _rows(replicates: np.ndarray) -> np.ndarray:
-    return np.atleast_2d(replicates)
+def over_runs(replicates: np.ndarray) -> np.ndarray:
+    """The mean over seeds in each resample, (R,), of replicates (S, R) or (R,)."""
+    return np.atleast_2d(replicates).mean(0)

@@ -15,15 +15,15 @@ def look() -> str:
 
 
 def distinct(runs: Iterable[dict]) -> list[dict]:
-    """Each run once, however many studies and columns show it: dataset, encoder, method, seed."""
+    """Each run once, even if several studies or columns show it: dataset, encoder, method, seed."""
     names = ("dataset", "encoder", "method", "seed")
-    found = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
-    return [dict(zip(names, run, strict=True)) for run in found]
+    keys = dict.fromkeys(tuple(run[name] for name in names) for run in runs)
+    return [dict(zip(names, key, strict=True)) for key in keys]
 
 
 def different(methods: dict, study: dict) -> dict[str, dict]:
-    """By dataset of a study and method, the parameters that are different on that dataset."""
-    found = {
+    """By dataset of a study, then by method, the parameters that are different on that dataset."""
+    parameters = {
         dataset: {
             name: methods[name]["datasets"][dataset]
             for name in study["methods"]
@@ -31,10 +31,10 @@ def different(methods: dict, study: dict) -> dict[str, dict]:
         }
         for dataset in study["datasets"]
     }
-    return {dataset: own for dataset, own in found.items() if own}
+    return {dataset: by_method for dataset, by_method in parameters.items() if by_method}
 
 
 def of_papers(entries: dict, datasets: list[str]) -> dict[str, dict]:
-    """How many classes and samples papers had, of those datasets whose config entries say so."""
+    """How many classes and samples papers had, for the datasets whose config entries say so."""
     bases = {name: entries[entries[name].get("of", name)] for name in datasets}
     return {name: entry["published"] for name, entry in bases.items() if "published" in entry}

@@ -1,4 +1,4 @@
-"""What a tuning came to: the best parameters as an entry of `methods`, and a figure of it."""
+"""A tuning's result: the best parameters as an entry of `methods`, and a figure of all trials."""
 
 import pandas as pd
 import yaml
@@ -17,41 +17,34 @@ def write(history: str, name: str, best: str, svg: str) -> None:
     tables.write_text(svg, plot(table, entry))
 
 
-def best_row(table: pd.DataFrame, metric: str) -> pd.Series:
-    """The first trial with the best value."""
-    values = table["value"]
-    return table.loc[values.idxmax() if metrics.sign(metric) > 0 else values.idxmin()]
-
-
 def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
-    """YAML to be put under `methods`: the tuned method with the best parameters found."""
-    row = best_row(table, entry["metric"])
-    found: dict = {"like": entry["method"]}
+    """YAML to put under `methods`: the tuned method with the best parameters."""
+    row = table.loc[(metrics.sign(entry["metric"]) * table["value"]).idxmax()]  # the first if tied
+    tuned: dict = {"like": entry["method"]}
     for parameter in entry["space"]:
         value = row[parameter]
         value = value.item() if hasattr(value, "item") else value
         outer, _, inner = parameter.partition(".")
-        if inner:  # `like` takes maps over as a whole
-            found[outer] = found.get(outer, dict(method[outer])) | {inner: value}
+        if inner:  # a map replaces the one that `like` inherits, so it must be whole
+            tuned[outer] = tuned.get(outer, dict(method[outer])) | {inner: value}
         else:
-            found[outer] = value
+            tuned[outer] = value
     ties = int((table["value"] == row["value"]).sum())
-    said = (
+    tied = f"; the first of {ties} trials with that value" if ties > 1 else ""
+    comment = (
         f"# {name}: the best of {len(table)} trials on the validation split of {entry['dataset']}, "
-        f"{entry['metric']} {row['value']:.4f}"
-        + (f"; the first of {ties} trials with that value.\n" if ties > 1 else ".\n")
+        f"{entry['metric']} {row['value']:.4f}{tied}.\n"
     )
     if row["not_converged"]:
-        said += (
-            f"# {int(row['not_converged'])} of its {len(entry['seeds'])} runs had not converged.\n"
-        )
-    return said + yaml.safe_dump({f"{name}-best": found}, sort_keys=False)
+        runs = f"{int(row['not_converged'])} of its {len(entry['seeds'])} runs"
+        comment += f"# {runs} had not converged.\n"
+    return comment + yaml.safe_dump({f"{name}-best": tuned}, sort_keys=False)
 
 
 def plot(table: pd.DataFrame, entry: dict) -> str:
     """The value of each trial with the best so far, and a panel of its values per parameter.
 
-    Parameters that take over another's value have no panel of their own.
+    Parameters that copy another's value have no panel.
     """
     space = entry["space"].items()
     names = [name for name, domain in space if not (isinstance(domain, dict) and "same" in domain)]

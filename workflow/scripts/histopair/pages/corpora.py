@@ -54,11 +54,11 @@ def clip(text: str, characters: int) -> str:
 
 def _read_by(encoder: str, path: str, tokens: np.ndarray) -> dict:
     """How one retriever reads the corpus: its context, and the chunks' lengths in its tokens."""
-    made = tables.about(f"{path}.parquet")
+    about = tables.about(f"{path}.parquet")
     return {
         "encoder": encoder,
-        "context": made["context"],
-        "cut": made["cut"],
+        "context": about["context"],
+        "cut": about["cut"],
         "chunks": len(tokens),
         "median": float(np.median(tokens)),
         "most": int(tokens.max()),

@@ -1,4 +1,4 @@
-"""What the page shows of encoders: where each is from, what it was trained on, how wide it is."""
+"""What the page shows of encoders: their origin, what they were trained on, their width."""
 
 from pathlib import Path
 
@@ -19,7 +19,6 @@ def context(name: str, entry: dict, embeddings: list[dict], results: str) -> dic
         "description": entry.get("description", ""),
         "train": entry.get("train"),
         "dimension": _dimension(caches[0], results) if caches else None,
-        "cached": [cache["dataset"] for cache in caches],
     }
 
 
@@ -31,16 +30,16 @@ def _dimension(cache: dict, results: str) -> int:
 
 
 def texts(paths: list[str], results: str) -> list[dict]:
-    """How many captions and prompts towers did not read to their end, by their tables' paths."""
-    found = [_texts(Path(results) / Path(path).relative_to("results")) for path in paths]
-    return [row for row in found if row]
+    """How many captions and prompts each tower cut off, by the paths of their tables."""
+    rows = [_texts(Path(results) / Path(path).relative_to("results")) for path in paths]
+    return [row for row in rows if row]
 
 
 def _texts(path: Path) -> dict | None:
-    """One table of embeddings, or folder of activations; nothing if it was not made."""
+    """One table of embeddings, or folder of activations; None if it does not count cut texts."""
     dataset, kind = path.name.split(".")[:2]
-    made = tables.read_json(path / "about.json") if path.is_dir() else tables.about(path)
-    if "cut" not in made:
+    about = tables.read_json(path / "about.json") if path.is_dir() else tables.about(path)
+    if "cut" not in about:
         return None
-    kept = {key: made[key] for key in ("texts", "cut", "context")}
-    return {"encoder": path.parent.name, "dataset": dataset, "kind": kind} | kept
+    counts = {key: about[key] for key in ("texts", "cut", "context")}
+    return {"encoder": path.parent.name, "dataset": dataset, "kind": kind} | counts

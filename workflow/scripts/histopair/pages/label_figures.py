@@ -1,4 +1,4 @@
-"""Figures of labels: how frequent each is before and after cleaning, and which come together."""
+"""Figures of labels: how frequent they are before and after cleaning, and which come together."""
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,11 @@ SHARES = ((0.5, "#08519c"), (0.25, "#3182bd"), (0.1, "#6baed6"), (0.02, "#bdd7e7
 SPLIT_COLOURS = {"train": PALETTE[0], "val": PALETTE[5], "test": PALETTE[1]}
 
 
-def frequencies(table: pd.DataFrame, task: str, became: dict[str, str | None]) -> str:
-    """Samples per label: above those after cleaning by split, below those before it.
+def frequencies(table: pd.DataFrame, became: dict[str, str | None], several: bool) -> str:
+    """Samples per label: after cleaning, by split, above; before cleaning, below.
 
-    `table` has label, raw, cleaned, train, val, test. Labels that cleaning did away with come last,
-    with what they `became` (None: dropped).
+    `table` has label, raw, cleaned, train, val, test. Labels that cleaning removed come last, with
+    what they `became` (None: dropped). several: whether a sample can have more than one label.
     """
     table = table.sort_values(["cleaned", "raw"], ascending=False, kind="stable").head(LABELS)
     figure, ((axes,),) = style.panels(1, 1, 7.4, 0.9 + 0.215 * len(table))
@@ -30,19 +30,19 @@ def frequencies(table: pd.DataFrame, task: str, became: dict[str, str | None]) -
     for place, row in zip(places, table.itertuples(), strict=True):
         longer = max(row.raw, row.cleaned)
         beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(_told(row, became), (longer, place), **beside, fontsize=7.5, color=MUTED)
+        axes.annotate(_counts(row, became), (longer, place), **beside, fontsize=7.5, color=MUTED)
     axes.set_yticks(places, [short(label) for label in table["label"]])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.margins(x=0.22)
     style.only_grid(axes, "x")
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel("samples with the label" if task == "multi" else "samples")
+    axes.set_xlabel("samples with the label" if several else "samples")
     figure.legend(loc="outside upper left", ncols=4, handlelength=1, columnspacing=1.2)
     return style.svg(figure)
 
 
-def _told(row, became: dict[str, str | None]) -> str:
+def _counts(row, became: dict[str, str | None]) -> str:
     if row.cleaned:
         return f"{row.cleaned:,}" + (f"  (before {row.raw:,})" if row.raw != row.cleaned else "")
     standard = became.get(row.label)

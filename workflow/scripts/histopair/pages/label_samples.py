@@ -15,23 +15,24 @@ PIXELS = 160
 CAPTION = 320  # characters shown
 
 
-def samples(made: dict, chosen: pd.DataFrame) -> list[dict]:
+def samples(about: dict, chosen: pd.DataFrame) -> list[dict]:
     """Samples as in the paper's Figure 1: image, caption, labels, group."""
-    found = [
+    names = about.get("class_names", {})
+    shown = [
         {
-            "source": thumbnail(made["root"], row.path, PIXELS),
+            "source": thumbnail(about["root"], row.path, PIXELS),
             "path": row.path,
             "caption": shortened(row.caption),
-            "labels": [made.get("class_names", {}).get(name, name) for name in row.labels],
+            "labels": [names.get(label, label) for label in row.labels],
             "group": row.group,
         }
         for row in chosen.itertuples()
     ]
-    return [sample for sample in found if sample["source"]]
+    return [sample for sample in shown if sample["source"]]
 
 
 def shortened(caption: object) -> str:
-    """The start of a caption, in one line; "" for none."""
+    """The start of a caption, on one line; "" for none."""
     text = " ".join(caption[: 4 * CAPTION].split()) if isinstance(caption, str) else ""
     return text if len(text) <= CAPTION else text[: CAPTION - 1].rstrip() + "…"
 
@@ -57,9 +58,9 @@ def co_occurrence(labels: pd.DataFrame, classes: list[str]) -> dict:
 
 
 def _pairs(together: np.ndarray, names: list[str], n: int) -> list[dict]:
-    """The most frequent pairs; `lift` is their count over that of independent labels."""
+    """The most frequent pairs; `lift` is their count over the count if labels were independent."""
     alone = together.diagonal()
-    found = [
+    pairs = [
         {
             "first": names[i],
             "second": names[j],
@@ -69,4 +70,4 @@ def _pairs(together: np.ndarray, names: list[str], n: int) -> list[dict]:
         for i, j in combinations(range(len(names)), 2)
         if together[i, j]
     ]
-    return sorted(found, key=lambda pair: -pair["samples"])[:PAIRS]
+    return sorted(pairs, key=lambda pair: -pair["samples"])[:PAIRS]

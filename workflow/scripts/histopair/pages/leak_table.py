@@ -17,7 +17,7 @@ WORDS = {
 
 def context(path: str, labels: pd.DataFrame, root: str) -> dict:
     """Counts of the leaks table at `path` by kind and crossing, and the nearest pairs of images."""
-    found = tables.read(path)
+    table = tables.read(path)
     sizes = labels["split"].value_counts()
     crossings = [
         {"a": a, "b": b, "size": int(sizes.get(a, 0))}
@@ -25,33 +25,30 @@ def context(path: str, labels: pd.DataFrame, root: str) -> dict:
         if sizes.get(a, 0) and sizes.get(b, 0)
     ]
     rows = [
-        {"kind": WORDS[kind], "cells": [_cell(found, kind, **crossing) for crossing in crossings]}
+        {"kind": WORDS[kind], "cells": [_cell(table, kind, **crossing) for crossing in crossings]}
         for kind in leaks.KINDS
     ]
-    to_test = found[(found["split_a"] == "test") & (found["split_b"] == "train")]
-    near = found[found["kind"] == "near"]
+    to_test = _between(table, "test", "train")
+    near = table[table["kind"] == "near"]
     return {
         "bits": tables.about(path)["near"],
         "crossings": crossings,
         "rows": rows,
         "test": int(sizes.get("test", 0)),
-        "group": _samples(to_test, "group"),
-        "image": _samples(to_test, "image"),
-        "near": _samples(to_test, "near"),
-        "crossing": int((found["kind"] != "near").sum()),
+        **{kind: _samples(to_test, kind) for kind in ("group", "image")},
+        "crossing": int((table["kind"] != "near").sum()),
         "across_groups": int((near["group_a"] != near["group_b"]).sum()),
         "examples": _examples(near, labels, root),
     }
 
 
-def _cell(found: pd.DataFrame, kind: str, a: str, b: str, size: int) -> dict:
-    rows = found[(found["split_a"] == a) & (found["split_b"] == b)]
-    samples = _samples(rows, kind)
-    return {
-        "count": int((rows["kind"] == kind).sum()),
-        "samples": samples,
-        "share": samples / size,
-    }
+def _cell(table: pd.DataFrame, kind: str, a: str, b: str, size: int) -> dict:
+    samples = _samples(_between(table, a, b), kind)
+    return {"samples": samples, "share": samples / size}
+
+
+def _between(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    return table[(table["split_a"] == a) & (table["split_b"] == b)]
 
 
 def _samples(rows: pd.DataFrame, kind: str) -> int:
@@ -67,18 +64,15 @@ def _examples(near: pd.DataFrame, labels: pd.DataFrame, root: str) -> list[dict]
         {
             "pictures": [
                 {
-                    "source": thumbnail(root, by_id[sample], PIXELS),
-                    "path": by_id[sample],
-                    "split": split,
-                    "group": group,
+                    "source": thumbnail(root, by_id[row[f"sample_{side}"]], PIXELS),
+                    "path": by_id[row[f"sample_{side}"]],
+                    "split": row[f"split_{side}"],
+                    "group": row[f"group_{side}"],
                 }
-                for sample, split, group in (
-                    (row.sample_a, row.split_a, row.group_a),
-                    (row.sample_b, row.split_b, row.group_b),
-                )
+                for side in "ab"
             ],
-            "distance": int(row.distance),
+            "distance": int(row["distance"]),
         }
-        for row in nearest.itertuples()
+        for row in nearest.to_dict("records")
     ]
     return [pair for pair in pairs if all(picture["source"] for picture in pair["pictures"])]

@@ -16,7 +16,7 @@ def context(name: str, table: pd.DataFrame, config: dict) -> dict | None:
     datasets = list(dict.fromkeys(table["dataset"]))
     styles = {dataset: f"{dataset} ({split_words(dataset, config)})" for dataset in datasets}
     cells = table.groupby(["encoder", "method"], sort=False)
-    rows = [_row(key, found, datasets) for key, found in cells]
+    rows = [_row(key, part, datasets) for key, part in cells]
     encoders = list(table.groupby("encoder", sort=False))
     return {
         "study": name,
@@ -33,10 +33,10 @@ def split_words(dataset: str, config: dict) -> str:
     return (words | {"val-row": "validation of random rows"})[by]
 
 
-def _row(key: tuple[str, str], found: pd.DataFrame, datasets: list[str]) -> dict:
-    by = found.set_index(["dataset", "metric"]).to_dict("index")
+def _row(key: tuple[str, str], rows: pd.DataFrame, datasets: list[str]) -> dict:
+    values = rows.set_index(["dataset", "metric"]).to_dict("index")
     return {
         "encoder": key[0],
         "method": key[1],
-        "cells": [[by.get((dataset, metric)) for metric in METRICS] for dataset in datasets],
+        "cells": [[values.get((dataset, metric)) for metric in METRICS] for dataset in datasets],
     }

@@ -1,4 +1,4 @@
-"""The one page: everything that a run did and found, in one file that needs no network."""
+"""The page: everything that a run did and found, in one file that needs no network."""
 
 import pandas as pd
 
@@ -26,9 +26,9 @@ def write_page(config: dict, shown: dict, results: str, output: str, about: dict
 
     config: the whole config, checked. shown: names of what is on the page: `datasets`, `corpora`,
     `chunks` (encoder, corpus), `encoders`, `proposals` (datasets), `embeddings` (encoder, dataset),
-    `texts` (paths of what is kept of captions and prompts), `pairs` (see
-    `entries.pairing_of`), and `runs` (for each study a list of dataset, encoder, method,
-    seed). Where the time went is read from `results`/benchmarks.
+    `texts` (paths of embedded captions and prompts), `pairs` (see `entries.pairing_of`), and
+    `runs` (for each study a list of dataset, encoder, method, seed). Times are read from
+    `results`/benchmarks.
     """
     tables.write_text(output, render("page.html.j2", **context(config, shown, results, about)))
 
@@ -37,17 +37,19 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
     """What the page's templates show, section by section."""
     names = config["datasets"]
     bases = {name: names[names[name].get("of", name)] for name in shown["datasets"]}
-    shown_studies = [_study(name, config, results) for name in shown["runs"]]
-    found = {
+    proposals = shown.get("proposals", ())
+    studies = [_study(name, config, results) for name in shown["runs"]]
+    shown_datasets = [
+        datasets.context(name, names[name], base, results, name in proposals)
+        for name, base in bases.items()
+    ]
+    return {
         "title": config.get("title") or "histopair",
-        "studies": [study for study, _ in shown_studies],
-        "multilabel": [block for _, block in shown_studies if block],
-        "datasets": [
-            datasets.context(
-                name, names[name], bases[name], results, name in shown.get("proposals", ())
-            )
-            for name in shown["datasets"]
-        ],
+        "synthetic": bool(bases) and all(data["synthetic"] for data in shown_datasets),
+        "runs": len(distinct(run for runs in shown["runs"].values() for run in runs)),
+        "studies": [study for study, _ in studies],
+        "multilabel": [block for _, block in studies if block],
+        "datasets": shown_datasets,
         "corpora": [
             corpora.context(name, config["corpora"][name], shown["chunks"], results)
             for name in shown["corpora"]
@@ -62,9 +64,6 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "time": timings.context(f"{results}/benchmarks"),
         "provenance": provenance.context(config, shown, results, about),
     }
-    found["synthetic"] = bool(found["datasets"]) and all(d["synthetic"] for d in found["datasets"])
-    found["runs"] = len(distinct(run for runs in shown["runs"].values() for run in runs))
-    return found
 
 
 def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
@@ -74,5 +73,7 @@ def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
         "papers_data": of_papers(config["datasets"], entry["datasets"]),
         "different": different(config["methods"], entry),
     }
+    labels = {dataset: f"{results}/labels/{dataset}.parquet" for dataset in entry["datasets"]}
+    study = study_page.read_study(name, entry, labels, folder)
     table = pd.read_csv(f"{folder}/{study_tables.file(name, 'table')}", dtype={"values": str})
-    return study_page.read_study(name, entry, folder), multilabel.context(name, table, config)
+    return study, multilabel.context(name, table, config)

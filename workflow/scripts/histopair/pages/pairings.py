@@ -16,8 +16,8 @@ CHARACTERS = 420
 def context(pairs: list[dict], results: str) -> dict:
     """All pairings: encoder, dataset, corpus and correction of each; "oracle" pairs by the truth.
 
-    What is corrected stands beside the plain pairing in table, histogram and curves; examples and
-    agreement are of plain pairings.
+    Table, histogram and curves show a corrected pairing beside the plain one; examples and
+    agreement show plain pairings only.
     """
     quality = [
         pair | {"by": by(pair), "quality": _quality(pair, results)}
@@ -45,32 +45,33 @@ def title(pair: dict) -> str:
 
 
 def by(pair: dict) -> str:
-    """Who paired, and how hubs were corrected for."""
+    """What paired them, and how hubs were corrected for."""
     if pair["encoder"] == "oracle":
         return "by true attributes"
     return f"by {pair['encoder']}{pair['correction'].replace('.', ', ')}"
 
 
 def examples(pair: dict, results: str) -> list[dict]:
-    """For some classes the image of the highest, median and lowest similarity, with its text."""
+    """For some classes, the images of highest, median and lowest similarity, with their texts."""
     path = "{results}/pairs/{encoder}/{dataset}.{corpus}{correction}.parquet"
     ranked = tables.read(path.format(results=results, **pair))
     ranked = ranked[ranked["rank"] == 1]
     source = f"{results}/labels/{pair['dataset']}.parquet"
-    made = tables.about(source)
+    about = tables.about(source)
     images = tables.read(source, ["image_id", "path", "labels"]).drop_duplicates("image_id")
     joined = images.merge(ranked, on="image_id").sort_values(["similarity", "image_id"])
     texts = tables.read(f"{results}/chunks/{pair['encoder']}/{pair['corpus']}.parquet")
     texts = texts.set_index(["report_id", "chunk"])
     rows = []
-    for label in chosen(made["classes"]):
-        own = joined[joined["labels"].map(lambda found, label=label: label in found)]
-        if len(own):
-            picked = [own.iloc[place] for place in (len(own) - 1, len(own) // 2, 0)]
-            found = [_example(row, made, texts) for row in picked]
-            for kind, example in zip(("highest", "median", "lowest"), found, strict=True):
-                example["kind"] = kind
-            rows.append({"label": made["class_names"].get(label, label), "examples": found})
+    for label in chosen(about["classes"]):
+        of_class = joined[joined["labels"].map(lambda names, label=label: label in names)]
+        if len(of_class):
+            places = {"highest": len(of_class) - 1, "median": len(of_class) // 2, "lowest": 0}
+            shown = [
+                {"kind": kind} | _example(of_class.iloc[place], about, texts)
+                for kind, place in places.items()
+            ]
+            rows.append({"label": about["class_names"].get(label, label), "examples": shown})
     return rows
 
 
@@ -80,12 +81,11 @@ def chosen(classes: list[str]) -> list[str]:
     return [classes[place] for place in places]
 
 
-def _example(row: pd.Series, made: dict, texts: pd.DataFrame) -> dict:
-    names = made["class_names"]
+def _example(row: pd.Series, about: dict, texts: pd.DataFrame) -> dict:
+    names = about["class_names"]
     text = texts.loc[(row["report_id"], row["chunk"])]
     return {
-        "source": thumbnail(made["root"], row["path"], TILE),
-        "path": row["path"],
+        "source": thumbnail(about["root"], row["path"], TILE),
         "labels": [names.get(label, label) for label in row["labels"]],
         "report": row["report_id"],
         "section": text["section"] or "",
@@ -111,5 +111,5 @@ def _facts(quality: dict) -> dict[str, dict]:
         "class, whole report": quality["class_agreement"],
         "class, retrieved text": quality["text_agreement"],
     }
-    facts = {name: found for name, found in of_class.items() if found}
+    facts = {name: agreed for name, agreed in of_class.items() if agreed}
     return facts | (quality["attribute_agreement"] or {})

@@ -1,4 +1,4 @@
-"""The page's figures but those of studies; each function returns SVG text."""
+"""The page's figures except those of studies; each function returns SVG text."""
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,10 @@ def chunk_lengths(tokens: dict[str, np.ndarray]) -> str:
     figure, ((axes,),) = style.panels(1, 1, 4.6, 2.1)
     edges = np.histogram_bin_edges(np.concatenate(list(tokens.values())), bins=30)
     colours = style.colours(list(tokens))
-    for encoder, found in tokens.items():
+    for encoder, counts in tokens.items():
         outline = {"color": colours[encoder], "label": encoder}
-        axes.hist(found, bins=edges, histtype="stepfilled", alpha=0.18, color=colours[encoder])
-        axes.hist(found, bins=edges, histtype="step", lw=1.5, **outline)
+        axes.hist(counts, bins=edges, histtype="stepfilled", alpha=0.18, color=colours[encoder])
+        axes.hist(counts, bins=edges, histtype="step", lw=1.5, **outline)
     style.only_grid(axes, "y")
     axes.set_xlabel("tokens in a chunk")
     axes.set_ylabel("chunks")
@@ -28,13 +28,12 @@ def chunk_lengths(tokens: dict[str, np.ndarray]) -> str:
 def similarities(pairs: list[dict]) -> str:
     """Similarity of each image to its rank-1 report, one outline per pairing."""
     figure, ((axes,),) = style.panels(1, 1, 4.9, 2.7)
-    colours = style.colours([str(i) for i in range(len(pairs))])
-    for pair, colour in zip(pairs, colours.values(), strict=True):
+    for pair, colour in zip(pairs, PALETTE * len(pairs), strict=False):
         histogram = pair["quality"]["similarity"]["histogram"]
-        counts = np.array(histogram["counts"], float)
-        axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, fill=True, alpha=0.18)
+        counts, edges = np.array(histogram["counts"], float), histogram["edges"]
+        axes.stairs(counts / counts.sum(), edges, color=colour, fill=True, alpha=0.18)
         label = f"{pair['dataset']} {pair['by']}"
-        axes.stairs(counts / counts.sum(), histogram["edges"], color=colour, lw=1.5, label=label)
+        axes.stairs(counts / counts.sum(), edges, color=colour, lw=1.5, label=label)
     axes.set_xlabel("cosine similarity to the retrieved report")
     axes.set_ylabel("share of images")
     style.only_grid(axes, "y")
@@ -45,8 +44,7 @@ def similarities(pairs: list[dict]) -> str:
 def hubness(pairs: list[dict]) -> str:
     """Share of the images on the r most used reports, with the line of perfectly even use."""
     figure, ((axes,),) = style.panels(1, 1, 4.9, 2.7)
-    colours = style.colours([str(i) for i in range(len(pairs))])
-    for pair, colour in zip(pairs, colours.values(), strict=True):
+    for pair, colour in zip(pairs, PALETTE * len(pairs), strict=False):
         curve, reports = pair["quality"]["usage_curve"], pair["quality"]["reports"]
         ranks = [0, *curve["reports"], reports]
         dashes = (0, (4, 2)) if pair["encoder"] == "oracle" else "-"
@@ -66,12 +64,12 @@ def agreement(facts: dict[str, dict], title: str) -> str:
     """Observed agreement of image and report (dot) against chance (hollow), one row per fact."""
     figure, ((axes,),) = style.panels(1, 1, 4.9, 0.95 + 0.25 * len(facts))
     axes.set_title(title)
-    for place, found in enumerate(facts.values()):
-        better = found["observed"] >= found["chance"]
-        colour = PALETTE[0] if better else PALETTE[3]
-        axes.plot([found["chance"], found["observed"]], [place] * 2, color=colour, lw=2, alpha=0.5)
-        axes.plot(found["chance"], place, "o", color=CHANCE, mfc="white", ms=5.5, mew=1.4)
-        axes.plot(found["observed"], place, "o", color=colour, ms=6)
+    for place, fact in enumerate(facts.values()):
+        chance, observed = fact["chance"], fact["observed"]
+        colour = PALETTE[0] if observed >= chance else PALETTE[3]
+        axes.plot([chance, observed], [place] * 2, color=colour, lw=2, alpha=0.5)
+        axes.plot(chance, place, "o", color=CHANCE, mfc="white", ms=5.5, mew=1.4)
+        axes.plot(observed, place, "o", color=colour, ms=6)
     axes.set_yticks(range(len(facts)), [short(name.replace("_", " ")) for name in facts])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(facts) - 0.4, -0.6)
@@ -82,7 +80,7 @@ def agreement(facts: dict[str, dict], title: str) -> str:
 
 
 def curves(history: pd.DataFrame, methods: list[str]) -> str:
-    """Loss by epoch, a row of panels per stage: mean over seeds, from lowest to highest shaded."""
+    """Loss by epoch, a row of panels per stage: mean over seeds, lowest to highest shaded."""
     stages = list(dict.fromkeys(history["stage"]))
     figure, axes = style.panels(len(stages), 2, 9.6, 0.5 + 2.2 * len(stages), sharex="row")
     colour = style.colours(methods)
@@ -96,8 +94,8 @@ def curves(history: pd.DataFrame, methods: list[str]) -> str:
             panel.set_xlabel("epoch")
             panel.xaxis.get_major_locator().set_params(integer=True)
         row[0].set_ylabel("classification loss")
-    seen = {t: h for row in axes for h, t in zip(*row[1].get_legend_handles_labels(), strict=True)}
-    figure.legend(seen.values(), seen.keys(), loc="outside upper left", ncols=6, handlelength=1.4)
+    keys = {t: h for row in axes for h, t in zip(*row[1].get_legend_handles_labels(), strict=True)}
+    figure.legend(keys.values(), keys.keys(), loc="outside upper left", ncols=6, handlelength=1.4)
     return style.svg(figure)
 
 
@@ -117,37 +115,31 @@ def label_accuracies(table: pd.DataFrame, styles: dict[str, str]) -> str:
     table: rows of a study's table for the three metrics; styles: dataset -> its legend text.
     """
     methods = list(dict.fromkeys(table["method"]))
-    columns = min(PANELS, len(methods))
-    rows = -(-len(methods) // columns)
-    width, height = 2.2 + 2.4 * columns if rows == 1 else 9.6, 0.3 + 2.2 * rows
-    figure, axes = style.panels(rows, columns, width, height, sharey=True)
-    flat = [panel for row in axes for panel in row]
+    width = (2.2, 2.4) if len(methods) <= PANELS else (9.6, 0)
+    figure, panels = style.grid(len(methods), PANELS, width, (0.3, 2.2), sharey=True)
     colour = style.colours(list(styles))
-    for panel, method in zip(flat, methods, strict=False):
-        for shift, dataset in enumerate(styles):
-            found = table[(table["method"] == method) & (table["dataset"] == dataset)]
-            place = 0.09 * (shift - (len(styles) - 1) / 2)
-            line = ("o", "-") if shift == 0 else ("s", (0, (4, 2)))
-            _accuracies(
-                panel, found.sort_values("metric"), place, colour[dataset], line, styles[dataset]
-            )
+    for panel, method in zip(panels, methods, strict=True):
+        for i, (dataset, label) in enumerate(styles.items()):
+            rows = table[(table["method"] == method) & (table["dataset"] == dataset)]
+            shift = 0.09 * (i - (len(styles) - 1) / 2)
+            line = {"marker": "s", "ls": (0, (4, 2))} if i else {"marker": "o", "ls": "-"}
+            line |= {"color": colour[dataset], "label": label}
+            _accuracies(panel, rows.sort_values("metric"), shift, line)
         panel.set_title(method)
         panel.set_xticks([1, 2, 3], ["≥ 1", "≥ 2", "3"])
-    for panel in flat[len(methods) :]:
-        panel.set_visible(False)
     figure.supxlabel("true labels in the top 3", fontsize=9)
     figure.supylabel("share of test samples", fontsize=9)
-    flat[0].set_ylim(0, 1.03)
-    handles = flat[0].get_legend_handles_labels()
+    panels[0].set_ylim(0, 1.03)
+    handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper left", ncols=3, handlelength=2)
     return style.svg(figure)
 
 
-def _accuracies(panel, rows: pd.DataFrame, shift: float, colour: str, line, label: str) -> None:
+def _accuracies(panel, rows: pd.DataFrame, shift: float, line: dict) -> None:
     k = np.arange(1, len(rows) + 1) + shift
-    panel.vlines(k, _plain(rows["low"]), _plain(rows["high"]), color=colour, alpha=0.5, lw=2)
-    marker, dashes = line
-    panel.plot(k, _plain(rows["mean"]), marker=marker, ls=dashes, color=colour, ms=5, label=label)
+    low, high, mean = (rows[name].to_numpy(float) for name in ("low", "high", "mean"))
+    panel.vlines(k, low, high, color=line["color"], alpha=0.5, lw=2)
+    panel.plot(k, mean, ms=5, **line)
 
 
 def times(by_rule: pd.DataFrame) -> str:
@@ -169,7 +161,3 @@ def times(by_rule: pd.DataFrame) -> str:
 def short(text: str, characters: int = 34) -> str:
     """A label that fits beside a bar."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-def _plain(values: pd.Series) -> np.ndarray:
-    return values.astype(float).to_numpy()

@@ -9,7 +9,7 @@ import histopair
 from histopair.files import tables
 from histopair.pages import distinct
 
-HASHED = 64 << 20  # larger files are named without a hash: hashing them would outlast the page
+HASHED = 64 << 20  # larger files get no hash: it would take longer than the page itself
 
 
 def context(config: dict, shown: dict, results: str, about: dict) -> dict:
@@ -44,13 +44,13 @@ def _paths(shown: dict, results: str) -> list[Path]:
 
 
 def _artifact(path: Path, results: str) -> dict:
-    made = tables.about(path) if path.suffix == ".parquet" else {}
+    about = tables.about(path) if path.suffix == ".parquet" else {}
     return {
         "path": str(path.relative_to(results)),
-        "rule": made.get("rule", ""),
-        "code": made.get("code", ""),
+        "rule": about.get("rule", ""),
+        "code": about.get("code", ""),
         "sha256": _sha256(path),
-        "versions": made.get("versions", {}),
+        "versions": about.get("versions", {}),
     }
 
 

@@ -1,35 +1,41 @@
-"""What a study's page shows of survival, from its tables of folds, patients and true hazards."""
+"""What a study's page shows about survival, from its tables of folds, patients and hazards."""
+
+from pathlib import Path
 
 import pandas as pd
 
-from histopair.evaluation import concordance, follow_up, metrics
+from histopair.evaluation import concordance, follow_up
+from histopair.files import tables
 from histopair.pages import risk_figures
 
 
-def context(folds: pd.DataFrame, patients: pd.DataFrame, hazards: pd.DataFrame) -> dict | None:
-    """Tables and figures of one cell; None where nothing has follow-up.
+def context(cell: dict[str, pd.DataFrame], labels: str | Path) -> dict | None:
+    """Tables and figures of one cell; None if nothing has follow-up.
 
-    The tables are those of `follow_up`. Curves and scatters are of the first seed of each method.
+    cell: the tables of `follow_up`, by name. labels: labels parquet, for the unit of times. Curves
+    and scatters show the first seed of each method.
     """
+    folds, patients, hazards = (cell[name] for name in ("folds", "patients", "hazards"))
     if patients.empty:
         return None
     patients = patients.astype({"time": float, "risk": float, "event": bool, "high": bool})
     first = patients[patients["seed"] == patients.groupby("method")["seed"].transform("first")]
     ranks = _ranks(patients)
-    known = first["log_hazard"].notna().all()
-    named = first.assign(log_hazard=first["log_hazard"].astype(float)) if known else None
-    own = hazards[hazards["method"] != follow_up.TRUTH]
-    ceiling = hazards[hazards["method"] == follow_up.TRUTH]
+    p = {row["method"]: row["p"][0] for row in ranks}
+    unit = tables.about(labels).get("time_unit", "months")
+    true = first["log_hazard"].notna().all()
+    scatter = risk_figures.against_truth(first.astype({"log_hazard": float})) if true else None
+    is_ceiling = hazards["method"] == follow_up.TRUTH
+    ceiling = hazards[is_ceiling]
     return {
         "folds": _folds(folds),
         "columns": list(dict.fromkeys(zip(folds["metric"], folds["method"], strict=True))),
-        "titles": metrics.titles(),
         "patients": first["patient"].nunique(),
         "events": int(first.drop_duplicates("patient")["event"].sum()),
-        "curves": risk_figures.curves(first, {row["method"]: row["p"][0] for row in ranks}),
+        "curves": risk_figures.curves(first, p, unit),
         "ranks": ranks,
-        "scatter": None if named is None else risk_figures.against_truth(named),
-        "correlations": own[["method", "value"]].to_dict("records"),
+        "scatter": scatter,
+        "correlations": hazards[~is_ceiling][["method", "value"]].to_dict("records"),
         "ceiling": dict(zip(ceiling["metric"], ceiling["value"], strict=True)),
     }
 

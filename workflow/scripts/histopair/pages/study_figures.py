@@ -7,7 +7,7 @@ from histopair.pages import style
 
 COLUMNS = 3
 DIAGRAMS = 5  # reliability diagrams in a row
-# Before and after temperature scaling: colour of the line, and of the marks' inside.
+# Before and after temperature scaling: colour of the line, and inside the marks.
 STAGES = ((False, style.PALETTE[3], style.PALETTE[3]), (True, style.PALETTE[0], "white"))
 
 
@@ -19,25 +19,17 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
     table = table[table["metric"] == metric]
     methods = list(dict.fromkeys(table["method"]))
     cells = list(table.groupby(["dataset", "encoder"], sort=False))
-    columns = min(COLUMNS, max(1, len(cells)))
-    rows = -(-max(1, len(cells)) // columns)
-    height = rows * (0.75 + 0.32 * len(methods)) + 0.45
-    figure, axes = style.panels(rows, columns, 9.6, height, sharey=True)
-    flat = [panel for row in axes for panel in row]
-    for panel, ((dataset, encoder), cell) in zip(flat, cells, strict=False):
+    height = (0.45, 0.75 + 0.32 * len(methods))
+    figure, panels = style.grid(len(cells), COLUMNS, (9.6, 0), height, sharey=True)
+    for panel, ((dataset, encoder), cell) in zip(panels, cells, strict=True):
         dots(panel, cell.set_index("method"), methods, style.colours(methods))
-        panel.set_title(f"{dataset}{_badge(cell)}\n{encoder}")
-    for panel in flat[len(cells) :]:
-        panel.set_visible(False)
+        badge = "  [synthetic]" if cell["synthetic"].any() else ""
+        panel.set_title(f"{dataset}{badge}\n{encoder}")
     better = "higher is better" if metrics.sign(metric) > 0 else "lower is better"
     figure.supxlabel(f"{metrics.METRICS[metric].title} on the test split ({better})", fontsize=9)
     heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     heading.set_gid("heading")  # hidden by the style of pages that have a heading of their own
     return style.svg(figure)
-
-
-def _badge(cell: pd.DataFrame) -> str:
-    return "  [synthetic]" if cell["synthetic"].any() else ""
 
 
 def dots(panel, cell: pd.DataFrame, methods: list[str], colour: dict[str, str]) -> None:
@@ -72,31 +64,23 @@ def reliability_plot(bins: pd.DataFrame) -> str:
     bins: rows of `class_tables.bins`. A mark's area grows with the decisions in its bin.
     """
     methods = list(dict.fromkeys(bins["method"]))
-    columns = min(DIAGRAMS, len(methods))
-    rows = -(-len(methods) // columns)
-    width, height = 0.35 + 1.85 * columns, 0.35 + 2.1 * rows
-    figure, axes = style.panels(rows, columns, width, height, sharex=True, sharey=True)
-    flat = [panel for row in axes for panel in row]
-    for panel, method in zip(flat, methods, strict=False):
-        own = bins[bins["method"] == method]
+    size = (0.35, 1.85), (0.35, 2.1)
+    figure, panels = style.grid(len(methods), DIAGRAMS, *size, sharex=True, sharey=True)
+    for panel, method in zip(panels, methods, strict=True):
         panel.plot([0, 1], [0, 1], color=style.CHANCE, lw=0.8, ls=(0, (4, 3)))
         for scaled, colour, face in STAGES:
-            part = own[own["scaled"] == scaled].astype(
-                {"confidence": float, "observed": float, "count": float}
-            )
-            area = 4 + 36 * (part["count"] / part["count"].sum()) ** 0.5
-            panel.plot(part["confidence"], part["observed"], color=colour, lw=1.1)
-            panel.scatter(
-                part["confidence"], part["observed"], area, face, edgecolors=colour, zorder=3
-            )
+            part = bins[(bins["method"] == method) & (bins["scaled"] == scaled)]
+            names = ("confidence", "observed", "count")
+            confidence, observed, count = (part[name].to_numpy(float) for name in names)
+            area = 4 + 36 * (count / count.sum()) ** 0.5
+            panel.plot(confidence, observed, color=colour, lw=1.1)
+            panel.scatter(confidence, observed, area, face, edgecolors=colour, zorder=3)
         panel.set_title(method, fontsize=8.5)
         panel.set_aspect("equal")
         panel.set_xlim(-0.03, 1.03)
         panel.set_ylim(-0.03, 1.03)
         panel.set_xticks([0, 0.5, 1])
         panel.set_yticks([0, 0.5, 1])
-    for panel in flat[len(methods) :]:
-        panel.set_visible(False)
     figure.supxlabel("predicted probability", fontsize=9)
     figure.supylabel("share that is true", fontsize=9)
     return style.svg(figure)

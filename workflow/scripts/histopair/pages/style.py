@@ -1,7 +1,7 @@
 """The style of every figure, and SVG that comes out bit for bit the same each time.
 
-Colours are those of Okabe and Ito (2008), told apart by readers with any common colour blindness;
-their yellow is left out, too pale for marks on white.
+Colours are those of Okabe and Ito (2008), which readers with any common colour blindness can tell
+apart. Their yellow is left out, as it is too pale for marks on white.
 """
 
 import re
@@ -48,7 +48,7 @@ matplotlib.rcParams.update(STYLE)
 
 
 def colours(names: list[str]) -> dict[str, str]:
-    """A colour for each name, by its place in the list."""
+    """A colour for each name, by its position in the list."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
@@ -57,6 +57,23 @@ def panels(rows: int, columns: int, width: float, height: float, **shared) -> tu
     return pyplot.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **shared
     )
+
+
+def grid(
+    count: int, most: int, width: tuple[float, float], height: tuple[float, float], **shared
+) -> tuple[Figure, list]:
+    """A styled figure of `count` panels, at most `most` in a row, and those panels.
+
+    width, height: inches around all panels, and of each column or row.
+    """
+    columns = min(most, max(1, count))
+    rows = -(-max(1, count) // columns)
+    size = width[0] + width[1] * columns, height[0] + height[1] * rows
+    figure, axes = panels(rows, columns, *size, **shared)
+    flat = [panel for row in axes for panel in row]
+    for panel in flat[count:]:
+        panel.set_visible(False)
+    return figure, flat[:count]
 
 
 def svg(figure: Figure) -> str:
@@ -68,7 +85,7 @@ def svg(figure: Figure) -> str:
 
 
 def inline(text: str, name: str, label: str) -> str:
-    """SVG to be put inside HTML: no prolog, ids made unique with `name`, read aloud as `label`.
+    """SVG to put inside HTML: no prolog, ids made unique with `name`, read aloud as `label`.
 
     `name` is [a-z0-9-]+ and `label` must already be escaped for HTML.
     """

@@ -1,4 +1,4 @@
-"""Jinja templates of the pages, with everything from data escaped."""
+"""Jinja templates of the pages; everything from data is escaped."""
 
 import math
 from pathlib import Path
@@ -35,7 +35,7 @@ def render(template: str, **context) -> str:
 
 
 def figure(svg: str, name: str, label: str) -> Markup:
-    """An SVG of our own making as part of the page."""
+    """An SVG that this package drew, as part of the page."""
     return Markup(style.inline(svg, name, str(Markup.escape(label))))
 
 
@@ -85,14 +85,14 @@ def probability(value: float | None) -> str:
 
 
 def seeds(value: float | None) -> str:
-    """A number of seeds, a dash where none is known, and words where no number of them will do."""
+    """A number of seeds, a dash if it does not exist, and words if no number is enough."""
     if not exists(value):
         return "–"
     return "over 10\u202f000" if math.isinf(value) else big(int(value))
 
 
 def licence(name: str) -> str:
-    """A licence's name, saying so where its terms are not known."""
+    """A licence's name, with a note if its terms are not known here."""
     return name if licences.known(name) else f"{name} (terms not known here: read them)"
 
 

@@ -10,7 +10,7 @@ from histopair.errors import InputError
 
 
 def thumbnail(root: str, path: str, size: int) -> str | None:
-    """A tile as a data URI, its longer side `size` pixels; None if it cannot be read any more."""
+    """A tile as a data URI, its longer side `size` pixels; None if it can no longer be read."""
     try:
         picture = images.load(root, path)
     except InputError as error:

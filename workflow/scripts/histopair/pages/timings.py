@@ -12,7 +12,7 @@ SLOWEST = 12
 def context(folder: str | Path) -> dict | None:
     """Seconds and peak memory by rule, and the slowest jobs; None without benchmark files.
 
-    The files lie at `folder`/{rule}/{the job's wildcards}.tsv, one row per repetition.
+    The files are `folder`/{rule}/{the job's wildcards}.tsv, one row per repetition.
     """
     jobs = read(Path(folder))
     if jobs.empty:
@@ -35,7 +35,7 @@ def context(folder: str | Path) -> dict | None:
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """rule, job, seconds, memory (peak, MB; NaN where a job was too short to be measured)."""
+    """rule, job, seconds, memory (peak, MB; NaN if a job was too short to measure)."""
     rows = []
     for path in sorted(folder.rglob("*.tsv")):
         rule, *rest = path.relative_to(folder).with_suffix("").parts

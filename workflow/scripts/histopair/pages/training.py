@@ -1,4 +1,4 @@
-"""What the page shows of training: loss by epoch, and how much of each model is trained."""
+"""What the page shows of training: loss by epoch, and how many parameters each method trains."""
 
 import pandas as pd
 
@@ -23,10 +23,10 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
         folder = "{results}/runs/{dataset}/{encoder}/{method}/{seed}".format(results=results, **run)
         history = tables.read(f"{folder}/history.parquet")
         histories.append(history.assign(method=run["method"], seed=run["seed"]))
-        made = tables.about(f"{folder}/predictions.parquet")
+        about = tables.about(f"{folder}/predictions.parquet")
         method = methods.setdefault(run["method"], {"seeds": 0, "best": []})
         method["seeds"] += 1
-        method["parameters"] = made.get("parameters", {})
+        method["parameters"] = about.get("parameters", {})
         method["best"] += _best_epoch(history)
     together = pd.concat(histories, ignore_index=True)
     trained = together if len(together) and together["epoch"].notna().any() else None
@@ -38,20 +38,11 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
     }
 
 
-def last_stage(history: pd.DataFrame) -> str | None:
-    """The stage whose model predicts; None for a method that is not trained."""
-    return history["stage"].iloc[-1] if len(history) else None
-
-
-def loss_column(history: pd.DataFrame) -> str:
-    """The task's own loss, alike for all methods, or else the total."""
-    return "val_task" if "val_task" in history else "val_loss"
-
-
 def _best_epoch(history: pd.DataFrame) -> list[str]:
-    """Which epoch of how many is the best of the stage that predicts; [] for an untrained one."""
-    stage = history[history["stage"] == last_stage(history)] if len(history) else history
+    """Which epoch of how many is the best of the stage that predicts; [] for an untrained run."""
+    stage = history[history["stage"] == history["stage"].iloc[-1]] if len(history) else history
     if stage.empty:
         return []
-    best = int(stage.loc[stage[loss_column(stage)].idxmin(), "epoch"]) + 1
+    loss = "val_task" if "val_task" in stage else "val_loss"  # the first is alike for all methods
+    best = int(stage.loc[stage[loss].idxmin(), "epoch"]) + 1
     return [f"{best} of {len(stage)}"]

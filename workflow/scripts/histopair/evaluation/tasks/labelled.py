@@ -11,15 +11,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 from histopair.evaluation import ranking, reliability
-from histopair.evaluation.metrics import (
-    EACH,
-    METRICS,
-    POOLED,
-    TOP,
-    mean_defined,
-    names,
-    number,
-)
+from histopair.evaluation.metrics import EACH, METRICS, POOLED, TOP, mean_defined, names, number
 from histopair.evaluation.ranking import ratio
 
 # Metrics of the order of scores are resampled less often on large test splits: at most this many
@@ -31,22 +23,23 @@ FEWEST = 200
 class Labels:
     """A task whose truth is which of C classes each sample has; its subclass decides.
 
-    A subclass has `name` and
+    A subclass has `name`, `most_labels` (that a sample may have) and
         decide(scores (n, C)) -> booleans (n, C);
         are_probabilities(scores) -> bool;
-        confidences(truth, scores) -> the judged decisions: probability, and if it is true;
+        confidences(truth, scores) -> of each decision that is judged, probability and truth;
         logits(probabilities) and probabilities(logits), (n, C) each;
         negative_log_likelihood(truth, logits) -> float, the mean over decisions.
     """
 
     name: str
+    most_labels: float
 
     def truth(self, table: pd.DataFrame, classes: list[str], file: str | Path) -> np.ndarray:
         """Booleans (n, C) of the table's column `labels`; InputError for an unknown label."""
         return truth_matrix(table["labels"], classes, file)
 
     def context(self, table: pd.DataFrame, rows: np.ndarray) -> dict:
-        """What `judge` and `replicate` need beside truth and scores: nothing; folds are pooled."""
+        """What `judge` and `replicate` need beside truth and scores: nothing. Folds are pooled."""
         return {}
 
     def judge(self, truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict:
@@ -55,7 +48,7 @@ class Labels:
         truth: booleans (n, C); scores: finite floats (n, C), higher is more likely; n > 0. Ties in
         the scores are broken by class order. macro_auc is the mean over the macro_auc_classes
         classes that have both positives and negatives, macro_ap (mAP) that of average precision
-        over the macro_ap_classes classes that have positives. ece: where the scores are
+        over the macro_ap_classes classes that have positives. ece: if the scores are
         probabilities. A value that does not exist is None.
         """
         truth, scores = np.asarray(truth, bool), np.asarray(scores, float)
@@ -65,17 +58,17 @@ class Labels:
             )
         totals = {n: v.sum(0) for n, v in count(truth, self.decide(scores)).items()}
         by_class = dict(zip(("auc", "precision"), ranking.by_class(truth, scores), strict=True))
-        found = dict.fromkeys(names(self.name))
-        for name in found:
+        values = dict.fromkeys(names(self.name))
+        for name in values:
             metric = METRICS[name]
             if metric.rate:
-                found[name] = number(metric.rate(totals))
+                values[name] = number(metric.rate(totals))
             elif metric.order:
-                found[name] = number(_ranked(metric.order, by_class, truth, scores))
+                values[name] = number(_ranked(metric.order, by_class, truth, scores))
         if self.are_probabilities(scores):
             bins = reliability.bins(*self.confidences(truth, scores))
-            found["ece"] = reliability.expected_error(bins)
-        return found | {
+            values["ece"] = reliability.expected_error(bins)
+        return values | {
             "n": len(truth),
             "classes_present": int(truth.any(0).sum()),
             "macro_auc_classes": int(np.isfinite(by_class["auc"]).sum()),
@@ -97,21 +90,21 @@ class Labels:
 
         truth, scores: (n, C) as for `judge`; groups: (n,) in 0..G-1; draws: (replicates, G). NaN
         where a metric does not exist in a resample, and always for `ece`: repeating samples alone
-        raises a sum of absolute deviations. Metrics of the order of scores take the first
-        `ranked_resamples` draws only.
+        raises a sum of absolute deviations. Metrics of the order of scores use only the first
+        `ranked_resamples` draws.
         """
         weights, counts = draws.astype(float), self.group_counts(truth, scores, groups)
         totals = {name: weights @ values for name, values in counts.items()}
-        found = dict.fromkeys(names(self.name), np.full(len(draws), np.nan))
-        found |= {name: METRICS[name].rate(totals) for name in found if METRICS[name].rate}
+        values = dict.fromkeys(names(self.name), np.full(len(draws), np.nan))
+        values |= {name: METRICS[name].rate(totals) for name in values if METRICS[name].rate}
         some = draws[: ranked_resamples(truth.size)]
-        values = {EACH: _of_each(truth, scores, groups, some)}
-        orders = {name: METRICS[name].order for name in found if METRICS[name].order}
+        ranks = {EACH: _of_each(truth, scores, groups, some)}
+        orders = {name: METRICS[name].order for name in values if METRICS[name].order}
         if any(over == POOLED for _, over in orders.values()):
             spread = np.repeat(groups, truth.shape[1])
             pooled = ranking.weighted(truth.ravel(), scores.ravel(), spread, some)
-            values[POOLED] = dict(zip(("auc", "precision"), pooled, strict=True))
-        return found | {name: values[over][kind] for name, (kind, over) in orders.items()}
+            ranks[POOLED] = dict(zip(("auc", "precision"), pooled, strict=True))
+        return values | {name: ranks[over][kind] for name, (kind, over) in orders.items()}
 
 
 def highest(scores: np.ndarray, kept: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Several labels a sample: the decision is the `metrics.top` classes of the highest scores."""
 
+import math
+
 import numpy as np
 from scipy.special import expit
 
@@ -9,6 +11,7 @@ from histopair.evaluation.tasks import labelled
 
 class Multi(labelled.Labels):
     name = "multi"
+    most_labels = math.inf
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
         return labelled.highest(scores, metrics.top(scores.shape[1]))
@@ -16,13 +19,12 @@ class Multi(labelled.Labels):
     def judge(self, truth: np.ndarray, scores: np.ndarray, classes: list[str]) -> dict:
         """As for any labels, and `top`, and label_ceiling_k: the share of samples with k labels.
 
-        A sample with fewer than k labels is a miss at k, so the ceiling is the most that can be
-        reached.
+        A sample with fewer than k labels is a miss at k, so no model can exceed the ceiling.
         """
-        found = super().judge(truth, scores, classes)
+        values = super().judge(truth, scores, classes)
         ks = range(1, metrics.TOP + 1)
         ceilings = {f"label_ceiling_{k}": float((truth.sum(1) >= k).mean()) for k in ks}
-        return found | ceilings | {"top": metrics.top(truth.shape[1])}
+        return values | ceilings | {"top": metrics.top(truth.shape[1])}
 
     def are_probabilities(self, scores: np.ndarray) -> bool:
         """All within 0 and 1."""

@@ -8,6 +8,7 @@ from histopair.evaluation.tasks import labelled
 
 class Single(labelled.Labels):
     name = "single"
+    most_labels = 1
 
     def decide(self, scores: np.ndarray) -> np.ndarray:
         return labelled.highest(scores, 1)

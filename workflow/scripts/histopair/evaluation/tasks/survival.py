@@ -16,14 +16,15 @@ class Survival:
     """A task whose truth is time, and 1 for an event or 0: (n, 2). Scores are risks (n, 1)."""
 
     name = "survival"
+    most_labels = 0
 
     def truth(self, table: pd.DataFrame, classes: list[str], file: str | Path) -> np.ndarray:
         """Time and event of the table, (n, 2)."""
         return table[["time", "event"]].to_numpy(float)
 
     def context(self, table: pd.DataFrame, rows: np.ndarray) -> dict:
-        """fold: of the samples in some rows of one split (n,). known: by fold, what is known of
-        times and events beside them (m, 2), which weighs censoring and sets the times looked at.
+        """fold: of each sample in the rows of one split (n,). others: by fold, times and events
+        of the samples beside them (m, 2), which weigh censoring and set the times of the AUC.
         """
         fold = table["fold"].to_numpy() if "fold" in table else np.ones(len(table), int)
         split = table["split"].to_numpy()
@@ -32,7 +33,7 @@ class Survival:
         folds = np.unique(fold[rows])
         return {
             "fold": fold[rows],
-            "known": {each: outcome[is_beside & (fold == each)] for each in folds},
+            "others": {each: outcome[is_beside & (fold == each)] for each in folds},
         }
 
     def judge(
@@ -41,23 +42,23 @@ class Survival:
         scores: np.ndarray,
         classes: list[str],
         fold: np.ndarray,
-        known: dict[int, np.ndarray],
+        others: dict[int, np.ndarray],
     ) -> dict:
         """Both metrics of one split, and of each fold in `folds`; None where one does not exist."""
         from histopair.evaluation import concordance  # whose library takes a second to import
 
-        parts = _by_fold(truth, scores, fold, known)
+        parts = _by_fold(truth, scores, fold, others)
         folds = [
             {
                 "fold": int(each),
                 "n": len(test),
                 "events": int(test["event"].sum()),
                 "c_index": number(concordance.c_index(test)),
-                "integrated_auc": number(concordance.integrated_auc(others, test)),
+                "integrated_auc": number(concordance.integrated_auc(beside, test)),
             }
-            for each, others, test in parts
+            for each, beside, test in parts
         ]
-        means = {name: mean_known([one[name] for one in folds]) for name in names(self.name)}
+        means = {name: mean_known([part[name] for part in folds]) for name in names(self.name)}
         events = int(truth[:, 1].sum())
         return means | {"n": len(truth), "events": events, "folds": folds, "per_class": {}}
 
@@ -71,7 +72,7 @@ class Survival:
         groups: np.ndarray,
         draws: np.ndarray,
         fold: np.ndarray,
-        known: dict[int, np.ndarray],
+        others: dict[int, np.ndarray],
     ) -> dict[str, np.ndarray]:
         """Both metrics of one run in every resample, means over folds: metric -> (replicates,).
 
@@ -79,25 +80,25 @@ class Survival:
         """
         from histopair.evaluation import concordance
 
-        parts = _by_fold(truth, scores, fold, known)
-        found = [
-            concordance.resampled(others, test, draws[:, groups[fold == each]])
-            for each, others, test in parts
+        parts = _by_fold(truth, scores, fold, others)
+        by_fold = [
+            concordance.resampled(beside, test, draws[:, groups[fold == each]])
+            for each, beside, test in parts
         ]
         return {
-            name: mean_defined(np.stack([one[name] for one in found], axis=-1))
+            name: mean_defined(np.stack([values[name] for values in by_fold], axis=-1))
             for name in names(self.name)
         }
 
 
-def _by_fold(truth, scores, fold, known) -> list[tuple[int, pd.DataFrame, pd.DataFrame]]:
-    """Of each fold its number, who is known beside it, and its samples with their risk."""
+def _by_fold(truth, scores, fold, others) -> list[tuple[int, pd.DataFrame, pd.DataFrame]]:
+    """Each fold's number, the samples beside it, and its own samples with their risk."""
     return [
-        (each, _frame(others), _frame(truth[fold == each], scores[fold == each, 0]))
-        for each, others in known.items()
+        (each, _frame(beside), _frame(truth[fold == each], scores[fold == each, 0]))
+        for each, beside in others.items()
     ]
 
 
 def _frame(outcome: np.ndarray, risk: np.ndarray | None = None) -> pd.DataFrame:
-    found = pd.DataFrame({"time": outcome[:, 0], "event": outcome[:, 1] > 0})
-    return found if risk is None else found.assign(risk=risk.astype(float))
+    frame = pd.DataFrame({"time": outcome[:, 0], "event": outcome[:, 1] > 0})
+    return frame if risk is None else frame.assign(risk=risk.astype(float))
