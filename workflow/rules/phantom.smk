@@ -1,6 +1,7 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
 # Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
-# quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports) and cohort, patients with follow-up,
+# quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports), grades (classes that are not entities) with
+# grades-captions, and cohort, patients with follow-up,
 # whose features are embeddings of their tiles in the layouts of TRIDENT and CLAM,
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
@@ -164,6 +165,53 @@ rule phantom_synthetic:
         code=code("phantom_synthetic.py"),
     script:
         "../scripts/phantom_synthetic.py"
+
+
+rule phantom_grades:
+    output:
+        tiles=directory("results/phantom/grades/tiles"),
+        labels="results/phantom/grades/labels.csv",
+        truth="results/phantom/truth/grades.parquet",
+        reports="results/phantom/grades/reports.csv",
+        reports_truth="results/phantom/truth/grades-reports.parquet",
+    log:
+        "logs/phantom/grades.txt",
+    benchmark:
+        "results/benchmarks/phantom/grades.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        size=config["phantom"]["grades"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_grades.py"),
+    script:
+        "../scripts/phantom_grades.py"
+
+
+rule phantom_grades_captions:
+    output:
+        images=directory("results/phantom/grades-captions/{pairs}"),
+        table="results/phantom/grades-captions/{pairs}.csv",
+    log:
+        "logs/phantom/grades-captions/{pairs}.txt",
+    benchmark:
+        "results/benchmarks/phantom_grades_captions/{pairs}.tsv"
+    wildcard_constraints:
+        pairs="[0-9]+",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        size=config["phantom"]["grades"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_grades_captions.py"),
+    script:
+        "../scripts/phantom_grades_captions.py"
 
 
 rule phantom_cohort:

@@ -5,25 +5,59 @@ samples. It is drawn, and its area taken, over the logarithm of the labels of a 
 counts as much as from 20 to 40. The area is divided by the width, so it is a mean of the metric.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from histopair.evaluation import two_way
+from histopair.files import tables
 
-COLUMNS = ["method", "metric", "labels", "area", "low", "high", "seed_share", "reference", "gain"]
+COLUMNS = [
+    "method",
+    "metric",
+    "versions",
+    "labels",
+    "area",
+    "low",
+    "high",
+    "seed_share",
+    "reference",
+    "gain",
+]
 COLUMNS += ["gain_low", "gain_high", "gain_p", "gain_seed_share", "unit"]
 COLUMNS += ["crossing", "crossing_low", "crossing_high", "crossed"]
+
+
+def with_numbers(splits: dict, labels: dict[str, str | Path]) -> dict:
+    """Splits with `per_class`, how many train samples of a class are labelled, for families alone.
+
+    labels: labels parquet of each dataset. With all labels it is the mean over the classes.
+    """
+    limited = {split["whole"] for split in splits.values() if split.get("labels")}
+    return {
+        name: split | {"per_class": split["labels"] or _per_class(labels[name])}
+        if split.get("whole") in limited
+        else split
+        for name, split in splits.items()
+    }
+
+
+def _per_class(labels: str | Path) -> float:
+    classes = tables.about(labels)["classes"]
+    samples = tables.read(labels, ["split", "labels"])
+    return float(samples["labels"][samples["split"] == "train"].str.len().sum() / len(classes))
 
 
 def families(splits: dict) -> dict[str, dict[str, float]]:
     """Of each dataset that has few labels somewhere: its versions and their labels, fewest first.
 
-    splits: for each dataset `whole`, the name with all labels, and `per_class`, how many samples of
-    a class are labelled.
+    splits: for each dataset of a family `whole`, the name with all labels, and `per_class`.
     """
-    found: dict[str, dict[str, float]] = {}
-    for name, split in sorted(splits.items(), key=lambda item: item[1].get("per_class", 0)):
-        found.setdefault(split.get("whole", name), {})[name] = split.get("per_class", 0)
-    return {whole: versions for whole, versions in found.items() if len(versions) > 1}
+    versions: dict[str, dict[str, float]] = {}
+    numbered = [(name, split) for name, split in splits.items() if "per_class" in split]
+    for name, split in sorted(numbered, key=lambda item: item[1]["per_class"]):
+        versions.setdefault(split["whole"], {})[name] = split["per_class"]
+    return {whole: names for whole, names in versions.items() if len(names) > 1}
 
 
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
@@ -46,6 +80,7 @@ def _of_family(whole: str, column: str, versions: dict, cells: dict, reference) 
     labels = np.array([versions[name] for name in present], float)
     methods = [m for m in points[0]["methods"] if all(m in cell["methods"] for cell in points)]
     facts = {"dataset": whole, "encoder": column, "unit": points[0]["unit"]}
+    facts["versions"] = ";".join(present)
     facts["labels"] = ";".join(f"{number:g}" for number in labels)
     rows = []
     for method in methods:

@@ -16,6 +16,7 @@ def pairs(study: dict) -> list[tuple[str, str]]:
         for row, group in product(splits, splits)
         if splits[row]["of"] == splits[group]["of"]
         and (splits[row]["by"], splits[group]["by"]) == ("row", "group")
+        and splits[row].get("labels") == splits[group].get("labels")
     ]
 
 

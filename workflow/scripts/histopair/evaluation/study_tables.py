@@ -16,6 +16,7 @@ from histopair.evaluation import (
     claims,
     class_tables,
     follow_up,
+    label_curves,
     leak,
     orders,
     published,
@@ -37,8 +38,8 @@ def tabulate(
 
     runs: dicts of dataset, encoder, method, seed, maybe `column` (`cells.gather`), and the paths
     `predictions` and `metrics`. labels: labels parquet of each dataset, for the groups. study: its
-    entry in the config, `synthetic` (names of synthetic datasets), `splits` (`leak.rows`) and maybe
-    `truths` ({dataset: parquet}).
+    entry in the config, `synthetic` (names of synthetic datasets), `splits` (`leak.rows`,
+    `label_curves.families`) and maybe `truths` ({dataset: parquet}).
     Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
     Raises InputError if methods of one cell predict different test samples.
     """
@@ -47,9 +48,10 @@ def tabulate(
         dataset: class_tables.wrong_labels(labels[dataset], truth)
         for dataset, truth in study.get("truths", {}).items()
     }
+    splits = label_curves.with_numbers(study.get("splits", {}), labels)
     facts = {key: {"unit": cell["unit"]} | wrong.get(key[0], {}) for key, cell in gathered.items()}
     return {
-        table: _frame(name, make(gathered, study), columns, study, facts)
+        table: _frame(name, make(gathered, study | {"splits": splits}), columns, study, facts)
         for table, (columns, make) in TABLES.items()
     }
 
@@ -143,6 +145,7 @@ TABLES = {
     "claims": (claims.COLUMNS, each(claims.rows)),
     "tests": (significance.COLUMNS, significance.rows),
     "leak": (leak.COLUMNS, leak.rows),
+    "curves": (label_curves.COLUMNS, label_curves.rows),
     "classes": (class_tables.CLASSES, each(class_tables.classes)),
     "calibration": (class_tables.CALIBRATION, each(class_tables.calibrations)),
     "reliability": (class_tables.BINS, each(class_tables.bins)),

@@ -11,12 +11,13 @@ DIAGRAMS = 5  # reliability diagrams in a row
 STAGES = ((False, style.PALETTE[3], style.PALETTE[3]), (True, style.PALETTE[0], "white"))
 
 
-def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
+def study_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str:
     """SVG of one metric of a study's table, one panel per dataset (and encoder, if several).
 
-    The reference method is marked with a hollow dot and a vertical line.
+    frames: the study's tables. The reference method is marked with a hollow dot and a vertical
+    line.
     """
-    table = table[table["metric"] == metric]
+    table = frames["table"][frames["table"]["metric"] == metric]
     methods = list(dict.fromkeys(table["method"]))
     cells = list(table.groupby(["dataset", "encoder"], sort=False))
     height = (0.45, 0.75 + 0.32 * len(methods))
@@ -25,10 +26,58 @@ def study_plot(table: pd.DataFrame, metric: str, title: str) -> str:
         dots(panel, cell.set_index("method"), methods, style.colours(methods))
         badge = "  [synthetic]" if cell["synthetic"].any() else ""
         panel.set_title(f"{dataset}{badge}\n{encoder}")
+    figure.supxlabel(_axis(metric), fontsize=9)
+    return _headed(figure, title)
+
+
+def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str:
+    """SVG of one metric over the labels of a class, a panel per dataset and encoder.
+
+    frames: the study's tables. A method's line has the 95% interval of each point; the reference is
+    dashed.
+    """
+    curves = frames["curves"][frames["curves"]["metric"] == metric]
+    table = frames["table"][frames["table"]["metric"] == metric]
+    colour = style.colours(list(dict.fromkeys(curves["method"])))
+    cells = list(curves.groupby(["dataset", "encoder"], sort=False))
+    size = (0.6, 4.4), (0.9, 3.1)
+    figure, panels = style.grid(len(cells), 2, *size, sharey=True)
+    for panel, ((dataset, encoder), rows) in zip(panels, cells, strict=True):
+        of_cell = table[table["encoder"] == encoder]
+        for place, row in enumerate(rows.itertuples()):
+            _curve(panel, row, of_cell, colour[row.method], place - (len(rows) - 1) / 2)
+        labels = [float(number) for number in rows["labels"].iloc[0].split(";")]
+        panel.set_xscale("log")
+        panel.set_xticks(labels, [f"{number:.0f}" for number in labels])
+        panel.minorticks_off()
+        badge = "  [synthetic]" if rows["synthetic"].any() else ""
+        panel.set_title(f"{dataset}{badge}\n{encoder}")
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=2.4)
+    figure.supxlabel("labelled samples of each class", fontsize=9)
+    figure.supylabel(_axis(metric), fontsize=9)
+    return _headed(figure, title)
+
+
+def _curve(panel, row, table: pd.DataFrame, colour: str, shift: float) -> None:
+    """One method's line; `shift` keeps the intervals of several methods side by side."""
+    points = table[table["method"] == row.method].set_index("dataset").loc[row.versions.split(";")]
+    labels = [float(number) * 1.02**shift for number in row.labels.split(";")]
+    dashes = "--" if row.method == row.reference else "-"
+    low, mean, high = (points[name].to_numpy(float) for name in ("low", "mean", "high"))
+    panel.plot(labels, mean, "o", ls=dashes, color=colour, ms=4, label=row.method)
+    panel.vlines(labels, low, high, color=colour, alpha=0.45, lw=1.6)
+
+
+def _axis(metric: str) -> str:
     better = "higher is better" if metrics.sign(metric) > 0 else "lower is better"
-    figure.supxlabel(f"{metrics.METRICS[metric].title} on the test split ({better})", fontsize=9)
+    return f"{metrics.METRICS[metric].title} on the test split ({better})"
+
+
+def _headed(figure, title: str) -> str:
+    """The figure with its title, which the style hides on pages that have their own."""
     heading = figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    heading.set_gid("heading")  # hidden by the style of pages that have a heading of their own
+    heading.set_gid("heading")
     return style.svg(figure)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from histopair.evaluation import metrics, orders, significance, study_tables
 from histopair.files import tables
 from histopair.pages import risks
-from histopair.pages.study_figures import reliability_plot, study_plot
+from histopair.pages.study_figures import curves_plot, reliability_plot, study_plot
 from histopair.pages.templates import render
 
 
@@ -19,7 +19,9 @@ def write_study(runs: list[dict], labels: dict, name: str, study: dict, output) 
     `description`. output: an attribute with the path of each.
     """
     frames = study_tables.tabulate(runs, labels, name, study)
-    plot = study_plot(frames["table"], study["metric"], title(name, study, frames["table"]))
+    heading = title(name, study, frames["table"])
+    draw = curves_plot if len(frames["curves"]) else study_plot
+    plot = draw(frames, study["metric"], heading)
     page = render("study.html.j2", study=context(name, study, labels, frames, plot))
     for table, frame in frames.items():
         tables.write_text(getattr(output, table), frame.to_csv(index=False, float_format="%.6g"))
@@ -78,6 +80,7 @@ def context(
         "reference": study.get("reference"),
         "synthetic": bool(len(table) and table["synthetic"].all()),
         "blocks": blocks,
+        "curves": _curves(frames["curves"], study["metric"]),
         "claims": _claims(frames["claims"]),
         "tests": frames["tests"].to_dict("records"),
         "everything": significance.EVERYTHING,
@@ -94,6 +97,15 @@ def _claims(rows: pd.DataFrame) -> list[dict]:
     return [
         dict(zip(keys, key, strict=True)) | {"cells": part.to_dict("records")}
         for key, part in rows.groupby(keys, sort=False)
+    ]
+
+
+def _curves(rows: pd.DataFrame, metric: str) -> list[dict]:
+    """A dataset in one column: the rows of its methods' curves."""
+    keys = ["dataset", "encoder"]
+    return [
+        dict(zip(keys, key, strict=True)) | {"rows": part.to_dict("records")}
+        for key, part in rows[rows["metric"] == metric].groupby(keys, sort=False)
     ]
 
 

@@ -51,7 +51,7 @@ def tiles(folder: str, labels: str, truth: str, size: dict, seed: int, about: di
     tables.write(truth, table.drop(columns=shown[1:]), about | {"limits": limits.tolist()})
 
 
-def captions(folder: str, labels: str, size: dict, seed: int, about: dict) -> None:
+def captions(folder: str, labels: str, size: dict, seed: int) -> None:
     """Write image-caption pairs of other patients, and their table: path, group, label, caption.
 
     size: pairs, tiles_per_patient, pixels, microns_per_pixel. The label is the architecture.
