@@ -348,7 +348,7 @@ def vit(folder: Path, kwargs: dict, **more) -> dict:
         ({"mlp_layer": "SwiGLUPacke"}, "mlp_layer 'SwiGLUPacke' is not a layer of timm.layers"),
         ({"mlp_layer": "a.path.Mlp"}, "a class is needed.*mlp_layer: a.path.Mlp"),
         ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`kwargs` img_size"),
-        ({"num_classes": 3}, "num_classes is not free"),
+        ({"num_classes": 3}, "num_classes cannot be set"),
         ({"depth": 2}, r"12 missing \(blocks.1.attn.proj.bias, .* and 9 more\)"),
     ],
 )

@@ -59,9 +59,6 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """
     with _loading(entry):
         encoder = _loaded(entry, weights)
-        plain_attention.rewrite(encoder)
-        for tower in filter(None, (encoder.image, encoder.text)):
-            tower.encoder_name = encoder.name  # for messages
         if weights:
             first_pass.check(encoder)
     return encoder
@@ -118,11 +115,14 @@ def _loaded(entry: dict, weights: bool) -> Encoder:
         problem = f"{entry['library']} does not read the key `{key}`"
         raise Refusal(problem, f"Leave it out; it reads {', '.join(keys) or 'no further ones'}")
     encoder = library.load(entry, weights)
-    for tower in (encoder.image, encoder.text):
-        if tower is not None:
+    for kind in ("image", "text"):
+        if (tower := getattr(encoder, kind)) is not None:
             tower.float().eval()
             if weights:
                 check_finite(tower)
+            tower = plain_attention.rewritten(tower, encoder.name)
+            tower.encoder_name = encoder.name  # for messages
+            setattr(encoder, kind, tower)
     if not math.isfinite(encoder.scale):
         raise Refusal(f"its logit_scale gives {encoder.scale}", "Get the file again")
     return encoder

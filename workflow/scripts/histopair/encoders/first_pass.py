@@ -49,7 +49,7 @@ def _check_image(encoder) -> None:
 def _check_text(encoder) -> None:
     tokens = encoder.tokenize([TEXT, " ".join([TEXT] * 200)])
     used = int((tokens[0] != encoder.pad_id).nonzero().max()) + 1
-    remedy = "Give tower and tokenizer of one model, or a smaller `max_length`"
+    remedy = "Use the tower and tokenizer of one model, or a smaller `max_length`"
     both = _vectors(encoder.text, tokens, "text", f"a text of {tokens.shape[1]} tokens", remedy)
     alone = _vectors(encoder.text, tokens[:1, :used], "text", "a short text", remedy)
     if (alone[0] - both[0]).norm() > TOLERANCE * alone[0].norm():
@@ -74,7 +74,7 @@ def _vectors(tower: nn.Module, inputs: Tensor, kind: str, what: str, remedy: str
         problem = f"{gives} a {type(vectors).__name__} and not one vector for each {kind}"
         raise Refusal(problem, "Choose a model whose towers give vectors")
     if vectors.ndim != 2 or len(vectors) != len(inputs):
-        problem = f"{gives} {tuple(vectors.shape)} for {what}, tokens or maps and no vector"
+        problem = f"{gives} {tuple(vectors.shape)} for {what}, tokens or maps and not a vector"
         pool = "Choose a pooling: for timm `kwargs: {global_pool: token}` or avg"
         raise Refusal(problem, f"{pool}; or another model")
     if not vectors.isfinite().all():

@@ -149,14 +149,6 @@ class Attention(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def rewrite(encoder) -> None:
-    """Rewrite the attention of an Encoder's towers; raises InputError as `rewritten` does."""
-    for kind in ("image", "text"):
-        tower = getattr(encoder, kind)
-        if tower is not None:
-            setattr(encoder, kind, rewritten(tower, encoder.name))
-
-
 def rewritten(tower: nn.Module, name: str = "") -> nn.Module:
     """Replace each nn.MultiheadAttention of `tower` by an Attention, in place.
 

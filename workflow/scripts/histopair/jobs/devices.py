@@ -13,8 +13,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def start(seed: int | None = None) -> torch.device:
     """Set torch's threads and determinism, seed it if asked, and return the device to use.
 
-    On one machine and thread count the same seed gives the same bits on the CPU. float32 is exact
-    on a GPU, too: without TensorFloat-32, which rounds products of matrices and convolutions.
+    On one machine and thread count the same seed gives the same bits on the CPU. float32 stays
+    float32 on a GPU: without TensorFloat-32, which rounds products of matrices and convolutions.
     """
     torch.set_num_threads(jobs.threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

@@ -44,7 +44,7 @@ class ImageTower(torch.nn.Module):
 class TextTower(torch.nn.Module):
     """Tokens (n, up to LENGTH) -> embeddings (n, 512).
 
-    Tokens are padded to LENGTH, because the tower finds its class token only in the next place.
+    Tokens are padded to LENGTH, because the tower finds its class token only in the place after it.
     """
 
     def __init__(self, text: torch.nn.Module, pad_id: int):

@@ -60,7 +60,7 @@ def _created(entry: dict, weights: bool):
 
     kwargs = {key: _layer(key, value) for key, value in entry.get("kwargs", {}).items()}
     if taken := sorted(OURS & kwargs.keys()):
-        raise Refusal(f"`kwargs`: {', '.join(taken)} is not free", "Leave it out")
+        raise Refusal(f"`kwargs`: {', '.join(taken)} cannot be set", "Leave it out")
     try:
         return timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
     except TypeError as error:
@@ -148,7 +148,7 @@ def _argument(error: TypeError, kwargs: dict) -> Refusal | None:
     texts = [f"{key}: {value}" for key, value in kwargs.items() if isinstance(value, str)]
     if texts and "not callable" in str(error):
         problem = f"`kwargs`: a class is needed instead of a text ({', '.join(texts)})"
-        return Refusal(problem, "Layers can be named where the key ends in _layer")
+        return Refusal(problem, "A layer can be named if the key ends in _layer")
     return None
 
 
