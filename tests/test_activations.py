@@ -103,7 +103,7 @@ def test_a_sample_without_caption_is_one_clear_line(world, tmp_path):
     table.loc[5, "caption"] = None
     labels = str(tmp_path / "labels.parquet")
     tables.write(labels, table, tables.about(world["labels"]))
-    with pytest.raises(InputError, match=r"no caption of 'i5'.*choose another dataset"):
+    with pytest.raises(InputError, match=r"'i5' has no caption.*choose another dataset"):
         make(world, labels=labels).tower("text", 1)
 
 
@@ -305,5 +305,5 @@ def test_a_sample_that_the_cache_has_not_is_one_clear_line(world, tmp_path):
     labels = str(tmp_path / "labels.parquet")
     tables.write(labels, table[table["image_id"] != "i7"], about)
     out, _ = cached(world, tmp_path, labels=labels)
-    with pytest.raises(InputError, match="samples are missing"):
+    with pytest.raises(InputError, match="it lacks samples"):
         make(world, image_activations=out).tower("image", 2)

@@ -204,11 +204,11 @@ def test_attention_of_another_kind_is_one_line():
         def forward(self, x):
             return x
 
-    with pytest.raises(InputError, match=r"encoder x: its attention is of a kind.*Odd"):
+    with pytest.raises(InputError, match=r"encoder x: its kind of attention is not known.*Odd"):
         rewritten(nn.Sequential(Odd(WIDTH, HEADS)), "x")
     normed = nn.MultiheadAttention(WIDTH, HEADS)
     nn.utils.parametrizations.weight_norm(normed.out_proj)
-    with pytest.raises(InputError, match="of a kind that is not known here"):
+    with pytest.raises(InputError, match="kind of attention is not known here"):
         rewritten(nn.Sequential(normed))
 
 

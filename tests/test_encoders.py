@@ -307,7 +307,7 @@ def test_models_that_are_no_text_encoder_are_told(tmp_path, kind):
     }
     config = getattr(library, f"{kind}Config")(**sizes[kind])
     getattr(library, f"{kind}Model")(config).save_pretrained(tmp_path / "bert")
-    said = {"GPT2": "two texts the same vector.*`pooling`"}.get(kind, "no single text encoder")
+    said = {"GPT2": "two texts the same vector.*`pooling`"}.get(kind, "not a single text encoder")
     with pytest.raises(InputError, match=said):
         encoders.load(entry)
 
@@ -345,10 +345,10 @@ def vit(folder: Path, kwargs: dict, **more) -> dict:
     [
         ({"global_pool": ""}, r"gives \(1, 5, 24\).*global_pool: token"),
         ({"dynamic_img_sizes": True}, "takes no 'dynamic_img_sizes'; it takes dynamic_img_size,"),
-        ({"mlp_layer": "SwiGLUPacke"}, "mlp_layer 'SwiGLUPacke' is no layer of timm.layers"),
+        ({"mlp_layer": "SwiGLUPacke"}, "mlp_layer 'SwiGLUPacke' is not a layer of timm.layers"),
         ({"mlp_layer": "a.path.Mlp"}, "a class is needed.*mlp_layer: a.path.Mlp"),
         ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`kwargs` img_size"),
-        ({"num_classes": 3}, "num_classes is not free"),
+        ({"num_classes": 3}, "num_classes cannot be set"),
         ({"depth": 2}, r"12 missing \(blocks.1.attn.proj.bias, .* and 9 more\)"),
     ],
 )
@@ -396,7 +396,7 @@ def test_towers_that_give_what_is_not_finite_are_told(tmp_path, monkeypatch):
     forward = timm.models.VisionTransformer.forward
     nan = lambda model, x: forward(model, x) * float("nan")  # noqa: E731
     monkeypatch.setattr(timm.models.VisionTransformer, "forward", nan)
-    with pytest.raises(InputError, match="image tower gives what is not finite"):
+    with pytest.raises(InputError, match="image tower gives values that are not finite"):
         encoders.load(entry)
 
 

@@ -247,7 +247,7 @@ def test_pairs_with_reports_of_another_corpus_are_refused(tmp_path):
 
 
 def test_a_pattern_that_does_not_compile_is_named(tmp_path):
-    with pytest.raises(InputError, match="class x is no regular expression"):
+    with pytest.raises(InputError, match="class x is not a regular expression"):
         quality(tmp_path, *write_world(tmp_path), match={"x": "(carcinoma"})
 
 

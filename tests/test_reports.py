@@ -265,7 +265,7 @@ def test_illegible_and_repeated_reports_are_dropped_with_reasons(tmp_path):
         ["dropped", "reports.csv, row 9", "no id", 1],
         ["dropped", "reports.csv, row 8", "exact repeat of an earlier row", 1],
         ["dropped", "d", "fewer than 5 words", 1],
-        ["dropped", "e", "more than 0.5 of its tokens are no words", 1],
+        ["dropped", "e", "more than 0.5 of its tokens are not words", 1],
         ["dropped", "c", "no text", 1],
         ["dropped", "b", "the same text as another report", 1],
         ["dropped", "gross", "section named in skip_sections", 1],

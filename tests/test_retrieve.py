@@ -171,9 +171,9 @@ def test_vectors_that_are_no_numbers_are_named(tmp_path, bad):
     vectors = np.ones((3, 8))
     vectors[1, 2] = bad
     write_vectors(tmp_path / "bad.parquet", {"image_id": ["a", "b", "c"]}, vectors)
-    with pytest.raises(InputError, match=r"bad.parquet.*'b' has values that are no numbers"):
+    with pytest.raises(InputError, match=r"bad.parquet.*'b' has values that are not numbers"):
         paired(tmp_path / "bad.parquet", texts)
-    with pytest.raises(InputError, match=r"'y' has values that are no numbers"):
+    with pytest.raises(InputError, match=r"'y' has values that are not numbers"):
         paired(images, write_texts(tmp_path, ["x", "y", "z"], vectors))
 
 

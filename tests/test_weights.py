@@ -168,7 +168,7 @@ def test_whole_numbers_are_no_weights(made):
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n", "git lfs pull"),
         (b"", "is empty"),
-        (b"<html>404</html>" * 9, "no file of weights"),
+        (b"<html>404</html>" * 9, "not a file of weights"),
     ],
 )
 def test_what_is_no_file_of_weights_is_told(made, content, said):
@@ -188,7 +188,7 @@ def test_a_pointer_in_the_place_of_a_config_is_told(made):
     config.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
     refused(entry, config.name, "git lfs pull")
     config.write_text("{]")
-    refused(entry, config.name, "is no JSON")
+    refused(entry, config.name, "is not JSON")
 
 
 def test_pickled_code_is_never_run(made, tmp_path):

@@ -1,11 +1,10 @@
 """Activations of frozen blocks, computed once for all runs that train the same last blocks.
 
-A shard is a piece of a store (files/store.py): the frozen weights decide it, how the encoder
-prepares its input, blocks, turns, storage type, code and the inputs themselves. Images and texts
-that an earlier job computed are found again by their content, after a kill as after a change of
-labels; only missing ones are computed.
+A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's
+preprocessing, blocks, turns, storage type, code and the inputs themselves. After a kill or a change
+of labels, finished images and texts are found by their content; only missing ones are computed.
 
-Shards are safetensors: a memory map of them gives random rows about as fast as npy does, with
+Shards are safetensors: a memory map of them gives random rows about as fast as npy, also in
 bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
 """
 
@@ -14,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from histopair import encoders, jobs
-from histopair.activations import split_towers
-from histopair.activations.source import (
-    ABOUT,
-    ENDS,
-    INDEX,
-    STATES,
-    image_keys,
-    require_square,
-    text_keys,
-    turned,
-)
+from histopair.activations import source, split_towers
 from histopair.encoders import embed, first_pass
 from histopair.errors import InputError
 from histopair.files import tables
@@ -54,14 +43,16 @@ class Inputs:
     """Distinct inputs of frozen blocks, and how to compute their activations.
 
     items: `key`, by which runs look for an input, and `content`, which determines its activations;
-    sizes (n,): numbers in the activations of each; prepared: how inputs are made, in words.
-    compute(positions) gives one tensor for each: (turns, ...) of an image, (length, d) of a text.
+    sizes (n,): how many numbers the activations of each have; prepared: the preprocessing in words;
+    about: facts for the artifact. compute(positions) gives one tensor for each: (turns, ...) of an
+    image, (length, d) of a text.
     """
 
     items: pd.DataFrame
     sizes: np.ndarray
     compute: Callable[[np.ndarray], Iterator[Tensor]]
     prepared: str = ""
+    about: dict = field(default_factory=dict)
 
 
 def make(
@@ -80,62 +71,64 @@ def make(
 
     kind: "images" or "captions". `settings` is the config's `activations`, `shards` the folder of
     finished shards; `out` has hard links to them. Raises InputError if the tower cannot be split
-    there, an activation does not fit into the storage type, or images that are not square are to
-    be turned.
+    there, an activation does not fit into the storage type, or images to be turned are not square.
     """
-    folder = Path(out)
+    folder, storage = Path(out), settings["storage"]
     about = about | {"kind": kind, "blocks": blocks, "augmentations": turns, "encoder": encoder}
-    if not 1 <= turns <= AUGMENTATIONS:
-        raise InputError(
-            "augmentations",
-            f"{turns} of a tile",
-            f"Set the method's `augmentations` to 1 ... {AUGMENTATIONS}",
-        )
+    _check_turns(turns)
     if not settings["cache"]:
         return _off(folder, about, "activations.cache is false")
-    device, dtype = devices.start(), DTYPES[settings["storage"]]
-    loaded = encoders.load(encoder)
-    tower = loaded.image if kind == "images" else loaded.text
-    embed.require(tower, encoder, "image" if kind == "images" else "text")
-    frozen = split_towers.split(tower, blocks)[0].to(device)
-    samples = tables.read(labels)
-    if kind == "images":
-        first = pixels.read(root, samples["path"].iloc[0], loaded.preprocess)
-        require_square(first, turns, loaded.name)
-        inputs = _images(samples, root, loaded.preprocess, frozen, turns, device)
-    else:
-        inputs = _captions(samples, labels, loaded, frozen, device)
-        about |= embed.too_long(samples["caption"].dropna(), loaded)
-    sizes = inputs.sizes * dtype.itemsize
-    about |= {"weights": devices.weights_digest(frozen), "storage": settings["storage"]}
-    about |= {"items": len(sizes), "bytes": int(sizes.sum())}
-    what = [encoder, kind, blocks, turns, settings["storage"], about["weights"], about["code"]]
-    store = Store(shards, [*what, inputs.prepared], "safetensors")
+    inputs = _inputs(kind, labels, root, encoder, blocks, turns)
+    sizes = inputs.sizes * DTYPES[storage].itemsize
+    about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
+    what = [encoder, kind, blocks, turns, storage, about["weights"], about["code"], inputs.prepared]
+    store = Store(shards, what, "safetensors")
     done = _finished(store)
     missing = np.flatnonzero(~inputs.items["content"].isin(done.index))
     if reason := _too_large(sizes, missing, settings["budget_gb"], store.folder):
         return _off(folder, about, reason)
     print(f"{kind}: {len(missing)} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
-    for part in jobs.progress(_parts(missing, sizes), len(missing), kind, folder.name):
-        content = inputs.items["content"].iloc[part]
-        done = pd.concat([done, _write(inputs.compute(part), content, dtype, store)])
-    _publish(inputs.items, done, store, folder, about)
+    parts = jobs.progress(_parts(missing, sizes), len(missing), kind, folder.name)
+    new = [_write(inputs, part, DTYPES[storage], store) for part in parts]
+    _publish(inputs.items, pd.concat([done, *new]), store, folder, about)
 
 
-def _images(samples, root, preprocess, frozen, turns, device) -> Inputs:
+def _check_turns(turns: int) -> None:
+    if not 1 <= turns <= AUGMENTATIONS:
+        remedy = f"Set the method's `augmentations` to 1 ... {AUGMENTATIONS}"
+        raise InputError("augmentations", f"{turns} of a tile", remedy)
+
+
+def _inputs(kind, labels, root, encoder, blocks, turns) -> Inputs:
+    """A dataset's images or captions, with the frozen blocks of an encoder that read them."""
+    device, model = devices.start(), encoders.load(encoder)
+    tower = model.image if kind == "images" else model.text
+    encoders.require(tower, encoder, "image" if kind == "images" else "text")
+    frozen = split_towers.split(tower, blocks)[0].to(device)
+    samples = tables.read(labels)
+    if kind == "images":
+        inputs = _images(samples, root, model, frozen, turns, device)
+    else:
+        inputs = _captions(samples, labels, model, frozen, device)
+    inputs.about["weights"] = devices.weights_digest(frozen)
+    return inputs
+
+
+def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
+    first = pixels.read(root, samples["path"].iloc[0], encoder.preprocess)
+    source.require_square(first, turns, encoder.name)
     items = samples.drop_duplicates("sha256")
-    items = items.assign(key=image_keys(items), content=items["sha256"])
+    items = items.assign(key=source.image_keys(items), content=items["sha256"])
     paths = items["path"].to_numpy()
 
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
-        stream = pixels.batches(root, paths[positions], preprocess, _batch(device), device)
-        for batch in stream:
-            seen = [turned(batch.to(device), turn) for turn in range(turns)]
-            yield from torch.stack([frozen(pixels)[0] for pixels in seen], dim=1).cpu()
+        preprocess, size = encoder.preprocess, _batch(device)
+        for batch in pixels.batches(root, paths[positions], preprocess, size, device):
+            views = [source.turned(batch.to(device), turn) for turn in range(turns)]
+            yield from torch.stack([frozen(view)[0] for view in views], dim=1).cpu()
 
-    one = next(compute(np.array([0])))
-    prepared = first_pass.preparation(preprocess)
-    return Inputs(items, np.full(len(items), one.numel()), compute, prepared)
+    sizes = np.full(len(items), next(compute(np.array([0]))).numel())
+    return Inputs(items, sizes, compute, first_pass.preparation(encoder.preprocess))
 
 
 def _captions(samples, labels, encoder, frozen, device) -> Inputs:
@@ -146,9 +139,9 @@ def _captions(samples, labels, encoder, frozen, device) -> Inputs:
     tokens, lengths = embed.tokenize_all(encoder.tokenize, encoder.pad_id, list(texts["caption"]))
     order = np.argsort(lengths, kind="stable")
     texts, tokens, lengths = texts.iloc[order], tokens[order], lengths[order]
-    used = [row[:length].tobytes() for row, length in zip(tokens.numpy(), lengths, strict=True)]
-    content = [hashlib.sha256(row).hexdigest() for row in used]
-    items = texts.assign(key=text_keys(texts), content=content)
+    rows = [row[:length] for row, length in zip(tokens.numpy(), lengths, strict=True)]
+    content = [hashlib.sha256(row.tobytes()).hexdigest() for row in rows]
+    items = texts.assign(key=source.text_keys(texts), content=content)
 
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         for start in range(0, len(positions), _batch(device)):
@@ -157,20 +150,21 @@ def _captions(samples, labels, encoder, frozen, device) -> Inputs:
             yield from (row[kept] for row, kept in zip(states.cpu(), mask.cpu(), strict=True))
 
     width = next(compute(np.array([0]))).shape[1]
-    return Inputs(items, lengths * width, compute)
+    about = embed.too_long(samples["caption"].dropna(), encoder)
+    return Inputs(items, lengths * width, compute, about=about)
 
 
 def _batch(device: torch.device) -> int:
     return GPU_BATCH if device.type == "cuda" else CPU_BATCH
 
 
-def _too_large(sizes, missing, budget_gb: float, store: Path) -> str | None:
+def _too_large(sizes, missing, budget_gb: float, folder: Path) -> str | None:
     """Why the activations are not kept, None if they fit into the budget and on the disk."""
     gigabytes = sizes.sum() / 1e9
     if gigabytes > budget_gb:
         return f"their {gigabytes:.3g} GB are above activations.budget_gb = {budget_gb:g}"
-    store.mkdir(parents=True, exist_ok=True)
-    if sizes[missing].sum() > shutil.disk_usage(store).free:
+    folder.mkdir(parents=True, exist_ok=True)
+    if sizes[missing].sum() > shutil.disk_usage(folder).free:
         return f"the disk has no space for their {gigabytes:.3g} GB"
     return None
 
@@ -178,7 +172,7 @@ def _too_large(sizes, missing, budget_gb: float, store: Path) -> str | None:
 def _off(folder: Path, about: dict, reason: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     print(f"no activations are kept: {reason}; the frozen blocks will run in every step")
-    tables.write_json(folder / ABOUT, about | {"on": False, "reason": reason})
+    tables.write_json(folder / source.ABOUT, about | {"on": False, "reason": reason})
 
 
 def _parts(missing: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
@@ -189,42 +183,42 @@ def _parts(missing: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
 
 
 def _finished(store: Store) -> pd.DataFrame:
-    """Where each content that was computed before lies: shard and row, by content."""
-    found = [_rows([], "")]
+    """The shard and row of each content that was computed before."""
+    places = [_places([], "")]
     for file in store.finished():
         with safe_open(file, "pt") as shard:
-            found.append(_rows(json.loads(shard.metadata()["contents"]), file.name))
-    rows = pd.concat(found)
-    return rows[~rows.index.duplicated()]
+            places.append(_places(json.loads(shard.metadata()["contents"]), file.name))
+    joined = pd.concat(places)
+    return joined[~joined.index.duplicated()]
 
 
-def _write(rows, content: pd.Series, dtype, store: Store) -> pd.DataFrame:
-    """Compute one shard: rows that follow each other, and where each of them ends."""
-    rows = [row.to(dtype) for row in rows]
+def _write(inputs: Inputs, part: np.ndarray, dtype, store: Store) -> pd.DataFrame:
+    """Compute one shard: rows one after the other, and where each of them ends."""
+    content = inputs.items["content"].iloc[part]
+    rows = [row.to(dtype) for row in inputs.compute(part)]
     for name, row in zip(content.index, rows, strict=True):
         if not row.isfinite().all():
-            raise InputError(
-                f"row {name} of the labels",
-                f"its activations do not fit into {dtype}",
-                "Set activations.storage to bfloat16 or float32",
-            )
+            problem = f"its activations do not fit into {dtype}"
+            remedy = "Set activations.storage to bfloat16 or float32"
+            raise InputError(f"row {name} of the labels", problem, remedy)
     ends = torch.tensor([len(row) for row in rows]).cumsum(0)
-    contents = {"contents": json.dumps(list(content))}
+    contents = list(content)
 
     def write(file: Path) -> None:
         with tables.replacing(file) as temporary:
-            save_file({STATES: torch.cat(rows), ENDS: ends}, temporary, contents)
+            states = {source.STATES: torch.cat(rows), source.ENDS: ends}
+            save_file(states, temporary, {"contents": json.dumps(contents)})
 
-    return _rows(list(content), store.piece(list(content), write).name)
+    return _places(contents, store.piece(contents, write).name)
 
 
-def _rows(contents: list[str], shard: str) -> pd.DataFrame:
+def _places(contents: list[str], shard: str) -> pd.DataFrame:
     rows = np.arange(len(contents), dtype=np.int32)
     return pd.DataFrame({"shard": shard, "row": rows}, index=pd.Index(contents, dtype=object))
 
 
 def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Store, folder: Path, about) -> None:
-    """Link the shards that are used, and say where each input lies; drop the other shards."""
+    """Link the shards in use, write where each input is, and drop the other shards."""
     partial = Path(f"{folder}.partial")
     for old in (partial, folder):
         shutil.rmtree(old, ignore_errors=True)
@@ -236,7 +230,8 @@ def _publish(items: pd.DataFrame, done: pd.DataFrame, store: Store, folder: Path
             os.link(store.folder / name, partial / name)
         except OSError:  # a file system without hard links
             shutil.copyfile(store.folder / name, partial / name)
-    tables.write(partial / INDEX, index[["key", "shard", "row"]].reset_index(drop=True), about)
-    tables.write_json(partial / ABOUT, about | {"on": True})
+    rows = index[["key", "shard", "row"]].reset_index(drop=True)
+    tables.write(partial / source.INDEX, rows, about)
+    tables.write_json(partial / source.ABOUT, about | {"on": True})
     partial.rename(folder)
     store.clear(store.folder / name for name in used)

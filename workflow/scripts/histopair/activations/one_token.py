@@ -1,10 +1,10 @@
 """A transformer's last block, computed for the pooled token alone.
 
 Only that token's output is read, so only its query, output projection and MLP matter. Keys and
-values are linear in the normalised tokens x, so that they need not be computed either: with one
-query q, q . (W_k x) = (W_k' q) . x, and the sum of a W_v x is W_v times the sum of a x. Outputs and
+values are linear in the normalised tokens x, so they need not be computed either: with one query q,
+q . (W_k x) = (W_k' q) . x, and the sum of a W_v x is W_v times the sum of a x. Outputs and
 gradients are those of the whole block, up to rounding. In training, dropout draws for one token
-instead of all: the same distribution, not the same draws.
+instead of all: the same distribution, but other draws.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ Linear = tuple[Tensor, Tensor | None]
 
 
 def of(block: nn.Module) -> Callable | None:
-    """f(block, states, token, mask=None) -> the token's next state (n, 1, d); None for unknown.
+    """f(block, states, token, mask=None) -> the token's next state (n, 1, d); None if unknown.
 
-    states (n, length, d) are all tokens, token (n, 1, d) the one that is read, mask (n, length)
+    states (n, length, d): all tokens; token (n, 1, d): the one that is read; mask (n, length):
     False where nothing may be read.
     """
     compute, usual = BLOCKS.get(class_name(block), (None, None))
@@ -37,9 +37,9 @@ def read(
     mask: Tensor | None,
     dropout: float,
 ) -> Tensor:
-    """Attention (n, 1, d) of one query (n, 1, d) to states (n, length, e), head by head.
+    """Attention (n, 1, d) of one query (n, 1, d) to states (n, length, e).
 
-    key, value: weight (d, e) and bias (d,) or None; heads follow each other in d. dropout: of the
+    key, value: weight (d, e) and bias (d,) or None, heads one after the other in d. dropout: of the
     attention's weights.
     """
     query = query[:, 0].unflatten(-1, (heads, -1)).transpose(0, 1)  # (h, n, d / h)
@@ -61,8 +61,8 @@ def read(
 
 def _open_clip(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
     attn = block.attn
-    (ask, of_query), key, value = _three(attn.in_proj.weight, attn.in_proj.bias)
-    query = functional.linear(block.ln_1(token), ask, of_query)
+    (weight, bias), key, value = _three(attn.in_proj.weight, attn.in_proj.bias)
+    query = functional.linear(block.ln_1(token), weight, bias)
     dropout = attn.dropout if attn.training else 0.0
     seen = read(query, block.ln_1(states), key, value, attn.num_heads, mask, dropout)
     token = token + block.ls_1(attn.out_proj(seen))
@@ -73,31 +73,36 @@ def _usual_open_clip(block) -> bool:
     attn = block.attn
     if type(attn) is not Attention or not attn.batch_first:
         return False
-    plain = type(attn.in_proj) is nn.Linear and type(attn.out_proj) is nn.Linear
-    return plain and attn.bias_k is None and not attn.add_zero_attn
+    linear = _all_linear(attn.in_proj, attn.out_proj)
+    return linear and attn.bias_k is None and not attn.add_zero_attn
 
 
 def _timm(block, states: Tensor, token: Tensor, mask: Tensor | None = None) -> Tensor:
-    attn, asking = block.attn, block.norm1(token)
-    (ask, of_query), key, value = _three(attn.qkv.weight, attn.qkv.bias)
-    query = functional.linear(asking, ask, of_query)
+    attn, normed = block.attn, block.norm1(token)
+    (weight, bias), key, value = _three(attn.qkv.weight, attn.qkv.bias)
+    query = functional.linear(normed, weight, bias)
     dropout = attn.attn_drop.p if attn.training else 0.0
     seen = attn.norm(read(query, block.norm1(states), key, value, attn.num_heads, mask, dropout))
     if attn.gate is not None:
-        seen = seen * attn.gate(asking).sigmoid()
+        seen = seen * attn.gate(normed).sigmoid()
     token = token + block.drop_path1(block.ls1(attn.proj_drop(attn.proj(seen))))
     return token + block.drop_path2(block.ls2(block.mlp(block.norm2(token))))
 
 
 def _usual_timm(block) -> bool:
-    """A normalisation of keys is not linear in them."""
+    """Not with norms of queries and keys, which make keys no longer linear in the tokens."""
     attn = block.attn
-    usual = class_name(attn) == "timm.layers.attention.Attention" and type(attn.qkv) is nn.Linear
+    usual = class_name(attn) == "timm.layers.attention.Attention" and _all_linear(attn.qkv)
     return usual and all(isinstance(norm, nn.Identity) for norm in (attn.q_norm, attn.k_norm))
 
 
+def _all_linear(*layers: nn.Module | None) -> bool:
+    """Whether layers are Linears: subclasses and adapters compute something else."""
+    return all(type(layer) is nn.Linear for layer in layers)
+
+
 def _three(weight: Tensor, bias: Tensor | None) -> list[Linear]:
-    """Queries', keys' and values' parts of a projection to all three."""
+    """The parts of a projection for queries, keys and values."""
     biases = (None, None, None) if bias is None else bias.chunk(3)
     return list(zip(weight.chunk(3), biases, strict=True))
 
@@ -106,14 +111,12 @@ def _bert(block, states: Tensor, token: Tensor, mask: Tensor) -> Tensor:
     attn = block.attention.self
     key, value = ((part.weight, part.bias) for part in (attn.key, attn.value))
     dropout = attn.dropout.p if attn.training else 0.0
-    heads = attn.num_attention_heads
-    seen = read(attn.query(token), states, key, value, heads, mask, dropout)
+    seen = read(attn.query(token), states, key, value, attn.num_attention_heads, mask, dropout)
     return block.feed_forward_chunk(block.attention.output(seen, token))
 
 
 def _usual_bert(block) -> bool:
-    attn = block.attention.self
-    return type(attn.key) is nn.Linear and type(attn.value) is nn.Linear
+    return _all_linear(block.attention.self.key, block.attention.self.value)
 
 
 def _distilbert(block, states: Tensor, token: Tensor, mask: Tensor) -> Tensor:
@@ -126,7 +129,7 @@ def _distilbert(block, states: Tensor, token: Tensor, mask: Tensor) -> Tensor:
 
 
 def _usual_distilbert(block) -> bool:
-    return type(block.attention.k_lin) is nn.Linear and type(block.attention.v_lin) is nn.Linear
+    return _all_linear(block.attention.k_lin, block.attention.v_lin)
 
 
 BLOCKS = {

@@ -1,7 +1,7 @@
 """What the last blocks of a tower train from: the activations of its frozen blocks, by row.
 
-A method asks for the trained blocks of a tower and for what they take. It does not know whether
-that was computed once (cache.py) or is computed in every step.
+A method asks for the trained blocks of a tower and for their inputs. It does not know whether
+these were computed once (cache.py) or are computed in every step.
 """
 
 import hashlib
@@ -23,37 +23,32 @@ from histopair.files import tables
 
 Fetch = Callable[..., tuple[Tensor, ...]]
 
-# What a folder of activations holds beside its shards, and a shard.
-ABOUT, INDEX = "about.json", "index.parquet"
-STATES, ENDS = "states", "ends"
+ABOUT, INDEX = "about.json", "index.parquet"  # in a folder of activations, beside its shards
+STATES, ENDS = "states", "ends"  # in a shard
 
 
 def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
-    """The last `blocks` blocks of a run's tower and all after them, their width, what they take.
+    """(trained, width, fetch): the last `blocks` blocks of a run's tower with all after them, the
+    width of their output, and the function that gives their inputs.
 
-    With no block it is the frozen tower's embeddings, cached for all methods.
-
+    Without blocks, the inputs are the frozen tower's embeddings, cached for all methods.
     kind: "image", or "text" for the captions. fetch(rows, turns=None) gives a tuple of tensors on
-    the device for n row numbers of run.samples; trained(*tensors) is (n, width). turns (n,) turns
-    each image (`turned`), below the method's `augmentations`; without it images stay as they are.
-    Raises InputError if the tower cannot be split there, a sample has no caption, or images to be
-    turned are not square.
+    the device for n row numbers of run.samples; trained(*tensors) is (n, width). turns (n,), each
+    below the method's `augmentations`, turn the images (`turned`); without them images stay as they
+    are. Raises InputError if the tower cannot be split there, a sample has no caption, or images
+    to be turned are not square.
     """
     if not blocks:
-        return _frozen(run, kind)
+        vectors = run.embeddings("image_embeddings" if kind == "image" else "caption_embeddings")
+        return nn.Identity(), vectors.shape[1], lambda rows, turns=None: (vectors[rows],)
     entry = run.encoder_entry if kind == "image" else run.text_encoder_entry or run.encoder_entry
     encoder = encoders.load(entry)
     whole = encoder.image if kind == "image" else encoder.text
-    embed.require(whole, entry, kind)
+    encoders.require(whole, entry, kind)
     frozen, trained = split_towers.split(whole, blocks)
     width = encoder.image_dim if kind == "image" else encoder.text_dim
-    fetch = _kept(run, kind) or _computed(run, kind, encoder, frozen.to(run.device))
+    fetch = _cached(run, kind) or _computed(run, kind, encoder, frozen.to(run.device))
     return trained.to(run.device), width, fetch
-
-
-def _frozen(run, kind: str) -> tuple[nn.Module, int, Fetch]:
-    vectors = run.embeddings("image_embeddings" if kind == "image" else "caption_embeddings")
-    return nn.Identity(), vectors.shape[1], lambda rows, turns=None: (vectors[rows],)
 
 
 def turned(pixels: Tensor, turn: int) -> Tensor:
@@ -66,7 +61,7 @@ def turned(pixels: Tensor, turn: int) -> Tensor:
 
 
 def require_square(pixels: Tensor, turns: int, encoder: str) -> None:
-    """Raise InputError where there are several turns of pixels (..., h, w) that are not square."""
+    """Raise InputError for several turns of pixels (..., h, w) that are not square."""
     height, width = pixels.shape[-2:]
     if turns > 1 and height != width:
         problem = f"{turns} augmentations turn images; it takes them {width} x {height} pixels"
@@ -75,23 +70,19 @@ def require_square(pixels: Tensor, turns: int, encoder: str) -> None:
 
 
 def image_keys(samples: pd.DataFrame) -> pd.Series:
-    """What tells the images of samples apart: their bytes."""
+    """A key for the image of each sample, by its bytes."""
     return samples["sha256"]
 
 
 def text_keys(samples: pd.DataFrame) -> pd.Series:
-    """What tells the captions of samples apart."""
+    """A key for the caption of each sample."""
     return samples["caption"].map(lambda text: hashlib.sha256(text.encode()).hexdigest())
 
 
 def _computed(run, kind: str, encoder: encoders.Encoder, frozen: nn.Module) -> Fetch:
-    """Decode or tokenise, then run the frozen blocks, for each batch anew."""
+    """Decode or tokenise each batch, then run the frozen blocks on it."""
     source = _pixels(run, encoder) if kind == "image" else _tokens(run, encoder)
-
-    def fetch(rows: Tensor, turns: Tensor | None = None) -> tuple[Tensor, ...]:
-        return frozen(source(rows, turns))
-
-    return fetch
+    return lambda rows, turns=None: frozen(source(rows, turns))
 
 
 def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
@@ -103,7 +94,7 @@ def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
         if turns is None:
             return batch
         pairs = zip(batch, turns.tolist(), strict=True)
-        return torch.stack([turned(one, turn) for one, turn in pairs])
+        return torch.stack([turned(image, turn) for image, turn in pairs])
 
     return source
 
@@ -111,27 +102,21 @@ def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
 def _tokens(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:
     texts = list(_captioned(run)["caption"])
     tokens, lengths = embed.tokenize_all(encoder.tokenize, encoder.pad_id, texts)
-
-    def source(rows: Tensor, turns: Tensor | None) -> Tensor:
-        return tokens[rows, : lengths[rows].max()].to(run.device)
-
-    return source
+    return lambda rows, turns: tokens[rows, : lengths[rows].max()].to(run.device)
 
 
 def _captioned(run) -> pd.DataFrame:
     """The run's samples. Raises InputError if one has no caption."""
     missing = run.samples["caption"].isna()
     if missing.any():
-        raise InputError(
-            run.artifacts["labels"],
-            f"no caption of {run.samples['sample_id'][missing].iloc[0]!r}",
-            "A method that reads text needs a caption for every sample: choose another dataset",
-        )
+        problem = f"{run.samples['sample_id'][missing].iloc[0]!r} has no caption"
+        remedy = "A method that reads text needs a caption for every sample: choose another dataset"
+        raise InputError(run.artifacts["labels"], problem, remedy)
     return run.samples
 
 
-def _kept(run, kind: str) -> Fetch | None:
-    """Read activations from the run's folder of them; None where it has none."""
+def _cached(run, kind: str) -> Fetch | None:
+    """Reads activations from the run's folder of them; None if it has none."""
     folder = run.artifacts.get("image_activations" if kind == "image" else "caption_activations")
     if folder is None:
         return None
@@ -146,11 +131,11 @@ def _kept(run, kind: str) -> Fetch | None:
 
 
 def _reader(folder: Path, keys: pd.Series) -> Callable[..., Tensor]:
-    """read(row, turn=None) of one sample: all that its shard has of it, or one turn, mapped."""
+    """read(row, turn=None) of one sample: all its turns or one of them, by a memory map."""
     index = tables.read(folder / INDEX)
     position = pd.Index(index["key"]).get_indexer(keys)
     if (position < 0).any():
-        raise InputError(folder, "samples are missing in it", "Remove the folder and rerun")
+        raise InputError(folder, "it lacks samples", "Remove the folder and rerun")
     names, places = (index[column].to_numpy()[position] for column in ("shard", "row"))
 
     @cache

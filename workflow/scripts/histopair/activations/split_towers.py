@@ -1,7 +1,7 @@
 """A tower in two: frozen blocks, and the blocks that train; trained(*frozen(x)) is tower(x).
 
-What the frozen blocks give never changes while the others train, so it can be computed once. For
-images it is one tensor, for texts the states (n, length, d) and a mask (n, length), False at
+The output of the frozen blocks never changes while the others train, so it can be computed once.
+For images it is one tensor, for texts the states (n, length, d) and a mask (n, length), False at
 padding.
 """
 
@@ -14,18 +14,14 @@ from histopair.activations import one_token, towers
 from histopair.activations.towers import Parts
 from histopair.errors import InputError
 
-# What open_clip's names of poolers mean.
-POOLERS = {
-    "ClsLastHiddenStatePooler": "cls",
-    "ClsPooler": "pooler",
-    "MeanPooler": "mean",
-}
+# open_clip's names of poolers -> `pooling`.
+POOLERS = {"ClsLastHiddenStatePooler": "cls", "ClsPooler": "pooler", "MeanPooler": "mean"}
 
 
 class Frozen(nn.Module):
-    """What stays frozen: x -> a tuple of tensors, without gradients, in x's own precision.
+    """The frozen blocks: x -> a tuple of tensors, without gradients, in x's own precision.
 
-    It is in evaluation mode always, whatever the model around it is: no dropout, and batch
+    They stay in evaluation mode whatever the model around them does: no dropout, and batch
     statistics as they were learnt.
     """
 
@@ -48,7 +44,7 @@ class Frozen(nn.Module):
 
 
 class Trained(nn.Module):
-    """What trains: the last blocks, and all that follows them (norms, pooling, projection)."""
+    """The part that trains: the last blocks, and all after them (norms, pooling, projection)."""
 
     def __init__(self, parts: Parts, tower: nn.Module, blocks: list[nn.Module], alone: bool):
         super().__init__()
@@ -71,7 +67,7 @@ class Trained(nn.Module):
 
 
 class Projected(nn.Module):
-    """Trained blocks, and the projection that a CLIP of two other towers puts on it."""
+    """Trained blocks, and the projection that a CLIP of two other towers puts on them."""
 
     def __init__(self, trained: nn.Module, projection: nn.Module):
         super().__init__()
@@ -86,8 +82,8 @@ def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Frozen, nn
 
     A block is a transformer block, or a stage of a ResNet. Both halves share the tower's
     parameters; those of the last blocks train, the others do not. `alone=False` computes the last
-    block for all tokens even where one alone is pooled. Raises InputError for a tower of another
-    class than those in towers.py, and if no block would stay frozen.
+    block for all tokens even if only one is pooled. Raises InputError for a tower of a class that
+    towers.py does not have, and if no block would stay frozen.
     """
     kind = towers.class_name(tower)
     if kind == "open_clip.timm_model.TimmModel":
@@ -103,18 +99,16 @@ def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Frozen, nn
 
 
 def trained_part(tower: nn.Module, blocks: int) -> nn.Module:
-    """What of a tower trains: its last `blocks` blocks and what follows; with none, nothing."""
+    """The part of a tower that trains: its last `blocks` blocks and all after them, or nothing."""
     return split(tower, blocks)[1] if blocks else nn.Identity()
 
 
 def _halves(tower: nn.Module, parts: Parts, blocks: int, alone: bool) -> tuple[Frozen, Trained]:
     cut = len(parts.blocks) - blocks
     if not 0 < cut < len(parts.blocks):
-        raise InputError(
-            towers.class_name(tower),
-            f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone",
-            f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}: one block at least stays frozen",
-        )
+        problem = f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone"
+        remedy = f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}: at least one block stays frozen"
+        raise InputError(towers.class_name(tower), problem, remedy)
     frozen = Frozen(parts, tower, parts.blocks[:cut])
     return frozen, Trained(parts, tower, parts.blocks[cut:], alone).train(tower.training)
 
@@ -129,7 +123,7 @@ def _clip_text_parts(tower: nn.Module) -> Parts:
 
 
 def _only(module: nn.Module, names: tuple[str, ...]) -> nn.Module:
-    """A module of the same class with these of its parts alone, shared and not copied."""
+    """A module of the same class with only these of its parts, shared and not copied."""
     part = copy.copy(module)
     for kind in ("_parameters", "_buffers", "_modules"):
         kept = {name: value for name, value in getattr(module, kind).items() if name in names}

@@ -1,4 +1,4 @@
-"""How the towers of open_clip, timm and transformers are built: what stands around their blocks."""
+"""How the towers of open_clip, timm and transformers are built: the parts around their blocks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from histopair.errors import InputError
 
 @dataclass(frozen=True)
 class Parts:
-    """A tower's blocks, and what stands before and after them.
+    """A tower's blocks, and the parts before and after them.
 
     before, after: names of submodules and parameters. enter(part, x) gives the tensors that the
     first block takes; step(block, states, *rest) the next states; leave(part, states, *rest) the
-    tower's output. take(states, *rest) is the one token (n, 1, d) that is pooled, where one is:
+    tower's output. take(states, *rest) is the one token (n, 1, d) that is pooled, if only one is:
     `leave` then takes that token for states.
     """
 
@@ -37,7 +37,7 @@ def parts(tower: nn.Module) -> Parts:
 
 
 def class_name(module: nn.Module) -> str:
-    """A class by name: a library that is not used is not imported."""
+    """The name of a module's class, so that libraries not in use need not be imported."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
@@ -80,7 +80,7 @@ def _clip_image(tower) -> Parts:
 
 
 def _clip_text(tower) -> Parts:
-    """Causal: what stands after the end-of-text token never reaches it, and is masked."""
+    """Causal: tokens after the end of the text never reach it, and are masked."""
 
     def enter(part, tokens):
         if part.pool_type == "argmax":
@@ -105,29 +105,16 @@ def _clip_text(tower) -> Parts:
     plain = tower.cls_emb is None and not tower.use_pad_mask and not tower.output_tokens
     if not (causal and plain and tower.pool_type in ("argmax", "eos")):
         raise unsupported(tower, "does not pool the end-of-text token of a causal transformer")
-    return Parts(
-        list(tower.transformer.resblocks),
-        ("token_embedding", "positional_embedding"),
-        ("ln_final", "text_projection"),
-        enter,
-        step,
-        leave,
-        last,
-    )
+    blocks = list(tower.transformer.resblocks)
+    before, after = ("token_embedding", "positional_embedding"), ("ln_final", "text_projection")
+    return Parts(blocks, before, after, enter, step, leave, last)
 
 
 def _timm_vit(tower) -> Parts:
+    tokens = ("patch_embed", "cls_token", "reg_token", "pos_embed")
     return Parts(
         list(tower.blocks),
-        (
-            "patch_embed",
-            "cls_token",
-            "reg_token",
-            "pos_embed",
-            "pos_drop",
-            "patch_drop",
-            "norm_pre",
-        ),
+        (*tokens, "pos_drop", "patch_drop", "norm_pre"),
         ("norm", "attn_pool", "fc_norm", "head_drop", "head"),
         enter=lambda part, pixels: (
             part.norm_pre(part.patch_drop(part._pos_embed(part.patch_embed(pixels)))),
@@ -161,10 +148,8 @@ def transformers_text(tower: nn.Module, pooling: str, pad_id: int) -> Parts:
         return part.embeddings(input_ids=tokens.clamp(min=0)), tokens != pad_id
 
     def step(block, states, mask):
-        seen = create_bidirectional_mask(
-            config=config, inputs_embeds=states, attention_mask=mask.long()
-        )
-        return block(states, seen)
+        inputs = {"inputs_embeds": states, "attention_mask": mask.long()}
+        return block(states, create_bidirectional_mask(config=config, **inputs))
 
     def leave(part, states, mask):
         if pooling == "mean":
@@ -172,15 +157,10 @@ def transformers_text(tower: nn.Module, pooling: str, pad_id: int) -> Parts:
             return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
         return part.pooler(states) if pooling == "pooler" else states[:, 0]
 
-    return Parts(
-        list(TRANSFORMERS[kind](tower)),
-        ("embeddings",),
-        ("pooler",) if pooling == "pooler" else (),
-        enter,
-        step,
-        leave,
-        None if pooling == "mean" else first,
-    )
+    blocks = list(TRANSFORMERS[kind](tower))
+    after = ("pooler",) if pooling == "pooler" else ()
+    take = None if pooling == "mean" else first
+    return Parts(blocks, ("embeddings",), after, enter, step, leave, take)
 
 
 KINDS = {

@@ -9,25 +9,22 @@ from histopair.corpora.report_text import UNSPACED
 
 # Where a text may be cut, the best places first: after sentences, after clauses, between words; not
 # after the number or letter of an item: "1. Adenoma", "A. Colon".
-BORDERS = tuple(
-    map(
-        re.compile,
-        (
-            r"(?<=[.;!?])(?<!\b\w\.)\s+(?=[\"(]?[A-Z0-9])"
-            rf"|(?<=[。！？；])|(?<=[{UNSPACED}][.;!?])",
-            rf"(?<=[,:)])\s+|\s+(?=\()|(?<=[，、：])|(?<=[{UNSPACED}][,:)])",
-            r"\s+",
-        ),
-    )
+BORDERS = (
+    re.compile(
+        r"(?<=[.;!?])(?<!\b\w\.)\s+(?=[\"(]?[A-Z0-9])"
+        rf"|(?<=[。！？；])|(?<=[{UNSPACED}][.;!?])"
+    ),
+    re.compile(rf"(?<=[,:)])\s+|\s+(?=\()|(?<=[，、：])|(?<=[{UNSPACED}][,:)])"),
+    re.compile(r"\s+"),
 )
 STOPS = ".;!?。！？；,:)，、："
 Size = Callable[[str], int]
 
 
 def cut(text: str, most: int, size: Size) -> list[str]:
-    """Chunks of a size of at most `most`, of about equal size; joined they are the text's words.
+    """Chunks of at most size `most` and about equal size; joined they are the text's words.
 
-    `size` tells how large a part of the text is, about the sum over its own parts. A single
+    `size` gives the size of a part of the text, about the sum over its own parts. A single
     character may be larger than `most`.
 
     >>> cut("One two. Three four five. Six.", 4, lambda part: len(part.split()))
@@ -45,7 +42,7 @@ def halves(word: str) -> tuple[str, str]:
 
 
 def torn(text: str, cut: list[str]) -> list[str]:
-    """The words of a text that its chunks are cut inside, each once."""
+    """The words of a text that its chunks cut inside, each once."""
     words, end = {}, 0
     for chunk in cut:
         start = text.index(chunk, end)
@@ -67,7 +64,7 @@ def _pieces(text: str, most: int, size: Size, borders: tuple[re.Pattern, ...]) -
 
 
 def _parts(text: str, border: re.Pattern) -> Iterator[str]:
-    """The text's parts with the blanks behind them: joined they are the text."""
+    """The text's parts with the blanks after them: joined they are the text."""
     ends = [*(match.end() for match in border.finditer(text)), len(text)]
     parts = (text[start:end] for start, end in zip([0, *ends], ends, strict=False))
     return (part for part in parts if part.strip())
@@ -81,18 +78,15 @@ def _inside(word: str, most: int, size: Size) -> list[str]:
 
 
 def _packed(pieces: list[str], most: int, size: Size) -> list[str]:
-    """Neighbours joined into as few of about equal size as `most` allows."""
+    """Neighbours joined into as few pieces of about equal size as `most` allows."""
     sizes = [size(piece) for piece in pieces]
-    target = _even(sum(sizes), most)
+    total = sum(sizes)
+    target = math.ceil(total / math.ceil(total / most)) if total else 1
     packed, filled = [], target
-    for piece, own in zip(pieces, sizes, strict=True):
-        if filled >= target or filled + own > most:
+    for piece, length in zip(pieces, sizes, strict=True):
+        if filled >= target or filled + length > most:
             packed.append("")
             filled = 0
         packed[-1] += piece
-        filled += own
+        filled += length
     return packed
-
-
-def _even(total: int, most: int) -> int:
-    return math.ceil(total / math.ceil(total / most)) if total else 1

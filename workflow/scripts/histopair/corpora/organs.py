@@ -50,7 +50,7 @@ UNKNOWN = "unknown"
 
 
 def assign(frame: pd.DataFrame, cancer_types: str | None) -> pd.Series:
-    """The organ of each report, lower case; "unknown" where nothing tells.
+    """The organ of each report, lower case; "unknown" if nothing names it.
 
     `frame` has group (patient), organ_given and text. The cancer type goes before the given organ,
     and both before the text.
@@ -59,8 +59,8 @@ def assign(frame: pd.DataFrame, cancer_types: str | None) -> pd.Series:
     by_type = frame.group.map(folding.key, na_action="ignore").map(patients).astype(object)
     given = frame.organ_given.astype(object).map(standard, na_action="ignore")
     organ = by_type.where(by_type.notna(), given)
-    untold = organ.isna()
-    organ[untold] = frame.text[untold].fillna("").map(by_text)
+    missing = organ.isna()
+    organ[missing] = frame.text[missing].fillna("").map(by_text)
     return organ
 
 
@@ -71,7 +71,7 @@ def standard(name: str) -> str:
 
 
 def by_text(text: str) -> str:
-    """The organ whose terms occur most often, the alphabetically first of equals."""
+    """The organ whose terms occur most often; of equals the alphabetically first."""
     counts = {organ: len(pattern.findall(text)) for organ, pattern in PATTERNS.items()}
     best = max(counts, key=counts.get)
     return best if counts[best] else UNKNOWN
@@ -84,13 +84,13 @@ def unused(cancer_types: str | None) -> list[dict]:
     from histopair.files import audit
 
     table = _cancer_types(cancer_types)
-    silent = table.organ.isna()
-    if not silent.any():
+    unknown = table[table.organ.isna()]
+    if unknown.empty:
         return table.attrs["audit"]
-    where = audit.at(os.path.basename(cancer_types), table.row[silent].tolist())
-    before = audit.listed(sorted(table.cancer_type[silent].dropna().unique())) or None
-    reason = "no cancer type, or an unknown one: the organ is told by the report"
-    row = audit.row("read", "warned", where, reason, before, count=silent.sum())
+    where = audit.at(os.path.basename(cancer_types), unknown.row.tolist())
+    before = audit.listed(sorted(unknown.cancer_type.dropna().unique())) or None
+    reason = "no cancer type, or an unknown one: the organ is taken from the report"
+    row = audit.row("read", "warned", where, reason, before, count=len(unknown))
     return [*table.attrs["audit"], row]
 
 
@@ -99,13 +99,12 @@ def _by_patient(path: str) -> dict[str, str]:
 
     Unknown types are left out. Raises InputError for a patient of two organs.
     """
-    table = _cancer_types(path).dropna(subset="organ")
-    table = table.drop_duplicates(["key", "organ"])
+    table = _cancer_types(path).dropna(subset="organ").drop_duplicates(["key", "organ"])
     double = table.key.duplicated(keep=False)
     if double.any():
         pair = table[table.key == table.key[double].iloc[0]]
-        problem = f"the patient '{pair.patient_id.iloc[0]}' has two organs: "
-        problem += " and ".join(pair.organ)
+        patient, both = pair.patient_id.iloc[0], " and ".join(pair.organ)
+        problem = f"the patient '{patient}' has two organs: {both}"
         raise InputError(path, problem, "Keep one of the rows", " and ".join(map(str, pair.row)))
     return dict(zip(table.key, table.organ, strict=True))
 

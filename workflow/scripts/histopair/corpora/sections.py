@@ -1,4 +1,4 @@
-"""Sections of a pathology report, found by their headings, which scanned reports have inline."""
+"""Sections of a pathology report, found by headings; scanned reports have them within lines."""
 
 import re
 
@@ -50,7 +50,7 @@ SKIPPED = ("gross", "clinical history", "specimen handling")
 _ANY = "|".join(
     f"(?P<s{number}>{'|'.join(variants)})" for number, variants in enumerate(HEADINGS.values())
 )
-# With a colon in any case. Without one in capitals: of two words, or of one before other case.
+# With a colon in any case. Without one only in capitals: two words, or one before lower case.
 WITH_COLON = re.compile(rf"(?<![\w-])(?:{_ANY})\s*:", re.I)
 BARE = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w:])(?=\W*(?P<next>\w+)?)", re.I)
 # Any other heading in capitals ends a section that is skipped: better too much than too little.
@@ -76,17 +76,17 @@ def split(text: str) -> list[tuple[str, str]]:
 def _marks(text: str) -> list[tuple[int, int, str]]:
     """(start of heading, start of text, section) of each heading, in order, not overlapping."""
     names = list(HEADINGS)
-    found = []
+    candidates = []
     for match in WITH_COLON.finditer(text):
-        found.append((match.start(), match.end(), names[int(match.lastgroup[1:])]))
+        candidates.append((match.start(), match.end(), names[int(match.lastgroup[1:])]))
     for match in BARE.finditer(text):
         if _is_heading(match, text):
             number = next(n for n in range(len(names)) if match.group(f"s{n}") is not None)
-            found.append((match.start(), match.end(), names[number]))
-    # A foreign heading keeps its words: they belong to what follows.
-    found += [(match.start(), match.start(), OTHER) for match in FOREIGN.finditer(text)]
+            candidates.append((match.start(), match.end(), names[number]))
+    # The words of a foreign heading stay, because they belong to the text after them.
+    candidates += [(match.start(), match.start(), OTHER) for match in FOREIGN.finditer(text)]
     marks, end, section = [], 0, OTHER
-    for start, stop, name in sorted(found, key=lambda mark: (mark[0], -mark[1])):
+    for start, stop, name in sorted(candidates, key=lambda mark: (mark[0], -mark[1])):
         if start < end or (start == stop and section not in SKIPPED):
             continue
         marks.append((start, stop, name))
@@ -95,7 +95,7 @@ def _marks(text: str) -> list[tuple[int, int, str]]:
 
 
 def _is_heading(match: re.Match, text: str) -> bool:
-    """Whether a heading's words without a colon are one: in capitals, unlike what is around."""
+    """Whether words without a colon are a heading: in capitals, unlike the words around them."""
     phrase = match.group().strip()
     if not phrase.isupper():
         return False

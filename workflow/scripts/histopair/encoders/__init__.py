@@ -1,9 +1,9 @@
-"""Image and text towers of the field's libraries behind one shape.
+"""Image and text towers of the field's libraries in one form.
 
-A library is one file here, `encoders/<library>.py`, with `load(entry, weights) -> Encoder` and
-KEYS, the keys of a config entry that it reads beside those of ENTRY, if any; the config's
-`library:` names it. `entry` is an encoder's config entry with its `name`. A library of text towers
-has `counter(entry)` too: how many tokens texts have and how many the tower reads.
+Each library is a file, `encoders/libraries/<library>.py`, which the config's `library:` names. It
+has `load(entry, weights) -> Encoder` and, if it reads keys beyond ENTRY, their names in KEYS.
+`entry` is an encoder's config entry with its `name`. A library of text towers also has
+`counter(entry)`: how many tokens texts have and how many the tower reads.
 """
 
 import errno
@@ -17,24 +17,23 @@ from histopair.encoders import first_pass, plain_attention
 from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
 
-# What every library's entry may have, and what of it no library reads.
+# Keys that every entry may have. Libraries do not read all of them.
 ENTRY = ("name", "library", "model", "backbone", "templates", "train", "description", "licence")
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The pad_id of a tower that reads padding. No token has this id, so nothing is cut.
 NO_PADDING = -1
-
 COUNTED = 4096  # texts counted at a time
 
 
 @dataclass
 class Encoder:
-    """An image tower, a text tower, or both; a tower that is missing is None.
+    """An image tower, a text tower, or both; a missing tower is None.
 
     image: pixels (n, 3, h, w) -> (n, image_dim); preprocess: PIL RGB image -> pixels (3, h, w).
     text: tokens (n, length) -> (n, text_dim); tokenize: list of n strings -> tokens (n, length)
-    of at most `context`; count: the same texts -> n numbers of tokens that they have uncut, start
-    and end counted. pad_id: what stands behind a text's last token; cut or not, the vector is the
-    same. scale: what a CLIP multiplies cosines by. Outputs are raw, not L2-normalised.
+    of at most `context`; count: the same texts -> their n numbers of tokens before cutting, with
+    start and end. pad_id: fills the places after a text's last token; the vector is the same
+    without them. scale: a CLIP multiplies cosines by it. Outputs are raw, not L2-normalised.
     """
 
     name: str
@@ -52,36 +51,40 @@ class Encoder:
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
-    """Load an encoder in evaluation mode on the CPU, in float32; its shape alone without `weights`.
+    """Load an encoder in evaluation mode on the CPU, in float32.
 
-    Raises InputError, naming the encoder, when it cannot be loaded, its weights are not all its
-    own, or its first pass fails; whatever a library raises is the cause.
+    Without `weights` only its architecture is built. Raises InputError, naming the encoder, if it
+    cannot be loaded, if its weights are not exactly its own, or if its first pass fails; the
+    library's error is the cause.
     """
     with _loading(entry):
         encoder = _loaded(entry, weights)
-        plain_attention.rewrite(encoder)
-        for tower in filter(None, (encoder.image, encoder.text)):
-            tower.encoder_name = encoder.name  # for messages
         if weights:
             first_pass.check(encoder)
     return encoder
 
 
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
-    """`count` and `context` of an encoder (see Encoder), by its tokenizer alone.
+    """`count` and `context` of an encoder (see Encoder), from its tokenizer alone.
 
     Raises InputError as `load` does, and for an encoder without a text tower.
     """
     library = _library(entry)
-    if not hasattr(library, "counter"):
-        problem = f"{entry['library']} gives it no text tower"
-        raise InputError(f"encoder {entry['name']}", problem, "Choose one with a text tower")
+    require(getattr(library, "counter", None), entry, "text")
     with _loading(entry):
         return library.counter(entry)
 
 
+def require(tower: object, entry: dict, kind: str) -> None:
+    """Raise InputError if an encoder has no tower of a kind, "image" or "text"."""
+    if tower is None:
+        problem = f"{entry['library']} gives it no {kind} tower"
+        remedy = f"Choose an encoder with a {kind} tower in the study or method that asked for it"
+        raise InputError(f"encoder {entry['name']}", problem, remedy)
+
+
 def lengths(count: Callable[[list[str]], list[int]], texts: list[str]) -> list[int]:
-    """`count` of any number of texts, few at a time: tokenizers keep more than numbers of each."""
+    """`count` of any number of texts, in batches: tokenizers keep more of a text than its count."""
     batches = [texts[start : start + COUNTED] for start in range(0, len(texts), COUNTED)]
     return [n for batch in batches for n in count(batch)]
 
@@ -92,18 +95,17 @@ def _library(entry: dict):
 
 @contextmanager
 def _loading(entry: dict) -> Iterator[None]:
-    """Errors of a library, of whatever type, as one line that names the encoder."""
-    where = f"encoder {entry['name']}"
+    """Turn any error of a library into one line that names the encoder."""
     try:
         yield
     except InputError:
         raise
-    except Refusal as refusal:
-        said = f"{entry['library']} cannot load {entry['model']!r} ({refusal.problem})"
-        raise InputError(where, said, refusal.remedy) from refusal
     except Exception as error:
-        said = f"{entry['library']} cannot load {entry['model']!r} ({_reason(error)})"
-        raise InputError(where, said, _remedy(error)) from error
+        refused = isinstance(error, Refusal)
+        reason = error.problem if refused else _reason(error)
+        problem = f"{entry['library']} cannot load {entry['model']!r} ({reason})"
+        remedy = error.remedy if refused else _remedy(error)
+        raise InputError(f"encoder {entry['name']}", problem, remedy) from error
 
 
 def _loaded(entry: dict, weights: bool) -> Encoder:
@@ -113,18 +115,21 @@ def _loaded(entry: dict, weights: bool) -> Encoder:
         problem = f"{entry['library']} does not read the key `{key}`"
         raise Refusal(problem, f"Leave it out; it reads {', '.join(keys) or 'no further ones'}")
     encoder = library.load(entry, weights)
-    for tower in (encoder.image, encoder.text):
-        if tower is not None:
+    for kind in ("image", "text"):
+        if (tower := getattr(encoder, kind)) is not None:
             tower.float().eval()
             if weights:
                 check_finite(tower)
+            tower = plain_attention.rewritten(tower, encoder.name)
+            tower.encoder_name = encoder.name  # for messages
+            setattr(encoder, kind, tower)
     if not math.isfinite(encoder.scale):
-        raise Refusal(f"its logit_scale gives {encoder.scale}", "Get the file anew")
+        raise Refusal(f"its logit_scale gives {encoder.scale}", "Get the file again")
     return encoder
 
 
 def _reason(error: Exception) -> str:
-    """What a library says, with the type where that tells more than the text."""
+    """The message of a library's error, with the type if that says more than the text."""
     plain = type(error) in (OSError, ValueError, RuntimeError, FileNotFoundError)
     return shortened(error) if plain else f"{type(error).__name__}: {shortened(error)}"
 
@@ -132,8 +137,8 @@ def _reason(error: Exception) -> str:
 def _remedy(error: Exception) -> str:
     if any(getattr(cause, "errno", None) in NOT_ALLOWED for cause in _causes(error)):
         return (
-            "Let this user read the files; a cache that cannot be written is moved by HF_HOME "
-            "(transformers, open_clip, timm) and TORCH_HOME (timm)"
+            "Let this user read the files; HF_HOME (transformers, open_clip, timm) and TORCH_HOME "
+            "(timm) move a cache that cannot be written"
         )
     return (
         "Check `model` in the config; gated or unreachable weights can be downloaded once "

@@ -1,8 +1,8 @@
-"""Embedding cache: vectors of images and texts in parquet, made shard by shard.
+"""Embedding cache: vectors of images and texts in parquet, computed shard by shard.
 
-A shard is a piece of a store (files/store.py): the items decide it, the encoder's weights and
-preprocessing, precision, storage type and code. A change of labels alone embeds nothing again, and
-shards can be computed by jobs of their own.
+A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights and
+preprocessing, precision, storage type and code. So a change of labels alone embeds nothing again,
+and separate jobs can compute shards.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,16 +34,17 @@ def embed_images(
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
-    require(model.image, encoder, "image")
-    dtype = devices.dtype(settings["precision"], device)
+    encoders.require(model.image, encoder, "image")
     # Convolutional towers run 1.5 times faster with channels last; transformers do not mind.
-    tower = model.image.to(device, dtype, memory_format=torch.channels_last)
+    layout = {"memory_format": torch.channels_last}
+    dtype = devices.dtype(settings["precision"], device)
+    tower = model.image.to(device, dtype, **layout)
     size = _batch_size(settings, device)
 
     def compute(part: pd.DataFrame) -> np.ndarray:
-        stream = pixels.batches(root, list(part["path"]), model.preprocess, size, device)
-        layout = {"memory_format": torch.channels_last}
-        return _stack(_forward(tower, batch.to(device, dtype, **layout)) for batch in stream)
+        batches = pixels.batches(root, list(part["path"]), model.preprocess, size, device)
+        features = [_forward(tower, batch.to(device, dtype, **layout)) for batch in batches]
+        return np.concatenate(features)
 
     about["pixels"] = first_pass.preparation(model.preprocess)
     identity = [about["pixels"], *_identity(tower, dtype, encoder, settings, about)]
@@ -62,13 +63,13 @@ def embed_texts(
 ) -> None:
     """Embed one text column of a table: its `keys` columns, embedding (raw, not normalised).
 
-    Texts are batched by length and padded to the longest of their batch: padding costs as much as
-    words do. How many are longer than the tower reads is said in the log and in `about`.
+    Texts are batched by length and padded to the longest of their batch, because padding costs as
+    much as words do. The log and `about` say how many texts are longer than the tower reads.
     """
     items = tables.read(texts, [*keys, column]) if isinstance(texts, str) else texts
     items = items.dropna(subset=[column])
     device, model = devices.start(), encoders.load(encoder)
-    require(model.text, encoder, "text")
+    encoders.require(model.text, encoder, "text")
     dtype = devices.dtype(settings["precision"], device)
     tower = model.text.to(device, dtype)
     size = _batch_size(settings, device)
@@ -82,17 +83,17 @@ def embed_texts(
 
 
 def too_long(texts: pd.Series, model: encoders.Encoder) -> dict:
-    """How many texts the tower does not read to their end, and after how many tokens it stops."""
+    """How many texts the tower does not read to the end, and after how many tokens it stops."""
     distinct = texts.value_counts()
     tokens = np.array(encoders.lengths(model.count, list(distinct.index)), int)
     cut = int(distinct.to_numpy()[tokens > model.context].sum())
-    said = f"{cut} of {len(texts)} texts are longer than the {model.context} tokens that it reads"
-    print(f"{model.name}: {said}", flush=True)
+    limit = f"the {model.context} tokens that it reads"
+    print(f"{model.name}: {cut} of {len(texts)} texts are longer than {limit}", flush=True)
     return {"texts": len(texts), "cut": cut, "context": model.context}
 
 
 def _identity(tower, dtype: torch.dtype, encoder: dict, settings: dict, about: dict) -> list:
-    """What decides the vectors beside their items; `about` gets what of it a reader may ask for."""
+    """What decides the vectors besides their items; also fills `about`."""
     weights = devices.weights_digest(tower)
     about |= {"encoder": encoder, "dtype": str(dtype), "weights": weights, "normalised": False}
     return [encoder, settings, about["code"], weights, str(dtype)]
@@ -112,8 +113,7 @@ def text_features(
     features: np.ndarray | None = None
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        batch = tokens[rows, : lengths[rows].max()].to(device)
-        values = _forward(tower, batch)
+        values = _forward(tower, tokens[rows, : lengths[rows].max()].to(device))
         if features is None:
             features = np.empty((len(texts), values.shape[1]), np.float32)
         features[rows] = values
@@ -123,27 +123,18 @@ def text_features(
 def tokenize_all(
     tokenize: Callable, pad_id: int, texts: list[str]
 ) -> tuple[torch.Tensor, np.ndarray]:
-    """Tokens (n, longest) and the length of each text in tokens, padding not counted."""
+    """Tokens (n, longest) and the length of each text in tokens, without padding."""
     tokens = tokenize(texts)
     used = (tokens != pad_id).int()
     lengths = (used * torch.arange(1, tokens.shape[1] + 1)).amax(1).clamp(min=1)
     return tokens, lengths.numpy()
 
 
-def _embed(
-    items: pd.DataFrame,
-    keys: list[str],
-    content: str,
-    compute: Callable[[pd.DataFrame], np.ndarray],
-    identity: list,
-    settings: dict,
-    shards: str,
-    out: str,
-    about: dict,
-) -> None:
-    """Compute missing shards, then join them as the row groups of one file.
+def _embed(items, keys, content, compute, identity, settings, shards, out, about) -> None:
+    """Compute missing shards, then join all of them as the row groups of one file.
 
-    A shard is stored as settings say, or in float32 where that cannot hold its vectors.
+    compute(part) gives the vectors (n, d) of some of the items. A shard has the storage type of the
+    settings, or float32 if that type cannot hold its vectors.
     """
     if items.empty:
         raise InputError(out, "there is nothing to embed", "Look at the audit table of its source")
@@ -156,33 +147,30 @@ def _embed(
             vectors = compute(part)
             _check_finite(vectors, part[keys[0]], out)
             stored = tables.narrowed(vectors, settings["storage"])
-            tables.write(file, _shard(part[keys], stored), about)
+            table = pa.Table.from_pandas(part[keys], preserve_index=False)
+            table = table.append_column("embedding", tables.vectors(stored))
+            tables.write(file, table.replace_schema_metadata(None), about)
 
         files.append(store.piece(_rows(part[[*keys, content]]), write))
     tables.write_stream(out, _in_turn(files), about)
     store.clear(files)
 
 
-def _shard(keys: pd.DataFrame, vectors: np.ndarray) -> pa.Table:
-    table = pa.Table.from_pandas(keys, preserve_index=False).replace_schema_metadata(None)
-    return table.append_column("embedding", tables.vectors(vectors))
-
-
 def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
-    """The shards, all in the widest type that one of them needed."""
+    """The shards one by one, all in the widest storage type of any of them."""
     schemas = [pq.read_schema(file) for file in files]
     widest = max(schemas, key=lambda schema: schema.field("embedding").type.value_type.bit_width)
     return (pq.ParquetFile(file).read().cast(widest) for file in files)
 
 
 def _rows(part: pd.DataFrame) -> str:
-    """What tells the rows of a table, and their order, from all others."""
+    """A key for the rows of a table and their order."""
     return pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes().hex()
 
 
 @torch.inference_mode()
 def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> np.ndarray:
-    """Features of a batch; on a GPU whose memory is too small, of its halves."""
+    """Features of a batch; if it does not fit into the GPU's memory, half by half."""
     try:
         return tower(batch).float().cpu().numpy()
     except torch.cuda.OutOfMemoryError:
@@ -193,31 +181,14 @@ def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> np.ndarray:
     return np.concatenate([_forward(tower, batch[:half]), _forward(tower, batch[half:])])
 
 
-def _stack(batches: Iterator[np.ndarray]) -> np.ndarray:
-    return np.concatenate(list(batches))
-
-
 def _batch_size(settings: dict, device: torch.device) -> int:
-    size = settings["batch_size"]
-    if size != "auto":
-        return size
-    return GPU_BATCH if device.type == "cuda" else CPU_BATCH
+    size, auto = settings["batch_size"], GPU_BATCH if device.type == "cuda" else CPU_BATCH
+    return auto if size == "auto" else size
 
 
 def _check_finite(vectors: np.ndarray, keys: pd.Series, out: str) -> None:
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
-        raise InputError(
-            out,
-            f"{int(bad.sum())} embeddings are not finite, the first of {keys.iloc[bad.argmax()]!r}",
-            "Set embedding.precision to float32, or look at that item",
-        )
-
-
-def require(tower: object, encoder: dict, kind: str) -> None:
-    if tower is None:
-        raise InputError(
-            f"encoder {encoder['name']}",
-            f"{encoder['library']} gives it no {kind} tower",
-            f"Choose an encoder with a {kind} tower in the study or method that asked for it",
-        )
+        first = keys.iloc[bad.argmax()]
+        problem = f"{int(bad.sum())} embeddings are not finite, the first of {first!r}"
+        raise InputError(out, problem, "Set embedding.precision to float32, or look at that item")

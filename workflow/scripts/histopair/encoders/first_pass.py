@@ -1,7 +1,6 @@
-"""What an encoder's towers give for a blank image and two texts: vectors, or a Refusal.
+"""Checks each tower when it is loaded: a blank image and two texts must give proper vectors.
 
-Towers of all libraries go through it when they are loaded, so that no wrong shape, size or mask is
-found hours later, or never.
+Otherwise a wrong shape, size or mask would be found hours later, or never.
 """
 
 import re
@@ -13,14 +12,14 @@ from torch import Tensor, nn
 from histopair.encoders.weights import Refusal, shortened
 
 TEXT = "a tumour of the colon"
-TOLERANCE = 1e-3  # of a vector's length; another order of sums changes it by 1e-6
+TOLERANCE = 1e-3  # of a vector's length; a different order of sums changes it by 1e-6
 
 
 def check(encoder) -> None:
-    """Try both towers of an `Encoder`, set the widths they have, and print what they read.
+    """Try the towers of an `Encoder`, set their output widths, and print what they read.
 
-    Raises Refusal for a tower that cannot read what its own preprocessing or tokenizer gives, gives
-    anything but one finite vector for each, or a text's vector that depends on its batch.
+    Raises Refusal for a tower that cannot read what its own preprocessing or tokenizer gives, that
+    does not give one finite vector for each input, or whose vector of a text depends on its batch.
     """
     if encoder.image is not None:
         _check_image(encoder)
@@ -29,7 +28,7 @@ def check(encoder) -> None:
 
 
 def preparation(preprocess) -> str:
-    """A preprocessing in words, the same in every process: size, crop, interpolation, mean, std."""
+    """A preprocessing in words, equal in every process: size, crop, interpolation, mean, std."""
     steps = getattr(preprocess, "transforms", [preprocess])
     return re.sub(r" at 0x\w+", "", ", ".join(" ".join(str(step).split()) for step in steps))
 
@@ -50,7 +49,7 @@ def _check_image(encoder) -> None:
 def _check_text(encoder) -> None:
     tokens = encoder.tokenize([TEXT, " ".join([TEXT] * 200)])
     used = int((tokens[0] != encoder.pad_id).nonzero().max()) + 1
-    remedy = "Give tower and tokenizer of one model, or a smaller `max_length`"
+    remedy = "Use the tower and tokenizer of one model, or a smaller `max_length`"
     both = _vectors(encoder.text, tokens, "text", f"a text of {tokens.shape[1]} tokens", remedy)
     alone = _vectors(encoder.text, tokens[:1, :used], "text", "a short text", remedy)
     if (alone[0] - both[0]).norm() > TOLERANCE * alone[0].norm():
@@ -66,22 +65,19 @@ def _check_text(encoder) -> None:
 @torch.no_grad()
 def _vectors(tower: nn.Module, inputs: Tensor, kind: str, what: str, remedy: str) -> Tensor:
     try:
-        found = tower(inputs)
-    except Exception as error:  # a library's own, of any type
-        said = f"{type(error).__name__}: {shortened(error)}"
-        raise Refusal(f"its {kind} tower cannot read {what} ({said})", remedy) from error
-    if not isinstance(found, Tensor):
-        problem = (
-            f"its {kind} tower gives a {type(found).__name__} and not one vector for each {kind}"
-        )
+        vectors = tower(inputs)
+    except Exception as error:  # libraries raise many types
+        reason = f"{type(error).__name__}: {shortened(error)}"
+        raise Refusal(f"its {kind} tower cannot read {what} ({reason})", remedy) from error
+    gives = f"its {kind} tower gives"
+    if not isinstance(vectors, Tensor):
+        problem = f"{gives} a {type(vectors).__name__} and not one vector for each {kind}"
         raise Refusal(problem, "Choose a model whose towers give vectors")
-    if found.ndim != 2 or len(found) != len(inputs):
-        problem = (
-            f"its {kind} tower gives {tuple(found.shape)} for {what}, tokens or maps and no vector"
-        )
+    if vectors.ndim != 2 or len(vectors) != len(inputs):
+        problem = f"{gives} {tuple(vectors.shape)} for {what}, tokens or maps and not a vector"
         pool = "Choose a pooling: for timm `kwargs: {global_pool: token}` or avg"
         raise Refusal(problem, f"{pool}; or another model")
-    if not found.isfinite().all():
-        problem = f"its {kind} tower gives what is not finite for {what}"
+    if not vectors.isfinite().all():
+        problem = f"{gives} values that are not finite for {what}"
         raise Refusal(problem, "Look at its weights, and at mean and std")
-    return found
+    return vectors

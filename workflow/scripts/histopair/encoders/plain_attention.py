@@ -1,8 +1,8 @@
 """Attention as plain Linears, in place of torch's own, which hides its projections.
 
 nn.MultiheadAttention keeps three projections in one parameter and reads the weight of the fourth
-without calling it: adapters, counters and splits would each need a case of its own for it. What
-stands here computes the same, calls its layers, and keeps the library's names in its state dict.
+without calling it, so adapters, counters and splits would each need a special case. The class here
+computes the same, calls its layers, and keeps the library's names in its state dict.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from histopair.errors import InputError
 
-# Weights as they are called here, and in torch's module, whose names every state dict has.
+# Our names of weights -> those of torch's module, which every state dict has.
 NAMES = {
     "in_proj.weight": "in_proj_weight",
     "in_proj.bias": "in_proj_bias",
@@ -24,14 +24,14 @@ NAMES = {
 
 
 class Attention(nn.Module):
-    """What an nn.MultiheadAttention computes (Vaswani 2017, Section 3.2), of the same parameters.
+    """Computes what an nn.MultiheadAttention does (Vaswani 2017, Section 3.2), with its parameters.
 
-    `in_proj` projects to queries, keys and values together; where keys or values have a width of
-    their own it is None, and there are `q_proj`, `k_proj` and `v_proj`, with their biases in
-    `in_proj_bias`. Arguments and what is returned are torch's.
+    `in_proj` projects to queries, keys and values together. If keys or values have another width,
+    it is None, and there are `q_proj`, `k_proj` and `v_proj`, with their biases in `in_proj_bias`.
+    Arguments and return values are torch's.
     """
 
-    # torch's encoder layers, which would read the weights without calling their layers, look here.
+    # Keeps torch's encoder layers from reading the weights without calling these layers.
     _qkv_same_embed_dim = False
 
     def __init__(self, source: nn.MultiheadAttention):
@@ -101,7 +101,7 @@ class Attention(nn.Module):
         return tuple(map(functional.linear, inputs, weights, biases))
 
     def _batch_first(self, x: Tensor, single: bool, back: bool = False) -> Tensor:
-        """(n, length, d) of what the caller gave, or, with `back`, the other way."""
+        """The caller's layout to (n, length, d), or with `back` the other way."""
         if single:
             return x[0] if back else x[None]
         return x if self.batch_first else x.transpose(0, 1)
@@ -120,88 +120,79 @@ class Attention(nn.Module):
     def _mask(
         self, mask: Tensor | None, padding: Tensor | None, q: Tensor, k: Tensor
     ) -> Tensor | None:
-        """What is added to the scores; learnt and zero keys are seen by all."""
-        added = []
+        """What is added to the scores; every query sees learnt and zero keys."""
+        masks = []
         if mask is not None:
             mask = mask.unflatten(0, (-1, self.num_heads)) if mask.dim() == 3 else mask
-            added.append(_added(mask, q.dtype))
+            masks.append(_added(mask, q.dtype))
         if padding is not None:
-            added.append(_added(padding, q.dtype)[:, None, None])
-        if not added:
+            masks.append(_added(padding, q.dtype)[:, None, None])
+        if not masks:
             return None
-        together = sum(added[1:], added[0])
-        return functional.pad(together, (0, k.shape[2] - together.shape[-1]))
+        total = sum(masks[1:], masks[0])
+        return functional.pad(total, (0, k.shape[2] - total.shape[-1]))
 
     def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
-        names = {"destination": destination, "prefix": prefix, "keep_vars": keep_vars}
-        state = super().state_dict(*args, **names)
-        for own, library in NAMES.items():
-            if prefix + own in state:
-                state[prefix + library] = state.pop(prefix + own)
+        options = {"destination": destination, "prefix": prefix, "keep_vars": keep_vars}
+        state = super().state_dict(*args, **options)
+        for ours, theirs in NAMES.items():
+            if prefix + ours in state:
+                state[prefix + theirs] = state.pop(prefix + ours)
         return state
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        for own, library in NAMES.items():
-            bias_apart = library == "in_proj_bias" and self.in_proj is None
-            if prefix + library in state_dict and not bias_apart:
-                state_dict[prefix + own] = state_dict.pop(prefix + library)
+        for ours, theirs in NAMES.items():
+            # Without in_proj this module has in_proj_bias itself.
+            same_name = theirs == "in_proj_bias" and self.in_proj is None
+            if prefix + theirs in state_dict and not same_name:
+                state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
-def rewrite(encoder) -> None:
-    """Rewrite the attention of an Encoder's towers; raises InputError as `rewritten` does."""
-    for kind in ("image", "text"):
-        tower = getattr(encoder, kind)
-        if tower is not None:
-            setattr(encoder, kind, rewritten(tower, encoder.name))
-
-
 def rewritten(tower: nn.Module, name: str = "") -> nn.Module:
-    """`tower` with each nn.MultiheadAttention replaced by an Attention, in place.
+    """Replace each nn.MultiheadAttention of `tower` by an Attention, in place.
 
     `name` is the encoder's, for the message. Raises InputError for a kind of nn.MultiheadAttention
     that computes something else.
     """
     for module in tower.modules():
         if isinstance(module, nn.TransformerEncoder):
-            module.use_nested_tensor = False  # a way around the layers, by their weights
+            module.use_nested_tensor = False  # it reads the layers' weights without calling them
 
     def plain(module: nn.Module) -> nn.Module | None:
         if not isinstance(module, nn.MultiheadAttention):
             return None
         if type(module).forward is not nn.MultiheadAttention.forward or _computed(module):
-            raise InputError(
-                f"encoder {name or type(tower).__name__}",
-                f"its attention is of a kind that is not known here, {type(module).__qualname__}",
-                "Choose another encoder",
-            )
+            where = f"encoder {name or type(tower).__name__}"
+            problem = f"its kind of attention is not known here, {type(module).__qualname__}"
+            raise InputError(where, problem, "Choose another encoder")
         return Attention(module)
 
     return replaced(tower, plain)
 
 
 def replaced(tower: nn.Module, new: Callable[[nn.Module], nn.Module | None]) -> nn.Module:
-    """`tower` with new(module) for each module where that is not None, in place, shared as before.
+    """Put new(module) in the place of each module of `tower` for which it is not None.
 
-    What stands inside a module that is replaced is not looked at. A tower that is replaced itself
-    is returned anew.
+    Works in place and returns the tower, or its replacement. Shared modules stay shared. Modules
+    inside a replaced one are not visited.
     """
-    made: dict[nn.Module, nn.Module | None] = {}
+    replacements: dict[nn.Module, nn.Module | None] = {}
 
-    def of(module: nn.Module) -> nn.Module:
-        if module not in made:
-            made[module] = new(module)
-            if made[module] is None:
+    def visit(module: nn.Module) -> nn.Module:
+        if module not in replacements:
+            replacements[module] = new(module)
+            if replacements[module] is None:
                 for name, child in module._modules.items():
                     if child is not None:
-                        setattr(module, name, of(child))
-        return module if made[module] is None else made[module]
+                        setattr(module, name, visit(child))
+        return module if replacements[module] is None else replacements[module]
 
-    return of(tower)
+    return visit(tower)
 
 
 def _linear(weight: nn.Parameter, bias: nn.Parameter | None = None) -> nn.Linear:
-    """A Linear that holds these parameters themselves."""
+    """A Linear that holds these very parameters."""
     out, features = weight.shape
     layer = nn.Linear(features, out, bias=bias is not None, device="meta")
     layer.weight = weight
@@ -211,14 +202,14 @@ def _linear(weight: nn.Parameter, bias: nn.Parameter | None = None) -> nn.Linear
 
 
 def _computed(module: nn.MultiheadAttention) -> bool:
-    """Whether a weight is computed in each pass, by a parametrization or a hook."""
+    """Whether a parametrization or a hook computes a weight in each pass."""
     owners = (module, module.out_proj)
     hooked = any(m._forward_pre_hooks or m._forward_hooks for m in owners)
     return hooked or any(nn.utils.parametrize.is_parametrized(m) for m in owners)
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask as what is added to scores: -inf where a boolean one is True."""
+    """A mask that can be added to scores: -inf where a boolean mask is True."""
     if mask.dtype != torch.bool:
         return mask.to(dtype)
     return torch.zeros_like(mask, dtype=dtype).masked_fill(mask, float("-inf"))

@@ -6,10 +6,12 @@ from histopair.files import tables
 
 
 def of_samples(labels: pd.Series, about: dict, template: str) -> list[str]:
-    """The prompt of each of n label lists; `about` as the labels' parquet has it."""
+    """The prompt of each of n label lists; `about` is that of the labels' parquet."""
     names = about.get("class_names") or {}
-    listed = (", ".join(names.get(label, label) for label in own) for own in labels)
-    return [template.replace("{}", words) for words in listed]
+    return [
+        template.replace("{}", ", ".join(names.get(label, label) for label in sample))
+        for sample in labels
+    ]
 
 
 def of_classes(labels: str, templates: list[str]) -> pd.DataFrame:
@@ -17,12 +19,8 @@ def of_classes(labels: str, templates: list[str]) -> pd.DataFrame:
     about = tables.about(labels)
     names = about.get("class_names") or {}
     rows = [
-        {
-            "label": label,
-            "template": template,
-            "prompt": template.replace("{}", names.get(label, label)),
-        }
+        (label, template, template.replace("{}", names.get(label, label)))
         for label in about["classes"]
         for template in templates
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["label", "template", "prompt"])

@@ -1,7 +1,7 @@
-"""A tower's weights: read without running code, and every tensor of them accounted for.
+"""A tower's weights: read without running code, and every tensor accounted for.
 
-Libraries load what fits and leave the rest of a tower at random, or say so in a warning. Here a
-tower has all of its tensors from the file, or there is a Refusal that names some that differ.
+Libraries load what fits and leave the rest of a tower random, at most with a warning. Here a tower
+gets all of its tensors from the file, or a Refusal names some that differ.
 """
 
 import argparse
@@ -17,29 +17,30 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+Names = Collection[str]
 
 LFS = b"version https://git-lfs"
 SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pth", ".pt")
 DESCRIBING = (".json", ".txt", ".model")
-# The file of a folder that describes its model, and a key that it has for that library alone.
+# Library -> the file that describes a folder's model, and a key that only this library's file has.
 MARKS = {
     "open_clip": ("open_clip_config.json", "model_cfg"),
     "timm": ("config.json", "architecture"),
     "transformers": ("config.json", "model_type"),
 }
-# Where checkpoints keep a state dict; averaged and teacher's weights come first.
+# Where checkpoints keep a state dict; weights of averages and teachers come first.
 AVERAGED = ["state_dict_ema", "model_ema", "ema", "teacher"]
 PLAIN = ["state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params"]
 CONTAINERS = [*AVERAGED, *PLAIN, "backbone", "encoder", "trunk", "student"]
-# If several prefixes fit: those that are meant, and those that are not.
+# If several prefixes fit: words of those that are meant, and of those that are not.
 MEANT, TWINS = {"teacher", "ema", "encoder_q"}, {"student", "momentum", "encoder_k"}
 WRAPPERS = {*CONTAINERS, *MEANT, *TWINS, "_orig_mod"}
-# Parts that sit on a tower only in training: classifiers, projectors, language heads.
+# Parts that a tower has only in training: classifiers, projectors, language heads.
 CLASSIFIERS = {"head", "head_dist", "fc", "classifier"}
 PROJECTORS = {"dino_head", "ibot_head", "projector", "projection_head", "predictor", "decoder"}
 LANGUAGE = {"cls", "lm_head", "qa_outputs", "vocab_transform", "vocab_layer_norm"}
 HEADS = {*CLASSIFIERS, *PROJECTORS, *LANGUAGE, "vocab_projector", "mask_token"}
-# Buffers that are computed when a tower is built, whatever a file says of them.
+# Buffers that are computed when a tower is built, whether a file has them or not.
 COMPUTED = {"position_ids", "relative_position_index", "attn_mask", "num_batches_tracked"}
 
 
@@ -52,9 +53,9 @@ class Refusal(ValueError):
 
 
 def check_folder(folder: Path, library: str) -> None:
-    """Raise Refusal where a folder is not of `library`, or its description cannot be read.
+    """Raise Refusal if a folder is not of `library`, or its description cannot be read.
 
-    Raises FileNotFoundError where there is no such folder.
+    Raises FileNotFoundError if there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist")
@@ -64,35 +65,35 @@ def check_folder(folder: Path, library: str) -> None:
     fitting = [other for other, (name, key) in MARKS.items() if key in _json(folder / name)]
     if library not in fitting:
         name, key = MARKS[library]
-        problem = f"{folder} has no {name} with {key!r}; it holds {_there(folder)}"
+        problem = f"{folder} has no {name} with {key!r}; it holds {_contents(folder)}"
         remedy = f"Set `library` to {' or '.join(fitting)}" if fitting else "Correct `model`"
         raise Refusal(problem, remedy)
 
 
-def find(folder: Path, names: Collection[str]) -> Path:
+def find(folder: Path, names: Names) -> Path:
     """The file of a folder that holds its weights: the first of these names, or the only one.
 
-    Raises Refusal where there is none, or are several of other names.
+    Raises Refusal if there is none, or several of other names.
     """
     for name in names:
         for suffix in SUFFIXES:
-            if (folder / f"{name}{suffix}").is_file():
-                return folder / f"{name}{suffix}"
-    found = [file for file in _files(folder) if file.suffix in SUFFIXES]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        problem = f"{folder} holds several files of weights ({_some(f.name for f in found)})"
-        raise Refusal(problem, f"Name the one that is meant {names[0]}{found[0].suffix}")
-    problem = f"{folder} holds no weights; it holds {_there(folder)}"
+            if (file := folder / f"{name}{suffix}").is_file():
+                return file
+    files = [file for file in _files(folder) if file.suffix in SUFFIXES]
+    if len(files) == 1:
+        return files[0]
+    if files:
+        problem = f"{folder} holds several files of weights ({_some(f.name for f in files)})"
+        raise Refusal(problem, f"Name the one that is meant {names[0]}{files[0].suffix}")
+    problem = f"{folder} holds no weights; it holds {_contents(folder)}"
     raise Refusal(problem, f"Put {names[0]}.safetensors there")
 
 
 def read(file: Path) -> State:
-    """The tensors of a .safetensors, of a PyTorch file, or of an index of several of them.
+    """The tensors of a .safetensors or PyTorch file, or of an index of several such files.
 
     Code in pickled files is never run. Containers such as {"state_dict": ...} are opened, and the
-    log says so. Raises Refusal for a file that cannot be read, or holds no state dict.
+    log says so. Raises Refusal for a file that cannot be read or holds no state dict.
     """
     head = _head(file)
     if file.name.endswith(".index.json"):
@@ -100,26 +101,26 @@ def read(file: Path) -> State:
     try:
         content = load_file(file) if head[8:9] == b"{" else _read_pickled(file)
     except pickle.UnpicklingError as error:
-        problem = f"{file} holds pickled code, which is never run, or is no file of weights"
+        problem = f"{file} holds pickled code, which is never run, or is not a file of weights"
         raise Refusal(problem, "Save its state dict alone, best as .safetensors") from error
-    except Exception as error:  # as many types as there are ways to break a file
-        size = file.stat().st_size
-        problem = f"{file} ({size} bytes) is cut short or no file of weights ({shortened(error)})"
-        remedy = "Get the file anew, or save its state dict as .safetensors"
+    except Exception as error:  # a broken file can raise any type
+        size, reason = file.stat().st_size, shortened(error)
+        problem = f"{file} ({size} bytes) is cut short or not a file of weights ({reason})"
+        remedy = "Get the file again, or save its state dict as .safetensors"
         raise Refusal(problem, remedy) from error
     return _opened(content, file)
 
 
-def stripped(state: State, own: State) -> State:
-    """`state` without a prefix such as `module.` that its keys have, and those of `own` lack.
+def stripped(state: State, expected: State) -> State:
+    """`state` without a prefix such as `module.` that its keys have and those of `expected` lack.
 
-    Heads are left out, and the other of two networks (student and teacher); the log says all of it.
-    Raises Refusal where two prefixes fit alike, or numbers are whole in place of broken ones.
+    Leaves out heads, and the other one of two networks (student and teacher), and logs all of it.
+    Raises Refusal if two prefixes fit equally well, or if weights are quantised to integers.
     """
-    prefix = _prefix(state, own)
+    prefix = _prefix(state, expected)
     inside = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
     outside = {key: state[key] for key in state if not key.startswith(prefix)}
-    heads = {key for key in inside if key not in own and is_head(key)}
+    heads = {key for key in inside if key not in expected and is_head(key)}
     twins = {key for key in outside if is_head(key) or not TWINS.isdisjoint(key.split("."))}
     if prefix:
         print(f"weights: the keys' prefix {prefix!r} is stripped")
@@ -127,88 +128,79 @@ def stripped(state: State, own: State) -> State:
         print(f"weights: left out, not the tower's own: {_some(sorted(heads | twins))}")
     kept = {key: outside[key] for key in outside.keys() - twins}
     kept |= {key: inside[key] for key in inside.keys() - heads}
-    for key in sorted(kept.keys() & own.keys()):
-        if own[key].is_floating_point() and not kept[key].is_floating_point():
+    for key in sorted(kept.keys() & expected.keys()):
+        if expected[key].is_floating_point() and not kept[key].is_floating_point():
             problem = f"its weights are quantised: {key} is of {kept[key].dtype}"
             raise Refusal(problem, "Give weights in float32, bfloat16 or float16")
     return kept
 
 
 def fit(model: nn.Module, state: State) -> None:
-    """Load `state` into `model`. Raises Refusal unless it has all of its tensors, and no others."""
-    own = model.state_dict()
-    account(model, own.keys() - state.keys(), state.keys() - own.keys(), other(model, state))
+    """Load `state` into `model`. Raises Refusal unless it has exactly the model's tensors."""
+    expected = model.state_dict()
+    missing, unexpected = expected.keys() - state.keys(), state.keys() - expected.keys()
+    account(model, missing, unexpected, other_shapes(model, state))
     model.load_state_dict(state, strict=False)
 
 
-def other(model: nn.Module, state: State) -> list[str]:
-    """The tensors of a state dict that have another shape than the model's, in words."""
-    own = model.state_dict()
-    pairs = [
-        (name, tensor, own.get(name, own.get(f"text.{name}"))) for name, tensor in state.items()
-    ]
-    return [
-        f"{name} is {list(theirs.shape)} and not {list(mine.shape)}"
-        for name, theirs, mine in sorted(pairs, key=lambda pair: pair[0])
-        if mine is not None and theirs.numel() > 1 and theirs.shape != mine.shape
-    ]
+def other_shapes(model: nn.Module, state: State) -> list[str]:
+    """The tensors of a state dict whose shape differs from the model's, in words."""
+    expected, differing = model.state_dict(), []
+    for name, tensor in sorted(state.items()):
+        wanted = expected.get(name, expected.get(f"text.{name}"))
+        if wanted is not None and tensor.numel() > 1 and tensor.shape != wanted.shape:
+            differing.append(f"{name} is {list(tensor.shape)} and not {list(wanted.shape)}")
+    return differing
 
 
-def account(
-    model: nn.Module,
-    missing: Collection[str],
-    unexpected: Collection[str],
-    reshaped: Collection[str] = (),
-) -> None:
-    """Raise Refusal for tensors that a model did not get, got in vain, or in another shape.
+def account(model: nn.Module, missing: Names, unexpected: Names, reshaped: Names = ()) -> None:
+    """Raise Refusal for tensors that a model lacks, does not have, or has in another shape.
 
-    Buffers that are computed anyway may be missing, or there.
+    Buffers that are computed anyway may be missing or present.
     """
-    computed = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
-    known = {key for key in unexpected if key in computed or key.split(".")[-1] in COMPUTED}
-    if known:
-        print(f"weights: left out, computed anyway: {_some(sorted(known))}")
+    buffers = {name for name, _ in model.named_buffers()} - model.state_dict().keys()
+    computed = {key for key in unexpected if key in buffers or key.split(".")[-1] in COMPUTED}
+    if computed:
+        print(f"weights: left out, computed anyway: {_some(sorted(computed))}")
     parts = {
         "missing": sorted(key for key in missing if key.split(".")[-1] not in COMPUTED),
-        "unexpected": sorted(set(unexpected) - known),
+        "unexpected": sorted(set(unexpected) - computed),
         "of another shape": list(reshaped),
     }
-    said = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in parts.items() if keys]
-    if said:
-        problem = f"the weights are not those of this {type(model).__name__}: {', '.join(said)}"
-        remedy = (
-            "Architecture and weights must be of one model: correct `model`, `weights` or `kwargs`"
-        )
+    wrong = [f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in parts.items() if keys]
+    if wrong:
+        problem = f"the weights are not those of this {type(model).__name__}: {', '.join(wrong)}"
+        remedy = "Give weights of this architecture: correct `model`, `weights` or `kwargs`"
         raise Refusal(problem, remedy)
 
 
 def check_finite(tower: nn.Module) -> None:
-    """Raise Refusal where a parameter or a saved buffer of a tower is NaN or infinite."""
+    """Raise Refusal if a parameter or a saved buffer of a tower is NaN or infinite."""
     for name, tensor in tower.state_dict().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             problem = f"its weights are not finite, the first of them {name}"
-            raise Refusal(problem, "Get the file anew, or save it in float32")
+            raise Refusal(problem, "Get the file again, or save it in float32")
 
 
-def say_resized(model: nn.Module, before: State) -> None:
+def print_resized(model: nn.Module, before: State) -> None:
     """Print which tensors of a file a library interpolated to the model's size (positions)."""
-    if resized := other(model, before):
+    if resized := other_shapes(model, before):
         print(f"weights: interpolated to another size: {_some(resized)}")
 
 
 @contextmanager
 def replaced(module: object, name: str, value: object) -> Iterator[None]:
-    """`module.name` is `value` inside: the seam of a library that has no parameter for it."""
-    kept = getattr(module, name)
+    """Set `module.name` to `value` inside, where a library has no parameter for it."""
+    original = getattr(module, name)
     setattr(module, name, value)
     try:
         yield
     finally:
-        setattr(module, name, kept)
+        setattr(module, name, original)
 
 
 def shortened(error: Exception | str, most: int = 400) -> str:
-    """A library's message in one line: its beginning and its end, without the lists between."""
+    """A library's message in one line: its beginning and end, without long lists between."""
     text = " ".join(str(error).split()) or repr(error)
     return text if len(text) <= most else f"{text[: most * 3 // 4]} ... {text[-most // 4 :]}"
 
@@ -220,16 +212,16 @@ def _files(folder: Path) -> list[Path]:
         raise _unreadable(folder) from None
 
 
-def _there(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     return _some(file.name for file in _files(folder)) or "no files"
 
 
 def _json(file: Path) -> dict:
     try:
-        found = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
+        content = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
     except ValueError as error:
-        raise Refusal(f"{file} is no JSON ({shortened(error)})", "Get the file anew") from error
-    return found if isinstance(found, dict) else {}
+        raise Refusal(f"{file} is not JSON ({shortened(error)})", "Get the file again") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _head(file: Path) -> bytes:
@@ -237,16 +229,15 @@ def _head(file: Path) -> bytes:
         with open(file, "rb") as opened:
             head = opened.read(64)
     except FileNotFoundError:
-        raise Refusal(
-            f"there is no file {str(file)!r}", "Correct the config, or get the file"
-        ) from None
+        problem = f"there is no file {str(file)!r}"
+        raise Refusal(problem, "Correct the config, or get the file") from None
     except PermissionError:
         raise _unreadable(file) from None
     if head.startswith(LFS):
         problem = f"{file} is a pointer of Git LFS and not the file itself"
         raise Refusal(problem, "Run `git lfs pull` in its folder, or download the file")
     if not head:
-        raise Refusal(f"{file} is empty", "Get the file anew")
+        raise Refusal(f"{file} is empty", "Get the file again")
     return head
 
 
@@ -255,7 +246,7 @@ def _unreadable(place: Path) -> Refusal:
 
 
 def _read_pickled(file: Path) -> object:
-    # Checkpoints of timm hold their arguments beside the weights.
+    # timm's checkpoints hold their arguments, too.
     with torch.serialization.safe_globals([argparse.Namespace]):
         return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -264,54 +255,48 @@ def _read_parts(index: Path) -> State:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"{index} is no index of weights ({shortened(error)})"
-        raise Refusal(problem, "Get the file anew") from error
+        problem = f"{index} is not an index of weights ({shortened(error)})"
+        raise Refusal(problem, "Get the file again") from error
     state = {}
     for name in sorted(set(places.values())):
         state |= read(index.parent / name)
-    lost = sorted(places.keys() - state.keys())
-    if lost:
-        problem = f"the parts of {index} lack {len(lost)} of its tensors ({_some(lost)})"
-        raise Refusal(problem, "Get the parts anew")
+    if missing := sorted(places.keys() - state.keys()):
+        problem = f"the parts of {index} lack {len(missing)} of its tensors ({_some(missing)})"
+        raise Refusal(problem, "Get the parts again")
     return state
 
 
 def _opened(content: object, file: Path) -> State:
     """The state dict in the containers of a checkpoint."""
-    trail = []
-    while inner := next((key for key in CONTAINERS if _is_map(content, key)), None):
+    entries, trail = content if isinstance(content, dict) else {}, []
+    while inner := next((key for key in CONTAINERS if isinstance(entries.get(key), dict)), None):
         trail.append(inner)
-        content = content[inner]
+        entries = entries[inner]
     if trail:
         print(f"weights: those under {'.'.join(trail)!r} of {file}")
-    tensors = {}
-    if isinstance(content, dict):
-        tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    tensors = {str(key): value for key, value in entries.items() if isinstance(value, Tensor)}
     if not tensors:
-        keys = f" with the keys {_some(map(str, content))}" if isinstance(content, dict) else ""
-        problem = f"{file} holds a {type(content).__name__}{keys}, and no tensors by name"
+        holds = type(content).__name__
+        if isinstance(content, dict):
+            holds = f"{type(entries).__name__} with the keys {_some(map(str, entries))}"
+        problem = f"{file} holds a {holds}, and no tensors by name"
         raise Refusal(problem, "Save the model's state dict, best as .safetensors")
     return tensors
 
 
-def _is_map(content: object, key: str) -> bool:
-    return isinstance(content, dict) and isinstance(content.get(key), dict)
-
-
-def _prefix(keys: Collection[str], names: Collection[str]) -> str:
-    """What stands before the most `names` in `keys`; "" where that is less than half of them."""
-    found = Counter()
+def _prefix(keys: Names, names: Names) -> str:
+    """The prefix that `keys` have before the most `names`; "" if these are under half of them."""
+    counts = Counter()
     for key in keys:
         parts = key.split(".")
-        found.update(
-            ".".join(parts[:at]) for at in range(len(parts)) if ".".join(parts[at:]) in names
-        )
-    most = max(found.values(), default=0)
-    best = sorted(prefix for prefix, times in found.items() if times == most)
+        splits = ((".".join(parts[:at]), ".".join(parts[at:])) for at in range(len(parts)))
+        counts.update(prefix for prefix, name in splits if name in names)
+    most = max(counts.values(), default=0)
+    best = sorted(prefix for prefix, count in counts.items() if count == most)
     if 2 * most < len(names) or "" in best:
         return ""
     if len(best) > 1:
-        best = [one for one in best if _meant(one)] or best
+        best = [prefix for prefix in best if _meant(prefix)] or best
     if len(best) > 1:
         problem = f"it holds several networks that fit ({_some(best)})"
         raise Refusal(problem, "Save the one that is meant alone")
@@ -324,8 +309,8 @@ def _meant(prefix: str) -> bool:
 
 
 def is_head(key: str) -> bool:
-    own = [part for part in key.split(".") if part not in WRAPPERS]
-    return bool(own) and own[0] in HEADS
+    first = next((part for part in key.split(".") if part not in WRAPPERS), None)
+    return first in HEADS
 
 
 def _some(names, most: int = 3) -> str:

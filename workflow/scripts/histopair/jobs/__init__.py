@@ -1,6 +1,6 @@
 """What every job does around its work: thread limits, a log file, one-line errors, progress.
 
-Import this module before anything that loads numpy: thread limits are read when BLAS starts.
+Import this module before anything that loads numpy, because BLAS reads thread limits at its start.
 """
 
 import importlib.metadata
@@ -27,11 +27,11 @@ VERSIONED = ("torch", "open_clip_torch", "timm", "transformers", "peft", "faiss-
 
 @contextmanager
 def job(snakemake) -> Iterator[dict]:
-    """Run a script's work with its rule's threads and log; yield what the artifacts say of it.
+    """Run a script's work with its rule's threads and log; yield the facts for its artifacts.
 
-    Yields a dict of rule, wildcards, params, code fingerprint and versions. An InputError becomes
+    They are a dict of rule, wildcards, params, code fingerprint and versions. An InputError becomes
     one line on stderr and in the log, and exit status 1. The audit of a step that fails is kept
-    beside the log: Snakemake deletes its outputs.
+    beside the log, because Snakemake deletes its outputs.
     """
     limit_threads(snakemake.threads)
     log = Path(snakemake.log[0])
@@ -42,29 +42,23 @@ def job(snakemake) -> Iterator[dict]:
             yield _about(snakemake)
         except InputError as error:
             if error.audit:
-                error.audit = _copied(error.audit, audit)
+                from histopair.files import tables
+
+                tables.write_text(audit, tables.read(error.audit).to_csv(index=False))
+                error.audit = audit
             print(f"error: {error}", file=sys.stderr, flush=True)
             failed = str(error)
         else:
             return
-    # After the log is closed, so that the person at the terminal reads it too.
+    # After the log is closed, so that it also reaches the terminal.
     print(f"histopair: {failed}", file=sys.stderr, flush=True)
     sys.exit(1)
-
-
-def _copied(table: Path, path: Path) -> Path:
-    """A table written as csv."""
-    from histopair.files import tables
-
-    tables.write_text(path, tables.read(table).to_csv(index=False))
-    return path
 
 
 def limit_threads(threads: int) -> None:
     """Give torch, OpenMP, BLAS, faiss and arrow `threads` threads in this process.
 
-    Oversubscribed OpenMP threads spin: on two cores a run next to another fell to a tenth of its
-    speed.
+    Oversubscribed OpenMP threads spin: of two runs on two cores, one fell to a tenth of its speed.
     """
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
@@ -77,7 +71,7 @@ def limit_threads(threads: int) -> None:
 
 
 def say(text: str, end: str = "\n", stream: TextIO | None = None) -> None:
-    """Print, to stdout by itself; where nobody reads any more (`| head`) the rest goes nowhere."""
+    """Print to a stream, by default stdout; if its reader has gone (`| head`), drop the rest."""
     stream = stream or sys.stdout
     try:
         print(text, end=end, file=stream, flush=True)
@@ -100,7 +94,7 @@ def progress(
 ) -> Iterator:
     """Yield `items`, printing count, rate and time left, one line every `every` seconds.
 
-    `size` tells how many units an item is; without it an item with a length counts as that many.
+    `size` gives an item's number of units, by default its length if it has one, else 1.
     """
     size = size or (lambda item: len(item) if hasattr(item, "__len__") else 1)
     start = last = time.monotonic()
@@ -122,28 +116,27 @@ def _progress_line(label: str, done: int, total: int, unit: str, seconds: float)
 
 
 def _about(snakemake) -> dict:
-    params = {key: value for key, value in snakemake.params.items() if key != "code"}
     return {
         "rule": snakemake.rule,
         "wildcards": dict(snakemake.wildcards.items()),
-        "params": params,
+        "params": {key: value for key, value in snakemake.params.items() if key != "code"},
         "code": snakemake.params.get("code"),
         "versions": _versions(),
     }
 
 
 def _versions() -> dict:
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in VERSIONED:
-        # Each environment has only what its rules import.
+        # Each environment has only the packages that its rules import.
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send file descriptors 1 and 2 to the log, so that libraries' own output lands there too."""
+    """Send file descriptors 1 and 2 to the log, and with them the output of C libraries."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush(), sys.stderr.flush()
     saved = os.dup(1), os.dup(2)

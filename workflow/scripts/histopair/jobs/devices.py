@@ -1,4 +1,4 @@
-"""Where and how precisely torch computes: device, thread count, number type, determinism."""
+"""Where and how precisely torch computes: device, threads, number type, determinism."""
 
 import hashlib
 
@@ -13,8 +13,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def start(seed: int | None = None) -> torch.device:
     """Set torch's threads and determinism, seed it if asked, and return the device to use.
 
-    On one machine and thread count the same seed gives the same bits on the CPU. float32 is what it
-    says on a GPU, too: without TensorFloat-32, which rounds products of matrices and convolutions.
+    On one machine and thread count the same seed gives the same bits on the CPU. float32 stays
+    float32 on a GPU: without TensorFloat-32, which rounds products of matrices and convolutions.
     """
     torch.set_num_threads(jobs.threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -28,7 +28,7 @@ def start(seed: int | None = None) -> torch.device:
 
 
 def random_state(device: torch.device) -> torch.Tensor:
-    """The state of torch's random numbers on the CPU and, if it is another, on the device."""
+    """The state of torch's random numbers on the CPU and, if that is a GPU, on the device."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -36,7 +36,7 @@ def random_state(device: torch.device) -> torch.Tensor:
 
 
 def set_random_state(state: torch.Tensor, device: torch.device) -> None:
-    """Undo what has been drawn since `state` was taken."""
+    """Go back to a `random_state` of the device."""
     size = len(torch.get_rng_state())
     torch.set_rng_state(state[:size])
     if device.type == "cuda":
@@ -46,8 +46,8 @@ def set_random_state(state: torch.Tensor, device: torch.device) -> None:
 def dtype(precision: str, device: torch.device) -> torch.dtype:
     """The number type for weights and activations of a frozen encoder.
 
-    "auto" takes bfloat16 where the GPU or the CPU multiplies matrices in it, else float32; it is
-    4 to 5 times faster, and changes the top-1 report of 1 to 2% of the images.
+    "auto" is bfloat16 if the GPU or CPU multiplies matrices in it, else float32. bfloat16 is 4 to 5
+    times faster, and changes the top-1 report of 1 to 2% of the images.
     """
     if precision != "auto":
         return DTYPES[precision]
@@ -65,10 +65,10 @@ def seed_of(*parts: object) -> int:
 
 
 def weights_digest(*towers: torch.nn.Module | None) -> str:
-    """sha256 over the parameters and buffers of towers, so that a cache knows whose it is."""
+    """sha256 of the parameters and buffers of towers, to name a cache; None is skipped."""
     digest = hashlib.sha256()
-    for tower in towers:
-        for name, tensor in sorted(tower.state_dict().items()) if tower is not None else ():
+    for tower in filter(None, towers):
+        for name, tensor in sorted(tower.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Whether images and their retrieved reports agree in what is known of both, against chance.
 
-Chance is what a report drawn at random from the corpus would give, for the same images.
+Chance is the agreement of the same images with reports drawn at random from the corpus.
 """
 
 import re
@@ -10,7 +10,7 @@ import pandas as pd
 
 from histopair.errors import InputError
 
-# Columns of the truth that are no attributes: names, and what follows from the attributes.
+# Columns of the truth that are not attributes: names, and what follows from the attributes.
 KEYS = ("path", "report_id", "group", "entity", "label", "clean_label", "given", "split")
 
 
@@ -20,34 +20,42 @@ def class_agreement(
     """Share of the images whose retrieved text is of the image's class, against chance.
 
     labels: list of labels of each of n images; places: (n,) which of the m texts each has; fits:
-    for each class known of the texts, booleans (m,). An image of several classes agrees with a
-    text of any of them; images of no such class are left out. None where nothing is left.
+    for each class that texts can have, booleans (m,). An image of several classes agrees with a
+    text of any of them; images of no such class are left out. None if no image is left.
     """
-    known = labels.map(lambda found: tuple(label for label in found if label in fits))
-    kept = known.map(len).to_numpy() > 0
+    classes = labels.map(lambda names: tuple(label for label in names if label in fits))
+    kept = classes.map(len).to_numpy() > 0
     if not kept.any():
         return None
-    table = pd.DataFrame({"classes": known[kept], "place": np.asarray(places)[kept]})
+    table = pd.DataFrame({"classes": classes[kept], "place": np.asarray(places)[kept]})
     any_of = {
-        classes: np.logical_or.reduce([fits[label] for label in classes])
-        for classes in table["classes"].unique()
+        names: np.logical_or.reduce([fits[label] for label in names])
+        for names in table["classes"].unique()
     }
     pairs = zip(table["classes"], table["place"], strict=True)
-    table["observed"] = [any_of[classes][place] for classes, place in pairs]
-    table["chance"] = table["classes"].map({key: fit.mean() for key, fit in any_of.items()})
+    table["observed"] = [any_of[names][place] for names, place in pairs]
+    table["chance"] = table["classes"].map({names: fit.mean() for names, fit in any_of.items()})
     by_class = {
-        label: _shares(table[table["classes"].map(lambda found, own=label: own in found)])
+        label: _shares(table[[label in names for names in table["classes"]]])
         for label in sorted(set(table["classes"].explode()))
     }
     return _shares(table) | {"by_class": by_class}
 
 
 def by_pattern(match: dict[str, str], texts: pd.Series) -> dict[str, np.ndarray]:
-    """For each class which of m texts its regular expression is found in, case ignored: (m,).
+    """For each class, which of m texts contain its regular expression, case ignored: (m,).
 
     Raises InputError for a pattern that does not compile.
     """
-    return {label: _found(match[label], texts, label) for label in sorted(match)}
+    fits = {}
+    for label, pattern in sorted(match.items()):
+        try:
+            compiled = re.compile(pattern, re.IGNORECASE)
+        except re.error as error:
+            problem = f"match of class {label} is not a regular expression: {error}"
+            raise InputError("config", problem, "Correct the pattern") from error
+        fits[label] = np.array([compiled.search(text) is not None for text in texts])
+    return fits
 
 
 def classified(
@@ -55,13 +63,12 @@ def classified(
 ) -> pd.DataFrame | None:
     """The truth of the reports with their `label`: their own, or that of images of their entity.
 
-    A report of an entity that no image has is of no class. None where neither is known.
+    A report whose entity no image has is of no class. None if neither is known.
     """
     if report_truth is None or "label" in report_truth:
         return report_truth
-    if image_truth is None or "entity" not in report_truth:
-        return None
-    if not {"entity", "label"} <= {*image_truth}:
+    columns = set() if image_truth is None else set(image_truth)
+    if "entity" not in report_truth or not {"entity", "label"} <= columns:
         return None
     label = image_truth.drop_duplicates("entity").set_index("entity")["label"]
     return report_truth.assign(label=report_truth["entity"].map(label))
@@ -79,36 +86,29 @@ def attribute_agreement(
     """Per shared attribute, how alike an image and its rank-1 report are, against chance.
 
     images: path and report_id; image_truth has `path`, report_truth `report_id`; attributes are
-    the columns that both have but KEYS. Text and booleans: 1 where equal; numbers:
+    the columns that both have, except KEYS. Text and booleans: 1 if equal; numbers:
     1 - |a - b| / range over both tables. Images or reports without a value are left out.
     """
     tiles = images[["path", "report_id"]].merge(image_truth, on="path", suffixes=("", "_true"))
     texts = report_truth[report_truth["report_id"].isin(corpus)].set_index("report_id")
     shared = [name for name in image_truth if name in texts and name not in KEYS]
-    found = {}
+    likeness = {}
     for name in shared:
         a, b = tiles[name], tiles["report_id"].map(texts[name])
-        observed, chance = _alike(a, b, texts[name].dropna())
-        if observed is not None:
-            found[name] = {"observed": observed, "chance": chance}
-    return found
+        both = a.notna() & b.notna()
+        if both.any():
+            observed, chance = _alike(a[both], b[both], texts[name].dropna())
+            likeness[name] = {"observed": float(observed), "chance": float(chance)}
+    return likeness
 
 
-def _alike(a: pd.Series, b: pd.Series, pool: pd.Series) -> tuple[float | None, float | None]:
-    known = a.notna() & b.notna()
-    a, b = a[known], b[known]
-    if a.empty:
-        return None, None
+def _alike(a: pd.Series, b: pd.Series, pool: pd.Series) -> tuple[float, float]:
     if not (_is_number(a) and _is_number(pool)):
         shares = pool.value_counts(normalize=True)
-        chance = a.map(shares).astype(float).fillna(0).mean()
-        return float((a == b).mean()), float(chance)
+        return (a == b).mean(), a.map(shares).astype(float).fillna(0).mean()
     a, b, pool = a.to_numpy(float), b.to_numpy(float), np.sort(pool.to_numpy(float))
     width = max(a.max(), pool.max()) - min(a.min(), pool.min()) or 1.0
-    return (
-        float(1 - np.abs(a - b).mean() / width),
-        float(1 - mean_distance(a, pool) / width),
-    )
+    return 1 - np.abs(a - b).mean() / width, 1 - mean_distance(a, pool) / width
 
 
 def mean_distance(a: np.ndarray, pool: np.ndarray) -> float:
@@ -121,15 +121,6 @@ def mean_distance(a: np.ndarray, pool: np.ndarray) -> float:
 
 def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
-def _found(pattern: str, texts: pd.Series, label: str) -> np.ndarray:
-    try:
-        compiled = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        problem = f"match of class {label} is no regular expression: {error}"
-        raise InputError("config", problem, "Correct the pattern") from error
-    return np.array([compiled.search(text) is not None for text in texts])
 
 
 def _shares(table: pd.DataFrame) -> dict:

@@ -1,6 +1,6 @@
-"""Approximate search of very large banks, with its recall against exact search measured.
+"""Approximate search of very large banks, with its measured recall against exact search.
 
-Both indexes build bit for bit the same each time: IVF from a fixed seed, HNSW by one thread.
+Both indexes are the same bit for bit in each build: IVF from a fixed seed, HNSW by one thread.
 """
 
 import numpy as np
@@ -8,11 +8,11 @@ import numpy as np
 from histopair import jobs
 from histopair.retrieval import nearest
 
-LINKS = 32  # of a node of HNSW
+LINKS = 32  # of each node in HNSW
 
 
 def searcher(bank: np.ndarray, index: str, effort: int) -> nearest.Search:
-    """A search of a float32 bank (m, d) by FAISS' IVF or HNSW; see `search` for what a search is.
+    """A search (see nearest.py) of a float32 bank (m, d) by FAISS' IVF or HNSW.
 
     The index holds each distinct vector once: doubles would fill its lists, and its visits. effort:
     cells visited (ivf, of 4 sqrt(vectors)) or candidates kept (hnsw). A query for which the index
@@ -22,11 +22,11 @@ def searcher(bank: np.ndarray, index: str, effort: int) -> nearest.Search:
 
 
 def _searcher(unique: np.ndarray, index: str, effort: int) -> nearest.Search:
-    built = {"ivf": _ivf, "hnsw": _hnsw}[index](unique, effort)
+    approximate = {"ivf": _ivf, "hnsw": _hnsw}[index](unique, effort)
     exact = nearest.exact_among(unique)
 
     def find(queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        similarity, rows = nearest.ordered(*built.search(queries, k), k)
+        similarity, rows = nearest.ordered(*approximate.search(queries, k), k)
         short = np.flatnonzero((rows < 0).any(axis=1))
         if len(short):
             similarity[short], rows[short] = exact(queries[short], k)
@@ -35,9 +35,9 @@ def _searcher(unique: np.ndarray, index: str, effort: int) -> nearest.Search:
     return find
 
 
-def recall(found: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the true k reports (n, k) that are among the found ones (n, k), in any order."""
-    return float((truth[:, :, None] == found[:, None, :]).any(axis=2).mean())
+def recall(retrieved: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the true k reports (n, k) that are among the retrieved (n, k), in any order."""
+    return float((truth[:, :, None] == retrieved[:, None, :]).any(axis=2).mean())
 
 
 def _ivf(bank: np.ndarray, effort: int):

@@ -12,7 +12,7 @@ from histopair.retrieval import nearest
 
 
 class Bank(NamedTuple):
-    """Rows that images are compared with, and the report that each is of."""
+    """Rows that images are compared with, and the report of each."""
 
     chunks: pd.DataFrame  # report_id and chunk of each of m rows
     codes: np.ndarray  # (m,) number of each row's report, by first appearance
@@ -22,10 +22,10 @@ class Bank(NamedTuple):
 def read(texts: str, pool: str) -> Bank:
     """The bank of an embedded corpus.
 
-    pool "max": a report is as similar as its most similar chunk, a row each. "mean": as its chunks
-    on average, so one row, the mean of their unit vectors. "embedding": as that mean, itself made
-    a unit vector. A pooled report's `chunk` is its first. Raises InputError for a corpus without
-    texts and for vectors that are no numbers.
+    pool "max": a report has a row for each chunk, and the most similar one counts. "mean": it has
+    one row, the mean of its chunks' unit vectors, so its similarity is their mean. "embedding":
+    that mean, normalised to unit length. A pooled report's `chunk` is its first. Raises InputError
+    for a corpus without texts and for vectors with values that are not numbers.
     """
     chunks = tables.read(texts, ["report_id", "chunk"])
     if chunks.empty:
@@ -45,21 +45,21 @@ def read(texts: str, pool: str) -> Bank:
 
 
 def _without_doubles(bank: Bank) -> Bank:
-    """Of equal rows of one report the first is kept: thousands of them would fill every list."""
+    """Keep the first of a report's equal rows: thousands of them would fill every list."""
     rows = pd.DataFrame({"report": bank.codes, "vector": nearest.distinct(bank.vectors)[0]})
     kept = ~rows.duplicated().to_numpy()
     return bank if kept.all() else Bank(bank.chunks[kept], bank.codes[kept], bank.vectors[kept])
 
 
 def with_bias(bank: Bank, bias: np.ndarray) -> Bank:
-    """One more dimension, the report's bias: against queries that have a 1 there it is added."""
+    """Append the report's bias to its vectors; queries with a 1 in that place add it."""
     return bank._replace(vectors=np.column_stack([bank.vectors, bias[bank.codes]]))
 
 
 def report_similarities(bank: Bank) -> Callable[[np.ndarray], np.ndarray]:
     """The function of queries (n, d) that gives their similarity to each report, (n, reports).
 
-    Equal vectors have equal columns to the last bit: what is corrected must not tell doubles apart.
+    Equal vectors have equal columns to the last bit, so that corrections treat doubles alike.
     """
     inverse, vectors = nearest.distinct(bank.vectors)
     order = np.argsort(bank.codes, kind="stable")
@@ -68,8 +68,7 @@ def report_similarities(bank: Bank) -> Callable[[np.ndarray], np.ndarray]:
     plain = np.array_equal(columns, np.arange(len(vectors)))
 
     def similarities(queries: np.ndarray) -> np.ndarray:
-        products = queries @ vectors.T
-        products = products if plain else products[:, columns]
+        products = queries @ vectors.T if plain else (queries @ vectors.T)[:, columns]
         if len(starts) == len(columns):
             return products
         return np.maximum.reduceat(products, starts, axis=1)
@@ -81,6 +80,6 @@ def check_finite(path: str, names: np.ndarray, vectors: np.ndarray) -> None:
     """Raise InputError for the first row of vectors (n, d) that is not all numbers."""
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
-        problem = f"the embedding of {names[bad][0]!r} has values that are no numbers"
+        problem = f"the embedding of {names[bad][0]!r} has values that are not numbers"
         remedy = "Delete the embeddings and rerun with embedding.precision float32"
         raise InputError(path, problem, remedy)

@@ -1,14 +1,14 @@
-"""Which matrix-product kernel OpenBLAS runs, for the copy that comes inside faiss."""
+"""Which matrix-product kernel OpenBLAS runs, for its copy in faiss."""
 
 import os
 from pathlib import Path
 
 
 def choose_kernel() -> None:
-    """Name the AVX-512 kernel to OpenBLAS where the processor has AVX-512; call before faiss loads.
+    """Have OpenBLAS use AVX-512 if the processor has it; call this before faiss is loaded.
 
     On processors newer than itself OpenBLAS falls back to a kernel of a fifth of the speed. A
-    choice that the user has made stays.
+    choice of the user stays.
     """
     if "OPENBLAS_CORETYPE" not in os.environ and {"avx512f", "avx512bw", "avx512vl"} <= _flags():
         os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
@@ -17,5 +17,4 @@ def choose_kernel() -> None:
 def _flags() -> set[str]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
-    found = next((line for line in lines if line.startswith("flags")), "")
-    return set(found.split())
+    return set(next((line for line in lines if line.startswith("flags")), "").split())

@@ -1,18 +1,18 @@
-"""Retrieval corrected for hubs: each report is given a bias, and images rank similarity plus bias.
+"""Retrieval corrected for hubs: each report gets a bias, and images rank similarity plus bias.
 
 A few reports are the nearest of far too many images: of the CLIP-IT authors' 1,089 breast reports,
 ten take 70.5% of PCAM. The three remedies differ only in how a report pays for being near to many
 images; a term of the image alone does not change the order of its reports, and is left out.
 
-The images that a report is held against are those of the train split alone: a test image's report
-must not depend on other test images. Similarities are computed block by block; none are kept.
+Biases are computed from images of the train split alone, because a test image's report must not
+depend on other test images. Similarities are computed block by block, and none are kept.
 """
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
-# Blocks of the similarities (n, m) of reference images to m reports; each call starts anew.
+# Blocks of the similarities (n, m) of reference images to m reports; each call starts again.
 Blocks = Callable[[], Iterable[np.ndarray]]
 
 
@@ -20,7 +20,7 @@ def csls(blocks: Blocks, neighbours: int = 10) -> tuple[np.ndarray, dict]:
     """Cross-domain similarity local scaling (Lample et al., ICLR 2018).
 
     CSLS(i, j) = 2 s_ij - r(i) - r(j), r(j) the mean similarity of j to its nearest `neighbours`
-    images. Half of it without r(i), which is the image's alone: s_ij - r(j) / 2.
+    images. Half of it, without r(i), which depends on the image alone: s_ij - r(j) / 2.
     """
     nearest = None
     for block in blocks():
@@ -53,10 +53,10 @@ def sinkhorn(
 ) -> tuple[np.ndarray, dict]:
     """Entropic optimal transport between images and reports of equal weights (Cuturi, NIPS 2013).
 
-    The plan P = exp((s_ij + f_i + g_j) / T) has rows of 1/n, by f, and columns of 1/m, by g, which
-    is the bias: each report is spread over as many images. An image outside the reference takes
-    the same g. Stops where the columns' absolute errors sum to `tolerance`, or after `iterations`
-    passes; the error reached is told.
+    In the plan P = exp((s_ij + f_i + g_j) / T), f makes rows sum to 1/n and g, which is the bias,
+    columns to 1/m: each report gets equally many images. Images outside the reference take the same
+    g. Stops when the columns' absolute errors sum to `tolerance`, or after `iterations` passes, and
+    gives the error reached.
     """
     g, error = None, np.inf
     for done in range(1, iterations + 1):
@@ -77,7 +77,7 @@ def sinkhorn(
 
 
 def plan(similarity: np.ndarray, g: np.ndarray, temperature: float) -> np.ndarray:
-    """Rows of the plan times n, each summing to 1: where an image's weight goes, (n, m)."""
+    """Rows of the plan times n, each summing to 1: how an image's weight is spread, (n, m)."""
     logits = (similarity + g.astype(similarity.dtype)) / np.asarray(temperature, similarity.dtype)
     logits -= logits.max(axis=1, keepdims=True)
     weights = np.exp(logits, out=logits)
@@ -88,6 +88,6 @@ BIASES = {"csls": csls, "inverted-softmax": inverted_softmax, "sinkhorn": sinkho
 
 
 def biases(kind: str, blocks: Blocks, settings: dict) -> tuple[np.ndarray, dict]:
-    """The bias of each report, (m,), by one of BIASES, and facts about how it was made."""
-    found, about = BIASES[kind](blocks, **settings)
-    return found.astype(np.float32), {"kind": kind} | about
+    """The bias of each report, (m,), by one of BIASES, and facts about its computation."""
+    bias, about = BIASES[kind](blocks, **settings)
+    return bias.astype(np.float32), {"kind": kind} | about

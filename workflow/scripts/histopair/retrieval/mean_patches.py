@@ -14,14 +14,14 @@ from histopair.images import features
 
 
 def embed(labels: str, folder: str, out: str, about: dict) -> None:
-    """Write image_id (the bag), path (again), embedding: what `embed_images` writes of images.
+    """Write image_id (the bag), path (the same), embedding, as `embed_images` does for images.
 
-    Raises InputError where the folder of features lacks a slide.
+    Raises InputError if the folder of features lacks a slide.
     """
     table = tables.read(labels, ["image_id", "slides"])
     paths = features.of_bags(table["slides"], folder)
     each = jobs.progress(paths, len(paths), "bags", "pooling", size=lambda _: 1)
     means = np.stack([tables.unit(features.bag(slides)).mean(0) for slides in each])
     names = pa.array(table["image_id"], pa.string())
-    written = pa.table({"image_id": names, "path": names, "embedding": tables.vectors(means)})
-    tables.write(out, written, about)
+    rows = pa.table({"image_id": names, "path": names, "embedding": tables.vectors(means)})
+    tables.write(out, rows, about)

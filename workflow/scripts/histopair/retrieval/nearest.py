@@ -1,13 +1,13 @@
 """Exact top-k by inner product, at any size: blocks of queries against parts of a bank of vectors.
 
 A search is a function of queries (n, d) and k that gives similarities (n, k), best first, and the
-bank's rows (n, k). Ties go to the earlier row, and equal rows always tie: a report that a bank
-holds a thousand times is the same report a thousand times, whatever rounding a kernel does at the
-edges of its blocks.
+bank's rows (n, k). Ties go to the earlier row. Equal rows always tie, even if a kernel rounds them
+differently at the edges of its blocks.
 """
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 import numpy as np
@@ -16,25 +16,25 @@ import pandas as pd
 from histopair import jobs
 
 PART = 131_072  # rows of the bank searched at a time
-SETTLED = 2**24  # products held at once where ties are settled, and candidates of doubled rows
+SETTLED = 2**24  # products held at once to settle ties, and candidates of doubled rows
 
 Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 def exact(bank: np.ndarray, gpu: bool = False) -> Search:
-    """Exact search of a float32 bank (m, d). gpu: by FAISS where it finds a GPU, else by torch."""
+    """Exact search of a float32 bank (m, d). gpu: by FAISS if it finds a GPU, else by torch."""
     return of_distinct(bank, lambda unique: exact_among(unique, gpu))
 
 
 def of_distinct(bank: np.ndarray, searcher: Callable[[np.ndarray], Search]) -> Search:
-    """A search of all rows of a bank, by what `searcher` makes of its distinct vectors (u, d)."""
+    """A search of all rows of a bank, by the `searcher` of its distinct vectors (u, d)."""
     inverse, unique = distinct(bank)
     search = searcher(unique)
     return search if len(unique) == len(bank) else _expanding(search, inverse)
 
 
 def ordered(similarity: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of candidates (n, c): the larger similarity, or else the earlier row, first."""
+    """The k best of candidates (n, c): largest similarity first, then the earlier row."""
     order = np.lexsort((rows, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, 1), np.take_along_axis(rows, order, 1)
 
@@ -46,15 +46,14 @@ def exact_among(unique: np.ndarray, gpu: bool = False) -> Search:
 
 
 def _backend(gpu: bool) -> Callable[[np.ndarray], Search]:
-    """FAISS on the processor or on a GPU; torch on a GPU where FAISS is not there or has no GPU."""
+    """FAISS on the processor or on a GPU; torch on a GPU if FAISS is missing or has no GPU."""
     if not gpu:
         return _faiss
-    try:
+    with suppress(ImportError):
         import faiss
-    except ImportError:
-        faiss = None
-    if faiss is not None and getattr(faiss, "get_num_gpus", int)() > 0:
-        return _faiss_gpu
+
+        if getattr(faiss, "get_num_gpus", int)() > 0:
+            return _faiss_gpu
     return import_module("histopair.retrieval.search_torch").searcher
 
 
@@ -74,30 +73,30 @@ def _faiss_gpu(bank: np.ndarray) -> Search:
 
 
 def _merged(searches: list[Search], size: int) -> Search:
-    """One search of a bank of which each of `searches` knows `size` rows; the last, what is left.
+    """One search of a bank of which each of `searches` has `size` rows, and the last the rest.
 
-    Parts may hold fewer rows than k; a part is asked for no more than it has.
+    Parts may hold fewer rows than k: then they give fewer, or rows of -1.
     """
     if len(searches) == 1:
         return searches[0]
 
     def search(queries: np.ndarray, k: int):
-        found = None
+        best = None
         for number, part in enumerate(searches):
             similarity, rows = part(queries, k)
             rows = np.where(rows >= 0, rows + number * size, rows)
-            if found is not None:
-                similarity = np.hstack([found[0], similarity])
-                rows = np.hstack([found[1], rows])
+            if best is not None:
+                similarity = np.hstack([best[0], similarity])
+                rows = np.hstack([best[1], rows])
             similarity = np.where(rows >= 0, similarity, -np.inf)
-            found = ordered(similarity, rows, k)
-        return found
+            best = ordered(similarity, rows, k)
+        return best
 
     return search
 
 
 def _settling(search: Search, bank: np.ndarray) -> Search:
-    """Ties by row, also where the k-th and the next are one: a heap keeps either."""
+    """Ties by row, even between the k-th and the next: a heap keeps either of them."""
 
     def settled(queries: np.ndarray, k: int):
         similarity, rows = search(queries, min(k + 1, len(bank)))
@@ -126,25 +125,25 @@ def distinct(bank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _expanding(search: Search, inverse: np.ndarray) -> Search:
-    """Rows of a bank whose distinct vectors `search` knows; inverse: each row's vector, (m,)."""
+    """A search of all rows, from one of distinct vectors; inverse (m,): the vector of each row."""
     order = np.argsort(inverse, kind="stable")
     counts = np.bincount(inverse)
     starts = np.concatenate([[0], np.cumsum(counts)])
 
     def candidates(similarity: np.ndarray, vectors: np.ndarray, k: int, width: int):
         place = np.arange(width)
-        there = place < counts[vectors][..., None]
-        at = np.where(there, starts[vectors][..., None] + place, 0)
+        exists = place < counts[vectors][..., None]
+        at = np.where(exists, starts[vectors][..., None] + place, 0)
         shape = (len(vectors), vectors.shape[1] * width)
-        scores = np.where(there, similarity[..., None], -np.inf).reshape(shape)
+        scores = np.where(exists, similarity[..., None], -np.inf).reshape(shape)
         return ordered(scores, order[at].reshape(shape), k)
 
     def expanded(queries: np.ndarray, k: int):
         similarity, vectors = search(queries, min(k, len(counts)))
         width = int(min(k, counts[vectors].max()))
         parts = -(-vectors.size * width // SETTLED)
-        sides = zip(np.array_split(similarity, parts), np.array_split(vectors, parts), strict=True)
-        found = [candidates(*side, k, width) for side in sides]
-        return tuple(np.concatenate(side) for side in zip(*found, strict=True))
+        inputs = zip(np.array_split(similarity, parts), np.array_split(vectors, parts), strict=True)
+        results = [candidates(*part, k, width) for part in inputs]
+        return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
 
     return expanded

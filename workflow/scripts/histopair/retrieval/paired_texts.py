@@ -1,4 +1,4 @@
-"""Which text each sample is paired with while it is trained."""
+"""Which text each sample is paired with in training."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from histopair.files import tables
 
 
 def of_run(run) -> tuple[np.ndarray, np.ndarray]:
-    """What `texts_of` gives for the samples of a run, by its method's parameters."""
+    """`texts_of` the samples of a run, by its method's parameters."""
     method, artifacts = run.method, run.artifacts
     ids, reports, pairs = run.samples["image_id"], artifacts["reports"], artifacts.get("pairs")
     return texts_of(ids, method["pairing"], method["rank"], run.seed, reports, pairs)
@@ -17,12 +17,12 @@ def of_run(run) -> tuple[np.ndarray, np.ndarray]:
 def texts_of(
     image_ids: pd.Series, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the corpus in use, and for each of n images which of them is its own, (n,).
+    """The rows of the corpus in use, and for each of n images which of them it has, (n,).
 
     pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
     at `rank` (from 1) of the table `pairs`. `reports` are chunks, or their embeddings, of the
-    retriever that reads them. Raises InputError for an image without that report, and
-    for a report that the corpus does not have.
+    retriever that reads them. Raises InputError for an image without that report, and for a report
+    that the corpus does not have.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
     if pairing == "random":
@@ -42,18 +42,10 @@ def without_words(text: str, share: float, draw: np.random.Generator) -> str:
 def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs: str) -> np.ndarray:
     table = tables.read(pairs, ["image_id", "rank", "report_id", "chunk"])
     table = table[table["rank"] == rank]
-    position = tables.positions(
-        image_ids,
-        table["image_id"],
-        pairs,
-        f"image {{}} has no report at rank {rank}",
-        f"Set retrieval.k to {rank} or more; the corpus needs as many reports",
-    )
-    wanted = table[["report_id", "chunk"]].iloc[position]
-    return tables.positions(
-        pd.MultiIndex.from_frame(wanted).to_series(),
-        pd.MultiIndex.from_frame(corpus),
-        pairs,
-        "report and chunk {} are not in the corpus",
-        "Rerun the pairing: it was made of another corpus",
-    )
+    problem = f"image {{}} has no report at rank {rank}"
+    remedy = f"Set retrieval.k to {rank} or more; the corpus needs as many reports"
+    position = tables.positions(image_ids, table["image_id"], pairs, problem, remedy)
+    wanted = pd.MultiIndex.from_frame(table[["report_id", "chunk"]].iloc[position]).to_series()
+    problem = "report and chunk {} are not in the corpus"
+    remedy = "Rerun the pairing: it is of another corpus"
+    return tables.positions(wanted, pd.MultiIndex.from_frame(corpus), pairs, problem, remedy)

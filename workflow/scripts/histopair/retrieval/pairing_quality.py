@@ -1,5 +1,6 @@
 """How good a pairing is: hubness, similarity, and agreement with what is known."""
 
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
@@ -29,10 +30,10 @@ def write_quality(
     """Write quality.json for one pairing; `chunks` are the corpus as its retriever reads it.
 
     match: for each class a regular expression (case is ignored) that a report of that class
-    contains; where the reports have a true `label`, that decides. Truth tables: see `agreement`.
-    How the pairs were searched and corrected is taken over from them. Memory grows with the
-    images' ids, not with k. Raises InputError for a class in `match` that the labels do not have,
-    and for paired reports that are not in the corpus.
+    contains; if the reports have a true `label`, that decides. Truth tables: see `agreement`.
+    Facts about search and correction are copied from the pairs. Memory grows with the number of
+    images, not with k. Raises InputError for a class in `match` that the labels do not have, and
+    for paired reports that are not in the corpus.
     """
     require_classes("match", match or (), tables.about(labels)["classes"])
     first, occurrences = read_pairs(pairs)
@@ -41,16 +42,16 @@ def write_quality(
     if unknown:
         problem = f"{len(unknown)} paired reports are not in {chunks}, such as {unknown[0]}"
         raise InputError(pairs, problem, "Delete the pairs and rerun")
+    quality = hubness(first["report_id"].value_counts().to_numpy(), len(corpus))
+    quality["skewness"] = skewness(list(occurrences.values()), len(corpus))
+    quality["similarity"] = similarity(first["similarity"].to_numpy())
+    about = tables.about(pairs)
+    quality |= {key: about.get(key) for key in ("search", "correction")}
+    quality["margin"] = spread(first["margin"].to_numpy())
     images = labelled_images(labels).merge(first, on="image_id")
-    truths = _truth(image_truth), _truth(report_truth)
-    found = hubness(first["report_id"].value_counts().to_numpy(), len(corpus))
-    found["skewness"] = skewness(list(occurrences.values()), len(corpus))
-    found["similarity"] = similarity(first["similarity"].to_numpy())
-    made = tables.about(pairs)
-    found |= {key: made.get(key) for key in ("search", "correction")}
-    found["margin"] = spread(first["margin"].to_numpy())
-    found |= agreements(images, corpus, chunks, match, *truths)
-    tables.write_json(output, found)
+    truths = [tables.read(path) if path else None for path in (image_truth, report_truth)]
+    quality |= agreements(images, corpus, chunks, match, *truths)
+    tables.write_json(output, quality)
 
 
 def agreements(
@@ -61,45 +62,43 @@ def agreements(
     image_truth: pd.DataFrame | None,
     report_truth: pd.DataFrame | None,
 ) -> dict:
-    """class_agreement of the whole report, text_agreement of the chunk that was retrieved (it is
-    what methods read), and attribute_agreement; each None where nothing is known of it.
+    """class_agreement of the whole report, text_agreement of the retrieved chunk, which methods
+    read, and attribute_agreement; each is None if nothing is known of it.
     """
     of_report = images["report_id"].map({report: i for i, report in enumerate(corpus)})
-    found = {"class_agreement": None, "text_agreement": None, "attribute_agreement": None}
+    results = {"class_agreement": None, "text_agreement": None, "attribute_agreement": None}
     if match:
         texts = tables.read(chunks, ["report_id", "chunk", "text"])
         whole = texts.groupby("report_id", sort=False)["text"].agg(" ".join).reindex(corpus)
         rows = pd.MultiIndex.from_frame(texts[["report_id", "chunk"]])
         of_chunk = rows.get_indexer(pd.MultiIndex.from_frame(images[["report_id", "chunk"]]))
         fits = agreement.by_pattern(match, texts["text"])
-        found["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
+        results["text_agreement"] = agreement.class_agreement(images["labels"], of_chunk, fits)
         fits = agreement.by_pattern(match, whole)
-        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+        results["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
     classified = agreement.classified(report_truth, image_truth)
     if classified is not None:
         fits = agreement.by_truth(corpus, classified)
-        found["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
+        results["class_agreement"] = agreement.class_agreement(images["labels"], of_report, fits)
     if image_truth is not None and report_truth is not None:
-        found["attribute_agreement"] = agreement.attribute_agreement(
-            images, corpus, image_truth, report_truth
-        )
-    return found
+        truths = image_truth, report_truth
+        results["attribute_agreement"] = agreement.attribute_agreement(images, corpus, *truths)
+    return results
 
 
 def read_pairs(path: str | Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Rank 1 of each image (and its margin), and N_k of each report.
 
-    margin: what ranks them (score, or else similarity) at rank 1 minus rank 2, NaN where there is
-    no rank 2. N_k: in how many images' top-k lists a report is.
+    margin: score (or else similarity) at rank 1 minus that at rank 2, NaN without a rank 2.
+    N_k: in how many images' top-k lists a report is.
     """
-    first, second, occurrences = [], [], {}
+    first, second, occurrences = [], [], Counter()
     file = pq.ParquetFile(path)
     ranked_by = "score" if "score" in file.schema_arrow.names else "similarity"
     columns = ["image_id", "rank", "report_id", "chunk", *{"similarity": 0, ranked_by: 0}]
     for batch in file.iter_batches(columns=columns):
         table = batch.to_pandas()
-        for report, uses in table["report_id"].value_counts().items():
-            occurrences[report] = occurrences.get(report, 0) + int(uses)
+        occurrences.update(table["report_id"].value_counts().to_dict())
         first.append(table[table["rank"] == 1].drop(columns="rank"))
         second.append(table.loc[table["rank"] == 2, ["image_id", ranked_by]])
     ranked = pd.concat(first, ignore_index=True)
@@ -122,9 +121,9 @@ def hubness(uses: np.ndarray, reports: int) -> dict:
     """How unevenly the reports are used at rank 1.
 
     uses: how many images each used report is paired with. top10_share: share of the images on
-    the ten most used reports; coverage: share of the reports used at all; gini: 0 where all
-    reports are used alike, near 1 where one takes all images; usage_curve: share of the images on
-    the r most used reports; expected: the same figures for random pairings.
+    the ten most used reports; coverage: share of the reports used at all; gini: 0 if all reports
+    are used alike, near 1 if one takes all images; usage_curve: share of the images on the r most
+    used reports; expected: the same figures for random pairings.
     """
     uses = np.sort(uses)[::-1]
     images = int(uses.sum())
@@ -161,7 +160,7 @@ def gini(uses: np.ndarray, reports: int) -> float:
 def skewness(occurrences: list[int], reports: int) -> float | None:
     """Skewness of N_k over all reports, unused ones as 0 (Radovanovic et al., JMLR 11, 2010).
 
-    0 for even use, large where a few hubs are in most images' lists; None where all are equal.
+    0 for even use, large if a few hubs are in most images' lists; None if all are equal.
     """
     counts = np.zeros(reports)
     counts[: len(occurrences)] = occurrences
@@ -183,7 +182,3 @@ def spread(values: np.ndarray) -> dict:
     if not len(values):
         return {"mean": None, "std": None}
     return {"mean": float(values.mean()), "std": float(values.std())}
-
-
-def _truth(path: str | Path | None) -> pd.DataFrame | None:
-    return tables.read(path) if path else None

@@ -17,7 +17,7 @@ from histopair.retrieval import bank as banks
 from histopair.retrieval.bank import Bank
 
 BLOCK = 8192  # images searched at a time: memory stays bounded whatever the dataset's size
-SIMILARITIES = 2**24  # of images and chunks, held at a time where a correction needs them all
+SIMILARITIES = 2**24  # of images and chunks, held at a time for a correction
 
 
 def pair(
@@ -33,12 +33,12 @@ def pair(
     """Write the best reports of every image: image_id, rank, report_id, chunk, similarity, score.
 
     retrieval: the config's k, pool (see `bank.read`), approximate and settings of the corrections.
-    corrected: one of correction.BIASES, made of the images that `labels` has in the train split
-    alone, or "". similarity is the cosine, or with pool "mean" its mean over chunks; score, by
-    which reports are ranked, is that plus the report's bias. Ties go to the earlier report; where
-    there are fewer reports than k, an image gets them all; a vector of zeros is similar to
-    everything by 0. Raises InputError for vectors that are no numbers, towers of two models, and a
-    correction without train images.
+    corrected: one of correction.BIASES, from the images that `labels` has in the train split alone,
+    or "". similarity is the cosine, or with pool "mean" its mean over chunks; score, by which
+    reports are ranked, is similarity plus the report's bias. Ties go to the earlier report. If
+    there are fewer reports than k, an image gets all of them. The similarity to a vector of zeros
+    is 0. Raises InputError for vectors with values that are not numbers, towers of two models, and
+    a correction without train images.
     """
     bank = banks.read(texts, retrieval["pool"])
     total = _check(images, texts, bank)
@@ -53,7 +53,8 @@ def pair(
     if k < retrieval["k"]:
         print(f"k is {retrieval['k']}, and each image gets all {k} reports there are", flush=True)
     find, how = _search(images, bank, total, k, retrieval.get("approximate"), gpu)
-    blocks = jobs.progress(_blocks(images, bank), total, "images", "pairing", size=_count)
+    blocks = _blocks(images, bank)
+    blocks = jobs.progress(blocks, total, "images", "pairing", size=lambda block: len(block[0]))
     rows = (
         _table(ids, bank, bias, *best_reports(find, queries, bank.codes, k))
         for ids, queries in blocks
@@ -68,7 +69,7 @@ def best_reports(
 
     codes: the report of each row of the bank. Exact if `find` is: reports come in the order of
     their best chunks, so a list of best chunks that names k reports names the right ones. Queries
-    whose list is too short for that are asked again, for four times as many.
+    whose list names fewer are searched again, for four times as many rows.
     """
     scores, rows = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
     left, depth = np.arange(len(queries)), k if codes.max() + 1 == len(codes) else 4 * k
@@ -87,7 +88,7 @@ def best_reports(
 def _search(
     images: str, bank: Bank, total: int, k: int, settings: dict | None, gpu: bool
 ) -> tuple[nearest.Search, dict]:
-    """Exact search, or where the bank is above the config's size an index of measured recall."""
+    """Exact search, or an index of measured recall if the bank is above the config's size."""
     exact = nearest.exact(bank.vectors, gpu)
     if gpu or not settings or len(bank.vectors) <= settings["above"]:
         return exact, {"index": "exact"}
@@ -107,22 +108,22 @@ def _reference(images: str, labels: str | None, bank: Bank) -> Callable[[], Iter
     samples = tables.read(labels, ["image_id", "split"])
     train = set(samples["image_id"]) - set(samples.loc[samples["split"] != "train", "image_id"])
     if not train:
-        problem = "no image is in the train split alone, and a correction looks at no other"
+        problem = "no image is in the train split alone, and a correction reads no others"
         raise InputError(labels, problem, "Use `pairing: retrieved`, or another split")
     similarities = banks.report_similarities(bank)
     size = max(1, min(BLOCK, SIMILARITIES // len(bank.vectors)))
 
     def blocks() -> Iterator[np.ndarray]:
         for ids, queries in _blocks(images, bank, size):
-            mine = np.fromiter((name in train for name in ids.to_pylist()), bool, len(ids))
-            if mine.any():
-                yield similarities(queries[mine])
+            used = np.array([name in train for name in ids.to_pylist()], bool)
+            if used.any():
+                yield similarities(queries[used])
 
     return blocks
 
 
 def _blocks(images: str, bank: Bank, size: int | None = None) -> Iterator[tuple]:
-    """Ids and unit vectors (n, d) of some images at a time; with a 1 behind where a bias is."""
+    """Ids and unit vectors (n, d) of some images at a time, then a 1 if the bank has biases."""
     columns = ["image_id", "embedding"]
     for batch in pq.ParquetFile(images).iter_batches(size or BLOCK, columns=columns):
         ids, column = batch.column("image_id"), batch.column("embedding")
@@ -135,17 +136,17 @@ def _blocks(images: str, bank: Bank, size: int | None = None) -> Iterator[tuple]
 
 
 def _rows(blocks: Iterable[tuple], wanted: np.ndarray) -> np.ndarray:
-    """The vectors of some images, by their sorted places in the whole."""
-    found, start = [], 0
+    """The vectors of some images, by their sorted places among all."""
+    vectors, start = [], 0
     for ids, queries in blocks:
         here = wanted[(wanted >= start) & (wanted < start + len(ids))]
-        found.append(queries[here - start])
+        vectors.append(queries[here - start])
         start += len(ids)
-    return np.concatenate(found)
+    return np.concatenate(vectors)
 
 
 def _first_of_each(codes: np.ndarray) -> np.ndarray:
-    """True where a row (n, m) of codes shows a code for the first time in that row."""
+    """True where a code (n, m) occurs for the first time in its row."""
     order = np.argsort(codes, axis=1, kind="stable")
     ordered = np.take_along_axis(codes, order, axis=1)
     new = np.ones_like(ordered, dtype=bool)
@@ -160,33 +161,26 @@ def _table(
 ) -> pa.Table:
     n, k = scores.shape
     flat, score = rows.reshape(-1), scores.reshape(-1)
-    found = bank.chunks.iloc[flat]
+    chunks = bank.chunks.iloc[flat]
     return pa.table(
         {
             "image_id": pa.array(np.repeat(ids.to_numpy(zero_copy_only=False), k), pa.string()),
             "rank": pa.array(np.tile(np.arange(1, k + 1, dtype=np.int32), n)),
-            "report_id": pa.array(found["report_id"], pa.string()),
-            "chunk": pa.array(found["chunk"].to_numpy(np.int32)),
+            "report_id": pa.array(chunks["report_id"], pa.string()),
+            "chunk": pa.array(chunks["chunk"].to_numpy(np.int32)),
             "similarity": pa.array(score - bias[bank.codes[flat]]),
             "score": pa.array(score),
         }
     )
 
 
-def _count(block: tuple) -> int:
-    return len(block[0])
-
-
 def _check(images: str, texts: str, bank: Bank) -> int:
-    """How many images there are; InputError for none, and for another number of dimensions."""
-    table = pq.ParquetFile(images)
-    dimension = table.schema_arrow.field("embedding").type.list_size
-    if dimension != bank.vectors.shape[1]:
-        raise InputError(
-            texts,
-            f"texts have {bank.vectors.shape[1]} dimensions, images of {images} have {dimension}",
-            "The retriever must be one CLIP model with both towers",
-        )
-    if not table.metadata.num_rows:
+    """The number of images; InputError for none, or if texts have another number of dimensions."""
+    file, dimensions = pq.ParquetFile(images), bank.vectors.shape[1]
+    width, total = file.schema_arrow.field("embedding").type.list_size, file.metadata.num_rows
+    if width != dimensions:
+        problem = f"texts have {dimensions} dimensions, images of {images} have {width}"
+        raise InputError(texts, problem, "The retriever must be one CLIP model with both towers")
+    if not total:
         raise InputError(images, "it holds no image", "Rerun the dataset: read its audit")
-    return table.metadata.num_rows
+    return total

@@ -16,14 +16,14 @@ KEYS = ("projected",)
 
 ARCHITECTURE = "conch_ViT-B-16"
 LENGTH = 127  # tokens that it reads; the class token takes the next and last place
-# Parts that write captions; the published weights may be without them.
+# Parts that write captions; the published weights may lack them.
 CAPTIONS = ("text_decoder.", "visual.attn_pool_caption.", "visual.ln_caption.")
 
 
 class ImageTower(torch.nn.Module):
-    """Pixels -> embeddings (n, 512): in the space that image and text share, if `projected`.
+    """Pixels -> embeddings (n, 512), if `projected` in the space that image and text share.
 
-    Unprojected they are what the authors' model card gives for probes: proj_contrast=False,
+    Otherwise they are those that the authors' model card names for probes: proj_contrast=False,
     normalize=False.
     """
 
@@ -44,7 +44,7 @@ class ImageTower(torch.nn.Module):
 class TextTower(torch.nn.Module):
     """Tokens (n, up to LENGTH) -> embeddings (n, 512).
 
-    They are padded to LENGTH: the tower appends its class token, and knows it in that place alone.
+    Tokens are padded to LENGTH, because the tower finds its class token only in the place after it.
     """
 
     def __init__(self, text: torch.nn.Module, pad_id: int):
@@ -56,10 +56,10 @@ class TextTower(torch.nn.Module):
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
-    """Both towers; their package builds them with their weights, asked for or not.
+    """Both towers; their package always builds them with their weights.
 
     `projected: false` gives the image tower alone, before the projection, for a backbone.
-    Raises ValueError where the package `conch` is not installed, and Refusal for other weights.
+    Raises ValueError if the package `conch` is not installed, and Refusal for other weights.
     """
     conch = _package()
     with tensors.replaced(torch.nn.Module, "load_state_dict", _accounted(torch.nn.Module)):
@@ -98,20 +98,20 @@ def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
 
 def _package():
     try:
-        return importlib.import_module("conch.open_clip_custom")  # on no index: cannot be locked
+        return importlib.import_module("conch.open_clip_custom")  # on no index, so not locked
     except ImportError as error:
         raise ValueError("its package `conch` is not installed") from error
 
 
 def _accounted(module: type):
-    """The package loads what fits and says nothing of the rest: this tells it."""
+    """load_state_dict with a Refusal for tensors that do not fit, which the package ignores."""
     library_load = module.load_state_dict
 
-    def load(model, state, strict: bool = True, **options):
-        found = library_load(model, state, strict=False, **options)
-        lost = [key for key in found.missing_keys if not key.startswith(CAPTIONS)]
-        extra = [key for key in found.unexpected_keys if not key.startswith(CAPTIONS)]
-        tensors.account(model, lost, extra)
-        return found
+    def load_state_dict(model, state, strict: bool = True, **options):
+        result = library_load(model, state, strict=False, **options)
+        missing = [key for key in result.missing_keys if not key.startswith(CAPTIONS)]
+        unexpected = [key for key in result.unexpected_keys if not key.startswith(CAPTIONS)]
+        tensors.account(model, missing, unexpected)
+        return result
 
-    return load
+    return load_state_dict

@@ -13,22 +13,19 @@ from histopair.encoders.weights import Refusal
 
 KEYS = ("pretrained",)
 
-# Names of files of weights, in the order of preference; open_clip's own order.
+# Names of files of weights, in open_clip's own order of preference.
 FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
-NUMBERS = (
-    "input_resolution",
-    "context_length",
-    "vocab_size",
-)  # beside the tensors of OpenAI's CLIP
-# In a saved config: the tower's own files lie in the model's folder, wherever that folder is now.
+# Entries of OpenAI's CLIP that are not weights.
+NUMBERS = ("input_resolution", "context_length", "vocab_size")
+# In a saved config: the tower's files are in the model's folder, wherever that folder is now.
 HERE = "local-dir:."
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
     """Both towers of an open_clip model; `local-dir:` folders need no network.
 
-    Raises ValueError for a name that open_clip does not know, with those most like it, and Refusal
-    for weights that are not the model's or that the entry does not name.
+    Raises ValueError for a name that open_clip does not know, with the names most like it, and
+    Refusal for weights that are not the model's or that the entry does not name.
     """
     import open_clip
 
@@ -73,7 +70,7 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
 
 
 def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
-    """Tokens of texts uncut: open_clip's own tokenizer, or one of transformers within it."""
+    """Counts tokens before cutting, by open_clip's own tokenizer or the transformers' in it."""
     if not hasattr(tokenizer, "tokenizer"):
         return lambda texts: [len(tokenizer.encode(text)) + 2 for text in texts]
     clean = getattr(tokenizer, "clean_fn", None) or _cleaned_for_siglip
@@ -81,8 +78,8 @@ def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
     settings = {"add_special_tokens": added is None, "verbose": False}
 
     def count(texts: list[str]) -> list[int]:
-        found = tokenizer.tokenizer([clean(text) for text in texts], **settings)["input_ids"]
-        return [len(ids) + (added or 0) for ids in found]
+        rows = tokenizer.tokenizer([clean(text) for text in texts], **settings)["input_ids"]
+        return [len(ids) + (added or 0) for ids in rows]
 
     return count
 
@@ -115,45 +112,44 @@ def _filled(name: str, tag: str | None, towers: dict) -> tuple:
 
 
 def _loader(factory, library_load: Callable) -> Callable:
-    """open_clip's own loading of a file, after which all tensors are accounted for."""
+    """open_clip's own loading of a file, then a check of all tensors."""
 
-    def load(model, path: str, **_) -> None:
+    def load_checkpoint(model, path: str, **_) -> None:
         file = tensors.find(Path(path), FILES) if Path(path).is_dir() else Path(path)
-        own = model.state_dict()
-        flat = {key.removeprefix("text."): own[key] for key in own}  # as in OpenAI's CLIP
-        state = tensors.stripped(tensors.read(file), own | flat)
+        expected = model.state_dict()
+        flat = {key.removeprefix("text."): expected[key] for key in expected}  # OpenAI's names
+        state = tensors.stripped(tensors.read(file), expected | flat)
         state = {key: state[key] for key in state if key not in NUMBERS}
         before = dict(state)
         with tensors.replaced(factory, "load_state_dict", lambda *_, **__: state):
             try:
-                found = library_load(model, path, strict=False)
+                result = library_load(model, path, strict=False)
             except Exception:
-                tensors.account(model, (), (), tensors.other(model, before))
+                tensors.account(model, (), (), tensors.other_shapes(model, before))
                 raise
-        tensors.account(model, found.missing_keys, found.unexpected_keys)
-        tensors.say_resized(model, before)
+        tensors.account(model, result.missing_keys, result.unexpected_keys)
+        tensors.print_resized(model, before)
 
-    return load
+    return load_checkpoint
 
 
 def _check_tag(entry: dict, tags_of: Callable) -> None:
-    """Raise Refusal where nothing, or more than one thing, says whose weights are meant."""
+    """Raise Refusal if an entry does not say whose weights are meant, or says it twice."""
     name, tag = entry["model"], entry.get("pretrained")
     if ":" in name and tag:
-        problem = f"{name} has weights of its own, beside which `pretrained` {tag!r} is not read"
+        problem = f"{name} has its own weights, so `pretrained` {tag!r} is not read"
         raise Refusal(problem, "Leave out `pretrained`")
     tags = tags_of(name.replace("/", "-"))
     if ":" not in name and not (tag in tags or (tag and Path(tag).is_file())):
-        problem = (
-            f"`pretrained` {tag!r} names no weights of {name}" if tag else "it needs `pretrained`"
-        )
-        raise Refusal(problem, f"Set it to a file, or a tag such as {', '.join(tags[:3])}")
+        wrong = f"`pretrained` {tag!r} names no weights of {name}"
+        remedy = f"Set it to a file, or a tag such as {', '.join(tags[:3])}"
+        raise Refusal(wrong if tag else "it needs `pretrained`", remedy)
 
 
 def _check_vocabulary(tower, tokenize) -> None:
-    """Raise Refusal for a tokenizer of other tokens than the tower's, or of none.
+    """Raise Refusal for a tokenizer whose tokens are not the tower's, or that cannot pad.
 
-    Where no tokenizer is named open_clip takes CLIP's word pieces, whatever the tower reads.
+    If no tokenizer is named, open_clip takes CLIP's word pieces, whatever the tower reads.
     """
     size, library = tower.vocab_size, getattr(tokenize, "tokenizer", None)
     if library is not None:
@@ -169,32 +165,32 @@ def _check_vocabulary(tower, tokenize) -> None:
 def _padding(tower, tokenize) -> int:
     """The id of padding that may be cut: of a masked tower, or a causal one that pools its end.
 
-    Other towers pool the last position, padding or not (SigLIP), or see all of it.
+    Other towers pool the last position even if it is padding (SigLIP), or read all padding.
     """
     library = getattr(tokenize, "tokenizer", None)
     if library is not None:
         library.padding_side = "right"
     pad = 0 if library is None else library.pad_token_id
     if type(tower).__name__ == "HFTextEncoder":
-        tower.config.pad_token_id = pad  # it masks by that
+        tower.config.pad_token_id = pad  # it masks this id
         return pad
     causal = getattr(tower, "attn_mask", None) is not None and tower.cls_emb is None
     ends = causal and tower.pool_type in ("argmax", "eos") and pad == 0 != tower.eos_id
     return pad if ends else NO_PADDING
 
 
-def _check_name(name: str, known: list[str]) -> None:
-    own = name.replace("/", "-")  # as open_clip reads ViT-B/32
-    if ":" in name or own in known:
+def _check_name(name: str, models: list[str]) -> None:
+    model = name.replace("/", "-")  # as open_clip reads ViT-B/32
+    if ":" in name or model in models:
         return
-    folded = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(own.casefold(), folded, n=3)
+    folded = {other.casefold(): other for other in models}
+    near = difflib.get_close_matches(model.casefold(), folded, n=3)
     near = f"; similar names are {', '.join(folded[other] for other in near)}" if near else ""
     raise ValueError(f"open_clip has no such model{near}")
 
 
 def _towers_in_folder(name: str) -> dict:
-    """Configs of towers from timm and transformers whose files lie beside the weights."""
+    """Configs of towers from timm and transformers whose files are beside the weights."""
     if not name.startswith("local-dir:"):
         return {}
     folder = Path(name.removeprefix("local-dir:"))
@@ -211,7 +207,7 @@ def _towers_in_folder(name: str) -> dict:
 
 
 def _allow_cut_tokens(tower) -> None:
-    """Let a tower of open_clip read fewer tokens than its context: short texts are cheap then.
+    """Let a tower of open_clip read fewer tokens than its context, so that short texts are cheap.
 
     Its causal mask has the size of the whole context; each call gets the corner that it needs.
     """

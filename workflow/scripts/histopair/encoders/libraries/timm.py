@@ -14,10 +14,10 @@ from histopair.errors import InputError
 
 KEYS = ("weights", "kwargs", "mean", "std")
 
-# Names of files of weights, in the order of preference; timm's own order.
+# Names of files of weights, in timm's own order of preference.
 FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
 UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
-# Arguments that are the same for every backbone.
+# Arguments that are set here, the same for every backbone.
 OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
 # timm knows activations and norms by its own short names.
 BY_SHORT_NAME = ("act_layer", "norm_layer")
@@ -29,7 +29,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     `weights` (optional) is a local state dict, .safetensors or .pth, with or without a classifier;
     `kwargs` go to timm (UNI needs init_values and dynamic_img_size), layers by their class's name.
     Raises Refusal for weights of another architecture and for arguments that it does not take, and
-    InputError where their file is absent.
+    InputError if the file of weights does not exist.
     """
     import timm
     from timm.models import _builder
@@ -60,7 +60,7 @@ def _created(entry: dict, weights: bool):
 
     kwargs = {key: _layer(key, value) for key, value in entry.get("kwargs", {}).items()}
     if taken := sorted(OURS & kwargs.keys()):
-        raise Refusal(f"`kwargs`: {', '.join(taken)} is not free", "Leave it out")
+        raise Refusal(f"`kwargs`: {', '.join(taken)} cannot be set", "Leave it out")
     try:
         return timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
     except TypeError as error:
@@ -71,61 +71,53 @@ def _created(entry: dict, weights: bool):
 
 
 def _loader(entry: dict, filled: list) -> Callable:
-    """What timm calls to fill a model that it has built, in place of its own, which is lenient."""
+    """Fills a model that timm has built, in place of timm's own function, which is lenient."""
 
-    def load(model, pretrained_cfg: dict, filter_fn: Callable | None = None, **_) -> None:
+    def load_pretrained(model, pretrained_cfg: dict, filter_fn=None, **_) -> None:
         state = _state(entry, pretrained_cfg)
         state = tensors.stripped(state, model.state_dict())
         before = dict(state)
         if filter_fn is not None:
             state = _converted(filter_fn, state, model)
-        for name in _classifiers(pretrained_cfg):
+        names = pretrained_cfg.get("classifier") or ()
+        for name in (names,) if isinstance(names, str) else names:
             for key in (f"{name}.weight", f"{name}.bias"):
                 state.pop(key, None)
         tensors.fit(model, state)
-        tensors.say_resized(model, before)
+        tensors.print_resized(model, before)
         filled.append(model)
 
-    return load
+    return load_pretrained
 
 
-def _state(entry: dict, known: dict) -> dict:
-    """The state dict of an entry's own file, a folder, the hub or an address."""
+def _state(entry: dict, config: dict) -> dict:
+    """The state dict of an entry's own file, or of timm's file, folder, hub or address."""
     from timm.models import _builder
 
-    source, hub = known.get("source"), known.get("hf_hub_id")
     if file := entry.get("weights"):
         return tensors.read(tensors.find(Path(file), FILES) if Path(file).is_dir() else Path(file))
-    if source == "local-dir":
-        return tensors.read(tensors.find(Path(known["file"]), FILES))
-    if known.get("file"):
-        return tensors.read(Path(known["file"]))
-    if hub:
-        names = [known["hf_hub_filename"]] if known.get("hf_hub_filename") else []
+    if config.get("source") == "local-dir":
+        return tensors.read(tensors.find(Path(config["file"]), FILES))
+    if config.get("file"):
+        return tensors.read(Path(config["file"]))
+    if hub := config.get("hf_hub_id"):
+        names = [config["hf_hub_filename"]] if config.get("hf_hub_filename") else []
         return _builder.load_state_dict_from_hf(hub, *names)
-    if known.get("url") and not known.get("custom_load"):
-        return _builder.load_state_dict_from_url(
-            known["url"], map_location="cpu", weights_only=True
-        )
-    raise Refusal(
-        "timm has no weights of this name that can be read",
-        "Give the file of its `weights`, or a name with a tag, such as resnet18.tv_in1k",
-    )
+    if config.get("url") and not config.get("custom_load"):
+        options = {"map_location": "cpu", "weights_only": True}
+        return _builder.load_state_dict_from_url(config["url"], **options)
+    remedy = "Give the file of its `weights`, or a name with a tag, such as resnet18.tv_in1k"
+    raise Refusal("timm has no weights of this name that can be read", remedy)
 
 
 def _converted(convert: Callable, state: dict, model) -> dict:
-    """timm's own change of names and sizes; where that fails, what does not fit is told."""
+    """timm's own change of names and sizes; if it fails, a Refusal names what does not fit."""
     try:
         two = len(inspect.signature(convert).parameters) > 1
         return convert(state, model) if two else convert(state)
     except Exception:
         tensors.fit(model, state)
         raise
-
-
-def _classifiers(known: dict) -> tuple[str, ...]:
-    names = known.get("classifier") or ()
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _layer(key: str, value: object) -> object:
@@ -137,15 +129,15 @@ def _layer(key: str, value: object) -> object:
     if place not in ("", *places) or (not place and key in BY_SHORT_NAME):
         return value
     for module in map(importlib.import_module, places):
-        found = getattr(module, name, None)
-        if inspect.isclass(getattr(found, "func", found)):  # a class, or one with arguments
-            return found
-    problem = f"`kwargs`: {key} {value!r} is no layer of timm.layers or torch.nn"
+        layer = getattr(module, name, None)
+        if inspect.isclass(getattr(layer, "func", layer)):  # a class, or one with arguments
+            return layer
+    problem = f"`kwargs`: {key} {value!r} is not a layer of timm.layers or torch.nn"
     raise Refusal(problem, "Correct it, or leave it out")
 
 
 def _argument(error: TypeError, kwargs: dict) -> Refusal | None:
-    """What is wrong with the config's arguments, where they are the reason."""
+    """What is wrong with the config's arguments, if they caused the error."""
     unknown = re.search(UNKNOWN, str(error))
     if unknown and unknown[2] in kwargs:
         taken = _parameters(error, unknown[1])
@@ -155,8 +147,8 @@ def _argument(error: TypeError, kwargs: dict) -> Refusal | None:
         return Refusal(problem, f"Correct {unknown[2]!r} in `kwargs`, or leave it out")
     texts = [f"{key}: {value}" for key, value in kwargs.items() if isinstance(value, str)]
     if texts and "not callable" in str(error):
-        problem = f"`kwargs`: a class is needed in the place of a text ({', '.join(texts)})"
-        return Refusal(problem, "Layers can be named where the key ends in _layer")
+        problem = f"`kwargs`: a class is needed instead of a text ({', '.join(texts)})"
+        return Refusal(problem, "A layer can be named if the key ends in _layer")
     return None
 
 
@@ -165,5 +157,5 @@ def _parameters(error: BaseException, name: str) -> list[str]:
     trace = error.__traceback__
     while trace.tb_next:
         trace = trace.tb_next
-    found = trace.tb_frame.f_locals.get("model_cls") or trace.tb_frame.f_globals.get(name)
-    return list(inspect.signature(found).parameters) if inspect.isclass(found) else []
+    kind = trace.tb_frame.f_locals.get("model_cls") or trace.tb_frame.f_globals.get(name)
+    return list(inspect.signature(kind).parameters) if inspect.isclass(kind) else []

@@ -14,7 +14,7 @@ from histopair.encoders.weights import Refusal
 KEYS = ("pooling", "max_length")
 
 FILES = ("model", "pytorch_model")
-LONGEST = 512  # tokens, where nothing else is said
+LONGEST = 512  # tokens, unless the entry says otherwise
 
 
 class PooledText(torch.nn.Module):
@@ -22,8 +22,8 @@ class PooledText(torch.nn.Module):
 
     tokens (n, length) -> (n, hidden_size); `pooling` is "cls", the first of the last hidden states,
     "pooler", that state through the model's own dense layer and tanh (BioBERT's pooled output), or
-    "mean" over the tokens that are no padding (sentence-transformers). A pooler that is not read is
-    left out: no adapter of it could learn.
+    "mean" over the tokens that are not padding (sentence-transformers). A pooler that is not read
+    is left out, because no adapter of it could learn.
     """
 
     def __init__(self, transformer: torch.nn.Module, pooling: str, pad_id: int):
@@ -34,11 +34,11 @@ class PooledText(torch.nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         mask = (tokens != self.pad_id).long()
-        # Padding that is no token takes the place of any: it is masked.
-        found = self.transformer(input_ids=tokens.clamp(min=0), attention_mask=mask)
+        # Padding has no embedding, so it takes that of token 0; the mask hides it.
+        output = self.transformer(input_ids=tokens.clamp(min=0), attention_mask=mask)
         if self.pooling == "pooler":
-            return found.pooler_output
-        states = found.last_hidden_state
+            return output.pooler_output
+        states = output.last_hidden_state
         if self.pooling == "cls":
             return states[:, 0]
         weights = mask.unsqueeze(-1).to(states.dtype)
@@ -48,7 +48,7 @@ class PooledText(torch.nn.Module):
 def load(entry: dict, weights: bool = True) -> Encoder:
     """A text tower; a `model` that is a local folder is never looked up on a hub.
 
-    Texts are padded on the right with an id that is no token's, whatever the tokenizer's own
+    Texts are padded on the right with an id that no token has, whatever the tokenizer's own
     padding. Raises FileNotFoundError for a folder that does not exist; Refusal for weights that are
     not the model's, a model of another kind, and a tokenizer without its words.
     """
@@ -62,13 +62,13 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
-        problem = f"{name} brings code of its own, which is never run"
+        problem = f"{name} brings its own code, which is never run"
         raise Refusal(problem, "Choose a model of a class that transformers has") from error
     length = _length(entry, tokenizer, transformer)
 
     def tokenize(texts: list[str]) -> torch.Tensor:
-        found = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
-        rows = [torch.tensor(row, dtype=torch.long) for row in found]
+        ids = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
+        rows = [torch.tensor(row, dtype=torch.long) for row in ids]
         return pad_sequence(rows, batch_first=True, padding_value=NO_PADDING)
 
     return Encoder(
@@ -114,9 +114,8 @@ def _shape(name: str, local: bool) -> tuple[torch.nn.Module, object]:
 
 
 def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.nn.Module:
-    """The model with all of its weights, and without a pooler where that is not read."""
-    only_here = {"local_files_only": local or not weights, "trust_remote_code": False}
-    shape, config = _shape(name, only_here["local_files_only"])
+    """The model with all of its weights, and without its pooler unless that is read."""
+    shape, config = _shape(name, local or not weights)
     kind = type(shape)
     _check_kind(kind, config, hasattr(shape, "pooler"), pooling)
     options = {}
@@ -124,38 +123,34 @@ def _transformer(name: str, local: bool, pooling: str, weights: bool) -> torch.n
         options = {"add_pooling_layer": pooling == "pooler"}
     if not weights:
         return kind(config, **options)
-    options |= {
-        "output_loading_info": True,
-        "ignore_mismatched_sizes": True,
-        "dtype": torch.float32,
-    }
+    options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    options |= {"dtype": torch.float32}
     if local:
         state = tensors.stripped(tensors.read(tensors.find(Path(name), FILES)), shape.state_dict())
         if pooling != "pooler":
             state = {key: state[key] for key in state if not key.startswith("pooler.")}
-        source = {"state_dict": state, "config": config}
-        model, found = kind.from_pretrained(None, **source, **options)
+        model, report = kind.from_pretrained(None, state_dict=state, config=config, **options)
     else:
-        model, found = kind.from_pretrained(name, **only_here, **options)
-    _account(model, found)
+        model, report = kind.from_pretrained(name, trust_remote_code=False, **options)
+    _account(model, report)
     return model
 
 
-def _account(model: torch.nn.Module, found: dict) -> None:
-    """What transformers lost or left is in its report; heads, and a pooler unread, may be left."""
-    extra = {key for key in found["unexpected_keys"] if not key.startswith("pooler.")}
+def _account(model: torch.nn.Module, report: dict) -> None:
+    """Check transformers' loading report; the file may also have heads, and a pooler not read."""
+    extra = {key for key in report["unexpected_keys"] if not key.startswith("pooler.")}
     unexpected = {key for key in extra if not tensors.is_head(key)}
-    other = [
-        f"{key} is {list(theirs)} and not {list(mine)}"
-        for key, theirs, mine in found["mismatched_keys"]
+    reshaped = [
+        f"{key} is {list(in_file)} and not {list(expected)}"
+        for key, in_file, expected in report["mismatched_keys"]
     ]
-    tensors.account(model, found["missing_keys"], unexpected, other)
+    tensors.account(model, report["missing_keys"], unexpected, reshaped)
 
 
 def _check_kind(kind: type, config, has_pooler: bool, pooling: str) -> None:
     single = kind.main_input_name == "input_ids" and not hasattr(config, "vision_config")
     if config.is_encoder_decoder or not single:
-        problem = f"{kind.__name__} is no single text encoder"
+        problem = f"{kind.__name__} is not a single text encoder"
         raise Refusal(problem, "Choose a model such as BERT, or `library: open_clip` for a CLIP")
     if pooling == "pooler" and not has_pooler:
         raise Refusal(f"{kind.__name__} has no pooler", "Set `pooling` to cls or mean")
@@ -172,19 +167,19 @@ def _tokenizer(name: str, local: bool, transformer: torch.nn.Module):
 def check_words(tokenizer, room: int) -> None:
     """Raise Refusal for a tokenizer that has no words, or words beyond the `room` embedded tokens.
 
-    Without its files transformers silently makes one that knows only special tokens.
+    If its files are missing, transformers silently builds one that knows only special tokens.
     """
-    numbers = set(tokenizer.get_vocab().values())
-    if not numbers - set(tokenizer.all_special_ids):
-        problem = "its tokenizer knows no words: the files of it are not there"
+    ids = set(tokenizer.get_vocab().values())
+    if not ids - set(tokenizer.all_special_ids):
+        problem = "its tokenizer knows no words: its files are missing"
         raise Refusal(problem, "Put tokenizer.json or vocab.txt beside the config")
-    if max(numbers) >= room:
-        problem = f"its tokenizer has {len(numbers)} tokens, and the model embeds {room}"
+    if max(ids) >= room:
+        problem = f"its tokenizer has {len(ids)} tokens, and the model embeds {room}"
         raise Refusal(problem, "Take both from one model")
 
 
 def _length(entry: dict, tokenizer, transformer: torch.nn.Module) -> int:
-    """Tokens that are read: what the entry says, at most what tokenizer and model allow."""
+    """Tokens that are read: as many as the entry, the tokenizer and the model allow."""
     room = getattr(transformer.config, "max_position_embeddings", None)
     table = getattr(getattr(transformer, "embeddings", None), "position_embeddings", None)
     if room and getattr(table, "padding_idx", None) is not None:
@@ -194,7 +189,7 @@ def _length(entry: dict, tokenizer, transformer: torch.nn.Module) -> int:
 
 
 def _is_path(name: str) -> bool:
-    """Whether a model's name can only be that of a folder: a hub's have one slash at most."""
+    """Whether a model's name can only be a folder: names on a hub have at most one slash."""
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         return True
     return "/" in name and Path(name).parent.is_dir()
