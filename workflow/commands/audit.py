@@ -16,6 +16,7 @@ from recompute import (
     calibration,
     chunks,
     convergence,
+    curves,
     data,
     intervals,
     metrics,
@@ -30,7 +31,7 @@ from recompute import (
 )
 
 SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
-SUBJECTS += (calibration, studies, intervals, verdicts, p_values, survival)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, curves, survival)
 
 
 def main(words: list[str]) -> int:

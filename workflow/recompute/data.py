@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts
+from recompute import artifacts, few_labels
 from recompute.tally import Tally
 
 SPLITS = ("train", "val", "test")
@@ -112,7 +112,9 @@ def predictions(results: Path) -> Tally:
         with tally.reading(file):
             run = artifacts.predictions(file)
             dataset = file.relative_to(results).parts[1]
-            samples = artifacts.table(results / "labels" / f"{dataset}.parquet")
+            labels = results / "labels" / f"{dataset}.parquet"
+            samples, seed = artifacts.table(labels), int(file.parent.name)
+            samples = few_labels.labelled(samples, artifacts.metadata(labels), seed)
             tally.equal(file, "scores that are not finite", 0, (~np.isfinite(run.scores)).sum())
             if "fold" in samples and (samples["split"] == "test").all():
                 _folds(tally, file, samples.set_index("sample_id"))

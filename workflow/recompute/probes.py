@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from recompute import artifacts
+from recompute import artifacts, few_labels
 from recompute.tally import Tally
 
 CLOSE = 1e-3  # of a probability: solvers stop just before the optimum
@@ -54,8 +54,9 @@ class _Data:
     def __init__(self, results: Path, file: Path, run: artifacts.Predictions):
         dataset, encoder = file.relative_to(results).parts[1:3]
         labels = results / "labels" / f"{dataset}.parquet"
-        base = artifacts.metadata(labels)["params"]["entry"].get("of", dataset)
-        samples = artifacts.table(labels)
+        about, seed = artifacts.metadata(labels), int(file.parent.name)
+        samples = few_labels.labelled(artifacts.table(labels), about, seed)
+        base = about["params"]["entry"].get("of", dataset)
         inputs = artifacts.method(file).get("inputs", "image")
         kinds = [("images", "image_id"), ("captions", "sample_id")]
         kinds = {"image": kinds[:1], "caption": kinds[1:], "both": kinds}[inputs]
