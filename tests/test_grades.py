@@ -34,7 +34,7 @@ def test_the_score_by_hand():
 
 
 def test_thirds_of_the_scores_are_the_classes():
-    table, limits = drawn()
+    table, _ = drawn()
     train = table[table["split"] == "train"]
     assert set(train["label"].value_counts()) <= {199, 200, 201}
     lowest = table.groupby("label")["score"].agg(["min", "max"]).loc[list(grades.CLASSES)]

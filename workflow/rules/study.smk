@@ -1,6 +1,7 @@
 # Scores, pairing quality, study tables and the page.
 # Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
 # run, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
+# results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json, whether a phantom can tell anything about text,
 # results/studies/{study}.csv and the study's other tables, .svg and .html, and results/page.html.
 
 SHOWN = asked(plan.page.shown)
@@ -10,6 +11,7 @@ STUDY_TABLES = [
     ".claims.csv",
     ".tests.csv",
     ".leak.csv",
+    ".gate.csv",
     ".curves.csv",
     ".classes.csv",
     ".calibration.csv",
@@ -63,8 +65,29 @@ rule pair_quality:
         "../scripts/pair_quality.py"
 
 
+rule gate:
+    input:
+        unpack(planned(plan.studies.gate_inputs)),
+    output:
+        "results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json",
+    log:
+        "logs/gate/{encoder}/{retriever}/{dataset}.{corpus}.txt",
+    benchmark:
+        "results/benchmarks/gate/{encoder}/{retriever}/{dataset}.{corpus}.tsv"
+    wildcard_constraints:
+        retriever=pattern(config["encoders"]),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("gate.py"),
+    script:
+        "../scripts/gate.py"
+
+
 rule study:
     input:
+        gates=planned(plan.studies.gates),
         predictions=planned(plan.studies.outputs, "predictions.parquet"),
         metrics=planned(plan.studies.outputs, "metrics.json"),
         labels=planned(plan.studies.labels),
@@ -76,6 +99,7 @@ rule study:
         claims="results/studies/{study}.claims.csv",
         tests="results/studies/{study}.tests.csv",
         leak="results/studies/{study}.leak.csv",
+        gate="results/studies/{study}.gate.csv",
         curves="results/studies/{study}.curves.csv",
         classes="results/studies/{study}.classes.csv",
         calibration="results/studies/{study}.calibration.csv",

@@ -16,4 +16,5 @@ with job(snakemake):
     ]
     labels = dict(zip(snakemake.params.datasets, snakemake.input.labels, strict=True))
     study = snakemake.params.study | {"truths": snakemake.params.truths}
+    study["gates"] = list(snakemake.input.gates)
     write_study(runs, labels, snakemake.wildcards.study, study, snakemake.output)

@@ -80,6 +80,7 @@ def context(
         "reference": study.get("reference"),
         "synthetic": bool(len(table) and table["synthetic"].all()),
         "blocks": blocks,
+        "gates": frames["gate"].to_dict("records"),
         "curves": _curves(frames["curves"], study["metric"]),
         "claims": _claims(frames["claims"]),
         "tests": frames["tests"].to_dict("records"),

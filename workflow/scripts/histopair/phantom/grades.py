@@ -38,7 +38,7 @@ def tiles(folder: str, labels: str, truth: str, size: dict, seed: int, about: di
     """
     parts = [_split(split, size, seed) for split in ("train", "val", "test")]
     table = pd.concat(parts, ignore_index=True)
-    limits = np.quantile(table.loc[table["split"] == "train", "score"], [1 / 3, 2 / 3])
+    limits = _limits(parts[0])
     table["label"] = _classes(table["score"].to_numpy(), limits)
     for share in size["noise"]:
         observed = _observed(table, limits, share, seed)
@@ -48,7 +48,11 @@ def tiles(folder: str, labels: str, truth: str, size: dict, seed: int, about: di
     shown = [name for name in table if name.startswith("label")]
     listed = table[["path", "group", "split", *shown]]
     tables.write_text(labels, listed.to_csv(index=False))
-    tables.write(truth, table.drop(columns=shown[1:]), about | {"limits": limits.tolist()})
+    tables.write(
+        truth,
+        table.drop(columns=shown[1:]),
+        about | {"limits": limits.tolist(), "decides": list(_LATENT)},
+    )
 
 
 def captions(folder: str, labels: str, size: dict, seed: int) -> None:
@@ -66,12 +70,16 @@ def captions(folder: str, labels: str, size: dict, seed: int) -> None:
 
 
 def reports(path: str, truth: str, size: dict, seed: int, about: dict) -> None:
-    """Write a csv of id and text, a report of each of size["reports"] patients, and the truth."""
+    """Write a csv of id and text, a report of each of size["reports"] patients, and the truth.
+
+    truth: report_id, attributes, and the label that a tile with these would have.
+    """
     table = _sample(size["reports"], "reports", size | {"tiles_per_patient": 1}, seed)
     rng = attributes.generator(seed, "grades", "reports", "words")
     texts = [text(row, REPORTED, rng) for row in table.to_dict("records")]
     written = pd.DataFrame({"id": table["group"], "text": texts, "organ": "colon"})
     tables.write_text(Path(path), written.to_csv(index=False))
+    table["label"] = _classes(score(table), _limits(_split("train", size, seed)))
     tables.write(truth, table.rename(columns={"group": "report_id"}), about)
 
 
@@ -124,6 +132,11 @@ def _place(latent: pd.Series, rng: np.random.Generator) -> np.ndarray:
 
 def _thirds(place: np.ndarray) -> np.ndarray:
     return np.clip((3 * place).astype(int), 0, 2)
+
+
+def _limits(train: pd.DataFrame) -> np.ndarray:
+    """The scores between the classes: thirds of the train tiles'."""
+    return np.quantile(train["score"], [1 / 3, 2 / 3])
 
 
 def _classes(scores: np.ndarray, limits: np.ndarray) -> np.ndarray:

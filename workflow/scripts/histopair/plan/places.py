@@ -16,6 +16,7 @@ EMBEDDINGS = "results/embeddings/{encoder}/{dataset}.{kind}.parquet"
 TEXTS = "results/embeddings/{encoder}/{corpus}.texts.parquet"
 ACTIVATIONS = "results/activations/{encoder}/{dataset}.{kind}.{blocks}"
 PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
+GATE = "results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json"
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 
 

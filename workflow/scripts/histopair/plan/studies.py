@@ -2,7 +2,7 @@
 
 from histopair.pages import different, of_papers
 from histopair.plan import entries, recipes
-from histopair.plan.places import LABELS, of_runs, there, truths
+from histopair.plan.places import EMBEDDINGS, GATE, LABELS, PAIRS, of_runs, there, truths
 
 STUDY = ("title", "description", "metric", "reference", "order", "published", "claims")
 
@@ -71,6 +71,37 @@ def metric(config, w):
 
 def synthetic(config, w):
     return [name for name in datasets(config, w) if entries.dataset(config, name)["synthetic"]]
+
+
+def gates(config, w):
+    """Files that say whether a study's worlds can tell anything about text, by retriever."""
+    if not config["studies"][w.study]["gate"]:
+        return []
+    found = [
+        {"retriever": made["retriever"], "encoder": run["encoder"], "corpus": corpus}
+        | {"dataset": split(config, run["dataset"])["whole"]}
+        for run in entries.runs(config, w.study)
+        for made in [entries.of_run(config, run)]
+        if made.get("retriever")
+        for corpus in [entries.corpus_of(config, run["dataset"], made)]
+    ]
+    return list(dict.fromkeys(GATE.format(**gate) for gate in found))
+
+
+def gate_inputs(config, w):
+    """What a gate is judged by: the dataset, both truths, both encoders' images, and the pairs."""
+    base = entries.base(config, w.dataset)
+    encoders = {"backbone": w.encoder, "retriever": w.retriever}
+    pairs = PAIRS.format(encoder=w.retriever, dataset=base, corpus=w.corpus, correction="")
+    return {
+        "labels": LABELS.format(dataset=w.dataset),
+        "truth": there(config["datasets"][base]["truth"]),
+        "report_truth": there(config["corpora"][w.corpus]["truth"]),
+        "pairs": f"{pairs}.parquet",
+    } | {
+        name: EMBEDDINGS.format(encoder=encoder, dataset=base, kind="images")
+        for name, encoder in encoders.items()
+    }
 
 
 def settings(config, w):

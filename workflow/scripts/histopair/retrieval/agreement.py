@@ -11,7 +11,7 @@ import pandas as pd
 from histopair.errors import InputError
 
 # Columns of the truth that are not attributes: names, and what follows from the attributes.
-KEYS = ("path", "report_id", "group", "entity", "label", "clean_label", "given", "split")
+KEYS = ("path", "report_id", "group", "entity", "label", "clean_label", "given", "split", "score")
 
 
 def class_agreement(

@@ -18,10 +18,20 @@ def studies(config: dict) -> list[str]:
         ]
         mistakes += lines + _comparisons(key, study, config)
         if not lines:
+            mistakes += _gate(key, study, config)
             for dataset in study["datasets"]:
                 for method in study["methods"]:
                     mistakes += run(config, key, dataset, method)
     return mistakes
+
+
+def _gate(key: str, study: dict, config: dict) -> list[str]:
+    """Datasets without a truth, for a study with a gate."""
+    return [
+        f"{key}.gate: dataset {name!r} has no truth; leave it out, only a phantom has a gate"
+        for name in (study["datasets"] if study["gate"] else ())
+        if "truth" not in entries.dataset(config, name)
+    ]
 
 
 def _comparisons(key: str, study: dict, config: dict) -> list[str]:
