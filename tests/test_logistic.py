@@ -63,10 +63,28 @@ def test_a_label_that_none_has_or_all_have_keeps_its_odds():
 
 
 def test_a_solver_that_stops_early_says_so(monkeypatch):
-    monkeypatch.setattr(logistic, "MOST_STEPS", 1)
+    monkeypatch.setattr(logistic, "STEPS", 1)
     labels = np.eye(3, dtype=bool)[drawn(3)]
     [(_, converged)] = logistic.path(FEATURES, labels, True, [100.0])
     assert not converged
+
+
+@pytest.mark.parametrize("largest", [0, 2000])
+def test_where_many_steps_are_needed_both_solvers_reach_one_optimum(largest, monkeypatch):
+    """Features that are nearly alike and a weak penalty: L-BFGS alone needs hundreds of steps."""
+    monkeypatch.setattr(logistic, "LARGEST", largest)
+    monkeypatch.setattr(logistic, "STEPS", 20)
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(200, 1))
+    features = common + 0.03 * rng.normal(size=(200, 6))
+    labels = np.eye(3, dtype=bool)[drawn(3)]
+    [(layer, converged)] = logistic.path(features, labels, True, [1e4])
+    scaler = StandardScaler().fit(features)
+    theirs = LogisticRegression(C=1e4, solver="newton-cg", tol=1e-10, max_iter=1000)
+    theirs.fit(scaler.transform(features), labels.argmax(1))
+    expected = theirs.predict_proba(scaler.transform(features))
+    assert converged
+    np.testing.assert_allclose(probabilities(layer, features), expected, atol=2e-3)
 
 
 def test_the_penalty_is_of_standardised_features():

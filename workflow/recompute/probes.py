@@ -14,6 +14,7 @@ from recompute.tally import Tally
 
 CLOSE = 1e-3  # of a probability: solvers stop just before the optimum
 FLAT = 1e-4  # of a loss on val: strengths this close are equally good
+NEWTON = 1_500  # coefficients for which Newton's method is fast
 WEAKEST, STRONGEST = 1e4, 1e-6  # penalties that are tried, as scikit-learn's C
 
 
@@ -82,7 +83,9 @@ class _Data:
     def _fit(self, targets: np.ndarray, strength: float) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = LogisticRegression(C=strength, max_iter=20_000, tol=1e-7)
+            few = self.train.shape[1] * len(np.unique(targets)) <= NEWTON
+            solver = "newton-cholesky" if few else "lbfgs"
+            model = LogisticRegression(C=strength, solver=solver, max_iter=20_000, tol=1e-7)
             return model.fit(self.train, targets).predict_proba(self.features)
 
     def comparable(self, scores: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ from histopair.errors import InputError
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
 WORSE = 3  # strengths in a row, after which no weaker penalty is tried: these take most of the time
-MOST_STEPS = 10_000  # of the solver, L-BFGS
+STEPS, MOST_STEPS = 200, 10_000  # of L-BFGS, before Newton's steps take over or without them
+LARGEST = 2_000  # coefficients of which Newton's method keeps a square matrix
 TOLERANCE = 1e-6  # of the gradient; with scikit-learn's own, probabilities are .0006 off
 
 
@@ -46,9 +47,7 @@ def path(
     scaler = StandardScaler().fit(features)
     standard = scaler.transform(features)
     targets = [truth.argmax(1)] if exclusive else list(truth.astype(int).T)
-    models = [
-        LogisticRegression(max_iter=MOST_STEPS, tol=TOLERANCE, warm_start=True) for _ in targets
-    ]
+    models = [LogisticRegression(tol=TOLERANCE, warm_start=True) for _ in targets]
     logits = _of_classes if exclusive else _of_each
     for strength in strengths:
         reached = [
@@ -59,13 +58,22 @@ def path(
 
 
 def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) -> bool:
-    """Fit a model if its target has two classes or more; whether its solver converged."""
-    if len(np.unique(target)) == 1:
+    """Fit a model if there are two classes to distinguish; whether its solver converged.
+
+    L-BFGS takes thousands of steps where the penalty is weak and features are alike: Newton's few.
+    """
+    classes = len(np.unique(target))
+    if classes == 1:
         return True
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ shows the same
-        model.fit(features, target)
-    return bool((model.n_iter_ < MOST_STEPS).all())
+    newton = features.shape[1] * (classes if classes > 2 else 1) <= LARGEST
+    last = ("newton-cholesky", STEPS) if newton else ("lbfgs", MOST_STEPS)
+    for solver, steps in (("lbfgs", STEPS), last):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ says the same
+            model.set_params(solver=solver, max_iter=steps).fit(features, target)
+        if (model.n_iter_ < steps).all():
+            return True
+    return False
 
 
 def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
