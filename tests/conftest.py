@@ -45,7 +45,14 @@ def finished_run(small_run, tmp_path_factory) -> Path:
 
 # Files that run whole workflows. The first builds the small run; the last three, which need it,
 # would wait for it if they came any sooner.
-SLOW = ("test_reruns", "test_bags_chain", "test_real", "test_bad_runs", "test_resume")
+SLOW = (
+    "test_reruns",
+    "test_bags_chain",
+    "test_labels_chain",
+    "test_real",
+    "test_bad_runs",
+    "test_resume",
+)
 SLOW += ("test_kill", "test_end_to_end", "test_recompute")
 
 

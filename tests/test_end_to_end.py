@@ -46,6 +46,7 @@ def all_of(results, pattern):
 BY_NAME = {"analyses", "export", "tuning"}
 BY_NAME_RULES = {"phantom_synthetic", "embed_labels", "phantom_cohort", "phantom_features"}
 BY_NAME_RULES |= {"embed_bags", "join_folds"}
+BY_NAME_RULES |= {"phantom_grades", "phantom_grades_captions", "gate"}
 
 
 def test_every_rule_of_the_workflow_is_part_of_the_small_run(finished_run):

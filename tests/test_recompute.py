@@ -266,7 +266,7 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "paired",
         f"{PAIRS}.parquet",
         _parquet(_cell("chunk", lambda _: 99)),
-        "chunks that are not",
+        "chunks that do not exist",
     ),
     "a probe's score": (
         "probes",
@@ -395,13 +395,13 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         "not_converged",
     ),
     "a loss on validation": (
-        "studies' losses",
+        "below_probes",
         "studies/clip-it.csv",
         _csv("val_loss", lambda loss: loss + 0.01),
         "val_loss",
     ),
     "a probe that a method is said to be below": (
-        "studies' losses",
+        "below_probes",
         "studies/clip-it.csv",
         _csv("below_probe", lambda _: "lora", lambda row: row["method"] == "linear-probe"),
         "below_probe",
@@ -610,7 +610,7 @@ def exported(request, world, tmp_path_factory):  # noqa: F811
         "params": {"run": {"method": run.method}},
     }
     tables.write(files["predictions"], trainings._predictions(run, stage), about)
-    tables.write(files["history"], trainings._history(stage.history), about)
+    tables.write(files["history"], pd.DataFrame(stage.history), about)
     trainings._write_weights(stage.model, files["weights"], about)
     files["metrics"] = str(folder / "metrics.json")
     score.score(files["predictions"], files["history"], files["metrics"], {})

@@ -118,8 +118,8 @@ EDITS = {
     "retrieval": (f"{PACKAGE}/retrieval/retrieve.py", "BLOCK = 8192", "BLOCK = 4096", RETRIEVED),
     "the leak check": (
         f"{PACKAGE}/datasets/leaks.py",
-        "    (VAL, TRAIN),",
-        "    (TRAIN, VAL),",
+        "(VAL, TRAIN))",
+        "(TRAIN, VAL))",
         (*result("labels/*.leaks.parquet"), *PAGE),
     ),
     "how activations are kept": (

@@ -43,7 +43,7 @@ def test_nearest_neighbours_decide_as_those_of_scikit_learn(features, k):
 def test_simple_shot_is_the_nearest_mean_of_centred_unit_features():
     """The centre is (1, 0); u of the queries is (0, 1) and (0.6, 0.8)."""
     centre, means = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    logits = simple_shot.head(centre, means, 2.0)(torch.tensor([[1.0, 5.0], [1.6, 0.8]]))
+    logits = simple_shot.NearestMean(centre, means, 2.0)(torch.tensor([[1.0, 5.0], [1.6, 0.8]]))
     distances = torch.tensor([[0.0, 2.0], [0.36 + 0.04, 0.16 + 0.64]])
     torch.testing.assert_close(logits.detach(), 2 * (1 - distances))
 

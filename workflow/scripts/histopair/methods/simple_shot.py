@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair.export.layers import UnitLength
 from histopair.training import chosen
 
 NEEDS = ("image_embeddings",)
@@ -23,7 +22,9 @@ def build(run):
     features, train = run.embeddings("image_embeddings"), run.rows("train")
     centre = features[run.rows("train", labelled=False)].mean(0)
     means = class_means(normalize(features[train] - centre, dim=1), run.indicator[train])
-    heads = ((head(centre, means, s), {"sharpness": s, "converged": True}) for s in SHARPNESS)
+    heads = (
+        (NearestMean(centre, means, s), {"sharpness": s, "converged": True}) for s in SHARPNESS
+    )
     yield chosen.stage(run, heads, lambda rows: (features[rows],))
 
 
@@ -33,21 +34,31 @@ def class_means(features: Tensor, indicator: Tensor) -> Tensor:
     return (members / members.sum(0).clamp(min=1)).T @ features
 
 
-def head(centre: Tensor, means: Tensor, sharpness: float = 1.0) -> nn.Sequential:
-    """Features v -> sharpness (1 - |u - mean|²), where u = (v - centre) / |v - centre|."""
-    shift, last = nn.Linear(len(centre), len(centre)), nn.Linear(len(centre), len(means))
-    with torch.no_grad():
-        shift.weight.copy_(torch.eye(len(centre)))
-        shift.bias.copy_(-centre)
-        last.weight.copy_(2 * sharpness * means)
-        last.bias.copy_(-sharpness * means.square().sum(1))
-    return nn.Sequential(shift, UnitLength(), last)
+class NearestMean(nn.Module):
+    """Features v (n, d) -> sharpness (1 - |u - mean|²), where u = (v - centre) / |v - centre|."""
+
+    def __init__(self, centre: Tensor, means: Tensor, sharpness: float = 1.0):
+        super().__init__()
+        self.centre = nn.Parameter(centre)
+        self.last = nn.Linear(len(centre), len(means))
+        with torch.no_grad():
+            self.last.weight.copy_(2 * sharpness * means)
+            self.last.bias.copy_(-sharpness * means.square().sum(1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.last(normalize(features - self.centre, dim=1))
 
 
 def predictor(run, weights):
+    from histopair.export.layers import UnitLength
     from histopair.export.predictor import Predictor, loaded
 
     encoder = run.encoder()
     width = encoder.image_dim
-    layers = head(torch.zeros(width), torch.zeros(len(run.classes), width))
-    return Predictor(loaded(layers, weights), image=encoder)
+    means = torch.zeros(len(run.classes), width)
+    model = loaded(NearestMean(torch.zeros(width), means), weights)
+    shift = nn.Linear(width, width)
+    with torch.no_grad():
+        shift.weight.copy_(torch.eye(width))
+        shift.bias.copy_(-model.centre)
+    return Predictor(nn.Sequential(shift, UnitLength(), model.last), image=encoder)
