@@ -59,7 +59,16 @@ def finished(tmp_path_factory):
     }
     captions = default["datasets"]["phantom-grades-captions-500"] | {"table": "40.csv"}
     config = {
-        "phantom": {"grades": {"train": 120, "val": 48, "test": 48, "reports": 20, "pixels": 32}},
+        "phantom": {
+            "grades": {
+                "train": 120,
+                "val": 48,
+                "test": 48,
+                "reports": 20,
+                "pixels": 32,
+                "tiles_per_patient": 2,
+            }
+        },
         "datasets": {
             "grades": default["datasets"]["phantom-grades-noise-20"],
             "captions": captions,
