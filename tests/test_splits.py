@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from histopair.datasets import grouping, splits
+from histopair.plan import schema
 
 
 def _frame(groups, labels=None, shas=None, official=None) -> pd.DataFrame:
@@ -49,7 +50,7 @@ def test_neither_group_nor_image_crosses_splits(frame, seed):
 
 @given(frames(), st.integers(0, 5), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
-@pytest.mark.parametrize("by", ["group", "row", "val-row"])
+@pytest.mark.parametrize("by", splits.BY)
 def test_the_order_of_rows_does_not_matter(by, frame, seed, random):
     order = list(range(len(frame)))
     random.shuffle(order)
@@ -153,3 +154,22 @@ def test_an_image_without_a_group_is_one_even_if_a_group_has_its_name():
     group = pd.Series(["b", None, "a", None, "b", None])
     image = pd.Series(["x", "b", "x", "a", "y", "b"])
     assert grouping.numbers(group, image).tolist() == [7, 1, 6, 0, 7, 1]
+
+
+def test_the_schema_allows_what_splits_can_do():
+    allowed = schema.read()["properties"]["datasets"]["additionalProperties"]["properties"]
+    assert allowed["split"]["properties"]["by"]["enum"] == list(splits.BY)
+
+
+@pytest.mark.parametrize(
+    ("by", "official", "words"),
+    [
+        ("group", [], "split by group"),
+        ("group", ["train", "val", "test"], "split as published"),
+        ("group", ["test"], "split as published (test), the rest: split by group"),
+        ("row", ["train", "test"], "random split of rows"),
+        ("val-row", [], "validation of random rows"),
+    ],
+)
+def test_a_page_says_how_a_dataset_was_split(by, official, words):
+    assert splits.in_words(by, official) == words

@@ -84,6 +84,8 @@ def replicates(cell: Cell, metric: str, method: str, base: str | None = None):
     means = resamples.replicates(cell, method)
     if metric == "ece":
         return means["macro_ap"] * float("nan")
+    if metric not in means and metric not in resamples.MAY_BE_TOO_LARGE:
+        raise ValueError(f"the audit has no resamples of {metric}: add it to resamples.rates")
     return means[metric] - (0 if base is None else resamples.replicates(cell, base)[metric])
 
 

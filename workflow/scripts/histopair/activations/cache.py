@@ -124,8 +124,8 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         preprocess, size = encoder.preprocess, _batch(device)
         for batch in pixels.batches(root, paths[positions], preprocess, size, device):
-            views = [source.turned(batch.to(device), turn) for turn in range(turns)]
-            yield from torch.stack([frozen(view)[0] for view in views], dim=1).cpu()
+            versions = [source.turned(batch.to(device), turn) for turn in range(turns)]
+            yield from torch.stack([frozen(pixels)[0] for pixels in versions], dim=1).cpu()
 
     sizes = np.full(len(items), next(compute(np.array([0]))).numel())
     return Inputs(items, sizes, compute, first_pass.preparation(encoder.preprocess))

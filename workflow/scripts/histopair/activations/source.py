@@ -54,7 +54,7 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
 def turned(pixels: Tensor, turn: int) -> Tensor:
     """One of the eight ways a square tile (..., h, w) can lie: quarter turns, then mirrored ones.
 
-    View 0 is the tile as it is.
+    Turn 0 is the tile as it is.
     """
     rotated = torch.rot90(pixels, turn % 4, (-2, -1))
     return rotated.flip(-1) if turn >= 4 else rotated

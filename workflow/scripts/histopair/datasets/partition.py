@@ -30,7 +30,7 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     else:
         frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
-    rows = [] if settings.get("by") == "row" else _ungrouped(frame, name)
+    rows = [] if settings.get("by") in splits.IGNORES_GROUPS else _ungrouped(frame, name)
     if task == "single":
         _all_trained(frame, name)
         rows += _contradictory(frame, name)

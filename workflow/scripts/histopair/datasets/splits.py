@@ -13,6 +13,22 @@ import pandas as pd
 from histopair.datasets import grouping, phash
 
 TRAIN, VAL, TEST = "train", "val", "test"
+# What `split.by` may be, in words, and which of them ignore groups and official splits.
+BY = {
+    "group": "split by group",
+    "row": "random split of rows",
+    "val-row": "validation of random rows",
+}
+IGNORES_GROUPS = ("row",)
+
+
+def in_words(by: str, official: list[str]) -> str:
+    """How a dataset is split; official: its parts that are as published."""
+    if not official or by in IGNORES_GROUPS:
+        return BY[by]
+    if set(official) == {TRAIN, VAL, TEST}:
+        return "split as published"
+    return f"split as published ({', '.join(official)}), the rest: {BY[by]}"
 
 
 def assign(

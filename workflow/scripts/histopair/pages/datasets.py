@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from histopair.datasets.splits import in_words
 from histopair.evaluation import tasks
 from histopair.files import tables
 from histopair.pages import label_figures, label_samples, leak_table
@@ -32,7 +33,9 @@ def context(name: str, entry: dict, base: dict, results: str, proposals: bool = 
         "bags": bags(labels),
         "images": labels["image_id"].nunique(),
         "samples": len(labels),
-        "official": [part for part in SPLITS if part in (about.get("official") or [])],
+        "split": in_words(
+            (entry.get("split") or {}).get("by", "group"), about.get("official") or []
+        ),
         "splits": splits(labels),
         "leaks": leak_table.context(f"{path}.leaks.parquet", labels, about["root"]),
         "audit": audit(f"{path}.audit.parquet"),
@@ -51,7 +54,6 @@ def _origin(entry: dict, base: dict) -> dict:
         "licence": base.get("licence", "unknown"),
         "reader": base.get("reader", ""),
         "folds": 0 if "fold" in split else split.get("folds", 0),
-        "split_by": split.get("by", "group"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from histopair.datasets import splits
 from histopair.pages import plots
 from histopair.pages.study_page import plain
 
@@ -28,9 +29,7 @@ def context(name: str, table: pd.DataFrame, config: dict) -> dict | None:
 
 def split_words(dataset: str, config: dict) -> str:
     """How a dataset was split, in words."""
-    by = (config["datasets"][dataset].get("split") or {}).get("by", "group")
-    words = {"group": "split by group", "row": "random split of rows"}
-    return (words | {"val-row": "validation of random rows"})[by]
+    return splits.BY[(config["datasets"][dataset].get("split") or {}).get("by", "group")]
 
 
 def _row(key: tuple[str, str], rows: pd.DataFrame, datasets: list[str]) -> dict:

@@ -116,6 +116,8 @@ def _sample(n: int, name: str, size: dict, seed: int) -> pd.DataFrame:
     places = {name: _place(rows[latent], rng) for name, latent in _LATENT.items()}
     table["architecture"] = np.array(ARCHITECTURES)[_thirds(places["architecture"])]
     table["nuclear_grade"] = (1 + _thirds(places["nuclear_grade"])).astype(np.int8)
+    # Mitoses go with the grade of the nuclei, as they do in tumours.
+    table["mitoses"] = (table["nuclear_grade"] - rng.integers(0, 2, n)).astype(np.int8)
     table["necrosis"] = (MOST_NECROSIS * places["necrosis"] ** 2).astype(np.float32).round(3)
     table["path"] = [f"{number:05d}.png" for number in range(n)]
     return table.assign(**{key: np.float32(value) for key, value in OTHERS.items()})

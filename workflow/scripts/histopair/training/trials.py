@@ -77,7 +77,7 @@ def validate(run: one_run.Run, metric: str, resume: str) -> tuple[float, dict]:
     value = task.judge(truth, scores, run.classes, **task.context(table, rows.numpy()))[metric]
     if value is None:
         problem = f"{metric} does not exist on its validation split"
-        raise InputError(run.artifacts["labels"], problem, "Search by another metric")
+        raise InputError(run.artifacts["labels"], problem, "Tune by another metric")
     return value, convergence.judge(pd.DataFrame(history))
 
 
