@@ -40,7 +40,7 @@ def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str
     table = frames["table"][frames["table"]["metric"] == metric]
     colour = style.colours(list(dict.fromkeys(curves["method"])))
     cells = list(curves.groupby(["dataset", "encoder"], sort=False))
-    size = (0.6, 4.4), (0.9, 3.1)
+    size = (2.2, 4.2), (0.9, 3.1)
     figure, panels = style.grid(len(cells), 2, *size, sharey=True)
     for panel, ((dataset, encoder), rows) in zip(panels, cells, strict=True):
         of_cell = table[table["encoder"] == encoder]
@@ -53,7 +53,7 @@ def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str
         badge = "  [synthetic]" if rows["synthetic"].any() else ""
         panel.set_title(f"{dataset}{badge}\n{encoder}")
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=2.4)
+    figure.legend(*handles, loc="outside right upper", handlelength=2.4)
     figure.supxlabel("labelled samples of each class", fontsize=9)
     figure.supylabel(_axis(metric), fontsize=9)
     return _headed(figure, title)
