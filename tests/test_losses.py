@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -34,6 +35,33 @@ def test_distillation_by_hand():
     text = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     predicted = torch.tensor([[5.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])
     assert students.distillation(text, predicted).item() == pytest.approx((0 + 1 + 2) / 3)
+
+
+def test_contrastive_distillation_by_hand():
+    """Cosines of 1 and 0 at a scale of 1 / .07; each row and column has one positive."""
+    text = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    found = students.distillation(text, text, kind="contrastive").item()
+    assert found == pytest.approx(np.log(1 + np.exp(-1 / 0.07)), abs=1e-6)
+    crossed = students.distillation(text, text.flip(0), kind="contrastive").item()
+    assert crossed == pytest.approx(np.log(1 + np.exp(1 / 0.07)), rel=1e-4)
+
+
+def test_samples_with_one_text_are_positives_of_each_other():
+    text = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    found = students.distillation(text, text, kind="contrastive").item()
+    assert found == pytest.approx((2 * np.log(2) + 0) / 3, abs=1e-4)  # two of three share theirs
+
+
+def test_relational_distillation_by_hand():
+    """Distances 3, 4, 5 of mean 4 against 1, 1, sqrt 2; below 1 the loss is half a square."""
+    text = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    predicted = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    ours, theirs = np.array([1, 1, 2**0.5]), np.array([3, 4, 5]) / 4
+    expected = (0.5 * (ours / ours.mean() - theirs) ** 2).mean()
+    found = students.distillation(text, predicted, kind="relational").item()
+    assert found == pytest.approx(expected, rel=1e-5)
+    moved = 7 * text + 3  # the same relations elsewhere and larger
+    assert students.relational(text, moved).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_distillation_never_teaches_the_teacher():

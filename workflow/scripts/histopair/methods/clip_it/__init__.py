@@ -30,6 +30,7 @@ PARAMETERS = {
     "rank": 1,
     "word_dropout": 0.0,
     "distillation_weight": 1.0,
+    "distillation": "cosine",
     "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_epochs": 100,
@@ -41,6 +42,7 @@ PARAMETERS = {
     "normalisation": "own",
 }
 CHOICES = {
+    "distillation": ("cosine", "contrastive", "relational"),
     "text_stage": ("tower", "head"),
     "teacher": ("fixed", "joint", "none"),
     "teacher_of": ("text", "image", "label-prompt"),
@@ -49,6 +51,9 @@ CHOICES = {
     "normalisation": ("own", "imagenet"),
 }
 DESCRIPTIONS = {
+    "distillation": "How g(v) is held against the text: by its direction (`cosine`, the paper's), "
+    "as the nearest of the batch's texts (`contrastive`), or by the distances between the batch's "
+    "samples (`relational`, Park 2019).",
     "text_stage": "What the text stage trains: adapters and head, or, as the published code does, "
     "the head alone.",
     "teacher": "`fixed`: the text stage's best epoch gives fixed targets. `joint`: as in the "
@@ -182,7 +187,8 @@ def _main_stage(
     def scores(model, batch):
         return run.scores(model(batch["pixels"])[0])
 
-    return run.stage("main", model, fetch, loss, scores, **others)
+    whole = run.method["distillation"] != "cosine"  # it compares the batch's samples
+    return run.stage("main", model, fetch, loss, scores, whole=whole, **others)
 
 
 def predictor(run, weights):

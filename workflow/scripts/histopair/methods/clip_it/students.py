@@ -5,7 +5,11 @@ Each returns logits (n, C) and the prediction (n, d_text) that `distillation` co
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, normalize
+from torch.nn.functional import cosine_similarity, normalize, smooth_l1_loss
+
+from histopair.training import contrastive_loss
+
+TEMPERATURE = 0.07  # CLIP's at its start (Radford 2021, Section 2.5)
 
 
 class Student(nn.Module):
@@ -80,19 +84,52 @@ def losses(
 ) -> dict[str, Tensor]:
     """The task's loss of logits (n, C) plus the weighted `distillation` (Eq. 4), and both alone."""
     task = run.task_loss(logits, batch)
-    distilled = distillation(text, predicted, detached)
+    kind = run.method.get("distillation", "cosine")
+    distilled = distillation(text, predicted, detached, kind)
     weighted = run.method["distillation_weight"] * distilled
     return {"loss": task + weighted, "task": task, "distillation": distilled}
 
 
-def distillation(text: Tensor, predicted: Tensor, detached: bool = True) -> Tensor:
-    """Mean of 1 - cos(t, g(v)) over the batch (CLIP-IT Eq. 3); (n, d) each.
+def distillation(
+    text: Tensor, predicted: Tensor, detached: bool = True, kind: str = "cosine"
+) -> Tensor:
+    """What holds the predictions g(v) against the texts t, (n, d) each, as a mean over the batch.
 
-    If the target is not detached, as in the published code, a text tower that trains can lower the
+    kind: "cosine" is 1 - cos(t, g(v)) (CLIP-IT Eq. 3), "contrastive" and "relational" see there. If
+    the target is not detached, as in the published code, a text tower that trains can lower the
     loss by collapsing: it gives all texts one embedding.
     """
     text = text.detach() if detached else text
+    if kind == "contrastive":
+        return contrastive(text, predicted)
+    if kind == "relational":
+        return relational(text, predicted)
     return (1 - cosine_similarity(text, predicted, dim=1)).mean()
+
+
+def contrastive(text: Tensor, predicted: Tensor) -> Tensor:
+    """CLIP's loss between predictions and texts, at the temperature at which CLIP starts.
+
+    Samples with an equal text are positives of each other.
+    """
+    same = (text[:, None] == text[None]).all(2)
+    scale = torch.tensor(1 / TEMPERATURE, device=text.device)
+    unit = normalize(predicted, dim=1), normalize(text, dim=1)
+    return contrastive_loss.loss(*unit, same, scale)
+
+
+def relational(text: Tensor, predicted: Tensor) -> Tensor:
+    """Huber loss between the batch's distances over their means (RKD-D, Park 2019, Eq. 5).
+
+    Only how texts lie to each other is learnt, not where.
+    """
+    return smooth_l1_loss(_distances(predicted), _distances(text))
+
+
+def _distances(vectors: Tensor) -> Tensor:
+    """The distance of each pair of n vectors, divided by the mean of all; 0 where all are equal."""
+    found = torch.nn.functional.pdist(vectors)
+    return found / found.mean().clamp(min=1e-6)
 
 
 def fusion(classes: int, start: str = "mean") -> nn.Linear:
