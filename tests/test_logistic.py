@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from histopair.evaluation import solver
 from histopair.training import logistic
 
 RNG = np.random.default_rng(0)
@@ -63,7 +64,7 @@ def test_a_label_that_none_has_or_all_have_keeps_its_odds():
 
 
 def test_a_solver_that_stops_early_says_so(monkeypatch):
-    monkeypatch.setattr(logistic, "STEPS", 1)
+    monkeypatch.setattr(solver, "STEPS", 1)
     labels = np.eye(3, dtype=bool)[drawn(3)]
     [(_, converged)] = logistic.path(FEATURES, labels, True, [100.0])
     assert not converged
@@ -72,8 +73,8 @@ def test_a_solver_that_stops_early_says_so(monkeypatch):
 @pytest.mark.parametrize("largest", [0, 2000])
 def test_where_many_steps_are_needed_both_solvers_reach_one_optimum(largest, monkeypatch):
     """Features that are nearly alike and a weak penalty: L-BFGS alone needs hundreds of steps."""
-    monkeypatch.setattr(logistic, "LARGEST", largest)
-    monkeypatch.setattr(logistic, "STEPS", 20)
+    monkeypatch.setattr(solver, "LARGEST", largest)
+    monkeypatch.setattr(solver, "STEPS", 20)
     rng = np.random.default_rng(0)
     common = rng.normal(size=(200, 1))
     features = common + 0.03 * rng.normal(size=(200, 6))

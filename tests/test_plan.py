@@ -200,7 +200,7 @@ def test_a_method_is_held_against_probes_that_read_no_more_of_the_same_encoders(
     default = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
     probes = {
         run["method"]: run["probes"]
-        for run in studies.runs(default, of("tables"))
+        for run in studies.judged(default, of("tables"))
         if run["dataset"] == "phantom-quilt"
     }
     assert probes["final"] == ["linear-probe", "linear-probe-both"]
@@ -209,8 +209,17 @@ def test_a_method_is_held_against_probes_that_read_no_more_of_the_same_encoders(
     assert probes["zero-shot"] == ["linear-probe"]
 
 
+def test_a_probe_that_runs_with_several_seeds_is_named_once():
+    """Where labels are few, each seed draws its own: the probe has a run for each."""
+    default = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    runs = studies.judged(default, of("when-text-helps"))
+    few = [run for run in runs if run["dataset"].endswith("-labels")]
+    assert {run["seed"] for run in few if run["method"] == "linear-probe"} == {0, 1, 2}
+    assert all(r["probes"] == ["linear-probe"] for r in few if r["method"] != "linear-probe")
+
+
 def test_clip_it_is_held_against_the_image_alone(config):
-    runs = studies.runs(config, of("clip-it"))
+    runs = studies.judged(config, of("clip-it"))
     assert next(r["probes"] for r in runs if r["method"] == "clip-it") == ["linear-probe"]
 
 

@@ -82,6 +82,17 @@ def planned(folder: Path, *arguments: str, config: str = CONFIG) -> dict[str, st
     return jobs_of(said)
 
 
+def rerun_by(edited: tuple[Path, str, str], folder: Path, *arguments: str, config: str) -> set[str]:
+    """The rules that an edit (file, old text, new text) would rerun; the edit is undone."""
+    file, old, new = edited
+    before = file.read_text()
+    edit(file, old, new)
+    try:
+        return set(planned(folder, *arguments, config=config).values())
+    finally:
+        file.write_text(before)
+
+
 def jobs_of(said: str) -> dict[str, str]:
     """{first output of each job: its rule}, of what a dry run said."""
     jobs, rule = {}, ""

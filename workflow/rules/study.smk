@@ -124,7 +124,7 @@ rule study:
         mem_mb=4000,
     params:
         study=planned(plan.studies.settings),
-        runs=planned(plan.studies.runs),
+        runs=planned(plan.studies.judged),
         datasets=planned(plan.studies.datasets),
         truths=planned(plan.studies.dataset_truths),
         look=look(),

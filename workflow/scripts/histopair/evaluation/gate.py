@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score
 from sklearn.preprocessing import StandardScaler
 
 from histopair.errors import InputError
+from histopair.evaluation import solver
 from histopair.files import tables
+from histopair.phantom import truth as known
 
 LEAST_R2 = 0.3  # of the variance of an attribute among test tiles
 LEAST_AGREEMENT = 0.25  # of the way from chance to always
@@ -42,13 +44,16 @@ def write(
     if not decides:
         problem = "it does not say which attributes decide the label"
         raise InputError(truth, problem, "Leave `gate` out of the study: only a phantom has one")
-    tiles = _truth_of(samples["path"], tables.read(truth), "path", truth)
-    vectors = {name: _vectors(path, samples["image_id"]) for name, path in embeddings.items()}
+    tiles = known.of(samples["path"], "path", truth)
+    vectors = {
+        name: tables.matrix(path)[_places(samples, tables.read(path, ["image_id"]), path)]
+        for name, path in embeddings.items()
+    }
     first = tables.read(pairs, ["image_id", "rank", "report_id"])
-    first = first[first["rank"] == 1].set_index("image_id")["report_id"]
-    retrieved = first.loc[samples["image_id"]]
-    reports = _truth_of(retrieved, tables.read(report_truth), "report_id", report_truth)
-    result = judge(samples, tiles, reports["label"].to_numpy(), vectors, decides)
+    first = first[first["rank"] == 1]
+    retrieved = first["report_id"].iloc[_places(samples, first, pairs)]
+    reports = known.of(retrieved, "report_id", report_truth)["label"].to_numpy()
+    result = judge(samples, tiles, reports, vectors, decides)
     tables.write_json(output, result | {"about": about})
 
 
@@ -57,15 +62,15 @@ def rows(cells: dict, study: dict) -> list[dict]:
     return [_row(tables.read_json(path)) for path in study.get("gates", ())]
 
 
-def _row(found: dict) -> dict:
+def _row(judged: dict) -> dict:
     names = ("retriever", "dataset", "encoder", "corpus")
     return {
-        **{name: found["about"]["wildcards"][name] for name in names},
-        "passed": not found["reasons"],
-        "reasons": "; ".join(found["reasons"]),
-        **{f"probe_{name}": value for name, value in found["probes"].items()},
-        "r2": "; ".join(f"{name} {value:.2f}" for name, value in found["r2"].items()),
-        **{name: found[name] for name in ("label_accuracy", "report_agreement", "chance")},
+        **{name: judged["about"]["wildcards"][name] for name in names},
+        "passed": not judged["reasons"],
+        "reasons": "; ".join(judged["reasons"]),
+        **{f"probe_{name}": value for name, value in judged["probes"].items()},
+        "r2": "; ".join(f"{name} {value:.2f}" for name, value in judged["r2"].items()),
+        **{name: judged[name] for name in ("label_accuracy", "report_agreement", "chance")},
     }
 
 
@@ -96,19 +101,22 @@ def judge(
 
 
 def _probe(vectors: np.ndarray, given: np.ndarray, splits: dict) -> float:
-    """Balanced accuracy on test of a logistic regression; validation chooses its penalty."""
+    """Balanced accuracy on test of a logistic regression; validation chooses its penalty.
+
+    A fit that does not reach its optimum has no say.
+    """
     scaler = StandardScaler().fit(vectors[splits["train"]])
     train, val, test = (scaler.transform(vectors[rows]) for rows in splits.values())
-    models = [
-        LogisticRegression(C=strength, max_iter=5000).fit(train, given[splits["train"]])
-        for strength in STRENGTHS
-    ]
-    losses = [
-        log_loss(given[splits["val"]], model.predict_proba(val), labels=model.classes_)
-        for model in models
-    ]
-    best = models[int(np.argmin(losses))]
-    return float(balanced_accuracy_score(given[splits["test"]], best.predict(test)))
+    model, least, accuracy = solver.model(), np.inf, float("nan")
+    for strength in STRENGTHS:
+        if not solver.fit(model.set_params(C=strength), train, given[splits["train"]]):
+            continue
+        shares = model.predict_proba(val)
+        loss = log_loss(given[splits["val"]], shares, labels=model.classes_)
+        if loss < least:
+            least = loss
+            accuracy = balanced_accuracy_score(given[splits["test"]], model.predict(test))
+    return float(accuracy)
 
 
 def _r2(vectors: np.ndarray, attribute: pd.Series, splits: dict) -> float:
@@ -137,18 +145,12 @@ def _reasons(probes: dict, r2: dict, above_chance: float) -> list[str]:
             f"retrieved reports go {above_chance:.0%} of the way from chance to the tile's class, "
             f"less than {LEAST_AGREEMENT:.0%}"
         )
-    if probes["retriever"] < probes["backbone"]:
+    if not probes["retriever"] >= probes["backbone"]:
         reasons.append("a probe of the retriever is below that of the backbone")
     return reasons
 
 
-def _truth_of(keys: pd.Series, table: pd.DataFrame, column: str, path) -> pd.DataFrame:
-    remedy = "Make the truth and the dataset by the same run of the phantom"
-    position = tables.positions(keys, table[column], path, "it does not know {}", remedy)
-    return table.iloc[position].reset_index(drop=True)
-
-
-def _vectors(path: str | Path, image_ids: pd.Series) -> np.ndarray:
-    listed = tables.read(path, ["image_id"])["image_id"]
-    position = tables.positions(image_ids, listed, path, "no embedding of {}", "Embed it again")
-    return tables.matrix(path)[position].astype(np.float64)
+def _places(samples: pd.DataFrame, table: pd.DataFrame, path: str | Path) -> np.ndarray:
+    """The row of each sample's image in a table that has each image once."""
+    missing, remedy = "it has no image {}", "Delete it and rerun"
+    return tables.positions(samples["image_id"], table["image_id"], path, missing, remedy)

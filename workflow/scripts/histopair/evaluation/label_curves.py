@@ -12,19 +12,8 @@ import numpy as np
 from histopair.evaluation import two_way
 from histopair.files import tables
 
-COLUMNS = [
-    "method",
-    "metric",
-    "versions",
-    "labels",
-    "area",
-    "low",
-    "high",
-    "seed_share",
-    "reference",
-    "gain",
-]
-COLUMNS += ["gain_low", "gain_high", "gain_p", "gain_seed_share", "unit"]
+COLUMNS = ["method", "metric", "versions", "labels", "area", "low", "high", "seed_share"]
+COLUMNS += ["reference", "gain", "gain_low", "gain_high", "gain_p", "gain_seed_share", "unit"]
 COLUMNS += ["crossing", "crossing_low", "crossing_high", "crossed"]
 
 

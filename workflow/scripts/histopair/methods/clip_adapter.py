@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from histopair.methods import zero_shot
-from histopair.training import chosen
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"aggregation": "embedding", "residual": 0.2}
@@ -42,7 +41,7 @@ def mistakes(method):
 
 
 def build(run):
-    chosen.require_exclusive(run)
+    run.require_exclusive()
     features = run.embeddings("image_embeddings")
     model = Adapted(zero_shot.class_vectors(run), run.method["residual"])
     yield run.classifier(model, lambda rows: (features[rows],))

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from histopair.encoders import embed, prompts
-from histopair.errors import InputError
 from histopair.files import tables
 from histopair.methods import zero_shot
 from histopair.training import contrastive_loss, lora
@@ -86,9 +85,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def build(run):
-    if not run.task.EXCLUSIVE:
-        problem = "contrastive fine-tuning on prompts needs one class per image"
-        raise InputError(run.artifacts["labels"], problem, "Choose a single-label dataset")
+    run.require_exclusive()
     clip = run.encoder()
     model = prompted(run, clip)
     pixels = run.pixels(clip.preprocess)

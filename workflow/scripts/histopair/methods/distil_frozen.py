@@ -22,7 +22,6 @@ PARAMETERS = {
     "rank": 1,
     "teacher_of": "text",
     "hidden": 512,
-    "word_dropout": 0.0,
 }
 CHOICES = {"teacher_of": ("text", "image", "label-prompt")}
 DESCRIPTIONS = {

@@ -11,7 +11,6 @@ from torch.nn.functional import normalize
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.methods import zero_shot
-from histopair.training import chosen
 
 NEEDS = ("image_embeddings",)
 PARAMETERS = {"context": 16}
@@ -49,7 +48,7 @@ class Prompted(nn.Module):
 
 
 def build(run):
-    chosen.require_exclusive(run)
+    run.require_exclusive()
     clip, features = run.encoder(), run.embeddings("image_embeddings")
     names = run.about.get("class_names") or {}
     tokens, start = _tokens(clip, [names.get(c, c) for c in run.classes], run.method["context"])

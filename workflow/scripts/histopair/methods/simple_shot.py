@@ -18,7 +18,7 @@ SHARPNESS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 def build(run):
-    chosen.require_exclusive(run)
+    run.require_exclusive()
     features, train = run.embeddings("image_embeddings"), run.rows("train")
     centre = features[run.rows("train", labelled=False)].mean(0)
     means = class_means(normalize(features[train] - centre, dim=1), run.indicator[train])

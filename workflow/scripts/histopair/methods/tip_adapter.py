@@ -1,9 +1,8 @@
 """Tip-Adapter: a CLIP's prompts, and a cache of the labelled images beside them (Zhang 2022).
 
 Eq. 6: logits = scale · f W^T + alpha · exp(-beta (1 - f F^T)) L, with f the image's unit vector, W
-the classes' prompts, F the unit vectors of the labelled images and L their classes. Validation
-chooses alpha and beta (`epochs: 0`, the paper's training-free form); with epochs the keys F then
-train (Tip-Adapter-F).
+the classes' prompts, F the unit vectors of the labelled images and L their classes. Nothing
+trains but, with `train_keys`, the keys F (Tip-Adapter-F). Validation chooses alpha and beta.
 """
 
 import itertools
@@ -41,7 +40,7 @@ class Cached(nn.Module):
 
 
 def build(run):
-    chosen.require_exclusive(run)
+    run.require_exclusive()
     features, train = run.embeddings("image_embeddings"), run.rows("train")
     known = normalize(features[train], dim=1), run.indicator[train].to(run.device)
     model = Cached(zero_shot.class_vectors(run), *known, alpha=1.0, beta=5.5)

@@ -57,7 +57,29 @@ def context(
     """
     frames = {table: plain(frame) for table, frame in frames.items()}
     table = frames["table"]
-    blocks = []
+    return {
+        "name": name,
+        "title": study.get("title") or name,
+        "full_title": title(name, study, table),
+        "description": study.get("description", ""),
+        "metric": study["metric"],
+        "reference": study.get("reference"),
+        "synthetic": bool(len(table) and table["synthetic"].all()),
+        "blocks": _blocks(study, labels, frames),
+        "gates": frames["gate"].to_dict("records"),
+        "curves": _curves(frames["curves"], study["metric"]),
+        "claims": _claims(frames["claims"]),
+        "tests": frames["tests"].to_dict("records"),
+        "everything": significance.EVERYTHING,
+        "leak": _leak(frames["leak"]),
+        "notes": [note for note in dict.fromkeys(table["paper_note"]) if note],
+        "plot": plot,
+    }
+
+
+def _blocks(study: dict, labels: dict, frames: dict[str, pd.DataFrame]) -> list[dict]:
+    """A block for each dataset and encoder of the study's tables."""
+    table, blocks = frames["table"], []
     for dataset, encoder in dict.fromkeys(zip(table["dataset"], table["encoder"], strict=True)):
         cell = {
             part: frame[(frame["dataset"] == dataset) & (frame["encoder"] == encoder)]
@@ -71,24 +93,7 @@ def context(
             "survival": risks.context(cell, labels[dataset]),
         }
         blocks.append(head | _block(cell, study["metric"]))
-    return {
-        "name": name,
-        "title": study.get("title") or name,
-        "full_title": title(name, study, table),
-        "description": study.get("description", ""),
-        "metric": study["metric"],
-        "reference": study.get("reference"),
-        "synthetic": bool(len(table) and table["synthetic"].all()),
-        "blocks": blocks,
-        "gates": frames["gate"].to_dict("records"),
-        "curves": _curves(frames["curves"], study["metric"]),
-        "claims": _claims(frames["claims"]),
-        "tests": frames["tests"].to_dict("records"),
-        "everything": significance.EVERYTHING,
-        "leak": _leak(frames["leak"]),
-        "notes": [note for note in dict.fromkeys(table["paper_note"]) if note],
-        "plot": plot,
-    }
+    return blocks
 
 
 def _claims(rows: pd.DataFrame) -> list[dict]:

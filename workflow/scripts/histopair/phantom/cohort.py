@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from histopair.files import tables
 from histopair.phantom import attributes
 from histopair.phantom.entities import ATTRIBUTES, CATEGORIES, FRACTIONS, ORDINALS
-from histopair.phantom.formats import render, whole_folder
+from histopair.phantom.formats import whole_folder, write_pngs
 
 # Log-hazard per standard deviation of the tumour's attribute, over the cohort.
 COEFFICIENTS = {"nuclear_grade": 0.5, "mitoses": 0.6, "necrosis": 0.8, "lymphocytes": -0.4}
@@ -34,12 +33,7 @@ def cohort(out: dict[str, str], size: dict, seed: int, about: dict) -> None:
     coefficients.
     """
     people, table = _tiles(size, seed)
-    shape = (size["pixels"],) * 2
-    with whole_folder(out["tiles"]) as root:
-        images = render(table, "cohort", seed, shape, size["microns_per_pixel"])
-        for path, pixels in zip(table["path"], images, strict=True):
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(root / path)
+    write_pngs(out["tiles"], table, "cohort", seed, size)
     table["path"] = Path(out["tiles"]).name + "/" + table["path"]
     listed = table[["path", "entity", "group"]].rename(columns={"entity": "label"})
     tables.write_text(out["labels"], listed.to_csv(index=False))

@@ -51,6 +51,16 @@ def render(
         yield tiles.render(row, slide, shape, float(mpp[number]), rng)
 
 
+def write_pngs(folder: str, table: pd.DataFrame, name: str, seed: int, size: dict) -> None:
+    """Render a table's tiles to its paths in a folder. size: pixels, microns_per_pixel."""
+    shape = (size["pixels"],) * 2
+    with whole_folder(folder) as root:
+        images = render(table, name, seed, shape, size["microns_per_pixel"])
+        for path, pixels in zip(table["path"], images, strict=True):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / path)
+
+
 def _given(name: str, table: pd.DataFrame, noise: float, seed: int, split: str) -> pd.DataFrame:
     """Add `label` (clean, by rule), `given` (the data set's label, noisy) and `split`."""
     label = attributes.label(name, table)

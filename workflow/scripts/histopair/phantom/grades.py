@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from histopair.files import tables
 from histopair.phantom import attributes, formats, grammar, phrases
@@ -43,7 +42,7 @@ def tiles(folder: str, labels: str, truth: str, size: dict, seed: int, about: di
     for share in size["noise"]:
         observed = _observed(table, limits, share, seed)
         table[f"label_{round(100 * share)}"] = observed
-    _render(folder, table, "grades", size, seed)
+    formats.write_pngs(folder, table, "grades", seed, size)
     table["path"] = f"{Path(folder).name}/" + table["path"]
     shown = [name for name in table if name.startswith("label")]
     listed = table[["path", "group", "split", *shown]]
@@ -63,7 +62,7 @@ def captions(folder: str, labels: str, size: dict, seed: int) -> None:
     table = _sample(size["pairs"], "captions", size, seed)
     rng = attributes.generator(seed, "grades", "captions", "words")
     table["caption"] = [text(row, phrases.OPENINGS, rng) for row in table.to_dict("records")]
-    _render(folder, table, "grades-captions", size, seed)
+    formats.write_pngs(folder, table, "grades-captions", seed, size)
     table["path"] = f"{Path(folder).name}/" + table["path"]
     listed = table.assign(label=table["architecture"])[["path", "group", "label", "caption"]]
     tables.write_text(labels, listed.to_csv(index=False))
@@ -85,10 +84,10 @@ def reports(path: str, truth: str, size: dict, seed: int, about: dict) -> None:
 
 def text(row: dict, openings: list[str], rng: np.random.Generator) -> str:
     """Two sentences that name architecture, nuclear grade and necrosis, and one other finding."""
-    found = grammar.findings(row, rng)
+    findings = grammar.findings(row, rng)
     shape = rng.choice(phrases.ARCHITECTURE[row["architecture"]])
-    other = found[rng.choice(["lymphocytes", "mitoses", "stroma"])]
-    rest = rng.permutation([found["nuclear_grade"], found["necrosis"], other])
+    other = findings[rng.choice(["lymphocytes", "mitoses", "stroma"])]
+    rest = rng.permutation([findings["nuclear_grade"], findings["necrosis"], other])
     first = f"{rng.choice(openings)} {shape}, {rest[0]}"
     return f"{first[0].upper()}{first[1:]}. {rest[1][0].upper()}{rest[1][1:]}, {rest[2]}."
 
@@ -164,11 +163,3 @@ def _observed(table: pd.DataFrame, limits: np.ndarray, share: float, seed: int) 
 
     spread = brentq(wrong, 0, 10, xtol=1e-3)
     return np.where(test, right, _classes(scores + spread * noise, limits))
-
-
-def _render(folder: str, table: pd.DataFrame, name: str, size: dict, seed: int) -> None:
-    shape = (size["pixels"],) * 2
-    with formats.whole_folder(folder) as root:
-        images = formats.render(table, name, seed, shape, size["microns_per_pixel"])
-        for path, pixels in zip(table["path"], images, strict=True):
-            Image.fromarray(pixels).save(root / path)

@@ -1,11 +1,10 @@
 """The oracle: each tile paired with the reports whose true attributes are most like its own."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from histopair.files import tables
-from histopair.phantom import attributes
+from histopair.phantom import attributes, truth
 
 
 def pair(
@@ -18,9 +17,9 @@ def pair(
     truth.
     """
     images = tables.read(labels, ["image_id", "path"]).drop_duplicates("image_id")
-    tiles = _truth_of(images["path"], "path", dataset_truth)
+    tiles = truth.of(images["path"], "path", dataset_truth)
     ids = tables.read(reports, ["report_id"])["report_id"].drop_duplicates().sort_values()
-    patients = _truth_of(ids, "report_id", corpus_truth)
+    patients = truth.of(ids, "report_id", corpus_truth)
     k = min(k, len(ids))
     indices, agreement = attributes.nearest(tiles, patients, k)
     chosen = ids.to_numpy(object)[indices.reshape(-1)]
@@ -32,9 +31,3 @@ def pair(
         "similarity": pa.array(agreement.reshape(-1).astype(np.float32)),
     }
     tables.write(out, pa.table(table), about)
-
-
-def _truth_of(keys: pd.Series, column: str, truth: str) -> pd.DataFrame:
-    table = tables.read(truth).set_index(column)
-    remedy = "Make the truth and the dataset by the same run of the phantom"
-    return table.iloc[tables.positions(keys, table.index, truth, "it does not know {}", remedy)]

@@ -8,26 +8,30 @@ STUDY = ("title", "description", "metric", "reference", "order", "published", "c
 
 
 def runs(config, w):
-    """dataset, encoder, method, seed, column and `probes` of each run."""
-    all_runs = entries.runs(config, w.study)
-    return [run | {"probes": _probes(config, run, all_runs)} for run in all_runs]
+    """dataset, encoder, method, seed and column of each run."""
+    return entries.runs(config, w.study)
 
 
-def _probes(config, run, all_runs):
-    """The methods of a run's cell that are at their optimum and read no more than the run does.
+def judged(config, w):
+    """The same, each with its `probes`: methods of its cell that it is held against.
 
-    None for a run that is at its optimum itself.
+    They are at their optimum and read no more than the run does. A run that is at its optimum
+    itself has none.
     """
-    if recipes.at_optimum(entries.of_run(config, run)):
+    probes = {}
+    for run in runs(config, w):
+        if recipes.at_optimum(entries.of_run(config, run)):
+            cell = probes.setdefault((run["dataset"], run["column"]), {})
+            cell[run["method"]] = _inputs(config, run)
+    return [run | {"probes": _held_against(config, run, probes)} for run in runs(config, w)]
+
+
+def _held_against(config, run, probes):
+    cell = probes.get((run["dataset"], run["column"]), {})
+    if run["method"] in cell:
         return []
-    place, read = (run["dataset"], run["column"]), _inputs(config, run)
-    return [
-        other["method"]
-        for other in all_runs
-        if (other["dataset"], other["column"]) == place
-        and recipes.at_optimum(entries.of_run(config, other))
-        and _inputs(config, other) <= read
-    ]
+    read = _inputs(config, run)
+    return [method for method, inputs in cell.items() if inputs <= read]
 
 
 def _inputs(config, run):
@@ -77,15 +81,18 @@ def gates(config, w):
     """Files that say whether a study's worlds can tell anything about text, by retriever."""
     if not config["studies"][w.study]["gate"]:
         return []
-    found = [
-        {"retriever": made["retriever"], "encoder": run["encoder"], "corpus": corpus}
-        | {"dataset": split(config, run["dataset"])["whole"]}
-        for run in entries.runs(config, w.study)
-        for made in [entries.of_run(config, run)]
-        if made.get("retriever")
-        for corpus in [entries.corpus_of(config, run["dataset"], made)]
+    paths = [
+        GATE.format(
+            encoder=run["encoder"],
+            retriever=method["retriever"],
+            dataset=split(config, run["dataset"])["whole"],
+            corpus=entries.corpus_of(config, run["dataset"], method),
+        )
+        for run in runs(config, w)
+        for method in [entries.of_run(config, run)]
+        if method.get("retriever")
     ]
-    return list(dict.fromkeys(GATE.format(**gate) for gate in found))
+    return list(dict.fromkeys(paths))
 
 
 def gate_inputs(config, w):

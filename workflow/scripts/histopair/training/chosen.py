@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 from torch import Tensor, nn
 
-from histopair.errors import InputError
 from histopair.training import loop
 
 
@@ -20,13 +18,15 @@ def stage(
     candidates: models from what fetch(rows) gives to logits (n, C), each with what its row of the
     history shall say of it. No more are asked for after `worse` in a row that are not the best.
     """
-    best, rows = None, []
+    splits = {name: _inputs(run, name, fetch) for name in ("train", "val")}
+    best, since = None, 0
     for model, facts in candidates:
-        row = _judged(run, model.to(run.device).eval(), fetch) | facts
-        rows.append(row["val_task"])
+        row = _judged(run, model.to(run.device).eval(), splits) | facts
         if best is None or row["val_task"] < best[1]["val_task"]:
-            best = model, row
-        if worse and len(rows) - 1 - int(np.argmin(rows)) == worse:
+            best, since = (model, row), 0
+        else:
+            since += 1
+        if since == worse:
             break
     model, row = best
     chosen = run.classifier(model, fetch, epochs=0)
@@ -34,19 +34,16 @@ def stage(
     return chosen
 
 
-def require_exclusive(run) -> None:
-    """Raise InputError for a dataset whose samples do not have one class each."""
-    if not run.task.EXCLUSIVE:
-        problem = f"{run.method['recipe']} needs one class per image"
-        raise InputError(run.artifacts["labels"], problem, "Choose a single-label dataset")
+def _inputs(run, split: str, fetch: Callable) -> tuple[tuple, dict]:
+    """What a model takes of a split's labelled samples, and what its loss is held against."""
+    rows = run.rows(split)
+    return fetch(rows), {"targets": run.targets[rows.to(run.targets.device)]}
 
 
-def _judged(run, model: nn.Module, fetch: Callable) -> dict:
+def _judged(run, model: nn.Module, splits: dict) -> dict:
     """Losses on both splits."""
     row = {}
-    for split in ("train", "val"):
-        rows = run.rows(split)
-        batch = {"targets": run.targets[rows.to(run.targets.device)]}
-        loss = run.task_loss(model(*fetch(rows)), batch).item()
-        row |= {f"{split}_loss": loss, f"{split}_task": loss}
+    for name, (inputs, batch) in splits.items():
+        loss = run.task_loss(model(*inputs), batch).item()
+        row |= {f"{name}_loss": loss, f"{name}_task": loss}
     return row

@@ -1,22 +1,18 @@
 """Logistic regression by scikit-learn, as a linear layer on raw features."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from histopair.errors import InputError
+from histopair.evaluation import solver
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
 WORSE = 3  # strengths in a row, after which no weaker penalty is tried: these take most of the time
-STEPS, MOST_STEPS = 200, 10_000  # of L-BFGS, before Newton's steps take over or without them
-LARGEST = 2_000  # coefficients of which Newton's method keeps a square matrix
-TOLERANCE = 1e-6  # of the gradient; with scikit-learn's own, probabilities are .0006 off
 
 
 def candidates(run, features: Tensor) -> Iterator[tuple[nn.Linear, dict]]:
@@ -47,33 +43,14 @@ def path(
     scaler = StandardScaler().fit(features)
     standard = scaler.transform(features)
     targets = [truth.argmax(1)] if exclusive else list(truth.astype(int).T)
-    models = [LogisticRegression(tol=TOLERANCE, warm_start=True) for _ in targets]
+    models = [solver.model() for _ in targets]
     logits = _of_classes if exclusive else _of_each
     for strength in strengths:
         reached = [
-            _fit(model.set_params(C=strength), standard, target)
+            solver.fit(model.set_params(C=strength), standard, target)
             for model, target in zip(models, targets, strict=True)
         ]
         yield _layer(*logits(models, truth), scaler), all(reached)
-
-
-def _fit(model: LogisticRegression, features: np.ndarray, target: np.ndarray) -> bool:
-    """Fit a model if there are two classes to distinguish; whether its solver converged.
-
-    L-BFGS takes thousands of steps where the penalty is weak and features are alike: Newton's few.
-    """
-    classes = len(np.unique(target))
-    if classes == 1:
-        return True
-    newton = features.shape[1] * (classes if classes > 2 else 1) <= LARGEST
-    last = ("newton-cholesky", STEPS) if newton else ("lbfgs", MOST_STEPS)
-    for solver, steps in (("lbfgs", STEPS), last):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ says the same
-            model.set_params(solver=solver, max_iter=steps).fit(features, target)
-        if (model.n_iter_ < steps).all():
-            return True
-    return False
 
 
 def _of_classes(models: list[LogisticRegression], truth: np.ndarray) -> tuple:

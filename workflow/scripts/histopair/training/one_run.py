@@ -92,6 +92,12 @@ class Run(Staged):
         seed = devices.seed_of(self.seed, "labels", split)
         return rows[few_labels.labelled(self.samples.iloc[rows.numpy()], most, seed)]
 
+    def require_exclusive(self) -> None:
+        """Raise InputError for a dataset whose samples do not have one class each."""
+        if not self.task.EXCLUSIVE:
+            problem = f"recipe {self.method['recipe']} needs one class per image"
+            raise InputError(self.artifacts["labels"], problem, "Choose a single-label dataset")
+
     def encoder(self) -> encoders.Encoder:
         """A fresh copy of the run's encoder, on the device."""
         return _on_device(encoders.load(self.encoder_entry), self.device)

@@ -128,8 +128,8 @@ def relational(text: Tensor, predicted: Tensor) -> Tensor:
 
 def _distances(vectors: Tensor) -> Tensor:
     """The distance of each pair of n vectors, divided by the mean of all; 0 where all are equal."""
-    found = torch.nn.functional.pdist(vectors)
-    return found / found.mean().clamp(min=1e-6)
+    distances = torch.nn.functional.pdist(vectors)
+    return distances / distances.mean().clamp(min=1e-6)
 
 
 def fusion(classes: int, start: str = "mean") -> nn.Linear:

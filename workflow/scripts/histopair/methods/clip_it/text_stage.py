@@ -128,7 +128,7 @@ def _words(run) -> tuple[list[str], Tensor]:
     else:
         rows, index = _paired(run)
         words = list(tables.read(run.artifacts["reports"], ["text"])["text"].iloc[rows])
-    if share := run.method["word_dropout"]:
+    if share := run.method.get("word_dropout"):
         draw = np.random.default_rng(devices.seed_of(run.seed, "word dropout"))
         words = [paired_texts.without_words(text, share, draw) for text in words]
     return words, index
