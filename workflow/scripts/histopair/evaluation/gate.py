@@ -46,7 +46,9 @@ def write(
         raise InputError(truth, problem, "Leave `gate` out of the study: only a phantom has one")
     tiles = known.of(samples["path"], "path", truth)
     vectors = {
-        name: tables.matrix(path)[_places(samples, tables.read(path, ["image_id"]), path)]
+        name: tables.matrix(path)[_places(samples, tables.read(path, ["image_id"]), path)].astype(
+            float
+        )
         for name, path in embeddings.items()
     }
     first = tables.read(pairs, ["image_id", "rank", "report_id"])
