@@ -66,7 +66,7 @@ def sides(one, other) -> list:
 def groups_of(tally: Tally, cell: Cell, metric: str, *methods: str) -> list | object | None:
     """Variance over groups of a mean, or of the difference of two, as `two_way.of_groups`.
 
-    LEFT, and counted, if chance decides or a metric is too large to resample here.
+    LEFT, and counted, if chance decides or this metric is not resampled here.
     """
     try:
         means = replicates(cell, metric, *methods)
@@ -84,7 +84,7 @@ def replicates(cell: Cell, metric: str, method: str, base: str | None = None):
     means = resamples.replicates(cell, method)
     if metric == "ece":
         return means["macro_ap"] * float("nan")
-    if metric not in means and metric not in resamples.MAY_BE_TOO_LARGE:
+    if metric not in means and metric not in resamples.MAY_BE_LEFT:
         raise ValueError(f"the audit has no resamples of {metric}: add it to resamples.rates")
     return means[metric] - (0 if base is None else resamples.replicates(cell, base)[metric])
 

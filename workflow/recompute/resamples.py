@@ -10,7 +10,8 @@ from recompute.metrics import decisions, top
 SEED = 7
 COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
 LARGEST = 100_000  # scores of all labels together; with more, their AUC is not resampled
-MAY_BE_TOO_LARGE = ("micro_auc",)
+# Metrics that may have no resamples here: with many scores, and AUCs over time.
+MAY_BE_LEFT = ("micro_auc", "integrated_auc")
 ORDER = ("macro_auc", "macro_ap", "micro_auc")
 # Resamples behind a stated number: fewer for metrics of the order of scores, by how many scores.
 THEIRS, SCORES, FEWEST = 1000, 100_000_000, 200
