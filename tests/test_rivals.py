@@ -5,7 +5,7 @@ import pytest
 import test_methods
 import torch
 from sklearn.neighbors import KNeighborsClassifier
-from test_methods import make
+from test_methods import LORA, make
 from torch import nn
 from torch.nn.functional import normalize
 
@@ -15,11 +15,13 @@ from histopair.errors import InputError
 from histopair.methods import (
     clip_adapter,
     distil_frozen,
+    distil_lora,
     nearest_neighbours,
     prompt_tuning,
     simple_shot,
     tip_adapter,
 )
+from histopair.training import loop, lora
 
 world = test_methods.world
 
@@ -123,14 +125,14 @@ def test_a_frozen_student_is_held_against_its_teacher_on_unlabelled_images(world
     assert len(distillation.train) == int((run.samples["split"] == "train").sum())
     rows = torch.arange(3)
     batch = distillation.fetch(rows)
-    predicted = distillation.model(batch["features"])
+    predicted = distillation.model(batch["inputs"])
     cosine = nn.functional.cosine_similarity(predicted, batch["text"]).mean()
     value = distillation.loss(distillation.model, batch)["loss"]
     torch.testing.assert_close(value, 1 - cosine)
     probe = next(stages)
     assert probe.epochs == 0 and len(probe.train) == 4
-    logits = probe.model(batch["features"])
-    read = torch.cat([batch["features"], normalize(predicted, dim=1)], dim=1)
+    logits = probe.model(batch["inputs"])
+    read = torch.cat([batch["inputs"], normalize(predicted, dim=1)], dim=1)
     torch.testing.assert_close(logits, probe.model.head(read))
 
 
@@ -138,3 +140,59 @@ def test_the_prompt_of_a_label_teaches_labelled_images_alone(world):
     run = make(world, "distil_frozen", hidden=8, teacher_of="label-prompt")
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4
+
+
+STAGED = {"hidden": 8, "lora": LORA, "distillation_epochs": 2, "learning_rate": 0.02}
+
+
+def _trained(run):
+    """The stages of a run, each trained before the next is built."""
+    for stage in run.recipe.build(run):
+        if stage.epochs:
+            loop.fit(stage, 0, "unused", run.device)
+        yield stage
+
+
+def test_a_backbone_learns_the_teacher_from_unlabelled_images_before_it_sees_a_label(world):
+    run = make(world, "distil_lora", **STAGED)
+    run.about["labels_per_class"] = 2
+    stages = distil_lora.build(run)
+    distillation = next(stages)
+    assert len(distillation.train) == int((run.samples["split"] == "train").sum())
+    assert distillation.epochs == 2
+    loop.fit(distillation, 0, "unused", run.device)
+    moved = lora.adapted_layers(distillation.model)
+    assert any(layer.get_delta_weight("default").abs().sum() > 0 for layer in moved.values())
+    probe = next(stages)
+    assert probe.epochs == 0 and len(probe.train) == 4
+
+
+def test_a_probe_that_no_epoch_improves_is_what_predicts(world):
+    """At a rate of 10 the first step ruins the model."""
+    run = make(world, "distil_lora", **STAGED)
+    stages = []
+    for stage in distil_lora.build(run):
+        if stage.name == "adapt":
+            stage.learning_rate = 10.0
+        if stage.epochs:
+            loop.fit(stage, 0, "unused", run.device)
+        stages.append(stage)
+    _, probe, adapt, predicting = stages
+    assert min(row["val_task"] for row in adapt.history) > probe.history[0]["val_task"]
+    after = loop.evaluate(predicting, run.rows("val"), run.device)["task"]
+    assert after == pytest.approx(probe.history[0]["val_task"], rel=1e-5)
+
+
+def test_the_best_epoch_predicts_if_it_is_better_than_the_probe(world):
+    run = make(world, "distil_lora", **STAGED | {"learning_rate": 1e-3, "epochs": 8})
+    _, probe, adapt, predicting = _trained(run)
+    best = min(row["val_task"] for row in adapt.history)
+    assert best < probe.history[0]["val_task"]
+    after = loop.evaluate(predicting, run.rows("val"), run.device)["task"]
+    assert after == pytest.approx(best, rel=1e-5)
+
+
+def test_without_adapting_the_probe_predicts(world):
+    run = make(world, "distil_lora", **STAGED | {"adapt": "no"})
+    names = [stage.name for stage in _trained(run)]
+    assert names == ["distillation", "main", "predict"]

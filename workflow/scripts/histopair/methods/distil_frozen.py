@@ -8,6 +8,8 @@ Both parts converge in seconds, so many teachers, seeds and numbers of labels ca
 With a random report as teacher g has the same size and carries nothing: the fair control.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -58,27 +60,36 @@ def beside(to_text: nn.Module, features: Tensor) -> Tensor:
 
 def build(run):
     features = run.embeddings("image_embeddings")
-    texts = text_stage.vectors(run)
-    vectors = texts.vectors.to(run.device)
-    run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
+    vectors = teach(run)
     to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
-    yield _distillation(run, to_text, features)
+    yield distillation(run, to_text, lambda rows: features[rows])
     yield _probe(run, to_text.eval(), features)
 
 
-def _distillation(run, to_text: nn.Module, features: Tensor):
-    """Needs no label of an image, but for the prompt of its label."""
+def teach(run) -> Tensor:
+    """Set the run's teacher to the frozen retriever's vectors; those of distinct texts (m, d)."""
+    texts = text_stage.vectors(run)
+    vectors = texts.vectors.to(run.device)
+    run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
+    return vectors
+
+
+def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **overrides):
+    """The stage in which model(inputs(rows)) learns the teacher's vectors (n, d_text).
+
+    It needs no label of an image, but for the prompt of its label.
+    """
     labelled = run.method["teacher_of"] == "label-prompt"
 
     def loss(model, batch):
-        value = students.distillation(batch["text"], model(batch["features"]))
+        value = students.distillation(batch["text"], model(batch["inputs"]))
         return {"loss": value, "task": value}
 
     def fetch(rows):
-        return {"features": features[rows], "text": run.teacher(rows)}
+        return {"inputs": inputs(rows), "text": run.teacher(rows)}
 
     splits = {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
-    return run.stage("distillation", to_text, fetch, loss, **splits)
+    return run.stage("distillation", model, fetch, loss, **(splits | overrides))
 
 
 @torch.no_grad()
