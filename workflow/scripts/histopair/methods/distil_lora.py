@@ -32,7 +32,11 @@ PARAMETERS = {
     "adapt": "yes",
     "normalisation": "own",
 }
-CHOICES = distil_frozen.CHOICES | {"adapt": ("yes", "no"), "normalisation": ("own", "imagenet")}
+CHOICES = {
+    "teacher_of": ("text", "image", "label-prompt"),
+    "adapt": ("yes", "no"),
+    "normalisation": ("own", "imagenet"),
+}
 DESCRIPTIONS = {
     "hidden": "Width of the hidden layer of g.",
     "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
