@@ -193,6 +193,6 @@ def test_the_best_epoch_predicts_if_it_is_better_than_the_probe(world):
 
 
 def test_without_adapting_the_probe_predicts(world):
-    run = make(world, "distil_lora", **STAGED | {"adapt": "no"})
+    run = make(world, "distil_lora", **STAGED | {"last_stage": "probe"})
     names = [stage.name for stage in _trained(run)]
     assert names == ["distillation", "main", "predict"]

@@ -29,12 +29,12 @@ PARAMETERS = {
     "hidden": 512,
     "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "distillation_epochs": 100,
-    "adapt": "yes",
+    "last_stage": "adapt",
     "normalisation": "own",
 }
 CHOICES = {
     "teacher_of": ("text", "image", "label-prompt"),
-    "adapt": ("yes", "no"),
+    "last_stage": ("adapt", "probe"),
     "normalisation": ("own", "imagenet"),
 }
 DESCRIPTIONS = {
@@ -43,7 +43,7 @@ DESCRIPTIONS = {
     "or the prompt of the labels.",
     "distillation_epochs": "At most so many epochs over all images; `epochs` are those of the "
     "labels.",
-    "adapt": "Whether adapters learn the labels after the probe.",
+    "last_stage": "`adapt`: adapters learn the labels after the probe. `probe`: the probe predicts.",
 }
 
 
@@ -77,7 +77,7 @@ def build(run):
     probe = _probe(run, student.to(run.device).eval(), images)
     yield probe
     student.head = probe.model
-    if run.method["adapt"] == "yes":
+    if run.method["last_stage"] == "adapt":
         start, before = checkpoint.weights(student), probe.history[0]["val_task"]
         adapting = run.classifier(student, lambda rows: (images(rows),), "adapt")
         yield adapting
