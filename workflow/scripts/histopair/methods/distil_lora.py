@@ -43,7 +43,8 @@ DESCRIPTIONS = {
     "or the prompt of the labels.",
     "distillation_epochs": "At most so many epochs over all images; `epochs` are those of the "
     "labels.",
-    "last_stage": "`adapt`: adapters learn the labels after the probe. `probe`: the probe predicts.",
+    "last_stage": "`adapt`: adapters learn the labels after the probe. `probe`: the probe "
+    "predicts.",
 }
 
 
