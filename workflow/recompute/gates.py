@@ -141,7 +141,8 @@ class _World:
         text = not pd.api.types.is_numeric_dtype(values)
         target = np.stack([values == name for name in values.unique()], 1) if text else values
         target = np.asarray(target, float).reshape(len(values), -1)
-        vectors, train, test = self.standard("retriever"), self.split == "train", self.split == "test"
+        train, test = self.split == "train", self.split == "test"
+        vectors = self.standard("retriever")
         mean = target[train].mean(0)
         slopes = _ridge(vectors["train"], target[train] - mean)
         missed = target[test] - mean - vectors["test"] @ slopes

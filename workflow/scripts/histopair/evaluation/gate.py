@@ -66,6 +66,12 @@ def rows(cells: dict, study: dict) -> list[dict]:
     return [_row(tables.read_json(path)) for path in study.get("gates", ())]
 
 
+def failed(path: str | Path | None) -> str:
+    """The retriever that fails the gate of a file of `write`; "" if it passes, or for no file."""
+    judged = tables.read_json(path) if path else {"reasons": []}
+    return judged["about"]["wildcards"]["retriever"] if judged["reasons"] else ""
+
+
 def _row(judged: dict) -> dict:
     names = ("retriever", "dataset", "encoder", "corpus")
     return {

@@ -65,6 +65,7 @@ class World:
             "task": "single",
             "n_groups": self.groups,
             "not_converged": dict.fromkeys(names, 0),
+            "gate_failed": dict.fromkeys(names, ""),
             "below_probe": dict.fromkeys(names, ""),
         }
 
