@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from histopair import encoders
 from histopair.encoders import embed
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.methods import (
     clip_adapter,
     distil_frozen,
@@ -136,5 +137,15 @@ def test_a_frozen_student_is_held_against_its_teacher_on_unlabelled_images(world
 
 def test_the_prompt_of_a_label_teaches_labelled_images_alone(world):
     run = make(world, "distil_frozen", hidden=8, teacher_of="label-prompt")
+    run.about["labels_per_class"] = 2
+    assert len(next(distil_frozen.build(run)).train) == 4
+
+
+def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_path):
+    run = make(world, "distil_frozen", hidden=8, pairing="label")
+    reports = tables.read(run.artifacts["reports"], ["report_id"]).drop_duplicates()
+    classes = np.resize(run.classes, len(reports))
+    tables.write(tmp_path / "truth", reports.assign(label=classes), {})
+    run.artifacts = run.artifacts | {"pairs": str(tmp_path / "truth")}
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4

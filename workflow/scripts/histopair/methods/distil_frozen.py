@@ -67,8 +67,8 @@ def build(run):
 
 
 def _distillation(run, to_text: nn.Module, features: Tensor):
-    """Needs no label of an image, but for the prompt of its label."""
-    labelled = run.method["teacher_of"] == "label-prompt"
+    """Needs no label of an image, but for the prompt of its label, or a report of that class."""
+    labelled = run.method["teacher_of"] == "label-prompt" or run.method["pairing"] == "label"
 
     def loss(model, batch):
         value = students.distillation(batch["text"], model(batch["features"]))
