@@ -44,6 +44,7 @@ def cell(**methods):
             for i, (name, values) in enumerate(methods.items())
         },
         "not_converged": dict.fromkeys(methods, 0),
+        "gate_failed": dict.fromkeys(methods, ""),
         "below_probe": dict.fromkeys(methods, ""),
         "n_groups": 5,
         "task": "multi",

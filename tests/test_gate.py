@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -9,6 +10,7 @@ from sklearn.metrics import balanced_accuracy_score
 from histopair.errors import InputError
 from histopair.evaluation import gate
 from histopair.files import tables
+from recompute import artifacts, gates
 
 N = 600
 RNG = np.random.default_rng(0)
@@ -78,3 +80,69 @@ def test_a_truth_that_decides_nothing_is_one_clear_line(tmp_path):
     tables.write(tmp_path / "t", pd.DataFrame({"path": []}), {})
     with pytest.raises(InputError, match="does not say which attributes decide"):
         gate.write(tmp_path / "l", tmp_path / "t", "", {}, "", "", {})
+
+
+GATE = "gates/vit/clip/d.c.json"
+
+
+@pytest.fixture
+def results(world, tmp_path):
+    """A results folder with the gate's inputs, its file, and the table of a study."""
+    samples, tiles, reports, vectors, decides = world
+    folder, names = tmp_path / "results", [f"{number}.png" for number in range(N)]
+    samples = samples.assign(image_id=names, path=names)
+    paths = {
+        "labels": folder / "labels/d.parquet",
+        "truth": folder / "truth.parquet",
+        "report_truth": folder / "reports.parquet",
+        "pairs": folder / "pairs/clip/d.c.parquet",
+    }
+    tables.write(paths["labels"], samples, {"params": {"entry": {}}})
+    tables.write(paths["truth"], tiles.assign(path=names), {"decides": decides})
+    ids = [f"r{number}" for number in range(N)]
+    report_truth = pd.DataFrame({"report_id": ids, "label": reports})
+    tables.write(paths["report_truth"], report_truth, {})
+    first = pd.DataFrame({"image_id": names, "rank": 1, "report_id": ids})
+    tables.write(paths["pairs"], first, {})
+    embeddings = {}
+    for role, encoder in (("backbone", "vit"), ("retriever", "clip")):
+        path = embeddings[role] = folder / f"embeddings/{encoder}/d.images.parquet"
+        table = pa.table({"image_id": names}).append_column(
+            "embedding", tables.vectors(vectors[role].astype(np.float32))
+        )
+        tables.write(path, table, {})
+    about = {"wildcards": {"encoder": "vit", "retriever": "clip", "dataset": "d", "corpus": "c"}}
+    files = [paths[name] for name in ("labels", "truth", "report_truth")]
+    gate.write(*files, embeddings, paths["pairs"], folder / GATE, about)
+    (folder / "studies").mkdir()
+    (folder / "studies/s.csv").write_text("study\n")
+    [row] = gate.rows({}, {"gates": [folder / GATE]})
+    pd.DataFrame([row]).to_csv(folder / "studies/s.gate.csv", index=False, float_format="%.6g")
+    return folder
+
+
+def test_the_audit_finds_the_same_gate_by_other_code(results):
+    artifacts.forget()
+    tally = gates.gates(results)
+    assert tally.checked >= 9 and tally.disagreements == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [
+        ("probe_retriever", 0.8, "probe of the retriever"),
+        ("probe_backbone", 0.9, "probe of the backbone"),
+        ("r2", "shape 1.00; size 0.50", "R² of size"),
+        ("r2", "shape 1.00", "attributes"),
+        ("label_accuracy", 0.9, "label_accuracy"),
+        ("report_agreement", 0.9, "report_agreement"),
+        ("chance", 0.4, "chance"),
+        ("passed", False, "passed"),
+        ("reasons", "the retriever hardly sees shape: R² 0.10, below 0.3", "reasons"),
+    ],
+)
+def test_the_audit_names_what_a_gate_states_wrongly(results, column, value, named):
+    file = results / "studies/s.gate.csv"
+    pd.read_csv(file).astype(object).assign(**{column: value}).to_csv(file, index=False)
+    artifacts.forget()
+    assert any(named in line for line in gates.gates(results).disagreements)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from histopair.files import tables
-from histopair.phantom import grades, phrases
+from histopair.phantom import grades, oracle, own_reports, phrases
 
 SIZE = {"train": 600, "val": 90, "test": 150, "tiles_per_patient": 6, "reports": 40, "pairs": 30}
 SIZE |= {"pixels": 16, "microns_per_pixel": 8.0, "noise": [0.2, 0.4]}
@@ -92,3 +92,30 @@ def test_captions_are_of_other_patients(made, tmp_path):
     captions, table = pd.read_csv(tmp_path / "c.csv"), pd.read_csv(made / "l.csv")
     assert len(captions) == 30 and not set(captions["group"]) & set(table["group"])
     assert captions["label"].nunique() > 1 and captions["caption"].str.len().min() > 20
+
+
+@pytest.fixture(scope="module")
+def own(made):
+    own_reports.write(str(made / "o.csv"), str(made / "t"), str(made / "ot"), 0, {})
+    return made
+
+
+def test_own_reports_say_what_their_tile_shows(own):
+    reports, truth = pd.read_csv(own / "o.csv"), tables.read(own / "t")
+    assert list(reports["id"]) == list(truth["path"])
+    for text, shape in zip(reports["text"], truth["architecture"], strict=True):
+        assert any(word.lower() in text.lower() for word in phrases.ARCHITECTURE[shape])
+
+
+def test_pairing_by_truth_gives_each_tile_its_own_report_or_one_that_is_alike(own):
+    truth = tables.read(own / "t")
+    samples = pd.DataFrame({"image_id": truth["path"], "path": truth["path"]})
+    tables.write(own / "labels", samples, {})
+    tables.write(own / "reports", pd.DataFrame({"report_id": truth["path"]}), {})
+    files = [str(own / name) for name in ("labels", "reports", "t", "ot")]
+    oracle.pair(*files, 1, str(own / "pairs"), {})
+    pairs = tables.read(own / "pairs")
+    assert (pairs["similarity"] > 0.9999).all()
+    attributes = truth.set_index("path")[["architecture", "nuclear_grade", "necrosis", "score"]]
+    its, of_report = (attributes.loc[pairs[key]].to_numpy() for key in ("image_id", "report_id"))
+    assert (its == of_report).all() and (pairs["image_id"] == pairs["report_id"]).mean() > 0.9

@@ -77,6 +77,7 @@ def finished(tmp_path_factory):
         "encoders": {"clip": clip},
         "methods": {
             "linear-probe": {"recipe": "linear_probe"},
+            "simple-shot": {"recipe": "simple_shot"},
             "text": {"recipe": "distil_frozen", "retriever": "clip", "epochs": 2, "hidden": 8},
         },
         "studies": {
@@ -85,7 +86,11 @@ def finished(tmp_path_factory):
                 "labels": [3, "all"],
                 "gate": True,
                 "encoders": ["clip"],
-                "methods": ["linear-probe", "text"],
+                "methods": ["linear-probe", "simple-shot", "text"],
+                "claims": [
+                    {"claim": "Text helps", "better": "text", "worse": "linear-probe"},
+                    {"claim": "Means do", "better": "simple-shot", "worse": "linear-probe"},
+                ],
                 "seeds": [0, 1],
                 "reference": "linear-probe",
             }
@@ -119,6 +124,18 @@ def test_the_gate_says_why_a_retriever_of_one_epoch_tells_nothing(finished):
     assert row["label_accuracy"] == pytest.approx(0.8, abs=0.02)
     page = (finished / PAGE).read_text()
     assert "Can this world tell anything about text?" in page and "Area under the curve" in page
+
+
+def test_a_world_that_fails_its_gate_has_no_verdict_on_text(finished):
+    claims = pd.read_csv(finished / "results/studies/s.claims.csv").fillna("")
+    assert len(claims) == 4
+    of_text = claims["better"] == "text"
+    assert set(claims[of_text]["verdict"]) == {"not decided"}
+    assert set(claims[of_text]["gate_failed"]) == {"text (clip)"}
+    assert set(claims[~of_text]["gate_failed"]) == {""}
+    page = " ".join((finished / PAGE).read_text().split())
+    assert "This world tells nothing about text:</strong> grades with clip." in page
+    assert page.count("the gate of text (clip) is not passed") == 2
 
 
 def test_the_audit_draws_the_same_labels_and_finds_the_same_curves(finished):

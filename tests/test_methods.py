@@ -270,10 +270,10 @@ def test_fusion_without_captions_is_one_clear_line(world, tmp_path):
 
 
 def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
-    ids = pd.Series([f"i{i}" for i in range(4000)])
+    samples = pd.DataFrame({"image_id": [f"i{i}" for i in range(4000)]})
 
-    def draw(seed, folder):
-        return paired_texts.texts_of(ids, "random", 1, seed, folder, None)
+    def draw(seed, folder, rank=1):
+        return paired_texts.texts_of(samples, "random", rank, seed, folder, None)
 
     with tempfile.TemporaryDirectory() as folder:
         reports = str(tiny.reports(Path(folder)))
@@ -281,23 +281,59 @@ def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
         counts = np.bincount(index)
         assert len(counts) == 8 and counts.min() > 400
         assert (draw(0, reports)[1] == index).all() and (draw(1, reports)[1] != index).any()
+        again = draw(0, reports, 2)[1]
+        assert 0.1 < (again == index).mean() < 0.15  # by chance, one in eight
+
+
+def labelled_reports(folder, classes="aabb"):
+    """Samples of two classes, and a corpus of these classes with its truth."""
+    ids = [f"r{number}" for number in range(len(classes))]
+    truth = pd.DataFrame({"report_id": ids, "label": list(classes)})
+    tables.write(folder / "reports", pd.DataFrame({"report_id": ids, "chunk": 0}), {})
+    tables.write(folder / "truth", truth, {})
+    samples = pd.DataFrame({"labels": [["a"], ["b"]] * 500})
+    return samples, str(folder / "reports"), str(folder / "truth")
+
+
+def test_pairing_by_label_draws_reports_of_the_class_evenly_and_nothing_else(tmp_path):
+    samples, *files = labelled_reports(tmp_path, "abba")
+    rows, index = paired_texts.texts_of(samples, "label", 1, 0, *files)
+    chosen = rows[index]
+    counts = [np.bincount(chosen[start::2], minlength=4) for start in (0, 1)]
+    assert counts[0][[1, 2]].sum() == counts[1][[0, 3]].sum() == 0
+    assert min(counts[0][[0, 3]].min(), counts[1][[1, 2]].min()) > 200
+    again = paired_texts.texts_of(samples, "label", 1, 1, *files)
+    assert (again[0][again[1]] != chosen).any()
+
+
+def test_a_class_without_reports_is_one_clear_line(tmp_path):
+    samples, *files = labelled_reports(tmp_path, "aaaa")
+    with pytest.raises(InputError, match="no report of it is of class 'b'"):
+        paired_texts.texts_of(samples, "label", 1, 0, *files)
+
+
+def test_a_truth_without_classes_is_one_clear_line(tmp_path):
+    samples, reports, truth = labelled_reports(tmp_path)
+    tables.write(truth, tables.read(truth).drop(columns="label"), {})
+    with pytest.raises(InputError, match="does not say the class of a report"):
+        paired_texts.texts_of(samples, "label", 1, 0, reports, truth)
 
 
 def test_a_rank_that_was_not_kept_is_one_clear_line(world):
-    ids = tables.read(world["artifacts"]["labels"])["image_id"]
+    samples = tables.read(world["artifacts"]["labels"])
     with pytest.raises(InputError, match=r"no report at rank 2.*retrieval.k"):
         paired_texts.texts_of(
-            ids, "retrieved", 2, 0, world["artifacts"]["reports"], world["artifacts"]["pairs"]
+            samples, "retrieved", 2, 0, world["artifacts"]["reports"], world["artifacts"]["pairs"]
         )
 
 
 def test_a_report_of_another_corpus_is_one_clear_line(world, tmp_path):
-    ids = tables.read(world["artifacts"]["labels"])["image_id"]
+    samples = tables.read(world["artifacts"]["labels"])
     reports = tables.read(world["artifacts"]["reports"])
     tables.write(tmp_path / "reports.parquet", reports[reports["report_id"] != "r1"], {})
     files = str(tmp_path / "reports.parquet"), world["artifacts"]["pairs"]
     with pytest.raises(InputError, match=r"chunk \('r1', 0\) are not in the corpus"):
-        paired_texts.texts_of(ids, "retrieved", 1, 0, *files)
+        paired_texts.texts_of(samples, "retrieved", 1, 0, *files)
 
 
 def test_a_sum_of_features_of_two_widths_is_one_clear_line(world):

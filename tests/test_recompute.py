@@ -62,6 +62,7 @@ def test_a_finished_run_agrees_with_what_is_recomputed(results, capsys):
         "survival by fold",
         "risk groups",
         "curves over labels",
+        "gates of synthetic worlds",
     }
     assert sum(" checked" in line for line in lines) >= 26
     assert not [line for line in lines if "left out" in line]

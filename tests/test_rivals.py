@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from histopair import encoders
 from histopair.encoders import embed
 from histopair.errors import InputError
+from histopair.files import tables
 from histopair.methods import (
     clip_adapter,
     distil_frozen,
@@ -196,3 +197,13 @@ def test_without_adapting_the_probe_predicts(world):
     run = make(world, "distil_lora", **STAGED | {"last_stage": "probe"})
     names = [stage.name for stage in _trained(run)]
     assert names == ["distillation", "main", "predict"]
+
+
+def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_path):
+    run = make(world, "distil_frozen", hidden=8, pairing="label")
+    reports = tables.read(run.artifacts["reports"], ["report_id"]).drop_duplicates()
+    classes = np.resize(run.classes, len(reports))
+    tables.write(tmp_path / "truth", reports.assign(label=classes), {})
+    run.artifacts = run.artifacts | {"pairs": str(tmp_path / "truth")}
+    run.about["labels_per_class"] = 2
+    assert len(next(distil_frozen.build(run)).train) == 4

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from histopair.evaluation import bootstrap, p_values, power, published, significance, tasks
+from histopair.evaluation import bootstrap, p_values, published, significance, tasks
 
 PAPER = published.read(Path(__file__).parents[1] / "config/published/clip-it.csv")
 BACKBONES = ("uni", *(f"kaiko-vit-{size}" for size in ("l14", "b16", "s16", "b8", "s8")))
@@ -74,22 +74,6 @@ def test_holm_by_hand():
     assert p_values.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert p_values.holm([0.6, None, 0.5]) == [1.0, None, 1.0]
     assert p_values.holm([]) == []
-
-
-@pytest.mark.parametrize(("effect", "needed"), [(0.2, 394), (0.5, 64), (0.8, 26), (1.0, 17)])
-def test_seeds_needed_are_those_of_cohens_tables(effect, needed):
-    assert power.seeds_needed(effect) == power.seeds_needed(-effect) == needed
-
-
-def test_against_a_method_without_chance_fewer_seeds_do():
-    assert power.seeds_needed(0.5, alone=True) == 34
-    assert power.seeds_needed(0.8, alone=True) == 15
-
-
-def test_extreme_effects_need_two_seeds_or_more_than_anyone_has():
-    assert power.seeds_needed(50.0) == power.seeds_needed(1e9) == 2
-    assert power.seeds_needed(1e-4) == math.inf
-    assert power.seeds_needed(None) is power.seeds_needed(0.0) is None
 
 
 def counts(right, groups):

@@ -140,6 +140,7 @@ def test_where_lower_is_better_the_order_turns_round():
             "good": {"hamming": (np.array([0.1]), np.full(100, 0.1))},
         },
         "not_converged": {"bad": 0, "good": 0},
+        "gate_failed": {"bad": "", "good": ""},
         "n_groups": 5,
     }
     step = orders._step(cell, "bad", "good", "hamming")

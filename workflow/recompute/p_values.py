@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from recompute import cells, intervals, resamples, studies, two_way
 from recompute.cells import Cell
@@ -13,6 +13,8 @@ from recompute.tally import PRINTED, Tally
 DRAWS = 20_000
 THEIRS = 4_999  # draws behind a stated p
 POWER, POINT, MOST = 0.8, 0.01, 10_000  # for the seeds needed: power, a gain of one point, limit
+CLOSE = 2e-3  # of a power: both are sums over some values of what is estimated
+NO_SHARE = 1e-12  # of the variance, for seeds that do not vary
 
 
 def tests(tally: Tally, file: Path, grid: dict) -> None:
@@ -77,36 +79,58 @@ def _over_groups(tally: Tally, file: Path, place: str, cell: Cell, row: dict) ->
 
 
 def _over_seeds(tally: Tally, file: Path, place: str, row: dict, one, other) -> None:
-    """The gain in standard deviations of seeds, and how many seeds would detect it."""
+    """The gain in standard deviations of seeds, and how many seeds would see it."""
     spreads = [side.var(ddof=1) for side in (one, other) if len(side) > 1]
-    deviation, alone = np.sqrt(np.mean(spreads)) if spreads else 0.0, len(spreads) == 1
+    deviation = np.sqrt(np.mean(spreads)) if spreads else 0.0
     gain = one.mean() - other.mean()
     effect = gain / deviation if deviation else None
     tally.equal(file, f"{place} effect_seeds", row["effect_seeds"], effect)
     for name, size in (("seeds_for_gain", gain), ("seeds_for_point", POINT)):
-        needed = row[name]
-        if not deviation or not size:
+        needed, share = row[name], row["seed_share"]
+        if not size or pd.isna(share) or share < NO_SHARE:
             tally.equal(file, f"{place} {name}", needed, None)
         else:
-            agrees = _enough(abs(size) / deviation, needed, alone)
+            parts = two_way.of_seeds(*intervals.sides(one, other))
+            agrees = _enough(abs(size), needed, parts, row["n_groups"] - 1, share)
             tally.holds(file, f"{place} {name}", agrees, needed, "another number")
 
 
-def _enough(effect: float, seeds: float, alone: bool) -> bool:
-    """Whether this many seeds have the power and one less do not; beyond MOST it is infinite."""
-    if np.isinf(seeds):
-        return _power(effect, MOST // 2, alone) < POWER
-    fewer = seeds <= 2 or _power(effect, seeds - 1, alone) < POWER + 1e-6
-    return bool(_power(effect, seeds, alone) > POWER - 1e-6 and fewer)
+def _enough(gain: float, needed: float, seeds: list, freedom: int, share: float) -> bool:
+    """Whether this many seeds have the power and one less do not; beyond MOST it is infinite.
+
+    The variance over groups is what the stated share of the seeds leaves.
+    """
+    of_groups = sum(part.variance for part in seeds) * (1 - share) / share
+    each = sum(part.variance * (part.freedom + 1) for part in seeds)
+
+    def power(n: int) -> float:
+        return _power(gain, of_groups, freedom, each / n, n - 1)
+
+    if np.isinf(needed):
+        return power(MOST) < POWER + CLOSE
+    fewer = needed <= 2 or power(int(needed) - 1) < POWER + CLOSE
+    return bool(power(int(needed)) > POWER - CLOSE and fewer)
 
 
-def _power(effect: float, seeds: float, alone: bool) -> float:
-    """Power of a two-sided t test at 5%, by the noncentral t. alone: only one side varies."""
-    freedom, scale = (seeds - 1, seeds) if alone else (2 * seeds - 2, seeds / 2)
-    limit, shift = stats.t.ppf(0.975, freedom), effect * np.sqrt(scale)
-    if shift > 10 + 2 * limit:
-        return 1.0
-    return float(stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift))
+def _power(gain: float, of_groups: float, groups: int, of_seeds: float, seeds: int) -> float:
+    """How often the interval of a true gain lies above 0, by Gauss's nodes for both estimates.
+
+    of_groups, of_seeds: true variances; groups, seeds: degrees of freedom of their estimates.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    nodes, weights = (nodes + 1) / 2, weights / 2
+    first = (of_groups * stats.chi2.ppf(nodes, groups) / groups)[:, None]
+    second = (of_seeds * stats.chi2.ppf(nodes, seeds) / seeds)[None]
+    share, error = second / (first + second), np.sqrt(first + second)
+    low, high = np.zeros(share.shape), np.full(share.shape, 1e3)
+    for _ in range(40):
+        middle = (low + high) / 2
+        beyond = share * special.stdtr(seeds, -middle) + (1 - share) * special.stdtr(
+            groups, -middle
+        )
+        low, high = np.where(beyond > 0.025, middle, low), np.where(beyond > 0.025, high, middle)
+    above = stats.norm.sf((low * error - gain) / np.sqrt(of_groups + of_seeds))
+    return float(weights @ above @ weights)
 
 
 def permutation(cell: Cell, method: str, base: str, metric: str) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from recompute import cells, intervals, studies
+from recompute import artifacts, cells, intervals, studies
 from recompute.cells import Cell
 from recompute.tally import Tally
 
@@ -14,14 +14,41 @@ STATED = ("low", "high", "p", "seed_share")
 
 
 def verdicts(tally: Tally, file: Path, grid: dict) -> None:
-    """A verdict follows from the interval; there is none if a run has not converged."""
+    """A verdict follows from the interval.
+
+    There is none if a run has not converged, or if its text is of a retriever that fails the gate.
+    """
+    gates = cells.beside(file, "gate")
     for table, check in (("order", _order), ("claims", _claim)):
         for row in cells.beside(file, table).to_dict("records"):
             cell = grid[row["dataset"], row["encoder"]]
-            check(tally, file.with_suffix(f".{table}.csv"), cell, row)
+            against = _unfinished(cell), _blind(cell, gates)
+            check(tally, file.with_suffix(f".{table}.csv"), cell, row, against)
 
 
-def _order(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
+def _unfinished(cell: Cell) -> dict[str, str]:
+    """Of each method with runs that have not converged, its name as tables state it."""
+    return {name: name for name in cell.methods if cell.not_converged(name)}
+
+
+def _blind(cell: Cell, gates: pd.DataFrame) -> dict[str, str]:
+    """Of each method whose retriever fails its gates in this world, both names."""
+    if gates.empty:
+        return {}
+    few = artifacts.metadata(cell.labels).get("labels_per_class")
+    whole = cell.dataset.removesuffix(f"-{few}-labels")
+    here, blind = gates[gates["dataset"] == whole], {}
+    for name, files in cell.files.items():
+        method, encoder = artifacts.method(files[0]), files[0].parents[2].name
+        same = (here["encoder"] == encoder) & (here["retriever"] == method.get("retriever"))
+        if method.get("corpus"):
+            same &= here["corpus"] == method["corpus"]
+        if same.any() and not here[same]["passed"].astype(str).eq("True").any():
+            blind[name] = f"{name} ({method['retriever']})"
+    return blind
+
+
+def _order(tally: Tally, file: Path, cell: Cell, row: dict, against: tuple) -> None:
     metric, pair = row["metric"], (row["upper"], row["lower"])
     place = f"{cell.place} {pair[1]} < {pair[0]}"
     gain = cell.values(pair[0], metric).mean() - cell.values(pair[1], metric).mean()
@@ -31,32 +58,35 @@ def _order(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
     bounds = sorted(cells.sign(metric) * row[name] for name in ("low", "high"))
     above, below = beyond(*bounds, 0.0)
     verdict = "supported" if above else "contradicted" if below else "not resolved"
-    _converged(tally, file, place, cell, row, (row["lower"], row["upper"]))
-    _verdict(tally, file, place, cell, row, pair, verdict)
+    undecided = _doubts(tally, file, place, row, pair[::-1], against)
+    _verdict(tally, file, place, cell, row, pair, UNDECIDED if undecided else verdict)
 
 
-def _claim(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
+def _claim(tally: Tally, file: Path, cell: Cell, row: dict, against: tuple) -> None:
     metric, pair = row["metric"], (row["better"], row["worse"])
     place = f"{cell.place} {pair[0]} over {pair[1]}"
     gain = cell.values(pair[0], metric).mean() - cell.values(pair[1], metric).mean()
     tally.equal(file, f"{place} gain", row["gain"], cells.sign(metric) * gain)
     stated = {name: row[name] for name in STATED}
     intervals.of_gain(tally, file, place, stated, cell, pair, metric, cells.sign(metric))
-    _converged(tally, file, place, cell, row, pair)
-    _verdict(tally, file, place, cell, row, pair, claimed(row))
+    undecided = _doubts(tally, file, place, row, pair, against)
+    _verdict(tally, file, place, cell, row, pair, UNDECIDED if undecided else claimed(row))
 
 
-def _converged(tally: Tally, file: Path, place: str, cell: Cell, row: dict, pair: tuple) -> None:
-    unfinished = ", ".join(method for method in pair if cell.not_converged(method))
-    stated = "" if pd.isna(row["not_converged"]) else row["not_converged"]
-    tally.holds(file, f"{place} not converged", stated == unfinished, stated, unfinished)
+def _doubts(tally: Tally, file: Path, place: str, row: dict, pair: tuple, against: tuple) -> bool:
+    """Whether anything is against a comparison; what the row states must be that."""
+    for column, named in zip(("not_converged", "gate_failed"), against, strict=True):
+        expected = ", ".join(named[method] for method in pair if method in named)
+        stated = "" if pd.isna(row[column]) else row[column]
+        words = column.replace("_", " ")
+        tally.holds(file, f"{place} {words}", stated == expected, stated, expected)
+    return any(method in named for method in pair for named in against)
 
 
 def _verdict(tally, file: Path, place: str, cell: Cell, row: dict, pair: tuple, verdict: str):
     seeds = cell.seeds(*pair, row["metric"])
     tally.equal(file, f"{place} seeds agreeing", row["seeds_agreeing"], (seeds > 0).sum())
     tally.equal(file, f"{place} seeds", row["n_seeds"], len(seeds))
-    verdict = UNDECIDED if any(cell.not_converged(method) for method in pair) else verdict
     tally.holds(file, f"{place} verdict", row["verdict"] == verdict, row["verdict"], verdict)
 
 

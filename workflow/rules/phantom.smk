@@ -1,7 +1,7 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
 # Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
 # quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports), grades (classes that are not entities) with
-# grades-captions, and cohort, patients with follow-up,
+# grades-captions and reports of the tiles themselves, and cohort, patients with follow-up,
 # whose features are embeddings of their tiles in the layouts of TRIDENT and CLAM,
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
@@ -189,6 +189,26 @@ rule phantom_grades:
         code=code("phantom_grades.py"),
     script:
         "../scripts/phantom_grades.py"
+
+
+rule phantom_own_reports:
+    input:
+        truth="results/phantom/truth/grades.parquet",
+    output:
+        reports="results/phantom/grades/own-reports.csv",
+        truth="results/phantom/truth/grades-own-reports.parquet",
+    log:
+        "logs/phantom/own-reports.txt",
+    benchmark:
+        "results/benchmarks/phantom/own-reports.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        seed=config["phantom"]["seed"],
+        code=code("phantom_own_reports.py"),
+    script:
+        "../scripts/phantom_own_reports.py"
 
 
 rule phantom_grades_captions:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.datasets import grouping
 from histopair.errors import InputError
-from histopair.evaluation import bootstrap, convergence, metrics, probes, tasks
+from histopair.evaluation import bootstrap, convergence, gate, metrics, probes, tasks
 from histopair.files import tables
 
 
@@ -26,12 +26,14 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
     """What one cell's runs come to.
 
     runs: dicts of encoder, method, seed and the paths `predictions` and `metrics`, maybe `column`
-    and `probes` (methods at their optimum that read no more than this one).
+    and `probes` (methods at their optimum that read no more than this one), and `gate`, the file of
+    the run's world.
     labels: labels parquet of their dataset, for the groups. Returns
         methods: {method: {metric: (values of the S seeds, their replicates (S, R))}};
         runs: {method: [`_member` of each seed]};
         own_encoder: {method: its encoder if that is not the column's, else ""};
         not_converged: {method: how many of its runs have not converged};
+        gate_failed: {method: `gate.failed` for its world};
         val_loss: {method: `probes.val_loss`}, below_probe: {method: `probes.below`};
         task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
     Seeds that predict alike count once. Raises InputError if methods predict different samples.
@@ -51,6 +53,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
             method: convergence.unfinished([seed["convergence"] for seed in seeds])
             for method, seeds in judged.items()
         },
+        "gate_failed": {run["method"]: gate.failed(run.get("gate")) for run in runs},
         "val_loss": losses,
         "below_probe": probes.below(losses, {run["method"]: run.get("probes", []) for run in runs}),
         "task": first["task"],

@@ -5,7 +5,7 @@ from histopair.evaluation import orders, probes
 MARGIN = 0.01
 COLUMNS = ["claim", "paper", "better", "worse", "metric", "expect", "margin"]
 COLUMNS += ["gain", "low", "high", "p", "seed_share", "unit", "seeds_agreeing"]
-COLUMNS += ["n_seeds", "not_converged", "below_probe", "verdict"]
+COLUMNS += ["n_seeds", "not_converged", "gate_failed", "below_probe", "verdict"]
 
 
 def verdict(expect: str, low: float | None, high: float | None, margin: float = MARGIN) -> str:
@@ -25,8 +25,9 @@ def rows(cell: dict, study: dict) -> list[dict]:
 
     study: `claims`, dicts of claim, paper, better, worse, expect, and maybe metric (by default the
     study's) and margin. `gain` has the sign that makes more better; `seeds_agreeing` counts the
-    seeds with a gain above 0. A claim with a run that has not converged is not decided; one with a
-    method below a probe of its inputs names it. Raises InputError for a metric of another task.
+    seeds with a gain above 0. A claim with a run that has not converged, or of a world that fails
+    its gate, is not decided; one with a method below a probe of its inputs names it. Raises
+    InputError for a metric of another task.
     """
     return [
         _row(cell, claim, claim.get("metric") or study["metric"])
@@ -39,7 +40,7 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
     orders.check(metric, cell["task"])
     margin = claim.get("margin", MARGIN)
     gain = orders.gain(cell, claim["worse"], claim["better"], metric)
-    unfinished = orders.unconverged(cell["not_converged"], claim["better"], claim["worse"])
+    against = orders.doubts(cell, claim["better"], claim["worse"])
     by_interval = verdict(claim["expect"], gain["low"], gain["high"], margin)
     return {
         **{name: claim[name] for name in ("claim", "paper", "better", "worse", "expect")},
@@ -48,7 +49,7 @@ def _row(cell: dict, claim: dict, metric: str) -> dict:
         "margin": margin if claim["expect"] == "no gain" else None,
         "seeds_agreeing": sum(seed > 0 for seed in gain["seeds"]),
         "n_seeds": len(gain["seeds"]),
-        "not_converged": unfinished,
+        **against,
         "below_probe": probes.named(cell["below_probe"], claim["better"], claim["worse"]),
-        "verdict": orders.UNDECIDED if unfinished else by_interval,
+        "verdict": orders.UNDECIDED if any(against.values()) else by_interval,
     }

@@ -34,11 +34,12 @@ def write(
     output: str | Path,
     about: dict,
 ) -> None:
-    """Write what `judge` finds as JSON. embeddings: of the images by "backbone" and "retriever".
+    """Write what `judge` finds as JSON, and which truths it read.
 
-    labels, pairs: of the dataset. truth: path, attributes and label of its tiles; its metadata name
-    the attributes that decide the label, `decides`. report_truth: report_id and label. Raises
-    InputError for a truth that does not know them.
+    labels, pairs: of the dataset. embeddings: of its images, by "backbone" and "retriever". truth:
+    path, attributes and label of its tiles; its metadata name the attributes that decide the label,
+    `decides`. report_truth: report_id and label. Raises InputError for a truth that does not know
+    them.
     """
     samples, decides = tables.read(labels), tables.about(truth).get("decides")
     if not decides:
@@ -56,12 +57,19 @@ def write(
     retrieved = first["report_id"].iloc[_places(samples, first, pairs)]
     reports = known.of(retrieved, "report_id", report_truth)["label"].to_numpy()
     result = judge(samples, tiles, reports, vectors, decides)
-    tables.write_json(output, result | {"about": about})
+    files = {"truth": str(truth), "report_truth": str(report_truth)}
+    tables.write_json(output, result | files | {"about": about})
 
 
 def rows(cells: dict, study: dict) -> list[dict]:
     """A row in COLUMNS for each of the study's `gates`, the JSON files of `write`."""
     return [_row(tables.read_json(path)) for path in study.get("gates", ())]
+
+
+def failed(path: str | Path | None) -> str:
+    """The retriever that fails the gate of a file of `write`; "" if it passes, or for no file."""
+    judged = tables.read_json(path) if path else {"reasons": []}
+    return judged["about"]["wildcards"]["retriever"] if judged["reasons"] else ""
 
 
 def _row(judged: dict) -> dict:

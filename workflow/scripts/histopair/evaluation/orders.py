@@ -6,7 +6,7 @@ from histopair.errors import InputError
 from histopair.evaluation import metrics, two_way
 
 COLUMNS = ["metric", "lower", "upper", "difference", "low", "high", "p", "seed_share"]
-COLUMNS += ["unit", "seeds_agreeing", "n_seeds", "not_converged", "verdict"]
+COLUMNS += ["unit", "seeds_agreeing", "n_seeds", "not_converged", "gate_failed", "verdict"]
 UNDECIDED = "not decided"
 
 
@@ -30,13 +30,18 @@ def apart(low: float | None, high: float | None, limit: float = 0.0) -> tuple[bo
     return low > 0, high < limit
 
 
-def unconverged(counts: dict[str, int], *methods: str) -> str:
-    """The methods with runs that did not converge; "" if all converged.
+def doubts(cell: dict, *methods: str) -> dict[str, str]:
+    """Why a comparison of methods is UNDECIDED, by column; "" where nothing is against it.
 
-    counts: how many such runs each method has. A result of such a run holds for its number of
-    epochs alone, so the comparison is UNDECIDED.
+    not_converged: methods with such runs, whose results hold for their number of epochs alone.
+    gate_failed: methods whose text comes from a retriever that fails the gate of this world, each
+    with the retriever. There no text could help, so that none does says nothing about methods.
     """
-    return ", ".join(method for method in methods if counts[method])
+    failed = cell["gate_failed"]
+    return {
+        "not_converged": ", ".join(name for name in methods if cell["not_converged"][name]),
+        "gate_failed": ", ".join(f"{name} ({failed[name]})" for name in methods if failed[name]),
+    }
 
 
 def overall(verdicts: list[str]) -> str:
@@ -89,7 +94,7 @@ def gain(cell: dict, base: str, method: str, metric: str) -> dict:
 def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
     plain = difference(cell, lower, upper, metric)
     better = gain(cell, lower, upper, metric)
-    unfinished = unconverged(cell["not_converged"], lower, upper)
+    against = doubts(cell, lower, upper)
     by_interval = verdict(better["low"], better["high"])
     return {
         "metric": metric,
@@ -98,6 +103,6 @@ def _step(cell: dict, lower: str, upper: str, metric: str) -> dict:
         **{name: plain[name] for name in ("difference", "low", "high", "p", "seed_share")},
         "seeds_agreeing": int(sum(value > 0 for value in better["seeds"])),
         "n_seeds": len(better["seeds"]),
-        "not_converged": unfinished,
-        "verdict": UNDECIDED if unfinished else by_interval,
+        **against,
+        "verdict": UNDECIDED if any(against.values()) else by_interval,
     }

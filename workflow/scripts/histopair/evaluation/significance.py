@@ -64,6 +64,7 @@ def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
     exist = cell["n_groups"] > 1 and np.isfinite(differences).any()
     spread = float(np.nanstd(differences)) if exist else 0.0
     deviation, alone = _deviation(other[0], base[0])
+    varying = two_way.parts(other, base, cell["n_groups"])
     seeds = sorted((len(base[0]), len(other[0])))
     return {
         **{name: sure[name] for name in ("gain", "low", "high", "p", "p_better", "seed_share")},
@@ -73,8 +74,8 @@ def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
         "p_seeds_better": p_seeds_better,
         "effect_groups": _over(gain, spread * math.sqrt(cell["n_groups"])),
         "effect_seeds": _over(gain, deviation),
-        "seeds_for_gain": power.seeds_needed(_over(gain, deviation), alone),
-        "seeds_for_point": power.seeds_needed(_over(POINT, deviation), alone),
+        "seeds_for_gain": power.seeds_needed(gain, *varying),
+        "seeds_for_point": power.seeds_needed(POINT, *varying),
         "n_seeds": seeds[1] if alone else seeds[0],
         "n_groups": cell["n_groups"],
     }

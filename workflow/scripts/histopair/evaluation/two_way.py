@@ -17,6 +17,7 @@ A part of the variance is (variance, degrees of freedom); one run alone has none
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -24,6 +25,7 @@ from scipy.special import stdtr, stdtrit
 
 LEVEL = 0.95
 ROUNDING = 1e-12  # a smaller spread counts as none
+STEPS = 65  # of the shares for which `quantiles` computes one
 NOTHING = {"low": None, "high": None, "p": None, "p_better": None, "seed_share": None}
 
 
@@ -43,12 +45,16 @@ def of_difference(ours: tuple, theirs: tuple, groups: int) -> dict:
     Both sides see the same resamples. Seeds are paired if both sides have equally many; one run
     alone is compared with each seed of the other; otherwise the seeds of both vary independently.
     """
-    gain = ours[0].mean() - theirs[0].mean()
+    return judge(ours[0].mean() - theirs[0].mean(), *parts(ours, theirs, groups))
+
+
+def parts(ours: tuple, theirs: tuple, groups: int) -> tuple[list | None, list]:
+    """The parts of the variance of a difference: of groups (`over_groups`), and of seeds."""
     replicates = over_runs(ours[1]) - over_runs(theirs[1])
     seeds = paired(ours[0], theirs[0])
     varying = [ours[0], theirs[0]] if seeds is None else [seeds]
     of_seeds = [part for values in varying for part in over_seeds(values)]
-    return judge(gain, over_groups(replicates, groups), of_seeds)
+    return over_groups(replicates, groups), of_seeds
 
 
 def of_unpaired(ours: tuple, theirs: tuple, groups: tuple[int, int]) -> dict:
@@ -121,6 +127,21 @@ def _quantile(shares: list[tuple[float, int]]) -> float:
     beyond = (1 - LEVEL) / 2
     ends = [float(stdtrit(df, 1 - beyond)) for _, df in shares]
     return brentq(lambda t: tail(t, shares) - beyond, 0.99 * min(ends), 1.01 * max(ends))
+
+
+def quantiles(shares: np.ndarray, groups: int, seeds: int) -> np.ndarray:
+    """`_quantile` of many variances at once, within a thousandth of it.
+
+    shares: of the seeds, any shape; groups, seeds: degrees of freedom of the two parts.
+    """
+    return np.interp(shares, *_grid(groups, seeds))
+
+
+@cache
+def _grid(groups: int, seeds: int) -> tuple[np.ndarray, list[float]]:
+    """Shares of the seeds, closest near 0, and the quantile at each."""
+    shares = np.linspace(0, 1, STEPS) ** 2
+    return shares, [_quantile([(1 - share, groups), (share, seeds)]) for share in shares]
 
 
 def _constant(mean: float, freedom: int) -> dict:

@@ -38,10 +38,12 @@ other part of a recipe may use them or their names. They import inside what they
 DESCRIPTIONS = {
     "pairing": "Who pairs: `retrieved` takes what the retriever finds most similar; `csls`, "
     "`inverted-softmax` and `sinkhorn` take the same, corrected for hubs; `random` draws any "
-    "report of the corpus; `oracle` pairs by true attributes (phantom only).",
+    "report of the corpus; `label` draws one of the class that the sample's label names, which "
+    "tells nothing else of the image, and `oracle` pairs by true attributes (both phantom only).",
     "retriever": "The CLIP that retrieves, and whose text tower reads the reports; always needed.",
     "corpus": "The corpus; by default the dataset's.",
-    "rank": "Which of the retrieved reports to use, 1 for the best.",
+    "rank": "Which of the retrieved reports to use, 1 for the best; where chance draws "
+    "them, which draw.",
     "word_dropout": "Share of each report's words that is left out of training, drawn once per "
     "run by the seed; the pairing uses all words.",
     "lora": "Adapters of the image tower: `rank`, `alpha`, and `targets`, which is `all` (linear "

@@ -77,9 +77,9 @@ def teach(run) -> Tensor:
 def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **overrides):
     """The stage in which model(inputs(rows)) learns the teacher's vectors (n, d_text).
 
-    It needs no label of an image, but for the prompt of its label.
+    It needs no label of an image, but for the prompt of its label, or a report of that class.
     """
-    labelled = run.method["teacher_of"] == "label-prompt"
+    labelled = run.method["teacher_of"] == "label-prompt" or run.method["pairing"] == "label"
 
     def loss(model, batch):
         value = students.distillation(batch["text"], model(batch["inputs"]))

@@ -14,6 +14,7 @@ ARTIFACTS += ("image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
 ARTIFACTS += ("teacher_images", "teacher_prompts")
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
+BEYOND_RETRIEVAL = ("random", "label", "oracle")  # pairings that no retriever makes
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -131,7 +132,7 @@ def fill_parameters(method: dict) -> None:
 
 
 def pairing_source(method: dict) -> str | None:
-    """Who pairs for a method: its retriever, "oracle", or nobody (random, or no text at all)."""
+    """Who pairs for a method: its retriever, "oracle", or nobody (by chance, or no text at all)."""
     kind = method.get("pairing")
     retrieved = dict.fromkeys(("retrieved", *CORRECTIONS), method.get("retriever"))
     return {**retrieved, "oracle": "oracle"}.get(kind)

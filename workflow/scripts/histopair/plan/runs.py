@@ -98,7 +98,7 @@ def _of_dataset(config, w):
 def _of_retriever(config, w):
     """The reports, their pairs, and what the retriever makes of images, reports and prompts.
 
-    Random pairing has no table of pairs.
+    Pairing by chance has no table of pairs; that by label draws from the reports' truth.
     """
     settings = method(config, w)
     retriever, corpus = settings.get("retriever"), entries.corpus_of(config, w.dataset, settings)
@@ -108,6 +108,8 @@ def _of_retriever(config, w):
         "teacher_images": _embeddings(config, w, retriever, "images"),
         "teacher_prompts": _embeddings(config, w, retriever, "prompts"),
     }
+    if settings.get("pairing") == "label":
+        return paths | {"pairs": there(config["corpora"][corpus]["truth"])}
     pairing = entries.pairing_of(config, w.dataset, settings)
     return paths | ({"pairs": f"{PAIRS}.parquet".format(**pairing)} if pairing else {})
 

@@ -13,9 +13,9 @@ def runs(config, w):
 
 
 def judged(config, w):
-    """The same, each with its `probes`: methods of its cell that it is held against.
+    """The same, each with `probes`, methods of its cell that it is held against, and its `gate`.
 
-    They are at their optimum and read no more than the run does. A run that is at its optimum
+    Probes are at their optimum and read no more than the run does. A run that is at its optimum
     itself has none.
     """
     probes = {}
@@ -23,7 +23,10 @@ def judged(config, w):
         if recipes.at_optimum(entries.of_run(config, run)):
             cell = probes.setdefault((run["dataset"], run["column"]), {})
             cell[run["method"]] = _inputs(config, run)
-    return [run | {"probes": _held_against(config, run, probes)} for run in runs(config, w)]
+    return [
+        run | {"probes": _held_against(config, run, probes), "gate": gate_of(config, w, run)}
+        for run in runs(config, w)
+    ]
 
 
 def _held_against(config, run, probes):
@@ -79,20 +82,21 @@ def synthetic(config, w):
 
 def gates(config, w):
     """Files that say whether a study's worlds can tell anything about text, by retriever."""
-    if not config["studies"][w.study]["gate"]:
-        return []
-    paths = [
-        GATE.format(
-            encoder=run["encoder"],
-            retriever=method["retriever"],
-            dataset=split(config, run["dataset"])["whole"],
-            corpus=entries.corpus_of(config, run["dataset"], method),
-        )
-        for run in runs(config, w)
-        for method in [entries.of_run(config, run)]
-        if method.get("retriever")
-    ]
-    return list(dict.fromkeys(paths))
+    paths = [gate_of(config, w, run) for run in runs(config, w)]
+    return [path for path in dict.fromkeys(paths) if path]
+
+
+def gate_of(config, w, run):
+    """The gate of a run's world; None without a retriever, and in a study without gates."""
+    method = entries.of_run(config, run)
+    if not (config["studies"][w.study]["gate"] and method.get("retriever")):
+        return None
+    return GATE.format(
+        encoder=run["encoder"],
+        retriever=method["retriever"],
+        dataset=split(config, run["dataset"])["whole"],
+        corpus=entries.corpus_of(config, run["dataset"], method),
+    )
 
 
 def gate_inputs(config, w):

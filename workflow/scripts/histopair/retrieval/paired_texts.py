@@ -4,31 +4,40 @@ import numpy as np
 import pandas as pd
 
 from histopair.corpora import report_text
+from histopair.errors import InputError
 from histopair.files import tables
+from histopair.phantom import truth
 
 
 def of_run(run) -> tuple[np.ndarray, np.ndarray]:
     """`texts_of` the samples of a run, by its method's parameters."""
     method, artifacts = run.method, run.artifacts
-    ids, reports, pairs = run.samples["image_id"], artifacts["reports"], artifacts.get("pairs")
-    return texts_of(ids, method["pairing"], method["rank"], run.seed, reports, pairs)
+    if method["pairing"] == "label":
+        run.require_exclusive()
+    reports, pairs = artifacts["reports"], artifacts.get("pairs")
+    return texts_of(run.samples, method["pairing"], method["rank"], run.seed, reports, pairs)
 
 
 def texts_of(
-    image_ids: pd.Series, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
+    samples: pd.DataFrame, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the corpus in use, and for each of n images which of them it has, (n,).
+    """The rows of the corpus in use, and for each of n samples which of them it has, (n,).
 
-    pairing "random": any text of the corpus with equal chance, drawn by `seed`; otherwise the text
-    at `rank` (from 1) of the table `pairs`. `reports` are chunks, or their embeddings, of the
-    retriever that reads them. Raises InputError for an image without that report, and for a report
-    that the corpus does not have.
+    samples: image_id, and for "label" labels. pairing "random": any text of the corpus with equal
+    chance; "label": any whose true class is the sample's label, by the reports' truth `pairs`;
+    otherwise the text at `rank` (from 1) of the table `pairs`. What is drawn at random is drawn by
+    `seed` and `rank`. `reports` are chunks, or their embeddings, of the retriever that reads them.
+    Raises InputError for an image without that report, for a report that the corpus does not have,
+    and for a class without reports.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
+    draw = np.random.default_rng(seed if rank == 1 else [seed, rank])
     if pairing == "random":
-        chosen = np.random.default_rng(seed).integers(len(corpus), size=len(image_ids))
+        chosen = draw.integers(len(corpus), size=len(samples))
+    elif pairing == "label":
+        chosen = _rows_of_class(samples["labels"].str[0], corpus, pairs, draw)
     else:
-        chosen = _rows_of_pairs(image_ids, rank, corpus, pairs)
+        chosen = _rows_of_pairs(samples["image_id"], rank, corpus, pairs)
     return np.unique(chosen, return_inverse=True)
 
 
@@ -37,6 +46,24 @@ def without_words(text: str, share: float, draw: np.random.Generator) -> str:
     words = report_text.with_blanks(text)
     left = max(1, len(words) - round(share * len(words)))
     return "".join(words[i] for i in sorted(draw.permutation(len(words))[:left])).strip()
+
+
+def _rows_of_class(
+    labels: pd.Series, corpus: pd.DataFrame, report_truth: str, draw: np.random.Generator
+) -> np.ndarray:
+    """For each label a row of the corpus, drawn from those of its class."""
+    of_report = truth.of(corpus["report_id"], "report_id", report_truth)
+    if "label" not in of_report:
+        problem, remedy = "it does not say the class of a report", "Choose another pairing"
+        raise InputError(report_truth, problem, remedy)
+    chosen, classes = np.empty(len(labels), int), of_report["label"].to_numpy()
+    for name in sorted(labels.unique()):
+        rows, same = (labels == name).to_numpy(), np.flatnonzero(classes == name)
+        if not len(same):
+            problem = f"no report of it is of class {name!r}"
+            raise InputError(report_truth, problem, "Choose a corpus with reports of each class")
+        chosen[rows] = draw.choice(same, rows.sum())
+    return chosen
 
 
 def _rows_of_pairs(image_ids: pd.Series, rank: int, corpus: pd.DataFrame, pairs: str) -> np.ndarray:

@@ -5,9 +5,9 @@ from histopair.plan import recipes, schema
 from histopair.plan.checks.types import fits
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown
-from histopair.plan.recipes import CORRECTIONS
+from histopair.plan.recipes import BEYOND_RETRIEVAL, CORRECTIONS
 
-PAIRINGS = ("retrieved", *CORRECTIONS, "random", "oracle")
+PAIRINGS = ("retrieved", *CORRECTIONS, *BEYOND_RETRIEVAL)
 AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # its module needs torch
 ENCODER_KEYS = ("encoder", "text_encoder")
 
@@ -65,7 +65,7 @@ def _pairing(key: str, method: dict, config: dict) -> list[str]:
     if method.get("corpus"):
         mistakes += unknown(f"{key}.corpus", method["corpus"], config["corpora"])
     rank, k = method["rank"], config["retrieval"]["k"]
-    ranked = method["pairing"] not in ("random", "oracle") and isinstance(rank, int)
+    ranked = method["pairing"] not in BEYOND_RETRIEVAL and isinstance(rank, int)
     if ranked and not 1 <= rank <= k:
         mistakes.append(f"{key}.rank: {rank} is not allowed; at most retrieval.k = {k} is")
     return mistakes

@@ -66,6 +66,11 @@ def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
             f"allowed are {sorted(config['corpora'])}"
         ]
     sides = entries.dataset(config, dataset), config["corpora"].get(corpus, {})
+    if entry["pairing"] == "label" and not sides[1].get("truth"):
+        return [
+            f"{key}: method {method!r} pairs by the class of reports, and {corpus!r} has no truth; "
+            "it is for the phantom only"
+        ]
     if entry["pairing"] == "oracle" and not all(side.get("truth") for side in sides):
         return [
             f"{key}: method {method!r} pairs by truth, and {dataset!r} or {corpus!r} has none; "
@@ -83,14 +88,14 @@ def _of_bags(config: dict, key: str, dataset: str, name: str, method: dict) -> l
             f"{key}: method {name!r} reads {reads}, and the samples of {dataset!r} are {samples}"
         ]
     reads_reports = recipes.reads_reports(method)
-    if not (bags and reads_reports and method["pairing"] not in ("random", "oracle")):
+    if not (bags and reads_reports and method["pairing"] not in recipes.BEYOND_RETRIEVAL):
         return []
     features = entries.features(config, dataset)
     mistakes = unknown(f"{key}: method {name!r}, retriever", method["retriever"], features)
     if method["pairing"] in recipes.CORRECTIONS and entries.folds(config["datasets"][dataset]):
         mistakes.append(
             f"{key}: method {name!r} corrects pairs by the train split, and {dataset!r} is "
-            "cross-validated; allowed are retrieved, random and oracle"
+            "cross-validated; allowed are retrieved, random, label and oracle"
         )
     return mistakes
 
