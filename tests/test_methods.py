@@ -133,6 +133,7 @@ METHODS = {
     "nearest_neighbours": {},
     "simple_shot": {},
     "distil_frozen": {"hidden": 8},
+    "modality_dropout": {},
     "tip_adapter": {"encoder": "clip", "train_keys": True},
     "clip_adapter": {"encoder": "clip"},
     "prompt_tuning": {"encoder": "clip", "context": 4},

@@ -15,6 +15,7 @@ from histopair.errors import InputError
 from histopair.methods import (
     clip_adapter,
     distil_frozen,
+    modality_dropout,
     nearest_neighbours,
     prompt_tuning,
     simple_shot,
@@ -138,3 +139,40 @@ def test_the_prompt_of_a_label_teaches_labelled_images_alone(world):
     run = make(world, "distil_frozen", hidden=8, teacher_of="label-prompt")
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4
+
+
+def test_a_dropped_text_is_zeros_and_a_kept_one_is_read():
+    """Dropout 0 and 1 in training; in evaluation the text is never read."""
+    image, text = torch.tensor([[2.0]]), torch.tensor([[0.6, 0.8]])
+    for dropout, expected in ((0.0, 2 + 0.6 * 10 + 0.8 * 100), (1.0, 2.0)):
+        model = modality_dropout.ModalityDropout(1, 2, 1, layers=1, dropout=dropout)
+        with torch.no_grad():
+            model.head[0].weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
+            model.head[0].bias.zero_()
+            assert model.train()(image, text).item() == pytest.approx(expected)
+            assert model.eval()(image, text).item() == model(image).item() == 2
+
+
+def test_texts_are_dropped_anew_as_often_as_asked_for():
+    torch.manual_seed(0)
+    model = modality_dropout.ModalityDropout(1, 1, 1, layers=1, dropout=0.3).train()
+    with torch.no_grad():
+        model.head[0].weight.copy_(torch.tensor([[0.0, 1.0]]))
+        model.head[0].bias.zero_()
+        first, second = (model(torch.zeros(4000, 1), torch.ones(4000, 1)) for _ in range(2))
+    assert set(first.unique().tolist()) == {0.0, 1.0} and not torch.equal(first, second)
+    assert first.mean().item() == pytest.approx(0.7, abs=0.03)
+
+
+def test_modality_dropout_reads_the_paired_report_and_validates_without_it(world):
+    run = make(world, "modality_dropout", text_dropout=0.0)
+    (stage,) = modality_dropout.build(run)
+    _, text = stage.fetch(torch.tensor([0, 1, 2]))["inputs"]
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
+    assert torch.equal(text[0], text[2]) and not torch.allclose(text[0], text[1])
+    stage.model.eval()
+    batch = stage.fetch(stage.val)
+    alone = {"inputs": batch["inputs"][:1], "targets": batch["targets"]}
+    assert stage.loss(stage.model, batch)["task"] == stage.loss(stage.model, alone)["task"]
+    stage.model.train()
+    assert stage.loss(stage.model, batch)["task"] != stage.loss(stage.model, alone)["task"]
