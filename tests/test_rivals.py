@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from histopair import encoders
+from histopair.activations import cache, source
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.methods import (
@@ -21,6 +22,7 @@ from histopair.methods import (
     simple_shot,
     tip_adapter,
 )
+from histopair.methods.attentive_probe import pooling
 
 world = test_methods.world
 
@@ -176,3 +178,38 @@ def test_modality_dropout_reads_the_paired_report_and_validates_without_it(world
     assert stage.loss(stage.model, batch)["task"] == stage.loss(stage.model, alone)["task"]
     stage.model.train()
     assert stage.loss(stage.model, batch)["task"] != stage.loss(stage.model, alone)["task"]
+
+
+def test_a_query_pools_tokens_by_its_attention_by_hand():
+    """Tokens become (1, -1) and (-1, 1); scores differ by log 3, so weights are 3/4 and 1/4."""
+    pool = pooling.QueryPooling(2, 1)
+    pool.ask.norm = nn.Identity()
+    attention, first = pool.ask.attention, np.log(3) / np.sqrt(2)
+    with torch.no_grad():
+        pool.query.copy_(torch.tensor([[first, 0.0]]))
+        attention.in_proj_weight.copy_(torch.eye(2).repeat(3, 1))
+        attention.out_proj.weight.copy_(torch.eye(2))
+        found = pool(torch.tensor([[[3.0, 1.0], [1.0, 3.0]]]))
+    expected = torch.tensor([[first + 0.5, -0.5]], dtype=torch.float32)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_attentive_probe_reads_cached_tokens_as_it_reads_the_towers(world, tmp_path):
+    run = make(world, "attentive_probe", attention_heads=2)
+    out, kept = str(tmp_path / "tokens"), {"cache": True, "budget_gb": 1.0, "storage": "float32"}
+    files = run.artifacts["labels"], run.root, world["vit"]
+    cache.make("images", *files, 0, 1, kept, str(tmp_path / "shards"), out, {"code": "x"})
+    width, fetch = run.tokens()
+    run.artifacts["image_activations"] = out
+    rows = torch.tensor([5, 2])
+    (tokens,), (again,) = fetch(rows), run.tokens()[1](rows)
+    assert tokens.shape == (2, 5, width) and width == 24  # a class token and four patches
+    torch.testing.assert_close(again, tokens)
+    tower, source = encoders.load(world["vit"]), run.pixels(run.encoder().preprocess)
+    expected = tower.image.forward_features(source(rows))
+    torch.testing.assert_close(tower.image.norm(tokens), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_tower_without_tokens_is_one_clear_line():
+    with pytest.raises(InputError, match=r"encoder r: a convolutional .* recipe: linear_probe"):
+        source.require_tokens(torch.zeros(1, 8, 2, 2), "r", "linear_probe")
