@@ -134,6 +134,7 @@ METHODS = {
     "simple_shot": {},
     "distil_frozen": {"hidden": 8},
     "modality_dropout": {},
+    "fixmatch": {"lora": LORA, "unlabelled_ratio": 2},
     "attentive_probe": {"attention_heads": 2},
     "tip_adapter": {"encoder": "clip", "train_keys": True},
     "clip_adapter": {"encoder": "clip"},

@@ -5,9 +5,10 @@ import pytest
 import test_methods
 import torch
 from sklearn.neighbors import KNeighborsClassifier
-from test_methods import make
+from test_methods import LORA, make
 from torch import nn
 from torch.nn.functional import normalize
+from torchvision import transforms
 
 from histopair import encoders
 from histopair.activations import cache, source
@@ -16,6 +17,7 @@ from histopair.errors import InputError
 from histopair.methods import (
     clip_adapter,
     distil_frozen,
+    fixmatch,
     modality_dropout,
     nearest_neighbours,
     prompt_tuning,
@@ -23,6 +25,7 @@ from histopair.methods import (
     tip_adapter,
 )
 from histopair.methods.attentive_probe import pooling
+from histopair.methods.fixmatch import views
 
 world = test_methods.world
 
@@ -213,3 +216,62 @@ def test_an_attentive_probe_reads_cached_tokens_as_it_reads_the_towers(world, tm
 def test_a_tower_without_tokens_is_one_clear_line():
     with pytest.raises(InputError, match=r"encoder r: a convolutional .* recipe: linear_probe"):
         source.require_tokens(torch.zeros(1, 8, 2, 2), "r", "linear_probe")
+
+
+def test_only_sure_weak_versions_teach_and_all_count_in_the_mean():
+    """Weak probabilities .9 and .6; strong ones of the first's class are 1/4."""
+    weak = torch.tensor([[0.9, 0.1], [0.4, 0.6]]).log().requires_grad_()
+    strong = torch.tensor([[0.25, 0.75], [0.25, 0.75]]).log().requires_grad_()
+    value = fixmatch.consistency(weak, strong, 0.8)
+    assert value.item() == pytest.approx(-np.log(0.25) / 2)
+    value.backward()
+    assert weak.grad is None and not strong.grad[1].any() and strong.grad[0].any()
+    both = fixmatch.consistency(weak, strong, 0.6 - 1e-6).item()
+    assert both == pytest.approx(-(np.log(0.25) + np.log(0.75)) / 2)
+
+
+def test_fixmatch_learns_from_all_images_but_from_few_labels(world):
+    run = make(world, "fixmatch", lora=LORA, unlabelled_ratio=4, batch_size=2, threshold=0.0)
+    run.about["labels_per_class"] = 2
+    (stage,) = fixmatch.build(run)
+    labelled, pool = run.rows("train"), run.rows("train", labelled=False)
+    assert torch.equal(stage.train, pool) and len(stage.val) == len(run.rows("val"))
+    assert len(labelled) == 4 < len(pool) and stage.batch_size == 8
+    others = sorted(set(range(len(run.samples))) - set(labelled.tolist()))
+    batch, known = stage.fetch(pool[:8]), run.targets.clone()
+    values = []
+    for change in (False, True):
+        run.targets[others] = 1 - known[others] if change else known[others]
+        torch.manual_seed(0)
+        values.append(
+            {name: v.item() for name, v in stage.loss(stage.model.train(), batch).items()}
+        )
+    assert values[0] == values[1] and values[0]["consistency"] > 0
+    assert values[0]["loss"] == pytest.approx(values[0]["task"] + values[0]["consistency"])
+
+
+def test_labelled_rows_are_drawn_in_proportion():
+    labelled = torch.tensor([7, 9])
+    rows = fixmatch.drawn(labelled, 2800, 7)
+    assert len(rows) == 400 and set(rows.tolist()) == {7, 9}
+    assert len(fixmatch.drawn(labelled, 2, 7)) == 1
+
+
+@pytest.mark.parametrize("shape, ways", [((2, 2), 8), ((2, 3), 4)])
+def test_a_weak_version_is_the_tile_in_another_position(shape, ways):
+    tile = torch.rand(3, *shape)
+    torch.manual_seed(0)
+    found = views.weak(tile.expand(400, -1, -1, -1))
+    assert len(found.unique(dim=0)) == ways and (found == tile).flatten(1).all(1).any()
+    torch.testing.assert_close(found.flatten(2).sort().values[0], tile.flatten(1).sort().values)
+
+
+def test_a_strong_version_has_a_grey_square_and_stays_in_the_range_of_pixels():
+    steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.2] * 3, [0.4] * 3)])
+    torch.manual_seed(0)
+    plain = torch.rand(64, 3, 32, 32)
+    found = views.Strong(steps)((plain - 0.2) / 0.4) * 0.4 + 0.2
+    assert found.min() > -1e-5 and found.max() < 1 + 1e-5 and found.shape == plain.shape
+    assert (found - plain).abs().mean() > 0.05
+    grey = ((found - 0.5).abs() < 1e-5).all(1).flatten(1).float().mean(1)
+    assert grey.max() > 0.1 and grey.mean() > 0.05
