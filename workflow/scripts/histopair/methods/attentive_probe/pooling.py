@@ -19,4 +19,4 @@ class QueryPooling(nn.Module):
         self.ask = Question(width, width, attention_heads)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.ask(self.query.expand(len(tokens), -1), self.norm(tokens))
+        return self.ask(self.query.expand(tokens.shape[0], -1), self.norm(tokens))
