@@ -116,6 +116,35 @@ def test_every_branch_is_taught_and_predicts_without_text(world, branch):
     assert main.scores(main.model, batch).shape == (2, 2)
 
 
+@pytest.mark.parametrize("branch", ["late", "none"])
+def test_soft_labels_are_those_of_the_text_stage(world, branch):
+    method = TEXT | {"distillation": "logits", "temperature": 2.0, "text_branch": branch}
+    run = make(world, "clip_it", **method, distillation_weight=0.5)
+    build = clip_it.build(run)
+    text = next(build)
+    loop.fit(text, 0, "unused", run.device)
+    rows = torch.tensor([0, 1, 2])
+    with torch.no_grad():
+        expected = text.model.eval()(*text.fetch(rows)["inputs"])
+    main = next(build)
+    batch = main.fetch(rows)
+    torch.testing.assert_close(batch["text"], expected, atol=1e-5, rtol=1e-4)
+    loop.fit(main, 0, "unused", run.device)  # trains the text head on, but not its soft labels
+    torch.testing.assert_close(main.fetch(rows)["text"], batch["text"])
+    losses = main.loss(main.model.eval(), batch)
+    soft = students.soft_labels(expected, main.model(batch["pixels"])[0], 2.0)
+    torch.testing.assert_close(losses["distillation"], soft)
+    torch.testing.assert_close(losses["loss"], losses["task"] + 0.5 * soft)
+
+
+def test_soft_labels_need_a_fixed_teacher_and_a_temperature():
+    method = {"recipe": "clip_it"}
+    method |= recipes.parameters(method) | {"distillation": "logits"}
+    assert not recipes.mistakes(method) and not recipes.distilled(method)
+    assert list(recipes.mistakes(method | {"teacher": "joint"})) == ["distillation"]
+    assert list(recipes.mistakes(method | {"temperature": 0.0})) == ["temperature"]
+
+
 def test_early_fusion_is_one_linear_layer_on_both_features():
     model = students.EarlyFusion(torch.nn.Identity(), 3, 2, 4)
     features = torch.randn(5, 3)

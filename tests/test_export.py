@@ -33,7 +33,7 @@ SOURCES = [
     {"role": "retriever", "name": "conch", "licence": "CC-BY-NC-ND-4.0", "description": ""},
 ]
 # Which have a form for onnxruntime here: making one takes seconds.
-ONNX = ("clip_it", "zero_shot")
+ONNX = ("clip_it", "zero_shot", "nearest_neighbours", "attentive_probe")
 RECIPES = {name: METHODS[name] for name in METHODS if recipes.predicts({"recipe": name})}
 
 
@@ -136,7 +136,11 @@ HEAD = ("project.weight", "project.bias", "shift", "out.weight")
 
 
 @pytest.mark.parametrize(
-    "recipe", ["linear_head", "lora", "clip_it", "zero_shot", "image_only", "contrastive"]
+    "recipe",
+    [
+        *("linear_head", "lora", "clip_it", "zero_shot", "image_only", "contrastive"),
+        *("distil_frozen", "modality_dropout", "tip_adapter", "clip_adapter", "prompt_tuning"),
+    ],
 )
 def test_models_of_images_hold_no_text_weight(exported, recipe):
     folder, *_ = exported(recipe)
@@ -166,6 +170,12 @@ def test_heads_are_rebuilt_from_what_is_written_down():
     torch.testing.assert_close(again(features), head(features))
     with pytest.raises(ValueError, match="Softmax"):
         layers.describe(torch.nn.Sequential(torch.nn.Softmax(1)))
+
+
+def test_a_layer_written_before_it_had_another_argument_is_still_built():
+    (beside,) = layers.build([["beside_prediction", 3, 2]])
+    assert isinstance(beside.predict, torch.nn.Linear)
+    assert layers.describe(torch.nn.Sequential(beside)) == [["beside_prediction", 3, 2, 0]]
 
 
 def _transforms():

@@ -52,6 +52,23 @@ def test_samples_with_one_text_are_positives_of_each_other():
     assert found == pytest.approx((2 * np.log(2) + 0) / 3, abs=1e-4)  # two of three share theirs
 
 
+def test_soft_labels_by_hand():
+    """At T = 2 the teacher says 3/4 and 1/4, the student 1/2 each; T² is 4."""
+    teacher, ours = torch.tensor([[2 * math.log(3.0), 0.0]]), torch.zeros(1, 2, requires_grad=True)
+    loss = students.soft_labels(teacher, ours, 2.0)
+    expected = 4 * (0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5))
+    assert loss.item() == pytest.approx(expected)
+    loss.backward()  # T² (p - q) / T, of Hinton's Eq. 2
+    torch.testing.assert_close(ours.grad, torch.tensor([[2 * (0.5 - 0.75), 2 * (0.5 - 0.25)]]))
+
+
+def test_soft_labels_of_an_equal_teacher_cost_nothing_and_a_batch_is_a_mean():
+    logits = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, 1.0]])
+    assert students.soft_labels(logits + 7, logits, 3.0).item() == pytest.approx(0, abs=1e-6)
+    rows = [students.soft_labels(logits[i : i + 1], -logits[i : i + 1], 3.0) for i in (0, 1)]
+    torch.testing.assert_close(students.soft_labels(logits, -logits, 3.0), sum(rows) / 2)
+
+
 def test_relational_distillation_by_hand():
     """Distances 3, 4, 5 of mean 4 against 1, 1, sqrt 2; below 1 the loss is half a square."""
     text = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])

@@ -97,6 +97,7 @@ def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, 
         ("clip_it", {"teacher_of": "label-prompt"}, "images teacher_prompts retriever"),
         ("text_reports", {}, "reports pairs retriever"),
         ("text_reports", {"text_lora": None}, "reports pairs text_embeddings"),
+        ("attentive_probe", {}, "image_activations"),
         ("fusion_partial", {}, "image_activations caption_activations"),
         ("fusion_partial", {"unfreeze": 0}, "image_embeddings caption_embeddings"),
         (
@@ -117,6 +118,13 @@ def test_every_recipe_says_what_it_needs(recipe):
     method = {"recipe": recipe}
     recipes.fill_parameters(method)
     assert recipes.needs(method)
+
+
+def test_tokens_are_the_activations_after_all_blocks(config):
+    probe = {"recipe": "attentive_probe"}
+    recipes.fill_parameters(probe)
+    found = runs.artifacts(config | {"methods": {"probe": probe}}, run("probe"))
+    assert found["image_activations"].endswith("phantom-crc.images.0")
 
 
 def test_an_architecture_that_nobody_teaches_is_made_of_no_report(config):

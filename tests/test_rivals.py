@@ -8,8 +8,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from test_methods import LORA, make
 from torch import nn
 from torch.nn.functional import normalize
+from torchvision import transforms
 
 from histopair import encoders
+from histopair.activations import cache, source
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.files import tables
@@ -17,11 +19,15 @@ from histopair.methods import (
     clip_adapter,
     distil_frozen,
     distil_lora,
+    fixmatch,
+    modality_dropout,
     nearest_neighbours,
     prompt_tuning,
     simple_shot,
     tip_adapter,
 )
+from histopair.methods.attentive_probe import pooling
+from histopair.methods.fixmatch import views
 from histopair.training import loop, lora
 
 world = test_methods.world
@@ -207,3 +213,134 @@ def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_p
     run.artifacts = run.artifacts | {"pairs": str(tmp_path / "truth")}
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4
+
+
+def test_a_dropped_text_is_zeros_and_a_kept_one_is_read():
+    """Dropout 0 and 1 in training; in evaluation the text is never read."""
+    image, text = torch.tensor([[2.0]]), torch.tensor([[0.6, 0.8]])
+    for dropout, expected in ((0.0, 2 + 0.6 * 10 + 0.8 * 100), (1.0, 2.0)):
+        model = modality_dropout.ModalityDropout(1, 2, 1, layers=1, dropout=dropout)
+        with torch.no_grad():
+            model.head[0].weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
+            model.head[0].bias.zero_()
+            assert model.train()(image, text).item() == pytest.approx(expected)
+            assert model.eval()(image, text).item() == model(image).item() == 2
+
+
+def test_texts_are_dropped_anew_as_often_as_asked_for():
+    torch.manual_seed(0)
+    model = modality_dropout.ModalityDropout(1, 1, 1, layers=1, dropout=0.3).train()
+    with torch.no_grad():
+        model.head[0].weight.copy_(torch.tensor([[0.0, 1.0]]))
+        model.head[0].bias.zero_()
+        first, second = (model(torch.zeros(4000, 1), torch.ones(4000, 1)) for _ in range(2))
+    assert set(first.unique().tolist()) == {0.0, 1.0} and not torch.equal(first, second)
+    assert first.mean().item() == pytest.approx(0.7, abs=0.03)
+
+
+def test_modality_dropout_reads_the_paired_report_and_validates_without_it(world):
+    run = make(world, "modality_dropout", text_dropout=0.0)
+    (stage,) = modality_dropout.build(run)
+    _, text = stage.fetch(torch.tensor([0, 1, 2]))["inputs"]
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
+    assert torch.equal(text[0], text[2]) and not torch.allclose(text[0], text[1])
+    stage.model.eval()
+    batch = stage.fetch(stage.val)
+    alone = {"inputs": batch["inputs"][:1], "targets": batch["targets"]}
+    assert stage.loss(stage.model, batch)["task"] == stage.loss(stage.model, alone)["task"]
+    stage.model.train()
+    assert stage.loss(stage.model, batch)["task"] != stage.loss(stage.model, alone)["task"]
+
+
+def test_a_query_pools_tokens_by_its_attention_by_hand():
+    """Tokens become (1, -1) and (-1, 1); scores differ by log 3, so weights are 3/4 and 1/4."""
+    pool = pooling.QueryPooling(2, 1)
+    pool.ask.norm = nn.Identity()
+    attention, first = pool.ask.attention, np.log(3) / np.sqrt(2)
+    with torch.no_grad():
+        pool.query.copy_(torch.tensor([[first, 0.0]]))
+        attention.in_proj_weight.copy_(torch.eye(2).repeat(3, 1))
+        attention.out_proj.weight.copy_(torch.eye(2))
+        found = pool(torch.tensor([[[3.0, 1.0], [1.0, 3.0]]]))
+    expected = torch.tensor([[first + 0.5, -0.5]], dtype=torch.float32)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_attentive_probe_reads_cached_tokens_as_it_reads_the_towers(world, tmp_path):
+    run = make(world, "attentive_probe", attention_heads=2)
+    out, kept = str(tmp_path / "tokens"), {"cache": True, "budget_gb": 1.0, "storage": "float32"}
+    files = run.artifacts["labels"], run.root, world["vit"]
+    cache.make("images", *files, 0, 1, kept, str(tmp_path / "shards"), out, {"code": "x"})
+    width, fetch = run.tokens()
+    run.artifacts["image_activations"] = out
+    rows = torch.tensor([5, 2])
+    (tokens,), (again,) = fetch(rows), run.tokens()[1](rows)
+    assert tokens.shape == (2, 5, width) and width == 24  # a class token and four patches
+    torch.testing.assert_close(again, tokens)
+    tower, source = encoders.load(world["vit"]), run.pixels(run.encoder().preprocess)
+    expected = tower.image.forward_features(source(rows))
+    torch.testing.assert_close(tower.image.norm(tokens), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_tower_without_tokens_is_one_clear_line():
+    with pytest.raises(InputError, match=r"encoder r: a convolutional .* recipe: linear_probe"):
+        source.require_tokens(torch.zeros(1, 8, 2, 2), "r", "linear_probe")
+
+
+def test_only_sure_weak_versions_teach_and_all_count_in_the_mean():
+    """Weak probabilities .9 and .6; strong ones of the first's class are 1/4."""
+    weak = torch.tensor([[0.9, 0.1], [0.4, 0.6]]).log().requires_grad_()
+    strong = torch.tensor([[0.25, 0.75], [0.25, 0.75]]).log().requires_grad_()
+    value = fixmatch.consistency(weak, strong, 0.8)
+    assert value.item() == pytest.approx(-np.log(0.25) / 2)
+    value.backward()
+    assert weak.grad is None and not strong.grad[1].any() and strong.grad[0].any()
+    both = fixmatch.consistency(weak, strong, 0.6 - 1e-6).item()
+    assert both == pytest.approx(-(np.log(0.25) + np.log(0.75)) / 2)
+
+
+def test_fixmatch_learns_from_all_images_but_from_few_labels(world):
+    run = make(world, "fixmatch", lora=LORA, unlabelled_ratio=4, batch_size=2, threshold=0.0)
+    run.about["labels_per_class"] = 2
+    (stage,) = fixmatch.build(run)
+    labelled, pool = run.rows("train"), run.rows("train", labelled=False)
+    assert torch.equal(stage.train, pool) and len(stage.val) == len(run.rows("val"))
+    assert len(labelled) == 4 < len(pool) and stage.batch_size == 8
+    others = sorted(set(range(len(run.samples))) - set(labelled.tolist()))
+    batch, known = stage.fetch(pool[:8]), run.targets.clone()
+    values = []
+    for change in (False, True):
+        run.targets[others] = 1 - known[others] if change else known[others]
+        torch.manual_seed(0)
+        values.append(
+            {name: v.item() for name, v in stage.loss(stage.model.train(), batch).items()}
+        )
+    assert values[0] == values[1] and values[0]["consistency"] > 0
+    assert values[0]["loss"] == pytest.approx(values[0]["task"] + values[0]["consistency"])
+
+
+def test_labelled_rows_are_drawn_in_proportion():
+    labelled = torch.tensor([7, 9])
+    rows = fixmatch.drawn(labelled, 2800, 7)
+    assert len(rows) == 400 and set(rows.tolist()) == {7, 9}
+    assert len(fixmatch.drawn(labelled, 2, 7)) == 1
+
+
+@pytest.mark.parametrize("shape, ways", [((2, 2), 8), ((2, 3), 4)])
+def test_a_weak_version_is_the_tile_in_another_position(shape, ways):
+    tile = torch.rand(3, *shape)
+    torch.manual_seed(0)
+    found = views.weak(tile.expand(400, -1, -1, -1))
+    assert len(found.unique(dim=0)) == ways and (found == tile).flatten(1).all(1).any()
+    torch.testing.assert_close(found.flatten(2).sort().values[0], tile.flatten(1).sort().values)
+
+
+def test_a_strong_version_has_a_grey_square_and_stays_in_the_range_of_pixels():
+    steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.2] * 3, [0.4] * 3)])
+    torch.manual_seed(0)
+    plain = torch.rand(64, 3, 32, 32)
+    found = views.Strong(steps)((plain - 0.2) / 0.4) * 0.4 + 0.2
+    assert found.min() > -1e-5 and found.max() < 1 + 1e-5 and found.shape == plain.shape
+    assert (found - plain).abs().mean() > 0.05
+    grey = ((found - 0.5).abs() < 1e-5).all(1).flatten(1).float().mean(1)
+    assert grey.max() > 0.1 and grey.mean() > 0.05

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from histopair.activations import split_towers
+from histopair.activations import split_towers, towers
 from histopair.encoders.libraries.open_clip import _allow_cut_tokens
 from histopair.encoders.libraries.transformers import PooledText
 from histopair.encoders.plain_attention import rewritten
@@ -140,6 +140,17 @@ def test_trunk_and_top_are_the_tower(named):
     for blocks in (1, 2):
         frozen, trained = split_towers.split(tower, blocks)
         torch.testing.assert_close(trained(*frozen(x)), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_without_blocks_that_train_the_tokens_are_what_the_tower_pools(name, tmp_path):
+    tower = random(IMAGES[name](tmp_path))
+    x = example("image")
+    trunk, head = (tower.trunk, tower.head) if name == "locked" else (tower, nn.Identity())
+    parts, (tokens,) = towers.parts(trunk), split_towers.frozen(tower, 0)(x)
+    assert (tokens.dim() == 3) == (name != "resnet") and not tokens.requires_grad
+    pooled = parts.leave(trunk, parts.take(tokens) if parts.take else tokens)
+    torch.testing.assert_close(head(pooled), tower(x), atol=1e-5, rtol=1e-5)
 
 
 def test_the_trunk_is_frozen_and_all_of_the_top_trains(named):

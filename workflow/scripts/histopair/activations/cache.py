@@ -69,9 +69,10 @@ def make(
 ) -> None:
     """Write folder `out`: activations of a dataset's images or captions, or why there are none.
 
-    kind: "images" or "captions". `settings` is the config's `activations`, `shards` the folder of
-    finished shards; `out` has hard links to them. Raises InputError if the tower cannot be split
-    there, an activation does not fit into the storage type, or images to be turned are not square.
+    kind: "images" or "captions". With 0 blocks they are an image tower's tokens after its last one.
+    `settings` is the config's `activations`, `shards` the folder of finished shards; `out` has hard
+    links to them. Raises InputError if the tower cannot be split there, an activation does not fit
+    into the storage type, or images to be turned are not square.
     """
     folder, storage = Path(out), settings["storage"]
     about = about | {"kind": kind, "blocks": blocks, "augmentations": turns, "encoder": encoder}
@@ -104,7 +105,7 @@ def _inputs(kind, labels, root, encoder, blocks, turns) -> Inputs:
     device, model = devices.start(), encoders.load(encoder)
     tower = model.image if kind == "images" else model.text
     encoders.require(tower, encoder, "image" if kind == "images" else "text")
-    frozen = split_towers.split(tower, blocks)[0].to(device)
+    frozen = split_towers.frozen(tower, blocks).to(device)
     samples = tables.read(labels)
     if kind == "images":
         inputs = _images(samples, root, model, frozen, turns, device)

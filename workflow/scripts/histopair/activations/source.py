@@ -51,6 +51,32 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     return trained.to(run.device), width, fetch
 
 
+def tokens(run) -> tuple[int, Fetch]:
+    """(width, fetch): fetch(rows) gives the tokens (n, length, width) of a run's images.
+
+    They are the image tower's after its last block, before norms and pooling. Raises InputError for
+    a tower without tokens.
+    """
+    entry = run.encoder_entry
+    fetch = _cached(run, "image")
+    if fetch is None:
+        encoder = encoders.load(entry)
+        encoders.require(encoder.image, entry, "image")
+        blocks = split_towers.frozen(encoder.image, 0).to(run.device)
+        fetch = _computed(run, "image", encoder, blocks)
+    (states,) = fetch(torch.tensor([0]))
+    require_tokens(states, entry["name"], "linear_probe")
+    return states.shape[-1], fetch
+
+
+def require_tokens(states: Tensor, encoder: str, instead: str) -> None:
+    """Raise InputError for states that are no tokens (n, length, d). `instead` is a recipe."""
+    if states.dim() != 3:
+        problem = "a convolutional network has no tokens to attend to"
+        remedy = f"Take an encoder whose image tower is a transformer, or recipe: {instead}"
+        raise InputError(f"encoder {encoder}", problem, remedy)
+
+
 def turned(pixels: Tensor, turn: int) -> Tensor:
     """One of the eight ways a square tile (..., h, w) can lie: quarter turns, then mirrored ones.
 

@@ -98,6 +98,19 @@ def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Frozen, nn
     return _halves(tower, towers.parts(tower), blocks, alone)
 
 
+def frozen(tower: nn.Module, blocks: int) -> Frozen:
+    """All but the last `blocks` blocks of a tower.
+
+    With 0 these are all its blocks: an image tower's tokens, before norms and pooling.
+    """
+    if blocks:
+        return split(tower, blocks)[0]
+    if towers.class_name(tower) == "open_clip.timm_model.TimmModel":
+        return frozen(tower.trunk, 0)
+    parts = towers.parts(tower)
+    return Frozen(parts, tower, parts.blocks)
+
+
 def trained_part(tower: nn.Module, blocks: int) -> nn.Module:
     """The part of a tower that trains: its last `blocks` blocks and all after them, or nothing."""
     return split(tower, blocks)[1] if blocks else nn.Identity()

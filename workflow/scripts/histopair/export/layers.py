@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, normalize
+from torch.nn.functional import leaky_relu, normalize, relu
+
+from histopair.training import heads
 
 
 class UnitLength(nn.Module):
@@ -42,15 +44,70 @@ class Branches(nn.Module):
 
 
 class BesidePrediction(nn.Module):
-    """Features (n, width) -> features and the predicted embedding's direction, (n, width + d)."""
+    """Features (n, width) -> features and the predicted embedding's direction, (n, width + hidden).
 
-    def __init__(self, width: int, hidden: int):
+    The prediction is linear, or, with `inner`, an MLP with one layer of that width.
+    """
+
+    def __init__(self, width: int, hidden: int, inner: int = 0):
         super().__init__()
-        self.width, self.hidden = width, hidden
-        self.predict = nn.Linear(width, hidden)
+        self.width, self.hidden, self.inner = width, hidden, inner
+        linear = nn.Linear(width, hidden)
+        self.predict = heads.mlp(width, hidden, 2, inner) if inner else linear
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat([features, normalize(self.predict(features), dim=1)], dim=1)
+
+
+class Residual(nn.Module):
+    """Features x (n, width) -> kept x + ReLU(W2 ReLU(W1 x)), W1 (hidden, width)."""
+
+    def __init__(self, width: int, hidden: int, kept: float):
+        super().__init__()
+        self.width, self.hidden, self.kept = width, hidden, kept
+        self.first = nn.Linear(width, hidden, bias=False)
+        self.second = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.kept * features + relu(self.second(relu(self.first(features))))
+
+
+class Cache(nn.Module):
+    """Unit features x (n, width) -> direct(x) + exp(-beta (1 - x K')) V, logits (n, classes).
+
+    K (size, width) are unit vectors, V (size, classes).
+    """
+
+    def __init__(self, width: int, size: int, classes: int, beta: float):
+        super().__init__()
+        self.width, self.size, self.classes, self.beta = width, size, classes, beta
+        self.direct = nn.Linear(width, classes, bias=False)
+        self.keys = nn.Parameter(torch.zeros(size, width))
+        self.values = nn.Parameter(torch.zeros(size, classes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        near = torch.exp(-self.beta * (1 - features @ self.keys.T))
+        return self.direct(features) + near @ self.values
+
+
+class Neighbours(nn.Module):
+    """Unit features (n, width) -> logits (n, classes) of the shares of the k nearest in a bank.
+
+    bank (size, width) of unit vectors, labels (size, classes) in {0, 1}. A share is (hits + 1 /
+    classes) / (k + 1); a logit is its logarithm if classes exclude each other, else its log odds.
+    """
+
+    def __init__(self, width: int, size: int, classes: int, k: int, exclusive: bool):
+        super().__init__()
+        self.width, self.size, self.classes = width, size, classes
+        self.k, self.exclusive = k, exclusive
+        self.bank = nn.Parameter(torch.zeros(size, width))
+        self.labels = nn.Parameter(torch.zeros(size, classes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        nearest = (features @ self.bank.T).topk(self.k, dim=1).indices
+        shares = (self.labels[nearest].sum(1) + 1 / self.classes) / (self.k + 1)
+        return shares.log() if self.exclusive else shares.logit()
 
 
 # A layer's name in config.json, its class and the arguments that are kept with it.
@@ -66,7 +123,10 @@ LAYERS = {
     "leaky_relu": (nn.LeakyReLU, ("negative_slope",)),
     "unit_length": (UnitLength, ()),
     "log_odds": (LogOdds, ()),
-    "beside_prediction": (BesidePrediction, ("width", "hidden")),
+    "beside_prediction": (BesidePrediction, ("width", "hidden", "inner")),
+    "residual": (Residual, ("width", "hidden", "kept")),
+    "cache": (Cache, ("width", "size", "classes", "beta")),
+    "neighbours": (Neighbours, ("width", "size", "classes", "k", "exclusive")),
     "branches": (Branches, ("width", "hidden", "classes", "slope")),
 }
 

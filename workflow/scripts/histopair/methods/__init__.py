@@ -19,7 +19,8 @@ What may be needed:
     bags                                          the patch features of the run's encoder
     image_embeddings, caption_embeddings, prompt_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
-                                                  of `augmentations` turned versions of each image
+                                                  of `augmentations` turned versions of each image;
+                                                  without `unfreeze`, its tokens after all blocks
     reports, pairs, text_embeddings               texts, their samples, and the retriever's vectors
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
@@ -61,6 +62,7 @@ DESCRIPTIONS = {
     "unfreeze": "Last transformer blocks, or last stages of a ResNet, that train; of two towers "
     "one number for both, or a map of both. If 0 is allowed, a tower with 0 stays frozen, and its "
     "cached embeddings are used.",
+    "attention_heads": "Heads of each attention; the towers' widths must be multiples of it.",
     "fusion": "How image and text features are joined; a sum needs both of one width.",
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
     "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "

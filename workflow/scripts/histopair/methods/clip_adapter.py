@@ -45,3 +45,18 @@ def build(run):
     features = run.embeddings("image_embeddings")
     model = Adapted(zero_shot.class_vectors(run), run.method["residual"])
     yield run.classifier(model, lambda rows: (features[rows],))
+
+
+def predictor(run, weights):
+    """r ReLU(x) is ReLU(r x): the adapter's second layer takes its share in."""
+    from histopair.export import layers
+    from histopair.export.predictor import Predictor
+
+    prompts, share = zero_shot.class_vectors(run), run.method["residual"]
+    first, second = weights["adapter.0.weight"], weights["adapter.2.weight"]
+    mix = layers.Residual(prompts.shape[1], len(first), 1 - share)
+    mix.first.weight.data, mix.second.weight.data = first, share * second
+    last = nn.Linear(prompts.shape[1], len(prompts), bias=False)
+    last.weight.data = zero_shot.TEMPERATURE * prompts
+    unit = layers.UnitLength
+    return Predictor(nn.Sequential(unit(), mix, unit(), last), image=run.encoder())

@@ -98,3 +98,15 @@ def _probe(run, to_text: nn.Module, features: Tensor):
     heads = logistic.candidates(run, read)
     students = ((Student(to_text, head), facts) for head, facts in heads)
     return chosen.stage(run, students, lambda rows: (features[rows],), logistic.WORSE)
+
+
+def predictor(run, weights):
+    from histopair.export.layers import BesidePrediction
+    from histopair.export.predictor import Predictor, loaded
+
+    encoder, hidden = run.encoder(), run.method["hidden"]
+    width, text = encoder.image_dim, len(weights["to_text.2.bias"])
+    both = BesidePrediction(width, text, hidden)
+    head = nn.Linear(width + text, len(run.classes))
+    loaded(Student(both.predict, head), weights)
+    return Predictor(nn.Sequential(both, head), image=encoder)

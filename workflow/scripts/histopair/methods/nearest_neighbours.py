@@ -1,5 +1,6 @@
 """The classes of the k nearest train images by cosine; validation chooses k."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -23,12 +24,14 @@ class Neighbours(nn.Module):
         super().__init__()
         self.bank = nn.Parameter(normalize(bank, dim=1))
         self.labels = nn.Parameter(labels.float())
-        self.k, self.exclusive = k, exclusive
+        self.exclusive = exclusive
+        self.register_buffer("k", torch.tensor(k))  # among the weights, as the bank is
 
     def forward(self, features: Tensor) -> Tensor:
-        nearest = (normalize(features, dim=1) @ self.bank.T).topk(self.k, dim=1).indices
+        k = self.k.item()
+        nearest = (normalize(features, dim=1) @ self.bank.T).topk(k, dim=1).indices
         hits = self.labels[nearest].sum(1)
-        shares = (hits + 1 / hits.shape[1]) / (self.k + 1)
+        shares = (hits + 1 / hits.shape[1]) / (k + 1)
         return shares.log() if self.exclusive else shares.logit()
 
 
@@ -41,3 +44,14 @@ def build(run):
         if k <= len(train)
     )
     yield chosen.stage(run, models, lambda rows: (features[rows],))
+
+
+def predictor(run, weights):
+    """The bank of train images is part of the model."""
+    from histopair.export import layers
+    from histopair.export.predictor import Predictor
+
+    bank, labels, k = weights["bank"], weights["labels"], int(weights["k"])
+    votes = layers.Neighbours(bank.shape[1], *labels.shape, k, run.task.EXCLUSIVE)
+    votes.bank.data, votes.labels.data = bank, labels
+    return Predictor(nn.Sequential(layers.UnitLength(), votes), image=run.encoder())

@@ -49,11 +49,15 @@ class Prompted(nn.Module):
 
 def build(run):
     run.require_exclusive()
-    clip, features = run.encoder(), run.embeddings("image_embeddings")
+    features = run.embeddings("image_embeddings")
+    yield run.classifier(prompted(run, run.encoder()), lambda rows: (features[rows],))
+
+
+def prompted(run, clip) -> Prompted:
+    """The model before training."""
     names = run.about.get("class_names") or {}
     tokens, start = _tokens(clip, [names.get(c, c) for c in run.classes], run.method["context"])
-    model = Prompted(clip.text, tokens.to(run.device), start, run.method["context"])
-    yield run.classifier(model, lambda rows: (features[rows],))
+    return Prompted(clip.text, tokens.to(run.device), start, run.method["context"])
 
 
 def _tokens(clip, names: list[str], context: int) -> tuple[Tensor, int]:
@@ -85,3 +89,16 @@ def _token_embedding(text: nn.Module) -> nn.Embedding:
     """The largest table of vectors in the tower."""
     tables = [module for module in text.modules() if isinstance(module, nn.Embedding)]
     return max(tables, key=lambda table: table.num_embeddings)
+
+
+@torch.no_grad()
+def predictor(run, weights):
+    """The tuned prompts are encoded once: their vectors are the last layer's weights."""
+    from histopair.export.layers import UnitLength
+    from histopair.export.predictor import Predictor, loaded
+
+    clip = run.encoder()
+    vectors = loaded(prompted(run, clip), weights).class_vectors()
+    layer = nn.Linear(vectors.shape[1], len(vectors), bias=False)
+    layer.weight.copy_(zero_shot.TEMPERATURE * vectors)
+    return Predictor(nn.Sequential(UnitLength(), layer), image=clip)

@@ -31,7 +31,9 @@ class Cached(nn.Module):
         self.prompts = nn.Parameter(prompts, requires_grad=False)
         self.keys = nn.Parameter(keys)
         self.labels = nn.Parameter(labels.float(), requires_grad=False)
-        self.alpha, self.beta = alpha, beta
+        # Validation chooses them, so that they are among the weights.
+        self.register_buffer("alpha", torch.tensor(alpha))
+        self.register_buffer("beta", torch.tensor(beta))
 
     def forward(self, features: Tensor) -> Tensor:
         image = normalize(features, dim=1)
@@ -58,3 +60,16 @@ def _weighed(model: Cached):
     for alpha, beta in itertools.product(ALPHAS, BETAS):
         other = Cached(model.prompts.data, model.keys.data, model.labels.data, alpha, beta)
         yield other, {"alpha": alpha, "beta": beta, "converged": True}
+
+
+def predictor(run, weights):
+    """The cache of labelled images is part of the model, as are the classes' vectors."""
+    from histopair.export import layers
+    from histopair.export.predictor import Predictor
+
+    prompts, keys = zero_shot.class_vectors(run), weights["keys"]
+    labels = run.indicator[run.rows("train")].float()
+    cache = layers.Cache(keys.shape[1], *labels.shape, float(weights["beta"]))
+    cache.direct.weight.data = zero_shot.TEMPERATURE * prompts
+    cache.keys.data, cache.values.data = keys, weights["alpha"] * labels
+    return Predictor(nn.Sequential(layers.UnitLength(), cache), image=run.encoder())

@@ -85,7 +85,7 @@ def _wrong(method: dict, problem: str) -> InputError:
 
 def blocks(method: dict, tower: str) -> int:
     """How many of the last blocks of its "image" or "text" tower a method trains."""
-    unfreeze = method["unfreeze"]
+    unfreeze = method.get("unfreeze", 0)
     return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
 

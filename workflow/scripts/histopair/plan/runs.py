@@ -122,8 +122,6 @@ def _embeddings(config, w, encoder, kind):
 def _activations(config, w, encoder, tower, kind):
     """Folder of what a tower's last blocks take: {blocks}, or {blocks}x{augmentations}."""
     settings = method(config, w)
-    if "unfreeze" not in settings:
-        return None
     blocks, augmentations = recipes.blocks(settings, tower), settings.get("augmentations", 1)
     if tower == "image" and augmentations > 1:
         blocks = f"{blocks}x{augmentations}"

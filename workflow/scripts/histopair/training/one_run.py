@@ -136,6 +136,10 @@ class Run(Staged):
         """The last blocks of the "image" or "text" tower, its width, and the fetch of inputs."""
         return activations.tower(self, kind, blocks)
 
+    def tokens(self) -> tuple[int, activations.Fetch]:
+        """The width of the frozen image tower's tokens, and the fetch of those of n rows."""
+        return activations.tokens(self)
+
     def stage(self, name, model, fetch, loss, scores=None, **overrides) -> loop.Stage:
         """As Staged.stage, with the task's targets in each batch, head rates and augmentations."""
         settings = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}

@@ -8,7 +8,8 @@ values of the parameters; the defaults are the method as it should be.
 
 A paired report is a function of the image, through the retriever, or of chance. Two teachers
 without reports show what it adds (`teacher_of`): the retriever's embedding of the image itself, and
-the prompt of the label that the sample is trained on anyway.
+the prompt of the label that the sample is trained on anyway. Rivals of its loss have the same text
+stage (`distillation`): among them the text classifier's soft labels in place of embeddings.
 
 text_stage    the classifier of the texts, which teaches
 students      the models that learn from it on images, and the distillation loss
@@ -31,6 +32,7 @@ PARAMETERS = {
     "word_dropout": 0.0,
     "distillation_weight": 1.0,
     "distillation": "cosine",
+    "temperature": 4.0,
     "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
     "text_epochs": 100,
@@ -42,7 +44,7 @@ PARAMETERS = {
     "normalisation": "own",
 }
 CHOICES = {
-    "distillation": ("cosine", "contrastive", "relational"),
+    "distillation": ("cosine", "contrastive", "relational", "logits"),
     "text_stage": ("tower", "head"),
     "teacher": ("fixed", "joint", "none"),
     "teacher_of": ("text", "image", "label-prompt"),
@@ -53,7 +55,11 @@ CHOICES = {
 DESCRIPTIONS = {
     "distillation": "How g(v) is held against the text: by its direction (`cosine`, the paper's), "
     "as the nearest of the batch's texts (`contrastive`), or by the distances between the batch's "
-    "samples (`relational`, Park 2019).",
+    "samples (`relational`, Park 2019). With `logits` the text classifier's soft labels teach the "
+    "student's own (Hinton 2015), and g learns from the class alone; `text_branch: none` is then "
+    "Hinton's student. Single-label datasets only.",
+    "temperature": "T of `distillation: logits`: both logits are divided by it, and the loss is "
+    "multiplied by T².",
     "text_stage": "What the text stage trains: adapters and head, or, as the published code does, "
     "the head alone.",
     "teacher": "`fixed`: the text stage's best epoch gives fixed targets. `joint`: as in the "
@@ -93,12 +99,17 @@ def mistakes(method):
     if method["teacher"] == "joint" and method["teacher_of"] == "image":
         problem = "'joint' trains the text tower, which does not read images"
         problems["teacher"] = f"{problem}; set teacher_of to text or label-prompt"
+    if method["distillation"] == "logits" and method["teacher"] == "joint":
+        problems["distillation"] = "soft labels are those of a fixed teacher; set teacher to fixed"
+    if not method["temperature"]:
+        problems["temperature"] = "logits are divided by it; it is above 0"
     return problems
 
 
 def distilled(method):
     """Whether reports teach the image side: analyses then compare them with what it predicts."""
-    return method["teacher"] != "none" and method["teacher_of"] == "text"
+    embeddings = method["distillation"] != "logits"
+    return embeddings and method["teacher"] != "none" and method["teacher_of"] == "text"
 
 
 def build(run):
@@ -115,8 +126,10 @@ def build(run):
 
 def _by_fixed_targets(run, text, texts):
     """Distillation from the text stage's best epoch."""
-    run.teacher, width = text_stage.teacher(run, text, texts)
-    student, image = _student(run, text.head, width)
+    if logits := run.method["distillation"] == "logits":
+        run.require_exclusive()
+    run.teacher, _ = text_stage.teacher(run, text, texts, logits)
+    student, image = _student(run, text.head, text.head[0].in_features)
 
     def fetch(rows):
         return {"pixels": image(rows), "text": run.teacher(rows)}
@@ -175,7 +188,10 @@ def student(run, encoder, text_head: nn.Module, text_width: int) -> students.Stu
 def _main_stage(
     run, model: nn.Module, fetch: Callable, target: Callable | None = None, detached=True, **others
 ) -> loop.Stage:
-    """`target(batch)` is the text embedding (n, d) that g(v) is held against (Eqs. 3 and 4)."""
+    """`target(batch)` is the text embedding (n, d) that g(v) is held against (Eqs. 3 and 4).
+
+    With `distillation: logits` it is the text classifier's logits (n, C).
+    """
 
     def loss(model, batch):
         logits, predicted = model(batch["pixels"])
@@ -187,7 +203,7 @@ def _main_stage(
     def scores(model, batch):
         return run.scores(model(batch["pixels"])[0])
 
-    whole = run.method["distillation"] != "cosine"  # it compares the batch's samples
+    whole = run.method["distillation"] in ("contrastive", "relational")  # of a batch's samples
     return run.stage("main", model, fetch, loss, scores, whole=whole, **others)
 
 

@@ -5,7 +5,7 @@ Each returns logits (n, C) and the prediction (n, d_text) that `distillation` co
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, normalize, smooth_l1_loss
+from torch.nn.functional import cosine_similarity, kl_div, normalize, smooth_l1_loss
 
 from histopair.training import contrastive_loss
 
@@ -82,10 +82,16 @@ class WithTeacher(nn.Module):
 def losses(
     run, batch: dict, logits: Tensor, predicted: Tensor, text: Tensor, detached: bool = True
 ) -> dict[str, Tensor]:
-    """The task's loss of logits (n, C) plus the weighted `distillation` (Eq. 4), and both alone."""
+    """The task's loss of logits (n, C) plus the weighted `distillation` (Eq. 4), and both alone.
+
+    text: embeddings (n, d), or the text classifier's logits (n, C), which teach those of the image.
+    """
     task = run.task_loss(logits, batch)
     kind = run.method.get("distillation", "cosine")
-    distilled = distillation(text, predicted, detached, kind)
+    if kind == "logits":
+        distilled = soft_labels(text, logits, run.method["temperature"])
+    else:
+        distilled = distillation(text, predicted, detached, kind)
     weighted = run.method["distillation_weight"] * distilled
     return {"loss": task + weighted, "task": task, "distillation": distilled}
 
@@ -124,6 +130,15 @@ def relational(text: Tensor, predicted: Tensor) -> Tensor:
     Only how texts lie to each other is learnt, not where.
     """
     return smooth_l1_loss(_distances(predicted), _distances(text))
+
+
+def soft_labels(teacher: Tensor, logits: Tensor, temperature: float) -> Tensor:
+    """T² KL(softmax(teacher / T) | softmax(logits / T)), (n, C) each, a mean over the batch.
+
+    Hinton 2015, Section 2: T² keeps the gradients' size whatever T is.
+    """
+    target, ours = ((x.float() / temperature).log_softmax(1) for x in (teacher.detach(), logits))
+    return temperature**2 * kl_div(ours, target, reduction="batchmean", log_target=True)
 
 
 def _distances(vectors: Tensor) -> Tensor:

@@ -61,8 +61,12 @@ class TextClassifier(nn.Module):
         """Unit vectors (n, d)."""
         return normalize(self.tower(texts), dim=1)
 
+    def logits(self, texts: Tensor) -> Tensor:
+        """(n, C)."""
+        return self.head(self.embed(texts))
+
     def forward(self, texts: Tensor, numbers: Tensor) -> Tensor:
-        return self.head(self.embed(texts))[numbers]
+        return self.logits(texts)[numbers]
 
 
 def vectors(run) -> Texts:
@@ -106,11 +110,14 @@ def stage(run, name: str, model: TextClassifier, texts: Texts, **overrides) -> l
 
 
 @torch.inference_mode()
-def teacher(run, model: TextClassifier, texts: Texts) -> tuple[Callable[[Tensor], Tensor], int]:
-    """`run.teacher`, unit embeddings by the model as it is now, and their width."""
+def teacher(
+    run, model: TextClassifier, texts: Texts, logits: bool = False
+) -> tuple[Callable[[Tensor], Tensor], int]:
+    """`run.teacher`, unit embeddings by the model as it is now or its logits, and their width."""
     model.eval()
+    give = model.logits if logits else model.embed
     numbers = torch.arange(len(texts.vectors if texts.tokens is None else texts.tokens))
-    parts = [model.embed(texts.inputs(part, run.device)) for part in numbers.split(BATCH)]
+    parts = [give(texts.inputs(part, run.device)) for part in numbers.split(BATCH)]
     vectors = torch.cat(parts).clone()
     return lambda rows: vectors[texts.index[rows].to(run.device)], vectors.shape[1]
 

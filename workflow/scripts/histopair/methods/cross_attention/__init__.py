@@ -5,7 +5,7 @@ text's vector to the patches of the image (Vaswani 2017, with a residual and nor
 and patches are the states that enter the first block that trains.
 """
 
-from histopair.errors import InputError
+from histopair.activations import source
 from histopair.methods.cross_attention.asking import CrossAttention, questions
 from histopair.training import heads
 
@@ -17,9 +17,6 @@ PARAMETERS = {
     "augmentations": 1,
     "text_encoder": "",
 }
-DESCRIPTIONS = {
-    "attention_heads": "Heads of each attention; both towers' widths must be multiples of it.",
-}
 
 
 def build(run):
@@ -27,12 +24,7 @@ def build(run):
     text, text_width, text_fetch = run.tower("text", run.method["unfreeze"]["text"])
     one = run.rows("train")[:1]
     patches, words = image_fetch(one)[0], text_fetch(one)[0]
-    if patches.dim() != 3:
-        raise InputError(
-            f"encoder {run.encoder_entry['name']}",
-            "a convolutional network has no tokens to attend to",
-            "Take an encoder whose image tower is a transformer, or recipe: fusion_partial",
-        )
+    source.require_tokens(patches, run.encoder_entry["name"], "fusion_partial")
     widths = image_width, text_width, patches.shape[-1], words.shape[-1]
     asks = questions(*widths, run.method["attention_heads"])
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])

@@ -7,10 +7,16 @@ from histopair.errors import InputError
 
 
 class Question(nn.Module):
-    """A vector (n, d) and the other modality's tokens (n, t, e) -> the vector, informed (n, d)."""
+    """A vector (n, d) and the other modality's tokens (n, t, e) -> the vector, informed (n, d).
+
+    Raises InputError if the vector's width is not a multiple of the heads.
+    """
 
     def __init__(self, width: int, tokens: int, attention_heads: int):
         super().__init__()
+        if width % attention_heads:
+            problem = f"{attention_heads} heads cannot share features {width} wide"
+            raise InputError("attention_heads", problem, "Choose a divisor of each tower's width")
         self.attention = nn.MultiheadAttention(
             width, attention_heads, kdim=tokens, vdim=tokens, batch_first=True
         )
@@ -41,14 +47,7 @@ class CrossAttention(nn.Module):
 def questions(
     image: int, text: int, patches: int, words: int, attention_heads: int
 ) -> nn.ModuleDict:
-    """Each modality's question to the other, from the widths of both vectors and of their tokens.
-
-    Raises InputError if a vector's width is not a multiple of the heads.
-    """
-    for width in (image, text):
-        if width % attention_heads:
-            problem = f"{attention_heads} heads cannot share features {width} wide"
-            raise InputError("attention_heads", problem, "Choose a divisor of both towers' widths")
+    """Each modality's question to the other, from the widths of both vectors and their tokens."""
     of_image = Question(image, words, attention_heads)
     of_text = Question(text, patches, attention_heads)
     return nn.ModuleDict({"image": of_image, "text": of_text})
