@@ -56,6 +56,8 @@ def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     entry = entries.method(config, method, dataset)
     if entry["recipe"] not in recipes.known("methods"):
         return []
+    if config["datasets"][dataset]["split"]["by"] == "test":
+        return [f"{key}: all samples of {dataset!r} are test; name it under `evaluate_on`"]
     mistakes = _of_bags(config, key, dataset, method, entry)
     if mistakes or not recipes.reads_reports(entry):
         return mistakes
