@@ -18,6 +18,7 @@ from recompute import (
     convergence,
     curves,
     data,
+    external,
     intervals,
     metrics,
     p_values,
@@ -31,7 +32,7 @@ from recompute import (
 )
 
 SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
-SUBJECTS += (calibration, studies, intervals, verdicts, p_values, curves, survival)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, curves, external, survival)
 
 
 def main(words: list[str]) -> int:
