@@ -486,6 +486,30 @@ TAMPERED = {  # what a person may change: the check, the file, how, and the word
         _rows(lambda table: pd.concat([table, table.iloc[:1].assign(dataset="*", encoder="*")])),
         "combined",
     ),
+    "what is reached elsewhere": (
+        "elsewhere",
+        "studies/external.external.csv",
+        _csv("mean", lambda x: x + 0.01),
+        "mean",
+    ),
+    "a calibration elsewhere": (
+        "elsewhere",
+        "studies/external.external.csv",
+        _csv("ece_outside", lambda x: x + 0.01),
+        "ece_outside",
+    ),
+    "an interval of what is lost": (
+        "elsewhere",
+        "studies/external.external.csv",
+        _csv("difference_high", lambda x: x + 0.5),
+        "difference high",
+    ),
+    "a site's metric": (
+        "sites",
+        "studies/external.sites.csv",
+        _csv("mean", lambda x: x + 0.01),
+        "mean",
+    ),
     "half a file": (
         "predictions",
         f"{UNIMODAL}/predictions.parquet",

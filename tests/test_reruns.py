@@ -22,12 +22,14 @@ def result(*patterns):
 
 PAGE = result("page.html")
 STUDIES = (*result("studies/*.csv"), *PAGE)
+ELSEWHERE = (*result("studies/external.csv"), *PAGE)
 
 
 def runs(method="*", dataset="*", encoder="*", studies=("*",)):
     """Runs, and all that reads them."""
     tables = result(*(f"studies/{study}.csv" for study in studies))
-    return (*result(f"runs/{dataset}/{encoder}/{method}/*"), *tables, *PAGE)
+    run = f"{dataset}/{encoder}/{method}/*"
+    return (*result(f"runs/{run}", f"external/*/{run}"), *tables, *PAGE)
 
 
 RETRIEVED = (*result("pairs/phantom-*"), *runs("clip-it", studies=("clip-it", "locked")))
@@ -41,6 +43,7 @@ LOCKED = (
 )
 EMBEDDED = (
     *result("embeddings/*", "pairs/phantom-*", "runs/*/linear-head/*", "runs/*/clip-it/*"),
+    *result("external/*/linear-head/*", "studies/external.csv"),
     *result("runs/*/linear-probe/*", "runs/*/clip-it-image/*", "runs/*/clip-it-label/*"),
     *result("runs/*/clip-it-locked/*", "runs/*/zero-shot/*", "runs/*/fusion-frozen/*"),
     *result("studies/clip-it.csv"),
@@ -65,7 +68,7 @@ EDITS = {
         f"{PACKAGE}/methods/linear_head.py",
         "features.shape[1], len(run.classes))",
         "features.shape[1], len(run.classes), bias=False)",
-        runs("linear-head", studies=("clip-it", "frozen")),
+        runs("linear-head", studies=("clip-it", "frozen", "external")),
     ),
     "a method with ablations": (
         f"{PACKAGE}/methods/clip_it/students.py",
@@ -89,7 +92,7 @@ EDITS = {
         f"{PACKAGE}/evaluation/metrics.py",
         "\nTOP = 3\n",
         "\nTOP = 2\n",
-        (*result("runs/*/metrics.json"), *STUDIES),
+        (*result("runs/*/metrics.json", "external/*/metrics.json"), *STUDIES),
     ),
     "intervals": (
         f"{PACKAGE}/evaluation/bootstrap.py",
@@ -101,7 +104,7 @@ EDITS = {
         f"{PACKAGE}/evaluation/reliability.py",
         "BINS = 15",
         "BINS = 10",
-        (*result("runs/*/metrics.json"), *STUDIES),
+        (*result("runs/*/metrics.json", "external/*/metrics.json"), *STUDIES),
     ),
     "significance": (
         f"{PACKAGE}/evaluation/p_values.py",
@@ -120,7 +123,29 @@ EDITS = {
         f"{PACKAGE}/datasets/leaks.py",
         "(VAL, TRAIN))",
         "(TRAIN, VAL))",
-        (*result("labels/*.leaks.parquet"), *PAGE),
+        (*result("labels/*.leaks.parquet", "external/*", "studies/external.csv"), *PAGE),
+    ),
+    "what runs are shown of other datasets": (
+        f"{PACKAGE}/export/elsewhere.py",
+        "BATCH = 64",
+        "BATCH = 32",
+        (*result("external/*.parquet", "external/*/metrics.json"), *ELSEWHERE),
+    ),
+    "how far a hospital is away": (
+        CONFIG,
+        "south: 2",
+        "south: 3",
+        (
+            *result("phantom/hospitals/*", "labels/phantom-hospitals.*"),
+            *result("embeddings/*/phantom-hospitals.*", "external/*"),
+            *ELSEWHERE,
+        ),
+    ),
+    "a dataset that is no longer scored": (
+        CONFIG,
+        "    seeds: [0, 1]\n    evaluate_on: [phantom-hospitals]\n",
+        "    seeds: [0, 1]\n",
+        ELSEWHERE,
     ),
     "how activations are kept": (
         f"{PACKAGE}/activations/cache.py",
@@ -384,26 +409,29 @@ def test_a_fresh_clone_and_touched_artifacts_rerun_nothing(folder, restored):
     assert workflow.planned(folder) == {}
 
 
-def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, restored):
+def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, jobs, restored):
     target = "results/exports/phantom-crc/phantom-vit/linear-head/0"
     assert workflow.planned(folder, target) == {target: "export"}
     process = workflow.run(folder, target)
     assert process.returncode == 0, process.stdout[-3000:]
     assert workflow.planned(folder, target) == {}
     edits = {
-        "methods/linear_head.py": ("loaded(head, weights), image", "head, image", True),
-        "export/predictor.py": ('"sum" else torch.cat', '"add" else torch.cat', True),
-        "methods/clip_it/folded.py": ("shift.copy_(first.bias)", "shift.zero_()", False),
-        "methods/clip_it/__init__.py": ("lora.merge(encoder.image)", "pass", False),
-        "methods/lora.py": ("encoder.preprocess = ", "encoder.other = ", False),
-        "methods/cross_attention/inference.py": ("keys.shape[1]", "keys.shape[0]", False),
+        "methods/linear_head.py": ("loaded(head, weights), image", "head, image", "linear-head"),
+        "export/predictor.py": ('"sum" else torch.cat', '"add" else torch.cat', "l*"),
+        "methods/clip_it/folded.py": ("shift.copy_(first.bias)", "shift.zero_()", ""),
+        "methods/clip_it/__init__.py": ("lora.merge(encoder.image)", "pass", ""),
+        "methods/lora.py": ("encoder.preprocess = ", "encoder.other = ", "lora"),
+        "methods/cross_attention/inference.py": ("keys.shape[1]", "keys.shape[0]", ""),
     }
-    for file, (old, new, concerned) in edits.items():
+    for file, (old, new, method) in edits.items():
         path = folder / PACKAGE / file
         before = path.read_bytes()
         workflow.edit(path, old, new)
-        assert workflow.planned(folder) == {}, file
-        assert workflow.planned(folder, target) == ({target: "export"} if concerned else {}), file
+        patterns = (*result(f"external/*/{method}/*"), *ELSEWHERE) if method else ()
+        rerun = {job for job in jobs if any(fnmatch.fnmatch(job, name) for name in patterns)}
+        assert set(workflow.planned(folder)) == rerun, file
+        exported = {target: "export"} if fnmatch.fnmatch("linear-head", method) else {}
+        assert workflow.planned(folder, target) == exported, file
         path.write_bytes(before)
 
 

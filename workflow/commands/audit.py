@@ -18,6 +18,7 @@ from recompute import (
     convergence,
     curves,
     data,
+    external,
     gates,
     intervals,
     metrics,
@@ -32,7 +33,7 @@ from recompute import (
 )
 
 SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
-SUBJECTS += (calibration, studies, intervals, verdicts, p_values, gates, curves, survival)
+SUBJECTS += (calibration, studies, intervals, verdicts, p_values, gates, curves, external, survival)
 
 
 def main(words: list[str]) -> int:

@@ -98,7 +98,7 @@ def table(file: Path, columns: list[str] | None = None) -> pd.DataFrame:
 def csv(file: Path) -> pd.DataFrame:
     """A study's table. Names stay text even if they look like numbers."""
     names = ("study", "dataset", "encoder", "method", "own_encoder", "reference", "class", "values")
-    names += ("lower", "upper", "better", "worse", "random", "cohort")
+    names += ("lower", "upper", "better", "worse", "random", "cohort", "external", "site", "seeds")
     rows = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
     return rows.astype({name: object for name in names if name in rows})
 

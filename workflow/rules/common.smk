@@ -9,13 +9,14 @@ from histopair.plan import (
     encoders,
     entries,
     exports,
+    external,
     fingerprint,
     load,
     page,
     pairs,
 )
 from histopair.plan import recipes, runs, studies, tunings
-from histopair.plan.places import PAIRS, RUN, pattern
+from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, PAIRS, RUN, pattern
 from histopair.pages import look
 
 try:

@@ -1,7 +1,7 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
 # Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
 # quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports), grades (classes that are not entities) with
-# grades-captions and reports of the tiles themselves, and cohort, patients with follow-up,
+# grades-captions and reports of the tiles themselves, hospitals (colon tiles under other stains), and cohort, patients with follow-up,
 # whose features are embeddings of their tiles in the layouts of TRIDENT and CLAM,
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
@@ -232,6 +232,28 @@ rule phantom_grades_captions:
         code=code("phantom_grades_captions.py"),
     script:
         "../scripts/phantom_grades_captions.py"
+
+
+rule phantom_hospitals:
+    output:
+        tiles=directory("results/phantom/hospitals/tiles"),
+        labels="results/phantom/hospitals/labels.csv",
+        truth="results/phantom/truth/hospitals.parquet",
+    log:
+        "logs/phantom/hospitals.txt",
+    benchmark:
+        "results/benchmarks/phantom/hospitals.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        size=config["phantom"]["hospitals"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_hospitals.py"),
+    script:
+        "../scripts/phantom_hospitals.py"
 
 
 rule phantom_cohort:

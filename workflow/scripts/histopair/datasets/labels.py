@@ -6,7 +6,7 @@ from types import ModuleType
 import pandas as pd
 
 from histopair import readers
-from histopair.datasets import label_tables, partition, quarantine, standardise
+from histopair.datasets import label_tables, partition, quarantine, sites, standardise
 from histopair.errors import InputError
 from histopair.files import audit, folding, labels_map, sheets
 
@@ -47,8 +47,10 @@ def _bags(reader: ModuleType, entry: dict, name: str, rows: list[dict]) -> tuple
         raise frame.attrs["nothing"]
     print(f"{name}: {len(frame)} bags", flush=True)
     info = dict(frame.attrs)
-    frame, odd = partition.split(frame, entry, reader.inputs(entry)[0], info["task"])
-    rows += odd
+    place = reader.inputs(entry)[0]
+    frame, united = sites.of_samples(frame, entry, place)
+    frame, odd = partition.split(frame, entry, place, info["task"])
+    rows += united + odd
     kept = {key: entry[key] for key in ("max_patches", "time_unit") if key in entry}
     return frame, info | kept | {"root": "", "official": [], "unit": reader.UNIT}
 
@@ -65,7 +67,8 @@ def _images(
     print(f"{name}: {len(frame)} samples of {frame.image_id.nunique()} images", flush=True)
     quarantine.check_read(frame, rows, entry, place)
     frame["group"], united = folding.united(frame.group, "group")
-    rows += united
+    frame, sited = sites.of_samples(frame, entry, place)
+    rows += united + sited
     raw = label_tables.counted(frame.labels)
     frame, bad = quarantine.check(frame, entry, place, rows, shards, code)
     frame, standardised = standardise.apply(frame, entry, place, info["classes"])

@@ -4,7 +4,7 @@ from itertools import chain
 
 import pandas as pd
 
-from histopair.datasets import folds, splits
+from histopair.datasets import folds, sites, splits
 from histopair.errors import InputError
 from histopair.files import audit
 
@@ -14,14 +14,20 @@ FOLDED = {"seed": 0, "val": 0.1}  # the settings that decide folds
 def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
-    With `folds`, each sample has the `fold` in which it is tested; its other uses depend on the
-    fold that is held out, which a resplit names (`fold`). Raises InputError for a split without
-    samples and, if single-label, for a class without train samples.
+    With `folds`, or a fold for each of `sites`, each sample has the `fold` in which it is tested;
+    its other uses depend on the fold that is held out, which a resplit names (`fold`). Raises
+    InputError for a split without samples, for `sites` that are not those of the samples and, if
+    single-label, for a class without train samples.
     """
     settings = dict(entry.get("split") or {})
     settings.pop("labels", None)  # of a run: its seed draws them
     count, held_out = settings.pop("folds", None), settings.pop("fold", None)
+    named = settings.pop("sites", None)
     folded = {key: settings.get(key, default) for key, default in FOLDED.items()}
+    if named and not held_out:
+        fold = sites.folds(frame, named, name)
+        rows = _ungrouped(frame, name) + sites.crossing(frame)
+        return frame.assign(fold=fold, split=splits.TEST), rows
     if count and not held_out:
         fold = folds.assign(frame, count, **folded, name=name)
         return frame.assign(fold=fold, split=splits.TEST), _ungrouped(frame, name)
@@ -31,6 +37,8 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
         frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
     rows = [] if settings.get("by") in splits.IGNORES_GROUPS else _ungrouped(frame, name)
+    if settings.get("by") == splits.TEST:
+        return frame, rows
     if task == "single":
         _all_trained(frame, name)
         rows += _contradictory(frame, name)
@@ -39,6 +47,8 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
 
 def _none_empty(frame: pd.DataFrame, settings: dict, name: str) -> None:
     wanted = {splits.TRAIN, splits.VAL, splits.TEST}
+    if settings.get("by") == splits.TEST:
+        wanted = {splits.TEST}
     wanted -= {part for part in (splits.VAL, splits.TEST) if settings.get(part) == 0}
     if missing := sorted(wanted - set(frame.split)):
         units = frame.group.where(frame.group.notna(), frame.image_id).nunique()

@@ -18,13 +18,14 @@ BY = {
     "group": "split by group",
     "row": "random split of rows",
     "val-row": "validation of random rows",
+    "test": "all samples are test",
 }
 IGNORES_GROUPS = ("row",)
 
 
 def in_words(by: str, official: list[str]) -> str:
     """How a dataset is split; official: its parts that are as published."""
-    if not official or by in IGNORES_GROUPS:
+    if not official or by in (*IGNORES_GROUPS, TEST):
         return BY[by]
     if set(official) == {TRAIN, VAL, TEST}:
         return "split as published"
@@ -48,7 +49,10 @@ def assign(
     by="val-row" is like "group", but draws val again as random rows from all but test: patients are
     then in both train and val, and the best epoch is chosen on nearly familiar images.
     by="row" ignores groups and official splits: plain random rows, which leak, as in the paper.
+    by="test" makes all samples test: nothing is trained on them.
     """
+    if by == TEST:
+        return pd.Series(TEST, index=frame.index, dtype=object)
     if by == "row":
         return _random_rows(frame.sample_id, {TEST: test, VAL: val}, seed)
     if by == "val-row":

@@ -61,14 +61,28 @@ def judge(splits: dict[str, tuple[np.ndarray, np.ndarray]], task: Labels) -> dic
     if "val" not in splits or not usable:
         return None
     temperature = fit_temperature(*splits["val"], task)
-    figures = {
+    figures = _by_split(splits, task, temperature)
+    return {"temperature": temperature, "fitted_on": "val", "splits": figures}
+
+
+def elsewhere(splits: dict[str, tuple[np.ndarray, np.ndarray]], task: Labels, fitted: dict) -> dict:
+    """What `judge` returned for a run, with the calibration of these other splits in its place.
+
+    splits: truth and scores of another dataset, by split. The validation split stays the run's.
+    """
+    figures = _by_split(splits, task, fitted["temperature"])
+    return fitted | {"splits": {"val": fitted["splits"]["val"]} | figures}
+
+
+def _by_split(splits: dict, task: Labels, temperature: float) -> dict[str, dict]:
+    """Each split's calibration, `before` and `after` scaling."""
+    return {
         split: {
-            "before": _figures(truth, scores, task, 1.0),
-            "after": _figures(truth, scores, task, temperature),
+            when: _figures(truth, scores, task, t)
+            for when, t in (("before", 1.0), ("after", temperature))
         }
         for split, (truth, scores) in splits.items()
     }
-    return {"temperature": temperature, "fitted_on": "val", "splits": figures}
 
 
 def _figures(truth: np.ndarray, scores: np.ndarray, task: Labels, temperature: float) -> dict:

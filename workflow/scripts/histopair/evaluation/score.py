@@ -18,6 +18,36 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
+    content, parts, task = judge(predictions)
+    content |= {
+        "calibration": calibration.judge(parts, task) if isinstance(task, Labels) else None,
+        "convergence": convergence.judge(tables.read(history)),
+        "about": about,
+    }
+    tables.write_json(output, content)
+
+
+def score_elsewhere(
+    predictions: str | Path, metrics: str | Path, output: str | Path, about: dict
+) -> None:
+    """Write metrics.json of a run's predictions of another dataset, as `score` does.
+
+    metrics: the run's own metrics.json. Its temperature is applied, none is fitted, and its
+    validation split and its convergence stay what they are.
+    """
+    content, parts, task = judge(predictions)
+    trained = tables.read_json(metrics)
+    fitted = trained["calibration"]
+    content |= {
+        "calibration": fitted and calibration.elsewhere(parts, task, fitted),
+        "convergence": trained["convergence"],
+        "about": about,
+    }
+    tables.write_json(output, content)
+
+
+def judge(predictions: str | Path) -> tuple[dict, dict[str, tuple], object]:
+    """Every metric of every split, the truth and the scores of each split, and the task."""
     table, run = tables.without_vectors(predictions), tables.about(predictions)
     task, classes = tasks.of(run["task"]), run["classes"]
     truth = task.truth(table, classes, predictions)
@@ -29,13 +59,5 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
         rows = np.flatnonzero(table["split"] == split)
         parts[split] = truth[rows], scores[rows]
         judged[split] = task.judge(*parts[split], classes, **task.context(table, rows))
-    content = {
-        "task": task.name,
-        "classes": classes,
-        "n": len(table),
-        "splits": judged,
-        "calibration": calibration.judge(parts, task) if isinstance(task, Labels) else None,
-        "convergence": convergence.judge(tables.read(history)),
-        "about": about,
-    }
-    tables.write_json(output, content)
+    content = {"task": task.name, "classes": classes, "n": len(table), "splits": judged}
+    return content, parts, task

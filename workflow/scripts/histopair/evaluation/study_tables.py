@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from histopair.evaluation import (
+    by_site,
     cells,
     claims,
     class_tables,
+    external,
     follow_up,
     gate,
     label_curves,
@@ -40,7 +42,8 @@ def tabulate(
     runs: dicts of dataset, encoder, method, seed, maybe `column` (`cells.gather`), and the paths
     `predictions` and `metrics`. labels: labels parquet of each dataset, for the groups. study: its
     entry in the config, `synthetic` (names of synthetic datasets), `splits` (`leak.rows`,
-    `label_curves.families`) and maybe `truths` ({dataset: parquet}).
+    `label_curves.families`) and maybe `truths` ({dataset: parquet}), `external` (runs on other
+    datasets, `external.gather`) and `shared` (what those have in common with these).
     Each table has the columns study, dataset, encoder (the column), its own, and synthetic.
     Raises InputError if methods of one cell predict different test samples.
     """
@@ -50,9 +53,14 @@ def tabulate(
         for dataset, truth in study.get("truths", {}).items()
     }
     splits = label_curves.with_numbers(study.get("splits", {}), labels)
+    more = {
+        "splits": splits,
+        "labels": labels,
+        "outside": external.gather(study.get("external", []), labels, study.get("shared", [])),
+    }
     facts = {key: {"unit": cell["unit"]} | wrong.get(key[0], {}) for key, cell in gathered.items()}
     return {
-        table: _frame(name, make(gathered, study | {"splits": splits}), columns, study, facts)
+        table: _frame(name, make(gathered, study | more), columns, study, facts)
         for table, (columns, make) in TABLES.items()
     }
 
@@ -146,6 +154,8 @@ TABLES = {
     "claims": (claims.COLUMNS, each(claims.rows)),
     "tests": (significance.COLUMNS, significance.rows),
     "leak": (leak.COLUMNS, leak.rows),
+    "external": (external.COLUMNS, external.rows),
+    "sites": (by_site.COLUMNS, by_site.rows),
     "gate": (gate.COLUMNS, gate.rows),
     "curves": (label_curves.COLUMNS, label_curves.rows),
     "classes": (class_tables.CLASSES, each(class_tables.classes)),

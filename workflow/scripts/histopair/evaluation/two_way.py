@@ -51,20 +51,34 @@ def of_difference(ours: tuple, theirs: tuple, groups: int) -> dict:
 def parts(ours: tuple, theirs: tuple, groups: int) -> tuple[list | None, list]:
     """The parts of the variance of a difference: of groups (`over_groups`), and of seeds."""
     replicates = over_runs(ours[1]) - over_runs(theirs[1])
-    seeds = paired(ours[0], theirs[0])
-    varying = [ours[0], theirs[0]] if seeds is None else [seeds]
-    of_seeds = [part for values in varying for part in over_seeds(values)]
-    return over_groups(replicates, groups), of_seeds
+    return over_groups(replicates, groups), _over_both_seeds(ours, theirs)
 
 
 def of_unpaired(ours: tuple, theirs: tuple, groups: tuple[int, int]) -> dict:
     """The same for two sides on different test samples: nothing of them is paired."""
     gain = ours[0].mean() - theirs[0].mean()
+    of_seeds = over_seeds(ours[0]) + over_seeds(theirs[0])
+    return judge(gain, _over_both_groups(ours, theirs, groups), of_seeds)
+
+
+def of_same_runs(ours: tuple, theirs: tuple, groups: tuple[int, int]) -> dict:
+    """The same for one method's trainings on two sets of test groups: only seeds are paired."""
+    gain = ours[0].mean() - theirs[0].mean()
+    of_groups = _over_both_groups(ours, theirs, groups)
+    return judge(gain, of_groups, _over_both_seeds(ours, theirs))
+
+
+def _over_both_groups(ours: tuple, theirs: tuple, groups: tuple[int, int]) -> list | None:
     one, other = (
         over_groups(side[1], count) for side, count in zip((ours, theirs), groups, strict=True)
     )
-    of_groups = one + other if one and other else None
-    return judge(gain, of_groups, over_seeds(ours[0]) + over_seeds(theirs[0]))
+    return one + other if one and other else None
+
+
+def _over_both_seeds(ours: tuple, theirs: tuple) -> list[tuple[float, int]]:
+    seeds = paired(ours[0], theirs[0])
+    varying = [ours[0], theirs[0]] if seeds is None else [seeds]
+    return [part for values in varying for part in over_seeds(values)]
 
 
 def paired(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray | None:

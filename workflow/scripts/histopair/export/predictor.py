@@ -44,8 +44,20 @@ class Predictor(nn.Module):
 
     def forward(self, pixels: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         inputs = [(self.image, pixels), (self.text, tokens)]
-        features = [tower(x) for tower, x in inputs if tower is not None]
+        return self.of_features([tower(x) for tower, x in inputs if tower is not None])
+
+    def of_features(self, features: list[Tensor]) -> Tensor:
+        """The logits (n, C) of what the towers give, (n, d) each, the image's first."""
         return self.head(sum(features) if self.join == "sum" else torch.cat(features, dim=1))
+
+
+def of_run(run, weights: str) -> Predictor:
+    """A finished run's predictor, in evaluation mode; InputError if `weights` are another's."""
+    try:
+        return run.recipe.predictor(run, load_file(weights)).eval().requires_grad_(False)
+    except (KeyError, ValueError) as error:
+        problem = f"the run's weights do not fit its method ({error})"
+        raise InputError(weights, problem, "Run it again") from error
 
 
 def of_one_tower(run, weights, kind: str) -> Predictor:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 import histopair
@@ -16,7 +16,7 @@ from histopair import images
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
-from histopair.export import architectures, card, layers, preprocessing, read
+from histopair.export import architectures, card, layers, predictor, preprocessing, read
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.images import pixels
@@ -53,7 +53,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
     with tables.replacing(folder / "model.safetensors") as temporary:
         save_file(state, temporary, {"format": "pt"})
-    samples = _samples(run)
+    samples = some(run)
     inputs = inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
         write_onnx(model, inputs[0], folder / "model.onnx")
@@ -69,11 +69,7 @@ def _predictor(run, weights: str) -> Predictor:
         problem = f"runs of recipe {run.method['recipe']!r} cannot be exported"
         others = ", ".join(_recipes_that_predict())
         raise InputError(weights, problem, f"Export a method of another recipe: {others}")
-    try:
-        return run.recipe.predictor(run, load_file(weights)).eval().requires_grad_(False)
-    except (KeyError, ValueError) as error:
-        problem = f"the run's weights do not fit its method ({error})"
-        raise InputError(weights, problem, "Run it again") from error
+    return predictor.of_run(run, weights)
 
 
 def _recipes_that_predict() -> list[str]:
@@ -126,7 +122,7 @@ def _labels(run) -> list[dict]:
     ]
 
 
-def _samples(run):
+def some(run):
     """A few test samples, spread over the split."""
     test = run.samples[run.samples["split"] == "test"]
     return test.iloc[np.unique(np.linspace(0, len(test) - 1, SAMPLES).astype(int))]
@@ -163,6 +159,21 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
     program.save(str(path), external_data=size > LARGEST)
 
 
+def as_the_run(probabilities: np.ndarray, samples, predictions: str) -> float:
+    """The largest difference of probabilities (n, C) of some samples to those of the run.
+
+    Raises InputError if it is too large: the model is not the run's.
+    """
+    ids = tables.read(predictions, ["sample_id"])["sample_id"]
+    rows = ids.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
+    scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
+    difference = float(np.abs(probabilities - scores).max())
+    if not difference <= PROBABILITIES:
+        problem = f"the model's probabilities differ by {difference:.2g} from those of the run"
+        raise InputError(predictions, problem, "Run it again, and use its model after that")
+    return difference
+
+
 def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float:
     """Compare the folder's results with the model and the run; the largest difference to the run.
 
@@ -185,11 +196,4 @@ def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float
         if not difference <= LOGITS:
             problem = f"its logits differ from the trained model's by {difference:.2g}"
             raise InputError(folder / name, problem, "Report this: the data is not at fault")
-    ids = tables.read(predictions, ["sample_id"])["sample_id"]
-    rows = ids.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
-    scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
-    difference = float(np.abs(read.probabilities(logits, run.about["task"]) - scores).max())
-    if not difference <= PROBABILITIES:
-        problem = f"the model's probabilities differ by {difference:.2g} from those of the run"
-        raise InputError(predictions, problem, "Run it again, and export it after that")
-    return difference
+    return as_the_run(read.probabilities(logits, run.about["task"]), samples, predictions)

@@ -53,7 +53,8 @@ def _origin(entry: dict, base: dict) -> dict:
         "description": entry.get("description") or base.get("description", ""),
         "licence": base.get("licence", "unknown"),
         "reader": base.get("reader", ""),
-        "folds": 0 if "fold" in split else split.get("folds", 0),
+        "folds": 0 if "fold" in split else len(split.get("sites", ())) or split.get("folds", 0),
+        "sites": split.get("sites", []),
     }
 
 

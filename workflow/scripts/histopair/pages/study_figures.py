@@ -59,6 +59,35 @@ def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str
     return _headed(figure, title)
 
 
+def external_plot(rows: pd.DataFrame, metric: str) -> str:
+    """SVG of one metric on another dataset beside the own test split, a row per method.
+
+    rows: of `external.rows`, one per method.
+    """
+    methods = list(rows["method"])
+    colour = style.colours(methods)
+    figure, (panel,) = style.grid(1, 1, (2.2, 4.2), (0.75, 0.32 * len(methods)))
+    style.only_grid(panel, "x")
+    for place, row in enumerate(rows.itertuples()):
+        shade = colour[row.method]
+        panel.plot([row.inside, row.mean], [place] * 2, color=shade, lw=0.8, ls=(0, (2, 2)))
+        if row.low is not None:
+            panel.plot([row.low, row.high], [place] * 2, color=shade, lw=2, alpha=0.55)
+        panel.plot(row.inside, place, "o", color=shade, mfc="white", ms=6.5, mew=1.6)
+        panel.plot(row.mean, place, "o", color=shade, ms=6.5, mew=1.6)
+    _name_rows(panel, methods)
+    panel.set_xlabel(metrics.METRICS[metric].title)
+    return style.svg(figure)
+
+
+def _name_rows(panel, methods: list[str]) -> None:
+    panel.set_yticks(range(len(methods)), methods)
+    panel.set_ylim(len(methods) - 0.4, -0.6)
+    panel.tick_params(axis="y", length=0, labelcolor=style.INK)
+    panel.spines["left"].set_visible(False)
+    panel.locator_params(axis="x", nbins=5)
+
+
 def _curve(panel, row, table: pd.DataFrame, colour: str, shift: float) -> None:
     """One method's line; `shift` keeps the intervals of several methods side by side."""
     points = table[table["method"] == row.method].set_index("dataset").loc[row.versions.split(";")]
@@ -90,11 +119,7 @@ def dots(panel, cell: pd.DataFrame, methods: list[str], colour: dict[str, str]) 
     reference = cell["reference"].iloc[0]
     if reference in cell.index:
         panel.axvline(cell.loc[reference, "mean"], color=style.CHANCE, lw=0.8, ls=(0, (4, 3)))
-    panel.set_yticks(range(len(methods)), methods)
-    panel.set_ylim(len(methods) - 0.4, -0.6)
-    panel.tick_params(axis="y", length=0, labelcolor=style.INK)
-    panel.spines["left"].set_visible(False)
-    panel.locator_params(axis="x", nbins=5)
+    _name_rows(panel, methods)
 
 
 def _mark(panel, row: pd.Series, place: int, colour: str) -> None:

@@ -8,8 +8,15 @@ import pandas as pd
 from histopair.evaluation import metrics, orders, significance, study_tables
 from histopair.files import tables
 from histopair.pages import risks
-from histopair.pages.study_figures import curves_plot, reliability_plot, study_plot
+from histopair.pages.study_figures import (
+    curves_plot,
+    external_plot,
+    reliability_plot,
+    study_plot,
+)
 from histopair.pages.templates import render
+
+OF_CELL = ("n_groups", "unit", "same_groups", "synthetic")  # one value for a cell
 
 
 def write_study(runs: list[dict], labels: dict, name: str, study: dict, output) -> None:
@@ -72,6 +79,8 @@ def context(
         "tests": frames["tests"].to_dict("records"),
         "everything": significance.EVERYTHING,
         "leak": _leak(frames["leak"]),
+        "external": _external(frames["external"], study["metric"]),
+        "sites": _sites(frames["sites"]),
         "notes": [note for note in dict.fromkeys(table["paper_note"]) if note],
         "plot": plot,
     }
@@ -121,6 +130,33 @@ def _leak(rows: pd.DataFrame) -> list[dict]:
     return [
         dict(zip(keys, key, strict=True)) | {"metrics": _records_by(part, "metric")}
         for key, part in rows.groupby(keys, sort=False)
+    ]
+
+
+def _external(rows: pd.DataFrame, metric: str) -> list[dict]:
+    """An external dataset for models of one cell: its rows, and what is the same in them all."""
+    keys = ["external", "dataset", "encoder"]
+    return [
+        {name: part[name].iloc[0] for name in (*keys, "n_test", *OF_CELL)}
+        | {"rows": part.to_dict("records"), "plot": external_plot(part, metric)}
+        for _, part in rows[rows["metric"] == metric].groupby(keys, sort=False)
+    ]
+
+
+def _sites(rows: pd.DataFrame) -> list[dict]:
+    """A test split with sites: a row for each, with its values by method."""
+    keys = ["dataset", "external", "encoder"]
+    return [
+        dict(zip(keys, key, strict=True))
+        | {
+            "rows": [
+                of_site.iloc[0].to_dict() | {"by_method": of_site.to_dict("records")}
+                for _, of_site in part.groupby("site", sort=False)
+            ]
+        }
+        for key, part in rows.assign(external=[name or "" for name in rows["external"]]).groupby(
+            keys, sort=False
+        )
     ]
 
 

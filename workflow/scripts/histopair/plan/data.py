@@ -7,6 +7,7 @@ from histopair.plan import entries
 from histopair.plan.places import EMBEDDINGS, LABELS, there
 
 NOT_READING = {"split", "min_count", "most_classes", "max_quarantined", "max_pixels", "labels_map"}
+NOT_READING |= {"site"}
 NOT_CLEANING = {"chunk_tokens", "corpus", "description", "licence", "match", "proposals"}
 NOT_CLEANING |= {"published", "synthetic", "truth"}
 

@@ -36,7 +36,13 @@ def features(config: dict, name: str) -> dict[str, str]:
 def folds(entry: dict) -> int:
     """How many folds a dataset's entry asks for; 0 for none, and for a fold itself."""
     split = entry["split"]
-    return 0 if "fold" in split else split.get("folds", 0)
+    return 0 if "fold" in split else len(split.get("sites", ())) or split.get("folds", 0)
+
+
+def trainable(config: dict, name: str) -> bool:
+    """Whether a dataset has one train split: it has no folds, and not all its samples are test."""
+    entry = config["datasets"][name]
+    return not folds(entry) and entry["split"]["by"] != "test"
 
 
 def fold(dataset: str, number: int) -> str:

@@ -18,6 +18,8 @@ ACTIVATIONS = "results/activations/{encoder}/{dataset}.{kind}.{blocks}"
 PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
 GATE = "results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json"
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
+EXTERNAL = "results/external/{external}/{dataset}/{encoder}/{method}/{seed}"
+EXTERNAL_LEAKS = "results/external/{external}/{dataset}.leaks.parquet"
 
 
 def there(path: str) -> str:

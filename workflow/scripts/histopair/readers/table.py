@@ -1,4 +1,4 @@
-"""Any folder of images with a labels.csv: path, label[, group][, split][, caption][, label_name].
+"""Any folder of images with a labels.csv: path, label[, group][, split][, site][, caption] ...
 
 Several labels per image: a column `labels` (or `multi: true`), separated by `;`. A word for a
 missing value, such as None, is a label only where `classes`, `class_names` or `labels_map` name it.
@@ -10,7 +10,7 @@ from histopair import readers
 from histopair.errors import InputError
 from histopair.files import audit, folding, missing, paths, sheets
 
-OPTIONAL = ["label", "labels", "group", "split", "caption", "label_name", "id"]
+OPTIONAL = ["label", "labels", "group", "split", "site", "caption", "label_name", "id"]
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val"}
 SPLITS |= {"validation": "val", "test": "test", "testing": "test"}
 SEPARATOR = ";"
@@ -56,7 +56,8 @@ def read(entry: dict):
     frame["sample_id"], named = _ids(frame, table)
     rows += renamed + without + splits + united + repeated + named + paths.unnamed(root, frame.path)
     names = {} if multi else _class_names(frame)
-    frame = frame.drop(columns=["label", "label_name", "id"])
+    unused = ["label", "label_name", "id", *(["site"] if frame.site.isna().all() else [])]
+    frame = frame.drop(columns=unused)
     frame = frame.astype({"group": object, "split": object})
     frame = frame.where(pd.notna(frame), None)
     task = "multi" if multi else "single"
@@ -104,7 +105,7 @@ def _splits(frame, table: str):
 
 def _distinct(frame, table: str):
     """Drop exact repeats; a path repeated with other content is an error."""
-    content = ["path", "split", "group", "caption", "key"]
+    content = ["path", "split", "group", "site", "caption", "key"]
     frame = frame.assign(key=frame.labels.map(SEPARATOR.join))
     repeats = frame.duplicated(content)
     kept = frame[~repeats]

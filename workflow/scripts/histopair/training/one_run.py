@@ -26,8 +26,8 @@ from histopair.training import checkpoint, loop, parallel, tasks
 from histopair.training.staged import Staged, train
 from histopair.training.tasks import labelled
 
-# Columns of a sample that its predictions keep; only some samples have a follow-up.
-KEPT = ("sample_id", "group", "split", "labels", "time", "event")
+# Columns of a sample that its predictions keep; only some samples have a site or a follow-up.
+KEPT = ("sample_id", "group", "split", "labels", "site", "time", "event")
 NO_EPOCHS = {"stage": [], "epoch": [], "train_loss": [], "val_loss": []}  # a history
 
 

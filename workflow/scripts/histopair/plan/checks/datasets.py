@@ -2,7 +2,7 @@
 
 import re
 
-from histopair.plan import recipes
+from histopair.plan import entries, recipes
 from histopair.plan.fingerprint import constant
 from histopair.plan.mistakes import unknown, unread
 
@@ -12,7 +12,7 @@ READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("
 OF_BAGS = ("clinical", "features")
 READ_BY |= {key: ("cohort",) for key in (*OF_BAGS, "max_patches", "time_unit")}
 READ_BY |= {"groups": ("bach", "class_folders", "nct_crc", "pcam")}
-TABLE = ("path", "label", "labels", "group", "split", "caption", "label_name", "id")
+TABLE = ("path", "label", "labels", "group", "split", "site", "caption", "label_name", "id")
 COLUMNS = {"table": TABLE, "cohort": ("patient", "time", "event", "slide")}
 SECTIONS = [
     *constant("histopair.corpora.sections", "HEADINGS"),
@@ -26,10 +26,10 @@ def resplits(config: dict) -> list[str]:
 
     Runs before the schema fills in its defaults.
     """
-    entries = config.get("datasets")
+    written = config.get("datasets")
     return [
         f"datasets.{name}: a resplit cannot have {key!r}; allowed are {sorted(RESPLIT_KEYS)}"
-        for name, entry in (entries.items() if isinstance(entries, dict) else ())
+        for name, entry in (written.items() if isinstance(written, dict) else ())
         if isinstance(entry, dict) and "of" in entry
         for key in sorted(set(entry) - set(RESPLIT_KEYS))
     ]
@@ -50,12 +50,22 @@ def datasets(config: dict) -> list[str]:
         if encoder := entry.get("proposals", {}).get("encoder"):
             mistakes += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
         mistakes += patterns(f"{key}.match", entry.get("match", {}))
-        if "labels" in entry["split"] and ("of" not in entry or "folds" in entry["split"]):
+        mistakes += _folds(f"{key}.split", entry["split"])
+        if "labels" in entry["split"] and ("of" not in entry or entries.folds(entry)):
             problem = "only a resplit without folds can have few labels"
             mistakes.append(f"{key}.split.labels: {problem}; add a dataset with `of: {name}`")
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
             mistakes.append(f"{key}.split: test and val leave nothing to train on")
     return mistakes
+
+
+def _folds(key: str, split: dict) -> list[str]:
+    """Keys that each divide the samples in another way."""
+    ways = [way for way in ("folds", "sites") if way in split]
+    ways += ["by: test"] if split["by"] == "test" else []
+    if len(ways) > 1:
+        return [f"{key}: {' and '.join(ways)} cannot be combined; keep one of them"]
+    return []
 
 
 def _source(key: str, entry: dict, config: dict) -> list[str]:

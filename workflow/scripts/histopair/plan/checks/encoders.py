@@ -60,6 +60,6 @@ def _training_dataset(key: str, name: str, config: dict) -> list[str]:
     mistakes = unknown(key, name, config["datasets"])
     if mistakes:
         return mistakes
-    if entries.bags(config, name) or entries.folds(config["datasets"][name]):
+    if entries.bags(config, name) or not entries.trainable(config, name):
         return [f"{key}: an encoder learns from images with one train split"]
     return []

@@ -1,7 +1,7 @@
 """Checks of the config's studies, and of each run that they need."""
 
 from histopair.evaluation.metrics import METRICS
-from histopair.plan import entries, recipes
+from histopair.plan import entries, external, recipes
 from histopair.plan.mistakes import unknown
 
 
@@ -16,9 +16,11 @@ def studies(config: dict) -> list[str]:
             for value in study[part]
             for line in unknown(f"{key}.{part}", value, config[part])
         ]
+        for other in study.get("evaluate_on", ()):
+            lines += unknown(f"{key}.evaluate_on", other, config["datasets"])
         mistakes += lines + _comparisons(key, study, config)
         if not lines:
-            mistakes += _gate(key, study, config)
+            mistakes += _gate(key, study, config) + _external(f"{key}.evaluate_on", study, config)
             for dataset in study["datasets"]:
                 for method in study["methods"]:
                     mistakes += run(config, key, dataset, method)
@@ -31,6 +33,36 @@ def _gate(key: str, study: dict, config: dict) -> list[str]:
         f"{key}.gate: dataset {name!r} has no truth; leave it out, only a phantom has a gate"
         for name in (study["datasets"] if study["gate"] else ())
         if "truth" not in entries.dataset(config, name)
+    ]
+
+
+def _external(key: str, study: dict, config: dict) -> list[str]:
+    """Datasets and methods that do not fit, where runs are scored on other datasets."""
+    names = study.get("evaluate_on", ())
+    if not names:
+        return []
+    mistakes = [
+        f"{key}: {name!r} has the samples of every dataset of the study; name another dataset"
+        for name in names
+        if not any(external.is_other(config, dataset, name) for dataset in study["datasets"])
+    ]
+    mistakes += [
+        f"{key}: {name!r} has bags of patches; only images can be predicted anew"
+        for name in (*names, *study["datasets"])
+        if entries.bags(config, name)
+    ]
+    mistakes += [
+        f"{key}: {name!r} is cross-validated and has a model for each fold; name a fold as the "
+        f"study's dataset, as {entries.fold(name, 1)!r}"
+        for name in study["datasets"]
+        if entries.folds(config["datasets"][name])
+    ]
+    return mistakes + [
+        f"{key}: method {name!r} cannot predict new images, because its recipe has no `predictor`; "
+        "leave it out, or evaluate the others in a study of their own"
+        for name in study["methods"]
+        if config["methods"][name]["recipe"] in recipes.known("methods")
+        and not recipes.predicts(config["methods"][name])
     ]
 
 
@@ -56,6 +88,8 @@ def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
     entry = entries.method(config, method, dataset)
     if entry["recipe"] not in recipes.known("methods"):
         return []
+    if config["datasets"][dataset]["split"]["by"] == "test":
+        return [f"{key}: all samples of {dataset!r} are test; name it under `evaluate_on`"]
     mistakes = _of_bags(config, key, dataset, method, entry)
     if mistakes or not recipes.reads_reports(entry):
         return mistakes
