@@ -100,8 +100,9 @@ def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
     np.testing.assert_allclose(model.probabilities(pixels, notes), cooled)
 
 
-def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path):  # noqa: F811
-    run = make(world, "fusion_partial", "clip", unfreeze={"image": 1, "text": 0})
+@pytest.mark.parametrize("blocks", [1, "all"])
+def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path, blocks):  # noqa: F811
+    run = make(world, "fusion_partial", "clip", unfreeze={"image": blocks, "text": 0})
     stage, _ = one_run.train(run, str(tmp_path / "resume"))
     folder, *_ = _written(run, stage, tmp_path)
     pixels = run.pixels(run.encoder().preprocess)(torch.arange(4))

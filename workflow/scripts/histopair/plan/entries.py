@@ -4,7 +4,7 @@ from histopair.plan import recipes
 from histopair.plan.recipes import CORRECTIONS, needs, pairing_source, reads_reports
 
 # Only an encoder with a text tower makes these.
-TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
+TEXT_TOWER = {"prompt_embeddings", "captions", "caption_embeddings", "caption_activations"}
 
 
 def base(config: dict, dataset: str) -> str:

@@ -46,7 +46,7 @@ def encoder_files(config, w):
     needed, names = needs(config, w), []
     if {"images", "image_activations"} & set(needed):
         names.append(w.encoder)
-    if "caption_activations" in needed:
+    if {"captions", "caption_activations"} & set(needed):
         names.append(text_encoder(config, w))
     if "retriever" in needed:
         names.append(method(config, w)["retriever"])
@@ -59,9 +59,10 @@ def spec(config, w):
     `retriever` and `text_encoder` are None if the method does not need them.
     """
     needed = needs(config, w)
+    reads_captions = {"captions", "caption_activations"} & set(needed)
     others = {
         "retriever": method(config, w)["retriever"] if "retriever" in needed else None,
-        "text_encoder": text_encoder(config, w) if "caption_activations" in needed else None,
+        "text_encoder": text_encoder(config, w) if reads_captions else None,
     }
     return spec_of(config, w, others)
 

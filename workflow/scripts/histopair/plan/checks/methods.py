@@ -31,9 +31,10 @@ def method_of(key: str, method: dict, config: dict) -> list[str]:
         + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
-    least = recipes.least(method)
+    least, words = recipes.least(method), recipes.words(method)
     for parameter, default in defaults.items():
-        mistakes += fits(f"{key}.{parameter}", method[parameter], default, least.get(parameter, 1))
+        first, instead = least.get(parameter, 1), words.get(parameter, ())
+        mistakes += fits(f"{key}.{parameter}", method[parameter], default, first, instead)
     for role in ENCODER_KEYS:
         if method.get(role):
             mistakes += unknown(f"{key}.{role}", method[role], config["encoders"])
