@@ -116,6 +116,7 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> one_run.Ru
 
 
 METHODS = {
+    "student": {},
     "fine_tune": {"start": "probe", "wise": "choose", "layer_decay": 0.75},
     "linear_probe": {"inputs": "image"},
     "linear_head": {},

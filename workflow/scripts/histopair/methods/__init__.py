@@ -24,6 +24,7 @@ What may be needed:
     reports, pairs, text_embeddings               texts, their samples, and the retriever's vectors
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
+    teacher_logits                                what the run of `teacher_method` predicts
 
 Two optional functions serve only exports and analyses. An edit of them trains nothing again, so no
 other part of a recipe may use them or their names. They import inside what they alone need.

@@ -49,23 +49,22 @@ def mistakes(method):
 
 
 def build(run):
-    backbone, width, fetch = backbone_of(run)
-    head = nn.Linear(width, len(run.classes)) if run.method["start"] == "random" else probe(run)
-    model = Classifier(backbone, head)
+    model, fetch = classifier(run)
     before, share = checkpoint.weights(model), run.method["wise"]
-    tuned = run.classifier(model, fetch, rates=rates(run, backbone))
+    tuned = run.classifier(model, fetch, rates=rates(run, model.backbone))
     yield tuned
     if share != 1:
         shares = wise_ft.SHARES if share == "choose" else (share,)
         yield wise_ft.stage(run, tuned, before, fetch, shares)
 
 
-def backbone_of(run):
-    """The part of the run's image tower that trains, its width, and the fetch of its inputs."""
+def classifier(run):
+    """What trains of the run's image tower with a linear head, and the fetch of its inputs."""
     backbone, width, fetch = run.tower("image", run.method["unfreeze"])
     if run.method["checkpointing"]:
         recomputed.switch_on(backbone, run.encoder_entry["name"])
-    return backbone, width, fetch
+    head = nn.Linear(width, len(run.classes)) if run.method["start"] == "random" else probe(run)
+    return Classifier(backbone, head), fetch
 
 
 def rates(run, backbone: nn.Module) -> dict[str, float]:

@@ -18,6 +18,7 @@ ACTIVATIONS = "results/activations/{encoder}/{dataset}.{kind}.{blocks}"
 PAIRS = "results/pairs/{encoder}/{dataset}.{corpus}{correction}"
 GATE = "results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json"
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
+LOGITS = f"{RUN}/logits.parquet"
 
 
 def there(path: str) -> str:

@@ -12,7 +12,7 @@ from histopair.plan.mistakes import not_allowed
 ARTIFACTS = ("images", "captions", "bags", "image_embeddings", "caption_embeddings")
 ARTIFACTS += ("prompt_embeddings", "image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
-ARTIFACTS += ("teacher_images", "teacher_prompts")
+ARTIFACTS += ("teacher_images", "teacher_prompts", "teacher_logits")
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 PACKAGE = Path(__file__).parents[1]
 
