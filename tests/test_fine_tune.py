@@ -17,7 +17,14 @@ from histopair.activations import split_towers
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.jobs import devices
-from histopair.methods import fine_tune, fusion_partial, image_only, linear_probe, text_only
+from histopair.methods import (
+    cross_attention,
+    fine_tune,
+    fusion_partial,
+    image_only,
+    linear_probe,
+    text_only,
+)
 from histopair.training import checkpoint, layer_rates, loop, one_run, recomputed, wise_ft
 
 world = test_methods.world
@@ -277,3 +284,30 @@ def test_accumulated_gradients_are_those_of_the_large_batch(world):
     for other in ends[1:]:
         apart = (other - ends[0]).abs()
         assert apart.quantile(0.99) < 1e-6 and apart.max() < 1e-3
+
+
+# --- cross-attention of whole towers ---
+
+
+@pytest.mark.parametrize("blocks", ["all", {"image": "all", "text": 1}])
+def test_cross_attention_of_whole_towers_asks_what_enters_their_first_block(world, blocks):
+    run = make(world, "cross_attention", "clip", unfreeze=blocks, attention_heads=2)
+    (stage,) = cross_attention.build(run)
+    model, rows = stage.model.eval(), torch.tensor([3, 4, 9])
+    clip = encoders.load(world["clip"])
+    pixels = run.pixels(clip.preprocess)(rows)
+    logits = model(*stage.fetch(rows)["inputs"])
+    patches = clip.image._embeds(pixels)
+    text = stage.fetch(rows)["inputs"][1]
+    words, present = model.states("text", text)
+    read = model.text(words, present)
+    seen = model.asks["image"](clip.image(pixels), words, ~present)
+    expected = model.head(torch.cat([seen, model.asks["text"](read, patches)], dim=1))
+    torch.testing.assert_close(logits, expected)
+    stage.loss(stage.model, stage.fetch(rows))["loss"].backward()
+    unused = [name for name, p in model.named_parameters() if p.grad is None]
+    assert unused == []
+    images = {name for name, _ in model.named_parameters() if ".image." in f".{name}"}
+    assert len(images) == len(list(clip.image.parameters())) + len(
+        list(model.asks["image"].parameters())
+    )

@@ -44,6 +44,18 @@ class Frozen(nn.Module):
         return states, *rest
 
 
+class Start(nn.Module):
+    """What comes before the blocks of a tower that trains wholly: x -> a tuple of tensors."""
+
+    def __init__(self, parts: Parts, tower: nn.Module):
+        super().__init__()
+        self.parts, self.start = parts, _only(tower, parts.before)
+        self.requires_grad_(True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.parts.enter(self.start, x))
+
+
 class Nothing(nn.Module):
     """Before a tower of which all trains: x -> (x,)."""
 
@@ -109,9 +121,22 @@ def split(
     """
     if blocks == "all":
         return Nothing(), tower.requires_grad_(True)
+    return _divided(tower, blocks, alone)
+
+
+def entered(tower: nn.Module) -> tuple[Start, nn.Module]:
+    """What comes before a tower's blocks, and its blocks with all after them; all of it trains.
+
+    For who needs the states between them. Raises InputError for a tower of a class that towers.py
+    does not have.
+    """
+    return _divided(tower, "all", True)
+
+
+def _divided(tower: nn.Module, blocks: int | str, alone: bool) -> tuple[nn.Module, nn.Module]:
     kind = towers.class_name(tower)
     if kind == "open_clip.timm_model.TimmModel":
-        frozen, trained = split(tower.trunk, blocks, alone)
+        frozen, trained = _divided(tower.trunk, blocks, alone)
         return frozen, Projected(trained, tower.head)
     if kind == "open_clip.hf_model.HFTextEncoder":
         frozen, trained = _halves(tower.transformer, _clip_text_parts(tower), blocks, alone)
@@ -130,7 +155,12 @@ def trained_part(tower: nn.Module, blocks: int | str) -> nn.Module:
     return split(tower, blocks)[1] if blocks else nn.Identity()
 
 
-def _halves(tower: nn.Module, parts: Parts, blocks: int, alone: bool) -> tuple[Frozen, Trained]:
+def _halves(
+    tower: nn.Module, parts: Parts, blocks: int | str, alone: bool
+) -> tuple[Frozen | Start, Trained]:
+    if blocks == "all":
+        trained = Trained(parts, tower, parts.blocks, alone)
+        return Start(parts, tower), trained.train(tower.training)
     cut = len(parts.blocks) - blocks
     if not 0 < cut < len(parts.blocks):
         problem = f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone"
