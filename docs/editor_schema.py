@@ -44,11 +44,11 @@ def parameters(recipe: str) -> dict[str, dict]:
     """The schema of each of a recipe's own parameters: type, default and meaning."""
     method, words = {"recipe": recipe}, descriptions(recipe)
     least, choices = recipes.least(method), {"pairing": PAIRINGS} | recipes.choices(method)
+    instead = recipes.words(method)
     found = {}
     for name, default in recipes.parameters(method).items():
-        kind = (
-            {"enum": list(choices[name])} if name in choices else _kind(default, least.get(name, 1))
-        )
+        kind = _kind(default, least.get(name, 1), instead.get(name, ()))
+        kind = {"enum": list(choices[name])} if name in choices else kind
         found[name] = kind | {"default": default, "description": words[name]}
     if "augmentations" in found:
         found["augmentations"]["maximum"] = AUGMENTATIONS
@@ -70,13 +70,18 @@ def descriptions(recipe: str) -> dict[str, str]:
     return found
 
 
-def _kind(default: object, least: int) -> dict:
+def _kind(default: object, least: int, words: tuple[str, ...] = ()) -> dict:
     """The type of a parameter, as `checks.types.fits` reads it from its default."""
     match default:
         case {"targets": _}:
             return _map(default, least) | {"type": ["object", "null"]}
         case dict():
-            return {"anyOf": [_kind(least, least), _map(default, least)]}
+            return {"anyOf": [_kind(least, least, words), _map(default, least, words)]}
+        case _ if words:
+            number = least if default in words else default
+            return {"anyOf": [_kind(number, least), {"enum": list(words)}]}
+        case bool():
+            return {"type": "boolean"}
         case int():
             return {"type": "integer", "minimum": least}
         case float():
@@ -84,8 +89,9 @@ def _kind(default: object, least: int) -> dict:
     return {"type": "string"}
 
 
-def _map(default: dict, least: int) -> dict:
-    parts = {name: _kind(part, least) | {"default": part} for name, part in default.items()}
+def _map(default: dict, least: int, words: tuple[str, ...] = ()) -> dict:
+    kinds = {name: _kind(part, least, words) for name, part in default.items()}
+    parts = {name: kinds[name] | {"default": part} for name, part in default.items()}
     if "targets" in parts:
         parts["targets"] = {"enum": LORA_TARGETS, "default": default["targets"]}
     return {"type": "object", "additionalProperties": False, "properties": parts}

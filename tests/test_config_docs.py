@@ -130,7 +130,10 @@ def test_a_parameters_type_is_what_the_config_is_checked_by():
     found = editor_schema.parameters("clip_it") | editor_schema.parameters("fusion_partial")
     assert found["rank"]["minimum"] == 1 and found["distillation_weight"]["minimum"] == 0
     assert found["teacher"]["enum"] == ["fixed", "joint", "none"]
-    assert found["unfreeze"]["anyOf"][0] == {"type": "integer", "minimum": 0}
+    assert found["unfreeze"]["anyOf"][0]["anyOf"] == [
+        {"type": "integer", "minimum": 0},
+        {"enum": ["all"]},
+    ]
     assert "null" in found["lora"]["type"]
     assert found["augmentations"]["maximum"] == 8
 
@@ -170,6 +173,10 @@ METHODS = [
     {"recipe": "fusion_partial", "unfreeze": 0},
     {"recipe": "fusion_partial", "unfreeze": {"image": 0}},
     {"recipe": "lora", "lora": None, "epochs": 3},
+    {"recipe": "fusion_partial", "unfreeze": {"image": "all", "text": 0}},
+    {"recipe": "fine_tune", "unfreeze": 2, "start": "probe", "wise": "choose"},
+    {"recipe": "fine_tune", "start": "probe", "wise": 0.5, "checkpointing": True},
+    {"recipe": "tip_adapter", "train_keys": True},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -181,6 +188,9 @@ WRONG = [
     {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"epochs": 0}}},
     {"recipe": "clip_it", "retriever": "conch", "datasets": {"a": {"recipe": "cnn"}}},
     {"recipe": "image_only", "unfreeze": 0},
+    {"recipe": "image_only", "unfreeze": "whole"},
+    {"recipe": "fine_tune", "checkpointing": "yes"},
+    {"recipe": "fine_tune", "wise": "half"},
     {"recipe": "image_only", "augmentations": 9},
     {"recipe": "lora", "epochs": "3"},
     {"like": "other", "distilation_weight": 2.0},

@@ -265,6 +265,8 @@ UNFREEZE = [
     ({"image": 3, "text": 0}, ("image_activations", "caption_embeddings"), (3, 0)),
     ({"image": 0}, ("image_embeddings", "caption_activations"), (0, 2)),
     (0, ("image_embeddings", "caption_embeddings"), (0, 0)),
+    ("all", ("images", "captions"), ("all", "all")),
+    ({"image": "all", "text": 0}, ("images", "caption_embeddings"), ("all", 0)),
 ]
 
 

@@ -100,8 +100,9 @@ def test_every_form_gives_the_run_its_own_predictions(exported, recipe):
     np.testing.assert_allclose(model.probabilities(pixels, notes), cooled)
 
 
-def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path):  # noqa: F811
-    run = make(world, "fusion_partial", "clip", unfreeze={"image": 1, "text": 0})
+@pytest.mark.parametrize("blocks", [1, "all"])
+def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path, blocks):  # noqa: F811
+    run = make(world, "fusion_partial", "clip", unfreeze={"image": blocks, "text": 0})
     stage, _ = one_run.train(run, str(tmp_path / "resume"))
     folder, *_ = _written(run, stage, tmp_path)
     pixels = run.pixels(run.encoder().preprocess)(torch.arange(4))
@@ -110,6 +111,19 @@ def test_a_model_of_one_trained_and_one_frozen_tower_is_exported(world, tmp_path
     with torch.inference_mode():
         trained = stage.model.eval()(*stage.fetch(torch.arange(4))["inputs"])
     np.testing.assert_allclose(logits(pixels.numpy(), notes), trained.numpy(), atol=1e-4)
+
+
+def test_cross_attention_of_whole_towers_is_exported(world, tmp_path):  # noqa: F811
+    settings = {"unfreeze": "all", "attention_heads": 2, "epochs": 1}
+    run = make(world, "cross_attention", "clip", **settings)
+    stage, _ = one_run.train(run, str(tmp_path / "resume"))
+    folder, *_ = _written(run, stage, tmp_path)
+    config = read.load(folder).config
+    pixels = run.pixels(run.encoder().preprocess)(torch.arange(4))
+    logits = read.torch_logits(folder, config)(pixels.numpy(), list(run.samples["caption"][:4]))
+    with torch.inference_mode():
+        trained = stage.model.eval()(*stage.fetch(torch.arange(4))["inputs"])
+    np.testing.assert_allclose(logits, trained.numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("recipe", ["lora", "clip_it"])

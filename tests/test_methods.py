@@ -118,6 +118,8 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> one_run.Ru
 # Buffers: not trained, but kept with a run's weights.
 KEPT = {"running_mean", "running_var", "num_batches_tracked", "k", "alpha", "beta"}
 METHODS = {
+    "student": {},
+    "fine_tune": {"start": "probe", "wise": "choose", "layer_decay": 0.75},
     "linear_probe": {"inputs": "image"},
     "linear_head": {},
     "lora": {"lora": LORA},

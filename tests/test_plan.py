@@ -105,6 +105,11 @@ def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, 
             {"unfreeze": {"image": 1, "text": 0}},
             "image_activations caption_embeddings",
         ),
+        ("image_only", {"unfreeze": "all"}, "images"),
+        ("text_only", {"unfreeze": "all"}, "captions"),
+        ("fine_tune", {}, "images"),
+        ("fine_tune", {"unfreeze": 2}, "image_activations"),
+        ("fine_tune", {"start": "probe"}, "images image_embeddings"),
     ],
 )
 def test_what_a_method_needs_follows_from_its_parameters(recipe, parameters, needed):
@@ -125,6 +130,17 @@ def test_tokens_are_the_activations_after_all_blocks(config):
     recipes.fill_parameters(probe)
     found = runs.artifacts(config | {"methods": {"probe": probe}}, run("probe"))
     assert found["image_activations"].endswith("phantom-crc.images.0")
+
+
+def test_captions_that_a_whole_tower_reads_come_with_its_weights(config):
+    whole = config["methods"]["fusion-partial"] | {"unfreeze": {"image": "all", "text": "all"}}
+    other = {**config, "methods": {**config["methods"], "whole": whole}}
+    w = run("whole", "phantom-quilt", "phantom-clip")
+    assert set(runs.artifacts(other, w)) == {"labels"}
+    assert runs.encoder_files(other, w) == ["results/encoders/phantom-clip"] * 2
+    assert runs.spec(other, w)["text_encoder"]["name"] == "phantom-clip"
+    assert exports.reads_notes(other, w)
+    assert recipes.reads(whole) == {"image", "caption"}
 
 
 def test_an_architecture_that_nobody_teaches_is_made_of_no_report(config):

@@ -1,5 +1,5 @@
 # Runs: one dataset, encoder, method and seed each; of a dataset that is cross-validated one for each fold, and all of
-# them joined.
+# them joined. For students, what a finished run predicts for all samples.
 # Reads what the method needs, so that methods without text never wait for pairs;
 # writes results/runs/{dataset}/{encoder}/{method}/{seed}/. How a run is computed (`training` in the
 # config) is no param: it reruns nothing.
@@ -33,6 +33,34 @@ rule run:
         code=code("run.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/run.py"
+
+
+rule teach:
+    input:
+        unpack(planned(plan.exports.artifacts)),
+        weights=f"{RUN}/weights.safetensors",
+        encoders=planned(plan.exports.encoder_files),
+    output:
+        "results/runs/{dataset}/{encoder}/{method}/{seed}/logits.parquet",
+    log:
+        "logs/teach/{dataset}/{encoder}/{method}/{seed}.txt",
+    benchmark:
+        "results/benchmarks/teach/{dataset}/{encoder}/{method}/{seed}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.split)),
+    conda:
+        "../../envs/torch.yaml"
+    # As for embed_images.
+    threads: 8 if config["gpu"] else 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        run=planned(plan.exports.spec),
+        code=code("teach.py", plan.exports.modules),
+    script:
+        "../scripts/teach.py"
 
 
 rule join_folds:

@@ -27,11 +27,12 @@ ABOUT, INDEX = "about.json", "index.parquet"  # in a folder of activations, besi
 STATES, ENDS = "states", "ends"  # in a shard
 
 
-def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
+def tower(run, kind: str, blocks: int | str) -> tuple[nn.Module, int, Fetch]:
     """(trained, width, fetch): the last `blocks` blocks of a run's tower with all after them, the
     width of their output, and the function that gives their inputs.
 
-    Without blocks, the inputs are the frozen tower's embeddings, cached for all methods.
+    Without blocks, the inputs are the frozen tower's embeddings, cached for all methods. With "all"
+    the whole tower trains, and they are pixels or tokens.
     kind: "image", or "text" for the captions. fetch(rows, turns=None) gives a tuple of tensors on
     the device for n row numbers of run.samples; trained(*tensors) is (n, width). turns (n,), each
     below the method's `augmentations`, turn the images (`turned`); without them images stay as they
@@ -45,9 +46,9 @@ def tower(run, kind: str, blocks: int) -> tuple[nn.Module, int, Fetch]:
     encoder = encoders.load(entry)
     whole = encoder.image if kind == "image" else encoder.text
     encoders.require(whole, entry, kind)
-    frozen, trained = split_towers.split(whole, blocks)
+    before, trained = split_towers.split(whole, blocks)
     width = encoder.image_dim if kind == "image" else encoder.text_dim
-    fetch = _cached(run, kind) or _computed(run, kind, encoder, frozen.to(run.device))
+    fetch = _cached(run, kind) or _computed(run, kind, encoder, before.to(run.device))
     return trained.to(run.device), width, fetch
 
 
@@ -105,10 +106,10 @@ def text_keys(samples: pd.DataFrame) -> pd.Series:
     return samples["caption"].map(lambda text: hashlib.sha256(text.encode()).hexdigest())
 
 
-def _computed(run, kind: str, encoder: encoders.Encoder, frozen: nn.Module) -> Fetch:
-    """Decode or tokenise each batch, then run the frozen blocks on it."""
+def _computed(run, kind: str, encoder: encoders.Encoder, before: nn.Module) -> Fetch:
+    """Decode or tokenise each batch, then run the frozen blocks on it, if there are any."""
     source = _pixels(run, encoder) if kind == "image" else _tokens(run, encoder)
-    return lambda rows, turns=None: frozen(source(rows, turns))
+    return lambda rows, turns=None: before(source(rows, turns))
 
 
 def _pixels(run, encoder: encoders.Encoder) -> Callable[..., Tensor]:

@@ -9,6 +9,7 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from histopair.activations import one_token, towers
 from histopair.activations.towers import Parts
@@ -43,6 +44,25 @@ class Frozen(nn.Module):
         return states, *rest
 
 
+class Start(nn.Module):
+    """What comes before the blocks of a tower that trains wholly: x -> a tuple of tensors."""
+
+    def __init__(self, parts: Parts, tower: nn.Module):
+        super().__init__()
+        self.parts, self.start = parts, _only(tower, parts.before)
+        self.requires_grad_(True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.parts.enter(self.start, x))
+
+
+class Nothing(nn.Module):
+    """Before a tower of which all trains: x -> (x,)."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        return (x,)
+
+
 class Trained(nn.Module):
     """The part that trains: the last blocks, and all after them (norms, pooling, projection)."""
 
@@ -51,13 +71,21 @@ class Trained(nn.Module):
         self.parts, self.blocks = parts, nn.ModuleList(blocks)
         self.end = _only(tower, parts.after)
         self.alone = one_token.of(blocks[-1]) if alone and parts.take else None
+        self.recomputed = False
         self.requires_grad_(True)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """As timm's and open_clip's towers have it; the last block is computed once."""
+        self.recomputed = enable
 
     def forward(self, states: Tensor, *rest: Tensor) -> Tensor:
         step, take = self.parts.step, self.parts.take
         *others, last = self.blocks
         for block in others:
-            states = step(block, states, *rest)
+            if self.recomputed and self.training:
+                states = checkpoint(step, block, states, *rest, use_reentrant=False)
+            else:
+                states = step(block, states, *rest)
         if self.alone:
             states = self.alone(last, states, take(states, *rest), *rest)
         else:
@@ -73,21 +101,42 @@ class Projected(nn.Module):
         super().__init__()
         self.trained, self.projection = trained, projection.requires_grad_(True)
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        self.trained.set_grad_checkpointing(enable)
+
     def forward(self, *tensors: Tensor) -> Tensor:
         return self.projection(self.trained(*tensors))
 
 
-def split(tower: nn.Module, blocks: int, alone: bool = True) -> tuple[Frozen, nn.Module]:
+def split(
+    tower: nn.Module, blocks: int | str, alone: bool = True
+) -> tuple[Frozen | Nothing, nn.Module]:
     """The frozen blocks of a tower, and its last `blocks` blocks with all that follows them.
 
-    A block is a transformer block, or a stage of a ResNet. Both halves share the tower's
+    A block is a transformer block, or a stage of a ResNet. With "all", the tower itself trains,
+    whatever its class, and takes pixels or tokens. Both halves share the tower's
     parameters; those of the last blocks train, the others do not. `alone=False` computes the last
     block for all tokens even if only one is pooled. Raises InputError for a tower of a class that
     towers.py does not have, and if no block would stay frozen.
     """
+    if blocks == "all":
+        return Nothing(), tower.requires_grad_(True)
+    return _divided(tower, blocks, alone)
+
+
+def entered(tower: nn.Module) -> tuple[Start, nn.Module]:
+    """What comes before a tower's blocks, and its blocks with all after them; all of it trains.
+
+    For who needs the states between them. Raises InputError for a tower of a class that towers.py
+    does not have.
+    """
+    return _divided(tower, "all", True)
+
+
+def _divided(tower: nn.Module, blocks: int | str, alone: bool) -> tuple[nn.Module, nn.Module]:
     kind = towers.class_name(tower)
     if kind == "open_clip.timm_model.TimmModel":
-        frozen, trained = split(tower.trunk, blocks, alone)
+        frozen, trained = _divided(tower.trunk, blocks, alone)
         return frozen, Projected(trained, tower.head)
     if kind == "open_clip.hf_model.HFTextEncoder":
         frozen, trained = _halves(tower.transformer, _clip_text_parts(tower), blocks, alone)
@@ -111,16 +160,26 @@ def frozen(tower: nn.Module, blocks: int) -> Frozen:
     return Frozen(parts, tower, parts.blocks)
 
 
-def trained_part(tower: nn.Module, blocks: int) -> nn.Module:
-    """The part of a tower that trains: its last `blocks` blocks and all after them, or nothing."""
+def trained_part(tower: nn.Module, blocks: int | str) -> nn.Module:
+    """The part of a tower that trains: its last `blocks` blocks and all after them, or nothing.
+
+    With "all", the tower itself.
+    """
     return split(tower, blocks)[1] if blocks else nn.Identity()
 
 
-def _halves(tower: nn.Module, parts: Parts, blocks: int, alone: bool) -> tuple[Frozen, Trained]:
+def _halves(
+    tower: nn.Module, parts: Parts, blocks: int | str, alone: bool
+) -> tuple[Frozen | Start, Trained]:
+    if blocks == "all":
+        trained = Trained(parts, tower, parts.blocks, alone)
+        return Start(parts, tower), trained.train(tower.training)
     cut = len(parts.blocks) - blocks
     if not 0 < cut < len(parts.blocks):
         problem = f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone"
-        remedy = f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}: at least one block stays frozen"
+        remedy = (
+            f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}, which leave a block frozen, or all"
+        )
         raise InputError(towers.class_name(tower), problem, remedy)
     frozen = Frozen(parts, tower, parts.blocks[:cut])
     return frozen, Trained(parts, tower, parts.blocks[cut:], alone).train(tower.training)

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from histopair.analyses.timing import interleaved
 from histopair.analyses.tradeoff import EXPORTED
 from histopair.encoders import embed, prompts
-from histopair.export import write
+from histopair.export import finished
 from histopair.export.predictor import Predictor
 from histopair.training import one_run
 
@@ -107,7 +107,7 @@ def _variants(entry: dict) -> dict[tuple[str, str], dict]:
     """(method, variant): the model and what it takes, for one run."""
     run, weights = entry["run"], load_file(entry["weights"])
     model = run.recipe.predictor(run, weights)
-    inputs = write.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
+    inputs = finished.inputs_of(run, model, run.samples[run.samples["split"] == "test"][:1])
     models = {EXPORTED: (model, inputs)}
     if hasattr(run.recipe, "trained") and run.method["lora"]:
         models[UNMERGED] = (run.recipe.trained(run, weights)[0], inputs[:1])

@@ -8,7 +8,7 @@ from torch import Tensor
 from histopair import jobs
 from histopair.encoders import embed
 from histopair.errors import InputError
-from histopair.export import predictor, write
+from histopair.export import finished, write
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.training.one_run import KEPT
@@ -26,7 +26,7 @@ def predict(run, outside, files: dict[str, str], out: str, about: dict) -> None:
     `predictions`. Raises InputError if the model that the weights give is not the run's, and if a
     sample lacks the text that the method reads.
     """
-    model = predictor.of_run(run, files["weights"]).to(outside.device)
+    model = finished.model_of(run, files["weights"]).to(outside.device)
     samples = write.some(run)
     rows = torch.tensor(samples.index)
     write.as_the_run(_scores(model, run, rows, outside.device), samples, files["predictions"])

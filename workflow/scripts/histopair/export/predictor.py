@@ -51,21 +51,18 @@ class Predictor(nn.Module):
         return self.head(sum(features) if self.join == "sum" else torch.cat(features, dim=1))
 
 
-def of_run(run, weights: str) -> Predictor:
-    """A finished run's predictor, in evaluation mode; InputError if `weights` are another's."""
-    try:
-        return run.recipe.predictor(run, load_file(weights)).eval().requires_grad_(False)
-    except (KeyError, ValueError) as error:
-        problem = f"the run's weights do not fit its method ({error})"
-        raise InputError(weights, problem, "Run it again") from error
-
-
 def of_one_tower(run, weights, kind: str) -> Predictor:
-    """The predictor of a method that trains the last blocks of one tower, "image" or "text"."""
+    """The predictor of a method that trains one tower, "image" or "text", or its last blocks.
+
+    Its head is an MLP of the method's `layers`; without them it is linear.
+    """
     encoder = run.encoder()
     tower, width = getattr(encoder, kind), getattr(encoder, f"{kind}_dim")
-    _, trained = split_towers.split(tower, run.method["unfreeze"])  # shares the tower's parameters
-    head = heads.mlp(width, len(run.classes), run.method["layers"])
+    trained = split_towers.trained_part(tower, run.method["unfreeze"])  # shares its parameters
+    if "layers" in run.method:
+        head = heads.mlp(width, len(run.classes), run.method["layers"])
+    else:
+        head = nn.Linear(width, len(run.classes))
     loaded(Classifier(trained, head), weights)
     return Predictor(head, **{kind: encoder})
 

@@ -1,7 +1,5 @@
 """Write the folder of a finished run, and check it against the run before it gets its name."""
 
-import importlib
-import pkgutil
 import shutil
 import warnings
 from pathlib import Path
@@ -13,10 +11,9 @@ from torch import nn
 
 import histopair
 from histopair import images
-from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
-from histopair.export import architectures, card, layers, predictor, preprocessing, read
+from histopair.export import architectures, card, finished, layers, preprocessing, read
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.images import pixels
@@ -43,7 +40,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     (`lineage.sources`), `synthetic`. Raises InputError if the recipe cannot be exported, and if the
     folder would not predict what the run does.
     """
-    model = _predictor(run, files["weights"])
+    model = finished.model_of(run, files["weights"])
     folder = Path(f"{out}.partial")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -54,7 +51,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     with tables.replacing(folder / "model.safetensors") as temporary:
         save_file(state, temporary, {"format": "pt"})
     samples = some(run)
-    inputs = inputs_of(run, model, samples)
+    inputs = finished.inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
         write_onnx(model, inputs[0], folder / "model.onnx")
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
@@ -62,21 +59,6 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     tables.write_text(folder / "README.md", text)
     shutil.rmtree(out, ignore_errors=True)
     folder.rename(out)
-
-
-def _predictor(run, weights: str) -> Predictor:
-    if not hasattr(run.recipe, "predictor"):
-        problem = f"runs of recipe {run.method['recipe']!r} cannot be exported"
-        others = ", ".join(_recipes_that_predict())
-        raise InputError(weights, problem, f"Export a method of another recipe: {others}")
-    return predictor.of_run(run, weights)
-
-
-def _recipes_that_predict() -> list[str]:
-    folder = importlib.import_module("histopair.methods").__path__
-    names = sorted(module.name for module in pkgutil.iter_modules(folder))
-    recipes = {name: importlib.import_module(f"histopair.methods.{name}") for name in names}
-    return [name for name, recipe in recipes.items() if hasattr(recipe, "predictor")]
 
 
 def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) -> dict:
@@ -126,18 +108,6 @@ def some(run):
     """A few test samples, spread over the split."""
     test = run.samples[run.samples["split"] == "test"]
     return test.iloc[np.unique(np.linspace(0, len(test) - 1, SAMPLES).astype(int))]
-
-
-def inputs_of(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Pixels and tokens of the samples, as the run's own encoders make them."""
-    image, text = (model.encoders.get(kind) for kind in ("image", "text"))
-    batch, tokens = None, None
-    if image:
-        batch = torch.stack([pixels.read(run.root, p, image.preprocess) for p in samples["path"]])
-    if text:
-        tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, list(samples["caption"]))
-        tokens = tokens[:, : lengths.max()]
-    return batch, tokens
 
 
 def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:

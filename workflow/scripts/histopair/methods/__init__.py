@@ -6,16 +6,17 @@ rest from its source, without importing it:
     DESCRIPTIONS  the meaning of parameters that no other recipe has, for docs/config.md
     NEEDS         names of what it reads besides the labels; or a function `needs(method)`, if that
                   depends on the parameters
-    CHOICES, LEAST, SEEDS, AT_OPTIMUM, mistakes(method), distilled(method)
+    CHOICES, LEAST, WORDS, SEEDS, AT_OPTIMUM, mistakes(method), distilled(method)
                   optional: the values that some parameters may have; the least of whole numbers
-                  that may be below 1; how many seeds make sense; whether its heads are at their
-                  optimum, so that methods that read as much are held against it; parameters that
-                  do not fit together, as {parameter: what to do}; whether texts teach the image
-                  side
+                  that may be below 1; words that may stand for a number; how many seeds make sense;
+                  whether its heads are at their optimum, so that methods that read as much are held
+                  against it; parameters that do not fit together, as {parameter: what to do};
+                  whether texts teach the image side
 These functions see their argument and what they import themselves, but no other name of the file.
 
 What may be needed:
     images                                        the files, and the weights of the run's encoder
+    captions                                      the texts, and the weights of their encoder
     bags                                          the patch features of the run's encoder
     image_embeddings, caption_embeddings, prompt_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
@@ -24,6 +25,7 @@ What may be needed:
     reports, pairs, text_embeddings               texts, their samples, and the retriever's vectors
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
+    teacher_logits                                what the run of `teacher_method` predicts
 
 Two optional functions serve only exports and analyses. An edit of them trains nothing again, so no
 other part of a recipe may use them or their names. They import inside what they alone need.
@@ -60,13 +62,17 @@ DESCRIPTIONS = {
     "aggregation": "An image's similarity to a class is the mean of those to its prompts "
     "(CLIP-IT), or that to their mean at length 1 (CONCH's own code).",
     "unfreeze": "Last transformer blocks, or last stages of a ResNet, that train; of two towers "
-    "one number for both, or a map of both. If 0 is allowed, a tower with 0 stays frozen, and its "
-    "cached embeddings are used.",
+    "one number for both, or a map of both. With `all` the whole tower trains. If 0 is allowed, a "
+    "tower with 0 stays frozen, and its cached embeddings are used.",
     "attention_heads": "Heads of each attention; the towers' widths must be multiples of it.",
     "fusion": "How image and text features are joined; a sum needs both of one width.",
     "layers": "Linear layers of the MLP, 512 wide, with ReLU between them; with 1 it is linear.",
     "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "
     "1 is the tile alone.",
+    "layer_decay": "Each layer's learning rate is this times that of the layer above it; of the "
+    "last block, with what follows it, this times the head's. 1 is one rate for all, 0.75 usual.",
+    "checkpointing": "Whether the backward pass computes activations again instead of keeping "
+    "them: less memory, a third more time, the same gradients.",
     "distillation_weight": "λ, the weight of the distillation loss.",
     "text_epochs": "Epochs of the text stage at most.",
     "width": "Width of the projected patches and of the bag.",

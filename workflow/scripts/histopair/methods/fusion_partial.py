@@ -14,16 +14,22 @@ PARAMETERS = {
     "text_encoder": "",
 }
 LEAST = {"unfreeze": 0}
+WORDS = {"unfreeze": ("all",)}
 CHOICES = {"fusion": ("concat", "sum")}
 
 
 def needs(method):
-    """The activations that each tower's last blocks take, or its embeddings if no block trains."""
-    image, text = method["unfreeze"]["image"], method["unfreeze"]["text"]
-    return (
-        "image_activations" if image else "image_embeddings",
-        "caption_activations" if text else "caption_embeddings",
-    )
+    """What each tower's last blocks take: the images or captions themselves if all of it trains,
+    and its embeddings if no block does.
+    """
+
+    def of(kind):
+        blocks = method["unfreeze"]["image" if kind == "image" else "text"]
+        if blocks == "all":
+            return f"{kind}s"
+        return f"{kind}_activations" if blocks else f"{kind}_embeddings"
+
+    return of("image"), of("caption")
 
 
 def build(run):

@@ -3,8 +3,13 @@
 from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
-NEEDS = ("image_activations",)
 PARAMETERS = {"unfreeze": 1, "layers": 4, "augmentations": 1}
+WORDS = {"unfreeze": ("all",)}
+
+
+def needs(method):
+    """What the last blocks take, or the images themselves."""
+    return ("images",) if method["unfreeze"] == "all" else ("image_activations",)
 
 
 def build(run):

@@ -3,8 +3,13 @@
 from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
-NEEDS = ("caption_activations",)
 PARAMETERS = {"unfreeze": 2, "layers": 3}
+WORDS = {"unfreeze": ("all",)}
+
+
+def needs(method):
+    """What the last blocks take, or the captions themselves."""
+    return ("captions",) if method["unfreeze"] == "all" else ("caption_activations",)
 
 
 def build(run):

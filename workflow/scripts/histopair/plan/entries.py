@@ -4,7 +4,7 @@ from histopair.plan import recipes
 from histopair.plan.recipes import CORRECTIONS, needs, pairing_source, reads_reports
 
 # Only an encoder with a text tower makes these.
-TEXT_TOWER = {"prompt_embeddings", "caption_embeddings", "caption_activations"}
+TEXT_TOWER = {"prompt_embeddings", "captions", "caption_embeddings", "caption_activations"}
 
 
 def base(config: dict, dataset: str) -> str:
@@ -95,7 +95,7 @@ def runs(config: dict, study: str) -> list[dict]:
     return [
         {
             "dataset": dataset,
-            "encoder": settings.get("encoder") or _adapted(config, column, settings),
+            "encoder": encoder_of(config, column, settings),
             "method": name,
             "seed": seed,
             "column": column,
@@ -106,6 +106,20 @@ def runs(config: dict, study: str) -> list[dict]:
         for settings in [method(config, name, dataset)]
         for seed in _seeds(config, settings, dataset, entry["seeds"])
     ]
+
+
+def teacher_of(config: dict, run: dict) -> dict | None:
+    """The run that a student's run learns from, if any: of the same dataset and seed.
+
+    run: dataset, encoder, method, seed.
+    """
+    student = of_run(config, run)
+    if not student.get("teacher_method"):
+        return None
+    name = student["teacher_method"]
+    column = student["teacher_encoder"] or run["encoder"]
+    encoder = encoder_of(config, column, method(config, name, run["dataset"]))
+    return run | {"encoder": encoder, "method": name}
 
 
 def _seeds(config: dict, settings: dict, dataset: str, seeds: list[int]) -> list[int]:
@@ -154,8 +168,13 @@ def pairing_of(config: dict, dataset: str, method: dict) -> dict | None:
     }
 
 
-def _adapted(config: dict, encoder: str, method: dict) -> str:
-    """The encoder that a method reads or adapts: a CLIP's `backbone` if it reads no text."""
+def encoder_of(config: dict, encoder: str, method: dict) -> str:
+    """The encoder that a method's runs use beside a study's `encoder`: its own, if it has one.
+
+    Of a CLIP it is the `backbone`, if the method reads no text.
+    """
+    if method.get("encoder"):
+        return method["encoder"]
     if set(needs(method)) & {"bags", *TEXT_TOWER}:
         return encoder
     return config["encoders"][encoder].get("backbone", encoder)

@@ -21,6 +21,9 @@ def sources(config: dict, run: dict) -> list[dict]:
     if recipes.reads_reports(method):
         corpus = entries.corpus_of(config, run["dataset"], method)
         parts.append(_source(config, "corpora", "reports", corpus))
+    if teacher := entries.teacher_of(config, run):
+        its_own = sources(config, teacher)[1:]  # its training data is the student's, too
+        parts += [source | {"role": f"{source['role']} of the teacher"} for source in its_own]
     return list({(source["role"], source["name"]): source for source in parts}.values())
 
 

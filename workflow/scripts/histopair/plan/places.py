@@ -20,6 +20,7 @@ GATE = "results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json"
 RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL = "results/external/{external}/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL_LEAKS = "results/external/{external}/{dataset}.leaks.parquet"
+LOGITS = f"{RUN}/logits.parquet"
 
 
 def there(path: str) -> str:

@@ -9,10 +9,10 @@ from histopair.plan.fingerprint import constant, defines, function, module_path
 from histopair.plan.mistakes import not_allowed
 
 # All that a recipe may need beside the labels; methods/__init__.py says what each is.
-ARTIFACTS = ("images", "bags", "image_embeddings", "caption_embeddings", "prompt_embeddings")
-ARTIFACTS += ("image_activations", "caption_activations")
+ARTIFACTS = ("images", "captions", "bags", "image_embeddings", "caption_embeddings")
+ARTIFACTS += ("prompt_embeddings", "image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
-ARTIFACTS += ("teacher_images", "teacher_prompts")
+ARTIFACTS += ("teacher_images", "teacher_prompts", "teacher_logits")
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 BEYOND_RETRIEVAL = ("random", "label", "oracle")  # pairings that no retriever makes
 PACKAGE = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def at_optimum(method: dict) -> bool:
 
 def reads(method: dict) -> set[str]:
     """Which of "image" and "caption" a method's model reads; what teaches it does not count."""
-    kinds = {"images": "image", "image": "image", "caption": "caption"}
+    kinds = {"images": "image", "image": "image", "captions": "caption", "caption": "caption"}
     return {kinds.get(name.split("_")[0]) for name in needs(method)} - {None}
 
 
@@ -83,8 +83,8 @@ def _wrong(method: dict, problem: str) -> InputError:
     return InputError(module_path(module(method)), problem, remedy)
 
 
-def blocks(method: dict, tower: str) -> int:
-    """How many of the last blocks of its "image" or "text" tower a method trains."""
+def blocks(method: dict, tower: str) -> int | str:
+    """How many of the last blocks of its "image" or "text" tower a method trains, or "all"."""
     unfreeze = method.get("unfreeze", 0)
     return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
@@ -102,6 +102,11 @@ def choices(method: dict) -> dict[str, tuple]:
 def least(method: dict) -> dict[str, int]:
     """The least value of each of a recipe's whole numbers that does not start at 1."""
     return _of_recipe(method, "LEAST", {})
+
+
+def words(method: dict) -> dict[str, tuple]:
+    """The words that each of a recipe's numbers may be instead."""
+    return _of_recipe(method, "WORDS", {})
 
 
 def _of_recipe(method: dict, name: str, default):
@@ -124,8 +129,8 @@ def fill_parameters(method: dict) -> None:
     if method["recipe"] not in known("methods"):
         return  # checks.entries reports it
     for key, value in parameters(method).items():
-        if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) is int:
-            method[key] = dict.fromkeys(value, method[key])  # one number for both towers
+        if key == "unfreeze" and isinstance(value, dict) and type(method.get(key)) in (int, str):
+            method[key] = dict.fromkeys(value, method[key])  # the same for both towers
         if isinstance(value, dict) and isinstance(method.get(key), dict):
             method[key] = {**value, **method[key]}
         method.setdefault(key, copy.deepcopy(value))

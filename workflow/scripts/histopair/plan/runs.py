@@ -1,4 +1,7 @@
-"""What a run reads and is made with: decided by dataset, encoder and method, not by seed."""
+"""What a run reads and is made with: decided by dataset, encoder and method.
+
+The seed decides only whose run a student learns from.
+"""
 
 from histopair.plan import encoders, entries, recipes
 from histopair.plan.places import (
@@ -6,6 +9,7 @@ from histopair.plan.places import (
     CHUNKS,
     EMBEDDINGS,
     LABELS,
+    LOGITS,
     PAIRS,
     TEXTS,
     of_runs,
@@ -28,7 +32,7 @@ def text_encoder(config, w):
 
 def artifacts(config, w):
     """Path of each artifact that the method needs, by its name; `labels` always."""
-    paths = {**_of_dataset(config, w), **_of_retriever(config, w)}
+    paths = {**_of_dataset(config, w), **_of_retriever(config, w), **_of_teacher(config, w)}
     needed = {name: paths[name] for name in needs(config, w) if name in paths}
     return {"labels": LABELS.format(dataset=w.dataset), **needed}
 
@@ -46,7 +50,7 @@ def encoder_files(config, w):
     needed, names = needs(config, w), []
     if {"images", "image_activations"} & set(needed):
         names.append(w.encoder)
-    if "caption_activations" in needed:
+    if {"captions", "caption_activations"} & set(needed):
         names.append(text_encoder(config, w))
     if "retriever" in needed:
         names.append(method(config, w)["retriever"])
@@ -59,9 +63,10 @@ def spec(config, w):
     `retriever` and `text_encoder` are None if the method does not need them.
     """
     needed = needs(config, w)
+    reads_captions = {"captions", "caption_activations"} & set(needed)
     others = {
         "retriever": method(config, w)["retriever"] if "retriever" in needed else None,
-        "text_encoder": text_encoder(config, w) if "caption_activations" in needed else None,
+        "text_encoder": text_encoder(config, w) if reads_captions else None,
     }
     return spec_of(config, w, others)
 
@@ -112,6 +117,12 @@ def _of_retriever(config, w):
         return paths | {"pairs": there(config["corpora"][corpus]["truth"])}
     pairing = entries.pairing_of(config, w.dataset, settings)
     return paths | ({"pairs": f"{PAIRS}.parquet".format(**pairing)} if pairing else {})
+
+
+def _of_teacher(config, w):
+    """What a student's teacher predicts for all samples."""
+    teacher = entries.teacher_of(config, vars(w))
+    return {"teacher_logits": LOGITS.format(**teacher)} if teacher else {}
 
 
 def _embeddings(config, w, encoder, kind):

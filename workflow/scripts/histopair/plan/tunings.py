@@ -26,5 +26,5 @@ def modules(config, w):
 
 
 def _run(config, w):
-    """Dataset, encoder and method, as a run's wildcards."""
-    return SimpleNamespace(**entry(config, w))
+    """Dataset, encoder, method and first seed, as a run's wildcards: one teacher for all seeds."""
+    return SimpleNamespace(**entry(config, w), seed=entry(config, w)["seeds"][0])

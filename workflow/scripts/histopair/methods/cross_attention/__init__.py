@@ -5,11 +5,12 @@ text's vector to the patches of the image (Vaswani 2017, with a residual and nor
 and patches are the states that enter the first block that trains.
 """
 
+import torch
+
 from histopair.activations import source
-from histopair.methods.cross_attention.asking import CrossAttention, questions
+from histopair.methods.cross_attention.asking import CrossAttention, before_blocks, questions
 from histopair.training import heads
 
-NEEDS = ("image_activations", "caption_activations")
 PARAMETERS = {
     "unfreeze": {"image": 2, "text": 2},
     "layers": 4,
@@ -17,23 +18,42 @@ PARAMETERS = {
     "augmentations": 1,
     "text_encoder": "",
 }
+WORDS = {"unfreeze": ("all",)}
+
+
+def needs(method):
+    """What each tower's last blocks take, or the images or captions themselves."""
+    blocks = method["unfreeze"]
+    return (
+        "images" if blocks["image"] == "all" else "image_activations",
+        "captions" if blocks["text"] == "all" else "caption_activations",
+    )
 
 
 def build(run):
-    image, image_width, image_fetch = run.tower("image", run.method["unfreeze"]["image"])
-    text, text_width, text_fetch = run.tower("text", run.method["unfreeze"]["text"])
+    blocks = run.method["unfreeze"]
+    image, image_width, image_fetch = run.tower("image", blocks["image"])
+    text, text_width, text_fetch = run.tower("text", blocks["text"])
+    starts, trained = before_blocks({"image": image, "text": text}, blocks)
     one = run.rows("train")[:1]
-    patches, words = image_fetch(one)[0], text_fetch(one)[0]
-    source.require_tokens(patches, run.encoder_entry["name"], "fusion_partial")
-    widths = image_width, text_width, patches.shape[-1], words.shape[-1]
-    asks = questions(*widths, run.method["attention_heads"])
+    patches = _width(starts, "image", image_fetch(one), run.encoder_entry["name"])
+    words = _width(starts, "text", text_fetch(one), "")
+    asks = questions(image_width, text_width, patches, words, run.method["attention_heads"])
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
-    model = CrossAttention(image, text, asks, head)
+    model = CrossAttention(**trained, asks=asks, head=head, starts=starts)
 
     def fetch(rows, *turns):
         return image_fetch(rows, *turns), text_fetch(rows)
 
     yield run.classifier(model, fetch, rates=run.rates("head", "asks"))
+
+
+def _width(starts, kind: str, inputs: tuple, encoder: str) -> int:
+    """The width of a tower's tokens. Raises InputError for a tower that has none."""
+    with torch.no_grad():
+        states = starts[kind](*inputs)[0] if kind in starts else inputs[0]
+    source.require_tokens(states, encoder, "fusion_partial")
+    return states.shape[-1]
 
 
 def predictor(run, weights):

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from histopair.activations import split_towers
 from histopair.errors import InputError
 
 
@@ -31,17 +32,47 @@ class Question(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Inputs of both towers' trained blocks -> logits (n, C)."""
+    """Inputs of both towers' trained blocks -> logits (n, C).
 
-    def __init__(self, image: nn.Module, text: nn.Module, asks: nn.ModuleDict, head: nn.Module):
+    starts: what comes before the blocks of a tower that trains wholly, by "image" and "text".
+    """
+
+    def __init__(
+        self,
+        image: nn.Module,
+        text: nn.Module,
+        asks: nn.ModuleDict,
+        head: nn.Module,
+        starts: nn.ModuleDict,
+    ):
         super().__init__()
         self.image, self.text, self.asks, self.head = image, text, asks, head
+        self.starts = starts
+
+    def states(self, kind: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What the first block of a tower takes: states, of texts also which of them are words."""
+        return self.starts[kind](*inputs) if kind in self.starts else inputs
 
     def forward(self, image: tuple[Tensor, ...], text: tuple[Tensor, ...]) -> Tensor:
+        image, text = self.states("image", image), self.states("text", text)
         words, present = text
         seen = self.asks["image"](self.image(*image), words, ~present)
         read = self.asks["text"](self.text(*text), image[0])
         return self.head(torch.cat([seen, read], dim=1))
+
+
+def before_blocks(
+    trained: dict[str, nn.Module], blocks: dict[str, int | str]
+) -> tuple[nn.ModuleDict, dict[str, nn.Module]]:
+    """The starts of the towers that train wholly, and all towers' trained blocks, by kind.
+
+    trained: of each tower what `split_towers.split` gives for its number of blocks.
+    """
+    starts, trained = nn.ModuleDict(), dict(trained)
+    for kind, number in blocks.items():
+        if number == "all":
+            starts[kind], trained[kind] = split_towers.entered(trained[kind])
+    return starts, trained
 
 
 def questions(

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from histopair.activations import split_towers
 from histopair.encoders import Encoder
 from histopair.export.predictor import Predictor
-from histopair.methods.cross_attention.asking import CrossAttention, questions
+from histopair.methods.cross_attention.asking import CrossAttention, before_blocks, questions
 
 
 class Joined(Predictor):
@@ -21,12 +21,12 @@ class Joined(Predictor):
         super().__init__(head, image, text, join)
         self.asks = questions(**join["asks"])
         blocks = join["unfreeze"]
-        halves = [
-            split_towers.split(getattr(self, kind), blocks[kind]) for kind in ("image", "text")
-        ]
+        kinds = ("image", "text")
+        halves = {kind: split_towers.split(getattr(self, kind), blocks[kind]) for kind in kinds}
         # In a tuple, which registers nothing: the halves share the towers' parameters.
-        self.frozen, trained = zip(*halves, strict=True)
-        self.crossed = (CrossAttention(*trained, self.asks, self.head),)
+        self.frozen = tuple(halves[kind][0] for kind in kinds)
+        starts, trained = before_blocks({kind: halves[kind][1] for kind in kinds}, blocks)
+        self.crossed = (CrossAttention(**trained, asks=self.asks, head=self.head, starts=starts),)
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
         image, text = self.frozen

@@ -9,7 +9,7 @@ from histopair.plan.recipes import BEYOND_RETRIEVAL, CORRECTIONS
 
 PAIRINGS = ("retrieved", *CORRECTIONS, *BEYOND_RETRIEVAL)
 AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # its module needs torch
-ENCODER_KEYS = ("encoder", "text_encoder")
+ENCODER_KEYS = ("encoder", "text_encoder", "teacher_encoder")
 
 
 def methods(config: dict) -> list[str]:
@@ -31,9 +31,10 @@ def method_of(key: str, method: dict, config: dict) -> list[str]:
         + nearest(parameter, allowed)
         for parameter in sorted(set(method) - allowed)
     ]
-    least = recipes.least(method)
+    least, words = recipes.least(method), recipes.words(method)
     for parameter, default in defaults.items():
-        mistakes += fits(f"{key}.{parameter}", method[parameter], default, least.get(parameter, 1))
+        first, instead = least.get(parameter, 1), words.get(parameter, ())
+        mistakes += fits(f"{key}.{parameter}", method[parameter], default, first, instead)
     for role in ENCODER_KEYS:
         if method.get(role):
             mistakes += unknown(f"{key}.{role}", method[role], config["encoders"])
@@ -45,6 +46,7 @@ def method_of(key: str, method: dict, config: dict) -> list[str]:
         *(f"{key}.{parameter}: {line}" for parameter, line in recipes.mistakes(method).items()),
         *_augmentations(f"{key}.augmentations", method),
         *_pairing(key, method, config),
+        *_teacher(key, method, config),
     ]
 
 
@@ -69,3 +71,21 @@ def _pairing(key: str, method: dict, config: dict) -> list[str]:
     if ranked and not 1 <= rank <= k:
         mistakes.append(f"{key}.rank: {rank} is not allowed; at most retrieval.k = {k} is")
     return mistakes
+
+
+def _teacher(key: str, method: dict, config: dict) -> list[str]:
+    """A teacher is a method whose runs predict any sample, and is no student itself."""
+    name = method.get("teacher_method")
+    if not name:
+        return []
+    teacher = config["methods"].get(name, {})
+    recipe = teacher.get("recipe")
+    fitting = recipe in recipes.known("methods") and recipes.predicts(teacher)
+    if not fitting or "teacher_method" in recipes.parameters(teacher):
+        return [
+            f"{key}.teacher_method: {name!r} is not allowed; a method is whose recipe can be "
+            "exported and is not student"
+        ]
+    if method.get("encoder") and not (method["teacher_encoder"] or teacher.get("encoder")):
+        return [f"{key}.teacher_encoder: name the encoder of the teacher's runs, or its method's"]
+    return []

@@ -5,24 +5,32 @@ from histopair.plan.mistakes import unknown
 LORA_TARGETS = ["all", "no-linear"]
 
 
-def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
+def fits(
+    key: str, value: object, default: object, first: int = 1, words: tuple[str, ...] = ()
+) -> list[str]:
     """Mistakes in a parameter. Floats may be written as whole numbers.
 
     Whole numbers count something and start at `first`; floats weigh something and start at 0.
-    Adapters may be null, which leaves them out.
+    Adapters may be null, which leaves them out. `words` may stand for a number.
     """
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
+    if value in words:
+        return []
+    default = first if default in words else default
+    if isinstance(default, bool):
+        return [] if isinstance(value, bool) else [f"{key}: {value!r} is not true or false"]
     kinds = (int, float) if isinstance(default, float) else type(default)
     least = first if isinstance(default, int) else 0
     too_small = isinstance(value, (int, float)) and value < least
     if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
         wanted = type(default).__name__
-        return [f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is"]
-    return _parts(key, value, default, first) if isinstance(default, dict) else []
+        others = "".join(f", or {word!r}," for word in words)
+        return [f"{key}: {value!r} is not allowed; a {wanted} such as {default!r}{others} is"]
+    return _parts(key, value, default, first, words) if isinstance(default, dict) else []
 
 
-def _parts(key: str, value: dict, default: dict, first: int) -> list[str]:
+def _parts(key: str, value: dict, default: dict, first: int, words: tuple[str, ...]) -> list[str]:
     mistakes = [
         f"{key}: unknown key {name!r}; allowed are {sorted(default)}"
         for name in sorted(set(value) - set(default), key=str)
@@ -30,5 +38,6 @@ def _parts(key: str, value: dict, default: dict, first: int) -> list[str]:
     if "targets" in default:
         mistakes += unknown(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS)
     for name in default:
-        mistakes += fits(f"{key}.{name}", value.get(name, default[name]), default[name], first)
+        part = value.get(name, default[name])
+        mistakes += fits(f"{key}.{name}", part, default[name], first, words)
     return mistakes
