@@ -144,6 +144,27 @@ def test_slurm_is_asked_where_a_cluster_was_chosen(words, variables, silent, mon
     assert ("SLURM_CONF" in run.environment(run.parsed(words))) is silent
 
 
+def test_a_folder_whose_jobs_slurm_still_has_is_left_alone(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("a: 1\n")
+    (tmp_path / "Snakefile").write_text('rule all:\n    shell: "true"\n')
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f"#!/bin/sh\necho '7 /elsewhere\n8 {tmp_path.resolve()}'\n")
+    squeue.chmod(0o755)
+    path = os.pathsep.join([str(squeue.parent), os.environ["PATH"]])
+    locks, logs = (tmp_path / ".snakemake" / name for name in ("locks", "slurm_logs"))
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    logs.mkdir()  # which the Slurm plugin leaves where it ran
+    done = said("run", "--cores", "1", folder=tmp_path, PATH=path)
+    words = "Slurm jobs are at work in this folder: wait, or end them by `scancel 8`.\n"
+    assert (done.returncode, done.stderr) == (1, words)
+    assert (locks / "0.input.lock").exists()
+    squeue.write_text("#!/bin/sh\necho '7 /elsewhere'\n")
+    assert said("run", "--cores", "1", folder=tmp_path, PATH=path).returncode == 0
+
+
 def test_the_slurm_profile_plans_with_the_lines_of_histopair_run(tmp_path):
     folder = workflow.copy_to(tmp_path / "histopair")
     words = ["--workflow-profile", "profiles/slurm", "--configfile", workflow.CONFIG, "--dry-run"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import workflow
 from histopair.plan.fingerprint import import_closure, module_path
 
 ROOT = Path(__file__).parents[1]
@@ -145,10 +146,22 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
         for path in (ROOT / "workflow" / "rules").glob("*.smk")
         for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
     }
-    own = {"train_encoder", "embed_images", "cache_activations", "run", "teach", "tune"}
+    own = {"clean_labels", "train_encoder", "embed_images", "cache_activations", "run", "teach"}
+    own |= {"tune", "embed_bags", "phantom_features"}
     own.add("measure_cost")  # in company, times are another's
+    own.add("page")  # which waits for all
     assert rules - set(groups) == own
     assert set(groups) <= rules
+
+
+def test_no_group_of_the_slurm_profile_waits_for_itself(tmp_path):
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
+    words = ["all", "studies"]
+    for key in ("groups", "group-components"):
+        words += [f"--{key}", *(f"{name}={value}" for name, value in profile[key].items())]
+    folder = workflow.copy_to(tmp_path / "histopair")
+    jobs = workflow.planned(folder, *words, config="config/config.yaml")
+    assert {"phantom_features", "embed_bags", "page"} <= set(jobs.values())
 
 
 def test_both_profiles_agree_on_what_makes_a_step_run_again():

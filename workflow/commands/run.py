@@ -4,7 +4,8 @@
 
 It works in the current folder if that has a config/config.yaml, else in the checkout. A killed
 Snakemake leaves behind its lock, and jobs that go on without it. This command clears both, unless a
-Snakemake is running in that folder: then it touches nothing and the exit status is 1.
+Snakemake is running in that folder or Slurm has jobs of it: then it touches nothing and the exit
+status is 1.
 `snakemake --help` lists the arguments.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import fcntl
 import os
 import shutil
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -92,6 +94,8 @@ def hold(folder: Path) -> None:
     if others := running(folder):
         pids = ", ".join(str(process.pid) for process in others)
         sys.exit(f"Snakemake is at work in this folder (pid {pids}): wait or stop it first.")
+    if jobs := " ".join(queued(folder)):
+        sys.exit(f"Slurm jobs are at work in this folder: wait, or end them by `scancel {jobs}`.")
 
 
 def clear(folder: Path) -> None:
@@ -113,6 +117,16 @@ def running(folder: Path) -> list[psutil.Process]:
         if process.info["cwd"] == str(folder)
         and any(Path(word).name == "snakemake" for word in (process.info["cmdline"] or [])[:4])
     ]
+
+
+def queued(folder: Path) -> list[str]:
+    """Slurm's jobs of a folder: a killed Snakemake leaves them behind, on other machines."""
+    if not (folder / ".snakemake" / "slurm_logs").is_dir() or not shutil.which("squeue"):
+        return []
+    ask = ["squeue", "--me", "--noheader", "--format=%A %Z"]
+    lines = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.splitlines()
+    jobs = (line.split(maxsplit=1) for line in lines)
+    return [number for number, place in jobs if place == str(folder)]
 
 
 def orphans(folder: Path) -> list[psutil.Process]:

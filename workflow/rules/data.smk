@@ -28,6 +28,7 @@ rule clean_labels:
     threads: 2
     resources:
         mem_mb=8000,
+        runtime="4h",
     params:
         entry=planned(plan.data.cleaned_dataset),
         code=code("clean_labels.py", plan.data.dataset_reader),
@@ -54,6 +55,7 @@ rule resplit:
     threads: 1
     resources:
         mem_mb=8000,
+        runtime="1h",
     params:
         entry=planned(plan.data.cleaned_dataset),
         code=code("resplit.py"),
@@ -75,6 +77,7 @@ rule check_leaks:
     threads: 1
     resources:
         mem_mb=8000,
+        runtime="1h",
     params:
         code=code("check_leaks.py"),
     script:
@@ -98,6 +101,7 @@ rule propose_merges:
     threads: 1
     resources:
         mem_mb=8000,
+        runtime="1h",
     params:
         entry=planned(plan.data.proposing),
         code=code("propose_merges.py", plan.data.dataset_reader),

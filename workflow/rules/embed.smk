@@ -51,6 +51,7 @@ rule chunk_reports:
     threads: 1
     resources:
         mem_mb=4000,
+        runtime="1h",
     params:
         entry=planned(plan.encoders.chunking),
         encoder=planned(plan.encoders.tokenizing),
@@ -103,6 +104,8 @@ rule embed_bags:
     conda:
         "../../envs/data.yaml"
     threads: 1
+    resources:
+        runtime="4h",
     params:
         code=code("embed_bags.py"),
     script:
@@ -150,6 +153,7 @@ rule embed_prompts:
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
+        runtime="1h",
     params:
         encoder=planned(plan.encoders.entry),
         templates=planned(plan.encoders.templates),
@@ -202,6 +206,7 @@ rule embed_labels:
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
+        runtime="1h",
     params:
         entry=planned(plan.data.reading),
         encoder=planned(plan.encoders.entry),

@@ -21,6 +21,7 @@ rule export:
     threads: 1
     resources:
         mem_mb=8000,
+        runtime="1h",
     params:
         run=planned(plan.exports.spec),
         described=planned(plan.exports.described),

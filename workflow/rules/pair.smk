@@ -24,6 +24,7 @@ rule pair:
     resources:
         gpu=config["gpu"],
         mem_mb=4000,
+        runtime="1h",
     params:
         retrieval=planned(plan.pairs.settings),
         gpu=bool(config["gpu"]),
@@ -47,6 +48,8 @@ rule pair_oracle:
     conda:
         "../../envs/data.yaml"
     threads: 1
+    resources:
+        runtime="1h",
     params:
         k=config["retrieval"]["k"],
         code=code("pair_oracle.py"),

@@ -292,6 +292,8 @@ rule phantom_features:
     conda:
         "../../envs/data.yaml"
     threads: 1
+    resources:
+        runtime="1h",
     params:
         code=code("phantom_features.py"),
     script:

@@ -60,6 +60,7 @@ rule pair_quality:
     threads: 1
     resources:
         mem_mb=4000,
+        runtime="1h",
     params:
         match=planned(plan.pairs.match),
         code=code("pair_quality.py"),
@@ -130,6 +131,7 @@ rule study:
     threads: 1
     resources:
         mem_mb=4000,
+        runtime="1h",
     params:
         study=planned(plan.studies.settings),
         runs=planned(plan.studies.judged),
@@ -187,6 +189,7 @@ rule page:
     threads: 1
     resources:
         mem_mb=4000,
+        runtime="1h",
     params:
         # How a training is computed changes no result, and so makes no page anew.
         config={key: value for key, value in config.items() if key != "training"},
