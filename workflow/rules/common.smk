@@ -9,6 +9,7 @@ from histopair.plan import (
     encoders,
     entries,
     exports,
+    fetching,
     fingerprint,
     load,
     page,
