@@ -19,8 +19,10 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = ROOT / "workflow" / "scripts"
 # conda name -> name in the lock, and module -> name in the lock, where they differ
 CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA["huggingface_hub"] = "huggingface-hub"
 MODULES = {
     "faiss": "faiss-cpu",
+    "huggingface_hub": "huggingface-hub",
     "open_clip": "open-clip-torch",
     "PIL": "pillow",
     "sklearn": "scikit-learn",
@@ -147,9 +149,10 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
         for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
     }
     own = {"clean_labels", "train_encoder", "embed_images", "cache_activations", "run", "teach"}
-    own |= {"tune", "embed_bags", "phantom_features"}
+    own |= {"tune", "embed_bags", "phantom_features", "predict_external"}
     own.add("measure_cost")  # in company, times are another's
     own.add("page")  # which waits for all
+    own.add("download")  # on the machine that Snakemake runs on
     assert rules - set(groups) == own
     assert set(groups) <= rules
 

@@ -38,7 +38,7 @@ def test_unknown_reader_is_answered_with_those_there_are():
         readers.find("tabel")
     assert str(error.value) == (
         "config: there is no reader 'tabel'. "
-        "Use bach, class_folders, cohort, nct_crc, pcam, quilt, table, tcga"
+        "Use bach, breakhis, class_folders, cohort, nct_crc, pcam, quilt, table, tcga"
     )
 
 
@@ -268,6 +268,31 @@ def test_bach_has_four_fixed_classes_and_no_official_split(tmp_path):
     assert frame.attrs["class_names"]["InSitu"] == "in situ carcinoma"
     assert frame.split.isna().all()
     assert rows == []
+
+
+def test_breakhis_tells_types_and_patients_by_file_names(tmp_path):
+    folder = tmp_path / "BreaKHis_v1/histology_slides/breast"
+    files = [
+        "benign/SOB/tubular_adenoma/SOB_B_TA_14-4659/40X/SOB_B_TA-14-4659-40-001.png",
+        "malignant/SOB/lobular_carcinoma/SOB_M_LC_14-13412/40X/SOB_M_LC-14-13412-40-001.png",
+        "malignant/SOB/lobular_carcinoma/SOB_M_LC_14-13412/100X/SOB_M_LC-14-13412-100-001.png",
+        "malignant/SOB/x.png",
+        "README.txt",
+    ]
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    frame, rows = _read("breakhis", root=str(tmp_path), magnification=40)
+    assert frame.labels.tolist() == [["TA"], ["LC"]]
+    assert frame.group.tolist() == ["14-4659", "14-13412"]
+    assert [(row["action"], row["reason"], row["count"]) for row in rows] == [
+        ("dropped", "another magnification", 1),
+        ("unread", "its name is not that of an image of BreakHis", 1),
+        ("dropped", "not an image", 1),
+    ]
+    assert len(_read("breakhis", root=str(tmp_path))[0]) == 3
+    with pytest.raises(InputError, match="there is no image such as SOB_B_TA-14-4659-200-001"):
+        _read("breakhis", root=str(tmp_path), magnification=200)
 
 
 def test_nct_crc_keeps_its_official_test(tmp_path):

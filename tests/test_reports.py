@@ -323,7 +323,7 @@ def test_what_was_dropped_is_kept_where_no_report_is_left(tmp_path):
 
 def test_missing_columns_are_named(tmp_path):
     assert _said(tmp_path, _corpus(tmp_path, "name,report\na,b\n")) == (
-        f"{tmp_path}/reports.csv: there is no column 'patient_filename', 'text'; the columns found "
+        f"{tmp_path}/reports.csv: there is no column 'text'; the columns found "
         "are 'name', 'report'. Rename a column, or give its name in the config"
     )
 

@@ -10,6 +10,7 @@ from histopair.plan import (
     entries,
     exports,
     external,
+    fetching,
     fingerprint,
     load,
     page,

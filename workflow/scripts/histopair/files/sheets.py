@@ -75,29 +75,44 @@ def read(
     is absent, empty or not a table, lacks a column that is required or named in `columns`, or has a
     row of more or fewer cells than the heading.
     """
-    import pandas as pd
-
     path = Path(path)
     names = require(path, required, optional, columns, any_case)
     layout, header = _opened(path, _wanted(required, optional, columns))
     places = [header.index(column) for column in names.values()]
     short = [place for name, place in zip(names, places, strict=True) if name not in texts]
-    kept, rows, empty = [], [], 0
-    with _as_input_error(path):
+    kept, empty = {}, 0
+    with readable(path):
         for record in _rows(path, layout, len(header), short):
             if any(map(str.strip, record.cells)):
-                kept.append([record.cells[place] for place in places])
-                rows.append(record.row)
+                kept[record.row] = [record.cells[place] for place in places]
             else:
                 empty += 1
     if not kept:
         raise InputError(path, "it has a heading but no rows", "Give it at least one row")
-    frame = pd.DataFrame(kept, columns=list(names), dtype="str")
-    for name in [*required, *optional]:
+    return framed(path, list(names), kept, [*required, *optional], empty, texts, values)
+
+
+def framed(
+    path: Path,
+    names: list[str],
+    kept: Mapping[int, list[str | None]],
+    columns: Sequence[str],
+    empty: int = 0,
+    texts: Collection[str] = (),
+    values: Mapping[str, Collection[str]] | None = None,
+) -> "pd.DataFrame":
+    """The frame that `read` gives, from the cells of the columns `names` by their rows' numbers.
+
+    `columns` are all of the frame's; empty: how many rows were left out.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(list(kept.values()), columns=names, dtype="str")
+    for name in columns:
         if name not in names:
             frame[name] = pd.Series(None, index=frame.index, dtype="str")
-    frame["row"] = rows
-    frame.attrs["audit"] = _valued(frame, path.name, list(names), texts, values or {}, empty)
+    frame["row"] = list(kept)
+    frame.attrs["audit"] = _valued(frame, path.name, names, texts, values or {}, empty)
     return frame
 
 
@@ -114,6 +129,19 @@ def require(
     `columns` names.
     """
     path = Path(path)
+    _, header = _opened(path, _wanted(required, optional, columns))
+    return matched(path, header, required, optional, columns, any_case)
+
+
+def matched(
+    path: Path,
+    header: Sequence[str],
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    columns: dict[str, str] | None = None,
+    any_case: bool = True,
+) -> dict[str, str]:
+    """Our name -> the heading's, for the columns that a heading has; raises as `require` does."""
     columns = columns or {}
     wanted = _wanted(required, optional, columns)
     if unknown := sorted(set(columns) - {*required, *optional}):
@@ -123,7 +151,6 @@ def require(
             f"read are {listed_names([*required, *optional])}",
             "Correct `columns` in the config",
         )
-    _, header = _opened(path, wanted)
     names = _matched(path, header, wanted, any_case)
     absent = [wanted[name] for name in {**dict.fromkeys(required), **columns} if name not in names]
     if absent:
@@ -167,6 +194,36 @@ def unguarded(cell: object) -> object:
     return cell[1:] if marked else cell
 
 
+def encoding_of(path: Path) -> str:
+    """utf-8-sig or a form of UTF-16; InputError for a file that is not text."""
+    with open(path, "rb") as file:
+        start = file.read(HEADING_BYTES)
+    for magic, (problem, remedy) in NO_TEXT.items():
+        if start[: len(magic)].lower() == magic.lower():
+            raise InputError(path, problem, remedy)
+    if not start.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
+        raise InputError(path, "the file is empty", "Give it a heading and at least one row")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    zeros = [start[:200:2].count(0), start[1:200:2].count(0)]
+    if b"\0" in start.splitlines()[0] and max(zeros) > len(start[:200]) // 4 > min(zeros):
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    if b"\0" in start.splitlines()[0]:
+        raise InputError(path, "it is not a text file", "Save it as csv")
+    return "utf-8-sig"
+
+
+@contextmanager
+def readable(path: Path):
+    """Raise InputError where the file cannot be read, or is not text."""
+    try:
+        yield
+    except UnicodeError as error:
+        raise _not_text(path) from error
+    except OSError as error:
+        raise errors.of_system(path, error) from error
+
+
 def listed_names(names) -> str:
     """Names in a message: quoted, in the order given."""
     return ", ".join(f"'{name}'" for name in names)
@@ -200,8 +257,8 @@ def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
 
     The separator is the one that gives most of the wanted columns, then the one of most cells.
     """
-    with _as_input_error(path):
-        encoding = _encoding(path)
+    with readable(path):
+        encoding = encoding_of(path)
         with open(path, encoding=encoding, newline="") as file:
             stated = SEPARATOR_LINE.fullmatch(file.readline(99).removeprefix("\ufeff"))
         separators = stated.group(1) if stated else SEPARATORS
@@ -223,25 +280,6 @@ def _heading(path: Path, layout: Layout) -> list[str]:
     with suppress(InputError):
         return next((record.cells for record in _records(path, layout)), [])
     return []
-
-
-def _encoding(path: Path) -> str:
-    """utf-8-sig or a form of UTF-16; InputError for a file that is not text."""
-    with open(path, "rb") as file:
-        start = file.read(HEADING_BYTES)
-    for magic, (problem, remedy) in NO_TEXT.items():
-        if start[: len(magic)].lower() == magic.lower():
-            raise InputError(path, problem, remedy)
-    if not start.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
-        raise InputError(path, "the file is empty", "Give it a heading and at least one row")
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    zeros = [start[:200:2].count(0), start[1:200:2].count(0)]
-    if b"\0" in start.splitlines()[0] and max(zeros) > len(start[:200]) // 4 > min(zeros):
-        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    if b"\0" in start.splitlines()[0]:
-        raise InputError(path, "it is not a text file", "Save it as csv")
-    return "utf-8-sig"
 
 
 def _records(path: Path, layout: Layout) -> Iterator[Record]:
@@ -366,22 +404,12 @@ def _tidied(column: "pd.Series") -> "tuple[pd.Series, list[str]]":
     return column.map(tidied).astype("str"), odd
 
 
-@contextmanager
-def _as_input_error(path: Path):
-    try:
-        yield
-    except UnicodeError as error:
-        raise _not_text(path) from error
-    except OSError as error:
-        raise errors.of_system(path, error) from error
-
-
 def _not_text(path: Path) -> InputError:
     """Where the first bytes are that are not UTF-8; a decoder only knows their place in its part.
 
     Rows count as in a spreadsheet, lines as in an editor: quoted cells contain line ends.
     """
-    encoding = _encoding(path)
+    encoding = encoding_of(path)
     content = path.read_bytes()
     if encoding != "utf-8-sig":
         problem = "it is not UTF-16 text, though it begins like it"

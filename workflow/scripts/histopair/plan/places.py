@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from histopair import errors
+from histopair.datasets import sources
 from histopair.errors import InputError
 
 RESULTS = "results"
@@ -30,8 +31,11 @@ def there(path: str) -> str:
         os.stat(path)
     except FileNotFoundError as error:
         if Path(path).parts[0] != RESULTS:
-            problem = "there is no such file or folder"
-            raise InputError(path, problem, "Correct the path in the config") from error
+            problem, source = "there is no such file or folder", sources.of_path(path)
+            remedy = "Correct the path in the config"
+            if source:
+                remedy = f"`histopair data {source}` says how to fetch it. {remedy}"
+            raise InputError(path, problem, remedy) from error
     except OSError as error:
         raise errors.of_system(path, error) from error
     return path

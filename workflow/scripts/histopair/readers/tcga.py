@@ -1,15 +1,18 @@
-"""Report tables: TCGA-Reports (patient_filename, text), and any csv of an id and a text.
+"""Reports: TCGA-Reports (patient_filename, text), and any table or folder of texts.
 
-One corpus may join several tables, each with its own columns.
+A table is a csv, parquet, JSON or JSON lines with a text in one column or several, or a text file
+with one text a line; a folder has one text a file. One corpus may join several of them, each with
+its own columns.
 """
 
 import os
 
 from histopair.errors import InputError
-from histopair.files import audit, folding, sheets
+from histopair.files import audit, folding, records, sheets
 
 READS = "reports"
-COLUMNS = {"id": "patient_filename", "text": "text"}
+IDS = ("patient_filename", "id")  # columns of the report's name, the first that a table has
+STOPS = tuple(".;:!?。！？；")
 PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
 
 
@@ -20,9 +23,12 @@ def inputs(entry: dict) -> list[str]:
 
 
 def check(entry: dict) -> None:
-    """Raise InputError if a table lacks a column."""
+    """Raise InputError if a table lacks a column, or names no patient for the cancer types."""
     for table in _tables(entry):
-        sheets.require(table["table"], *_columns(table))
+        records.require(table["table"], *_columns(table))
+        if "cancer_types" in entry and "group" not in table and _id_column(table) is None:
+            problem = "it names no patient, and cancer types are those of patients"
+            raise InputError(table["table"], problem, "Give its column `id` or `group`")
     if "cancer_types" in entry:
         sheets.require(entry["cancer_types"], ["patient_id", "cancer_type"])
 
@@ -30,11 +36,13 @@ def check(entry: dict) -> None:
 def read(entry: dict):
     """Read all tables: (frame of report_id, group, organ_given, text, file, row; audit rows).
 
-    The group (patient) is the part of the id before its first dot. Raises InputError for a missing
-    file or column and an id that stands for different texts.
+    The group (patient) is the part of the id before its first dot. A report without a column for
+    its id is named by its file and row. Raises InputError for a missing file or column and an id
+    that stands for different texts, and as `check` does.
     """
     import pandas as pd
 
+    check(entry)
     frames = [_read_table(table) for table in _tables(entry)]
     rows = [row for part in frames for row in part.attrs.pop("audit")]
     frame = pd.concat(frames, ignore_index=True)
@@ -55,27 +63,59 @@ def _tables(entry: dict) -> list[dict]:
 
 def _columns(table: dict) -> tuple[list[str], list[str], dict[str, str]]:
     """The columns that a table must have, those that it may have, and our names -> its names."""
-    columns = {name: table[name] for name in ("id", "text", "group") if name in table}
-    if "organ_column" in table:
-        columns["organ"] = table["organ_column"]
-    required = ["id", "text", *(name for name in ("group", "organ") if name in columns)]
-    if "id" not in columns:
-        columns["id"] = _id_column(table["table"])
-    return required, [name for name in ("group", "organ") if name not in columns], columns
+    columns = {"id": _id_column(table), **_text_columns(table)}
+    columns |= {"group": table.get("group"), "organ": table.get("organ_column")}
+    columns = {name: column for name, column in columns.items() if column is not None}
+    return list(columns), [name for name in ("group", "organ") if name not in columns], columns
+
+
+def _text_columns(table: dict) -> dict[str, str]:
+    """Our names -> its names of the columns whose texts make a report, in their order."""
+    columns = table.get("text", "text")
+    if isinstance(columns, str):
+        return {"text": columns}
+    return {f"text {column}": column for column in columns}
+
+
+def _id_column(table: dict) -> str | None:
+    """The column of the report's name; None if there is none."""
+    if "id" in table:
+        return table["id"]
+    wanted = [*IDS, *_text_columns(table).values()]
+    names = {name.casefold() for name in records.heading(table["table"], wanted)}
+    return next((name for name in IDS if name in names), None)
 
 
 def _read_table(table: dict):
-    frame = sheets.read(table["table"], *_columns(table), texts=("text",))
-    frame["group"] = frame.group.where(frame.group.notna(), frame.id.str.split(".", n=1).str[0])
+    required, optional, columns = _columns(table)
+    texts = list(_text_columns(table))
+    frame = records.read(table["table"], required, optional, columns, texts=texts)
+    file = os.path.basename(os.path.normpath(table["table"]))
+    if "id" not in required:
+        frame["id"] = os.path.splitext(file)[0] + ":" + frame.row.astype(str)
+        frame["group"] = frame.group.where(frame.group.notna(), frame.id)
+        reason = "no column of ids: file and row name each report"
+        frame.attrs["audit"].append(audit.row("read", "renamed", file, reason, count=len(frame)))
+    patients = frame.id.str.extract("^([^.]*)", expand=False)
+    frame["group"] = frame.group.where(frame.group.notna(), patients)
     frame["organ"] = table.get("organ_is", frame.organ)
-    frame["file"] = os.path.basename(table["table"])
+    frame["file"] = file
+    if texts != ["text"]:
+        frame["text"] = _joined(frame[texts])
     return frame.rename(columns={"id": "report_id", "organ": "organ_given"})
 
 
-def _id_column(path: str) -> str:
-    """`patient_filename` if the table has it, else `id`."""
-    names = {name.casefold() for name in sheets.heading(path, COLUMNS.values())}
-    return COLUMNS["id"] if COLUMNS["id"] in names or "id" not in names else "id"
+def _joined(columns):
+    """The texts of several columns as one; each ends as a sentence, equal ones stand once."""
+    import pandas as pd
+
+    rows = [[text.strip() for text in row if isinstance(text, str)] for row in columns.to_numpy()]
+    whole = [" ".join(map(_ended, filter(None, dict.fromkeys(row)))) or None for row in rows]
+    return pd.Series(whole, index=columns.index, dtype="str")
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(STOPS) else f"{text}."
 
 
 def _distinct(frame):
