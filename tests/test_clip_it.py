@@ -168,7 +168,7 @@ def test_what_a_run_predicts_of_texts_is_found_again_from_its_weights(world, bra
     run = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
     *_, main = stages(run)
     weights, made, out = (str(tmp_path / name) for name in ("weights", "predictions", "out"))
-    one_run._write_weights(main.model, weights, {})
+    one_run.write_weights(main.model, weights, {})
     tables.write(made, one_run._predictions(run, main), {})
     again = make(world, "clip_it", **(TEXT | {"text_branch": branch}))
     again.artifacts["text_embeddings"] = world["artifacts"]["text_embeddings"]

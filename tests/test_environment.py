@@ -149,6 +149,7 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
         for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
     }
     own = {"clean_labels", "train_encoder", "embed_images", "cache_activations", "run", "teach"}
+    own.add("distil")
     own |= {"tune", "embed_bags", "phantom_features", "predict_external"}
     own.add("measure_cost")  # in company, times are another's
     own.add("page")  # which waits for all

@@ -61,7 +61,7 @@ def _written(run, stage, folder):
     out = {name: str(folder / name) for name in ("weights", "history", "predictions")}
     about = {"task": run.about["task"], "classes": run.classes}
     tables.write(out["predictions"], one_run._predictions(run, stage), about)
-    one_run._write_weights(stage.model, out["weights"], about)
+    one_run.write_weights(stage.model, out["weights"], about)
     tables.write(out["history"], pd.DataFrame({"stage": []}), about)
     score.score(out["predictions"], out["history"], folder / "metrics.json", {})
     files = out | {"metrics": str(folder / "metrics.json")}
@@ -424,7 +424,7 @@ def test_a_recipe_that_joins_towers_in_a_way_of_its_own_is_named_and_asked_for(e
 def test_batch_statistics_are_among_the_weights_of_a_run(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
     model(torch.randn(8, 2))
-    one_run._write_weights(model, str(tmp_path / "weights"), {})
+    one_run.write_weights(model, str(tmp_path / "weights"), {})
     state = load_file(tmp_path / "weights")
     torch.testing.assert_close(state["1.running_mean"], model[1].running_mean)
 

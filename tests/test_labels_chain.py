@@ -79,6 +79,14 @@ def finished(tmp_path_factory):
             "linear-probe": {"recipe": "linear_probe"},
             "simple-shot": {"recipe": "simple_shot"},
             "text": {"recipe": "distil_frozen", "retriever": "clip", "epochs": 2, "hidden": 8},
+            "staged": {
+                "recipe": "distil_lora",
+                "retriever": "clip",
+                "epochs": 1,
+                "distillation_epochs": 1,
+                "hidden": 8,
+                "lora": {"rank": 2},
+            },
         },
         "studies": {
             "s": {
@@ -86,7 +94,7 @@ def finished(tmp_path_factory):
                 "labels": [3, "all"],
                 "gate": True,
                 "encoders": ["clip"],
-                "methods": ["linear-probe", "simple-shot", "text"],
+                "methods": ["linear-probe", "simple-shot", "text", "staged"],
                 "claims": [
                     {"claim": "Text helps", "better": "text", "worse": "linear-probe"},
                     {"claim": "Means do", "better": "simple-shot", "worse": "linear-probe"},
@@ -110,6 +118,17 @@ def test_a_curve_has_a_point_for_each_number_of_labels(finished):
     table = pd.read_csv(finished / "results/studies/s.csv")
     seeds = table[table["metric"] == "accuracy"].set_index(["dataset", "method"])["n_seeds"]
     assert seeds["grades-3-labels", "linear-probe"] == 2 and seeds["grades", "linear-probe"] == 1
+
+
+def test_what_is_learnt_from_all_images_is_shared_by_all_numbers_of_labels(finished):
+    results = finished / "results"
+    weights = results.glob("distilled/*/*/*/*/weights.safetensors")
+    places = {str(file.parent.relative_to(results / "distilled")) for file in weights}
+    assert places == {"grades/clip/staged/0", "grades/clip/staged/1"}
+    runs = [f"{dataset}/clip/staged/0" for dataset in ("grades", "grades-3-labels")]
+    histories = [pd.read_parquet(results / "runs" / run / "history.parquet") for run in runs]
+    first = [rows[rows["stage"] == "distillation"]["train_loss"] for rows in histories]
+    assert len(first[0]) == 1 and list(first[0]) == list(first[1])
 
 
 def test_predictions_are_of_few_validation_samples_and_of_the_whole_test_split(finished):

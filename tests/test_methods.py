@@ -26,7 +26,7 @@ from histopair.methods import (
 from histopair.methods.cross_attention import asking
 from histopair.plan import recipes
 from histopair.retrieval import paired_texts
-from histopair.training import logistic, loop, one_run, optimizers
+from histopair.training import logistic, loop, one_run, optimizers, unlabelled
 
 SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
@@ -103,6 +103,22 @@ def make(world, recipe, encoder="vit", device="cpu", **parameters) -> one_run.Ru
         artifacts["teacher_images"] = str(world["folder"] / "clip.images.parquet")
     if method.get("teacher_of") == "label-prompt":
         artifacts["teacher_prompts"] = artifacts["prompt_embeddings"]
+    if recipes.distils_first(method):
+        artifacts = artifacts | _distilled(world, method, artifacts, device)
+    return _run(world, encoder, method, artifacts, device)
+
+
+def _distilled(world, method, artifacts, device) -> dict:
+    """What the method learns from all images, as its job writes it."""
+    folder = Path(tempfile.mkdtemp(dir=world["folder"]))
+    names = ("weights", "history", "vectors")
+    out = {name: str(folder / name) for name in names}
+    run = _run(world, "vit", method, artifacts, device)
+    unlabelled.execute(run, str(folder / "resume"), out, {})
+    return {f"distilled_{name}": out[name] for name in names}
+
+
+def _run(world, encoder, method, artifacts, device) -> one_run.Run:
     return one_run.Run(
         artifacts=artifacts,
         root=str(world["folder"] / "data"),

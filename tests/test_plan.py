@@ -236,7 +236,7 @@ def test_a_method_is_held_against_probes_that_read_no_more_of_the_same_encoders(
 def test_a_probe_that_runs_with_several_seeds_is_named_once():
     """Where labels are few, each seed draws its own: the probe has a run for each."""
     default = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
-    runs = studies.judged(default, of("when-text-helps"))
+    runs = studies.judged(default, of("frozen-teachers"))
     few = [run for run in runs if run["dataset"].endswith("-labels")]
     assert {run["seed"] for run in few if run["method"] == "linear-probe"} == {0, 1, 2}
     assert all(r["probes"] == ["linear-probe"] for r in few if r["method"] != "linear-probe")

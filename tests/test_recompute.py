@@ -637,7 +637,7 @@ def exported(request, world, tmp_path_factory):  # noqa: F811
     }
     tables.write(files["predictions"], trainings._predictions(run, stage), about)
     tables.write(files["history"], pd.DataFrame(stage.history), about)
-    trainings._write_weights(stage.model, files["weights"], about)
+    trainings.write_weights(stage.model, files["weights"], about)
     files["metrics"] = str(folder / "metrics.json")
     score.score(files["predictions"], files["history"], files["metrics"], {})
     (results / "encoders" / encoder).mkdir(parents=True)

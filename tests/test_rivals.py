@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import test_methods
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 from test_methods import LORA, make
 from torch import nn
@@ -166,12 +167,25 @@ def test_a_backbone_learns_the_teacher_from_unlabelled_images_before_it_sees_a_l
     stages = distil_lora.build(run)
     distillation = next(stages)
     assert len(distillation.train) == int((run.samples["split"] == "train").sum())
-    assert distillation.epochs == 2
-    loop.fit(distillation, 0, "unused", run.device)
-    moved = lora.adapted_layers(distillation.model)
-    assert any(layer.get_delta_weight("default").abs().sum() > 0 for layer in moved.values())
+    assert (distillation.epochs, len(distillation.history)) == (0, 2)
+    moved = lora.adapted_layers(distillation.model).values()
+    assert any(layer.get_delta_weight("default").abs().sum() > 0 for layer in moved)
     probe = next(stages)
     assert probe.epochs == 0 and len(probe.train) == 4
+    with torch.no_grad():
+        v = distillation.model[0](distillation.fetch(run.rows("test"))["inputs"])
+        read = torch.cat([v, normalize(distillation.model[1](v), dim=1)], dim=1)
+    torch.testing.assert_close(run.embeddings("distilled_vectors")[run.rows("test")], read)
+
+
+def test_weights_that_are_not_of_the_distillation_are_one_clear_line(world, tmp_path):
+    run = make(world, "distil_lora", **STAGED)
+    weights = load_file(run.artifacts["distilled_weights"])
+    weights.pop("1.2.bias")
+    save_file(weights, tmp_path / "weights")
+    run.artifacts["distilled_weights"] = str(tmp_path / "weights")
+    with pytest.raises(InputError, match=r"it is not .* \(1.2.bias\). Delete it"):
+        next(distil_lora.build(run))
 
 
 def test_a_probe_that_no_epoch_improves_is_what_predicts(world):

@@ -1,5 +1,6 @@
 # Runs: one dataset, encoder, method and seed each; of a dataset that is cross-validated one for each fold, and all of
-# them joined. For students, what a finished run predicts for all samples.
+# them joined. For students, what a finished run predicts for all samples; for methods that first learn from all images,
+# labelled or not, that part of them, which runs with few labels share.
 # Reads what the method needs, so that methods without text never wait for pairs;
 # writes results/runs/{dataset}/{encoder}/{method}/{seed}/. How a run is computed (`training` in the
 # config) is no param: it reruns nothing.
@@ -33,6 +34,36 @@ rule run:
         code=code("run.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/run.py"
+
+
+rule distil:
+    input:
+        unpack(planned(plan.runs.before_labels)),
+        encoders=planned(plan.runs.encoder_files),
+    output:
+        weights="results/distilled/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
+        history="results/distilled/{dataset}/{encoder}/{method}/{seed}/history.parquet",
+        vectors="results/distilled/{dataset}/{encoder}/{method}/{seed}/vectors.parquet",
+    log:
+        "logs/distilled/{dataset}/{encoder}/{method}/{seed}.txt",
+    benchmark:
+        "results/benchmarks/distil/{dataset}/{encoder}/{method}/{seed}.tsv"
+    wildcard_constraints:
+        dataset=pattern(asked(plan.data.split)),
+    # After it come the runs that read it.
+    priority: 1
+    conda:
+        "../../envs/torch.yaml"
+    threads: config["training"]["processes"]
+    resources:
+        gpu=config["gpu"] * config["training"]["processes"],
+        mem_mb=4000 * config["training"]["processes"],
+        runtime="12h",
+    params:
+        run=planned(plan.runs.spec),
+        code=code("distil.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
+    script:
+        "../scripts/distil.py"
 
 
 rule teach:

@@ -26,6 +26,10 @@ What may be needed:
     retriever                                     the weights of the CLIP that pairs
     teacher_images, teacher_prompts               the retriever's vectors of images and of prompts
     teacher_logits                                what the run of `teacher_method` predicts
+    distilled_weights, distilled_history, distilled_vectors
+                                                  what the recipe's `unlabelled(run)` learns from
+                                                  all images, in a job that runs with few labels
+                                                  share (training/unlabelled.py)
 
 Two optional functions serve only exports and analyses. An edit of them trains nothing again, so no
 other part of a recipe may use them or their names. They import inside what they alone need.

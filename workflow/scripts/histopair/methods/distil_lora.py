@@ -18,6 +18,7 @@ from histopair.images import pixels
 from histopair.methods import distil_frozen
 from histopair.methods.distil_frozen import beside
 from histopair.training import checkpoint, chosen, heads, logistic, lora
+from histopair.training import unlabelled as pool
 from histopair.training.classifiers import Still
 
 PARAMETERS = {
@@ -33,14 +34,14 @@ PARAMETERS = {
     "normalisation": "own",
 }
 CHOICES = {
-    "teacher_of": ("text", "image", "label-prompt"),
+    "teacher_of": ("text", "image"),
     "last_stage": ("adapt", "probe"),
     "normalisation": ("own", "imagenet"),
 }
 DESCRIPTIONS = {
     "hidden": "Width of the hidden layer of g.",
-    "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
-    "or the prompt of the labels.",
+    "teacher_of": "What the teacher embeds: the paired report, or the image itself by the "
+    "retriever.",
     "distillation_epochs": "At most so many epochs over all images; `epochs` are those of the "
     "labels.",
     "last_stage": "`adapt`: adapters learn the labels after the probe. `probe`: the probe "
@@ -49,12 +50,18 @@ DESCRIPTIONS = {
 
 
 def needs(method):
-    """The images, and the embeddings of the teacher."""
+    """The images, the teacher's embeddings, and what was distilled on all images."""
+    distilled = ("distilled_weights", "distilled_history", "distilled_vectors")
     if method["teacher_of"] == "image":
-        return ("images", "teacher_images")
-    if method["teacher_of"] == "label-prompt":
-        return ("images", "teacher_prompts", "retriever")
-    return ("images", "reports", "pairs", "text_embeddings")
+        return ("images", "teacher_images", *distilled)
+    return ("images", "reports", "pairs", "text_embeddings", *distilled)
+
+
+def mistakes(method):
+    """A teacher that knows labels cannot be learnt from images without one."""
+    if method["pairing"] != "label":
+        return {}
+    return {"pairing": "'label' pairs by labels, which the pool lacks; take recipe: distil_frozen"}
 
 
 class Student(nn.Module):
@@ -62,47 +69,65 @@ class Student(nn.Module):
 
     def __init__(self, backbone: nn.Module, to_text: nn.Module, head: nn.Linear):
         super().__init__()
-        self.backbone, self.to_text, self.head = Still(backbone), to_text, head
+        self.backbone, self.to_text, self.head = backbone, to_text, head
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(beside(self.to_text, self.backbone(images)))
 
 
-def build(run):
+def unlabelled(run):
+    """The stage in which adapters and g learn the teacher's vectors."""
     encoder = run.encoder()
     images = run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
-    student = _student(run, encoder, distil_frozen.teach(run).shape[1])
-    to_vector = nn.Sequential(student.backbone, student.to_text)
+    backbone = Still(lora.adapt(encoder.image, run.method["lora"]))
+    text_width = distil_frozen.teach(run).shape[1]
+    to_text = heads.mlp(encoder.image_dim, text_width, 2, run.method["hidden"])
     epochs = run.method["distillation_epochs"]
-    yield distil_frozen.distillation(run, to_vector, images, epochs=epochs)
-    probe = _probe(run, student.to(run.device).eval(), images)
-    yield probe
-    student.head = probe.model
-    if run.method["last_stage"] == "adapt":
-        start, before = checkpoint.weights(student), probe.history[0]["val_task"]
-        adapting = run.classifier(student, lambda rows: (images(rows),), "adapt")
-        yield adapting
-        if not min(row["val_task"] for row in adapting.history) < before:
-            student.load_state_dict(start, strict=False)
-    yield run.classifier(student, lambda rows: (images(rows),), "predict", epochs=0)
-
-
-def _student(run, encoder, text_width: int) -> Student:
-    """The whole model before training."""
-    backbone, width = lora.adapt(encoder.image, run.method["lora"]), encoder.image_dim
-    to_text = heads.mlp(width, text_width, 2, run.method["hidden"])
-    return Student(backbone, to_text, nn.Linear(width + text_width, len(run.classes)))
+    model = nn.Sequential(backbone, to_text)
+    return distil_frozen.distillation(run, model, images, epochs=epochs)
 
 
 @torch.no_grad()
-def _probe(run, student: Student, images):
-    """The logistic regression that validation likes best, on what the distilled model gives."""
-    rows = torch.cat([run.rows("train"), run.rows("val")])
-    parts = [
-        beside(student.to_text, student.backbone(images(part)))
-        for part in rows.split(run.method["batch_size"])
-    ]
-    read = parts[0].new_zeros(len(run.samples), parts[0].shape[1])
-    read[rows.to(read.device)] = torch.cat(parts)
-    candidates = logistic.candidates(run, read)
-    return chosen.stage(run, candidates, lambda rows: (read[rows],), logistic.WORSE)
+def read(run, stage) -> Tensor:
+    """[v, g(v) / |g(v)|] of all samples, (n, d + d_text)."""
+    backbone, to_text = stage.model.eval()
+    parts = torch.arange(len(run.samples)).split(stage.batch_size)
+    images = (stage.fetch(part)["inputs"] for part in parts)
+    return torch.cat([beside(to_text, backbone(batch)) for batch in images])
+
+
+def build(run):
+    distillation = pool.finished(run)
+    yield distillation
+    vectors = run.embeddings("distilled_vectors")
+    candidates = logistic.candidates(run, vectors)
+    probe = chosen.stage(run, candidates, lambda rows: (vectors[rows],), logistic.WORSE)
+    yield probe
+    student = Student(*distillation.model, probe.model)
+
+    def fetch(rows):
+        return (distillation.fetch(rows)["inputs"],)
+
+    if run.method["last_stage"] == "adapt":
+        start, before = checkpoint.weights(student), probe.history[0]["val_task"]
+        adapting = run.classifier(student, fetch, "adapt")
+        yield adapting
+        if not min(row["val_task"] for row in adapting.history) < before:
+            student.load_state_dict(start, strict=False)
+    yield run.classifier(student, fetch, "predict", epochs=0)
+
+
+def predictor(run, weights):
+    """Reads the image alone: adapters merged."""
+    from histopair.export.layers import BesidePrediction
+    from histopair.export.predictor import Predictor, loaded
+
+    encoder, classes = run.encoder(), len(run.classes)
+    width, text_width = encoder.image_dim, len(weights["to_text.2.bias"])
+    both = BesidePrediction(width, text_width, run.method["hidden"])
+    head = nn.Linear(width + text_width, classes)
+    backbone = Still(lora.adapt(encoder.image, run.method["lora"]))
+    loaded(Student(backbone, both.predict, head), weights)
+    lora.merge(encoder.image)
+    encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
+    return Predictor(nn.Sequential(both, head), image=encoder)

@@ -60,6 +60,12 @@ def labels(config: dict, dataset: str) -> int | None:
     return config["datasets"][dataset]["split"].get("labels")
 
 
+def whole(config: dict, dataset: str) -> str:
+    """The same dataset with all labels."""
+    few_of = labels(config, dataset)
+    return dataset.removesuffix(f"-{few_of}-labels") if few_of else dataset
+
+
 def trained(config: dict, name: str) -> str:
     """The dataset that a model is trained on: itself, or its first fold if it has folds."""
     return fold(name, 1) if folds(config["datasets"][name]) else name

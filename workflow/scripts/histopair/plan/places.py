@@ -22,6 +22,7 @@ RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL = "results/external/{external}/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL_LEAKS = "results/external/{external}/{dataset}.leaks.parquet"
 LOGITS = f"{RUN}/logits.parquet"
+DISTILLED = "results/distilled/{dataset}/{encoder}/{method}/{seed}"
 
 
 def there(path: str) -> str:

@@ -13,6 +13,7 @@ ARTIFACTS = ("images", "captions", "bags", "image_embeddings", "caption_embeddin
 ARTIFACTS += ("prompt_embeddings", "image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
 ARTIFACTS += ("teacher_images", "teacher_prompts", "teacher_logits")
+ARTIFACTS += ("distilled_weights", "distilled_history", "distilled_vectors")
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 BEYOND_RETRIEVAL = ("random", "label", "oracle")  # pairings that no retriever makes
 PACKAGE = Path(__file__).parents[1]
@@ -141,6 +142,11 @@ def pairing_source(method: dict) -> str | None:
     kind = method.get("pairing")
     retrieved = dict.fromkeys(("retrieved", *CORRECTIONS), method.get("retriever"))
     return {**retrieved, "oracle": "oracle"}.get(kind)
+
+
+def distils_first(method: dict) -> bool:
+    """Whether a method learns from all images in a job of its own before it reads labels."""
+    return "distilled_weights" in needs(method)
 
 
 def reads_reports(method: dict) -> bool:

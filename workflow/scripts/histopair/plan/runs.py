@@ -7,6 +7,7 @@ from histopair.plan import encoders, entries, recipes
 from histopair.plan.places import (
     ACTIVATIONS,
     CHUNKS,
+    DISTILLED,
     EMBEDDINGS,
     LABELS,
     LOGITS,
@@ -33,8 +34,15 @@ def text_encoder(config, w):
 def artifacts(config, w):
     """Path of each artifact that the method needs, by its name; `labels` always."""
     paths = {**_of_dataset(config, w), **_of_retriever(config, w), **_of_teacher(config, w)}
+    paths |= _distilled(config, w)
     needed = {name: paths[name] for name in needs(config, w) if name in paths}
     return {"labels": LABELS.format(dataset=w.dataset), **needed}
+
+
+def before_labels(config, w):
+    """The artifacts of what a method learns from all images before it reads labels."""
+    ours = _distilled(config, w)
+    return {name: path for name, path in artifacts(config, w).items() if name not in ours}
 
 
 def of_folds(config, w, file):
@@ -123,6 +131,19 @@ def _of_teacher(config, w):
     """What a student's teacher predicts for all samples."""
     teacher = entries.teacher_of(config, vars(w))
     return {"teacher_logits": LOGITS.format(**teacher)} if teacher else {}
+
+
+def _distilled(config, w):
+    """What a method learns from all images; runs with few labels share that of all labels."""
+    if not recipes.distils_first(method(config, w)):
+        return {}
+    dataset = entries.whole(config, w.dataset)
+    place = DISTILLED.format(dataset=dataset, encoder=w.encoder, method=w.method, seed=w.seed)
+    return {
+        "distilled_weights": f"{place}/weights.safetensors",
+        "distilled_history": f"{place}/history.parquet",
+        "distilled_vectors": f"{place}/vectors.parquet",
+    }
 
 
 def _embeddings(config, w, encoder, kind):

@@ -132,7 +132,6 @@ def split(config, dataset):
 
     `whole` is the same dataset with all labels, `labels` how many of each class it has, or None.
     """
-    labels = entries.labels(config, dataset)
-    whole = dataset.removesuffix(f"-{labels}-labels") if labels else dataset
     by = config["datasets"][dataset]["split"]["by"]
+    whole, labels = entries.whole(config, dataset), entries.labels(config, dataset)
     return {"of": entries.base(config, dataset), "by": by, "whole": whole, "labels": labels}

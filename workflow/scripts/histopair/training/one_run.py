@@ -195,7 +195,7 @@ def execute(run: Run, resume: str, out: dict[str, str], about: dict, events: str
     about |= {"task": run.about["task"], "classes": run.classes, "parameters": _count(stage.model)}
     tables.write(out["predictions"], predictions, about)
     tables.write(out["history"], pd.DataFrame(history or NO_EPOCHS), about)
-    _write_weights(stage.model, out["weights"], about)
+    write_weights(stage.model, out["weights"], about)
     shutil.rmtree(resume, ignore_errors=True)
 
 
@@ -212,7 +212,7 @@ def _predictions(run: Run, stage: loop.Stage) -> pa.Table:
     return table.append_column("teacher", tables.vectors(targets))
 
 
-def _write_weights(model: nn.Module, path: str, about: dict) -> None:
+def write_weights(model: nn.Module, path: str, about: dict) -> None:
     """Only what training changes: adapters, heads and batch statistics, not what stays frozen."""
     weights = {k: t.cpu().contiguous() for k, t in checkpoint.weights(model).items()}
     with tables.replacing(path) as temporary:

@@ -1,7 +1,7 @@
 """Checks of the config's tunings and the spaces that they try."""
 
 from histopair.evaluation.metrics import METRICS
-from histopair.plan import entries
+from histopair.plan import entries, recipes
 from histopair.plan.checks.studies import run
 from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
@@ -23,6 +23,8 @@ def tunings(config: dict) -> list[str]:
                 lines.append(f"{key}.dataset: it is cross-validated; tune on a fold, as {fold!r}")
             lines += run(config, key, dataset, tuning["method"])
             method = entries.method(config, tuning["method"], dataset)
+            if recipes.distils_first(method):
+                lines.append(f"{key}.method: its distillation is a job of its own; tune another")
             lines += _space(f"{key}.space", tuning["space"], method)
         mistakes += lines
     return mistakes
