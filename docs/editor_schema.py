@@ -77,6 +77,8 @@ def _kind(default: object, least: int) -> dict:
             return _map(default, least) | {"type": ["object", "null"]}
         case dict():
             return {"anyOf": [_kind(least, least), _map(default, least)]}
+        case bool():
+            return {"type": "boolean"}
         case int():
             return {"type": "integer", "minimum": least}
         case float():

@@ -170,6 +170,8 @@ METHODS = [
     {"recipe": "fusion_partial", "unfreeze": 0},
     {"recipe": "fusion_partial", "unfreeze": {"image": 0}},
     {"recipe": "lora", "lora": None, "epochs": 3},
+    {"recipe": "tip_adapter", "train_keys": True},
+    {"recipe": "tip_adapter", "train_keys": False},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -183,6 +185,9 @@ WRONG = [
     {"recipe": "image_only", "unfreeze": 0},
     {"recipe": "image_only", "augmentations": 9},
     {"recipe": "lora", "epochs": "3"},
+    {"recipe": "tip_adapter", "train_keys": 1},
+    {"recipe": "clip_it", "retriever": "conch", "rank": True},
+    {"recipe": "clip_it", "retriever": "conch", "distillation_weight": True},
     {"like": "other", "distilation_weight": 2.0},
     {"epochs": 3},
 ]

@@ -83,8 +83,13 @@ def _wrong(method: dict, problem: str) -> InputError:
 
 
 def blocks(method: dict, tower: str) -> int:
-    """How many of the last blocks of its "image" or "text" tower a method trains."""
-    unfreeze = method.get("unfreeze", 0)
+    """How many of the last blocks of its "image" or "text" tower a method trains.
+
+    A method that cannot train any reads the tokens after all blocks.
+    """
+    if "unfreeze" not in method:
+        return 0
+    unfreeze = method["unfreeze"]
     return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
 

@@ -14,9 +14,10 @@ def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
     kinds = (int, float) if isinstance(default, float) else type(default)
-    least = first if isinstance(default, int) else 0
+    least = first if type(default) is int else 0
     too_small = isinstance(value, (int, float)) and value < least
-    if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
+    truth = isinstance(value, bool) and not isinstance(default, bool)
+    if not isinstance(value, kinds) or truth or too_small:
         wanted = type(default).__name__
         return [f"{key}: {value!r} is not allowed; a {wanted} such as {default!r} is"]
     return _parts(key, value, default, first) if isinstance(default, dict) else []
