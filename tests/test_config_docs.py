@@ -177,6 +177,7 @@ METHODS = [
     {"recipe": "fine_tune", "unfreeze": 2, "start": "probe", "wise": "choose"},
     {"recipe": "fine_tune", "start": "probe", "wise": 0.5, "checkpointing": True},
     {"recipe": "tip_adapter", "train_keys": True},
+    {"recipe": "tip_adapter", "train_keys": False},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -193,6 +194,9 @@ WRONG = [
     {"recipe": "fine_tune", "wise": "half"},
     {"recipe": "image_only", "augmentations": 9},
     {"recipe": "lora", "epochs": "3"},
+    {"recipe": "tip_adapter", "train_keys": 1},
+    {"recipe": "clip_it", "retriever": "conch", "rank": True},
+    {"recipe": "clip_it", "retriever": "conch", "distillation_weight": True},
     {"like": "other", "distilation_weight": 2.0},
     {"epochs": 3},
 ]

@@ -85,7 +85,10 @@ def _wrong(method: dict, problem: str) -> InputError:
 
 
 def blocks(method: dict, tower: str) -> int | str:
-    """How many of the last blocks of its "image" or "text" tower a method trains, or "all"."""
+    """How many of the last blocks of its "image" or "text" tower a method trains, or "all".
+
+    A method that cannot train any reads the tokens after all blocks.
+    """
     unfreeze = method.get("unfreeze", 0)
     return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 

@@ -21,9 +21,10 @@ def fits(
     if isinstance(default, bool):
         return [] if isinstance(value, bool) else [f"{key}: {value!r} is not true or false"]
     kinds = (int, float) if isinstance(default, float) else type(default)
-    least = first if isinstance(default, int) else 0
+    least = first if type(default) is int else 0
     too_small = isinstance(value, (int, float)) and value < least
-    if not isinstance(value, kinds) or isinstance(value, bool) or too_small:
+    truth = isinstance(value, bool) and not isinstance(default, bool)
+    if not isinstance(value, kinds) or truth or too_small:
         wanted = type(default).__name__
         others = "".join(f", or {word!r}," for word in words)
         return [f"{key}: {value!r} is not allowed; a {wanted} such as {default!r}{others} is"]
