@@ -153,6 +153,15 @@ def test_the_cache_gives_what_the_trunk_does(world, tmp_path, kind, storage, err
         torch.testing.assert_close(ours, theirs, atol=max(error, 1e-5) * 3, rtol=error)
 
 
+@pytest.mark.parametrize("blocks", [1, "all"])
+def test_activations_for_another_number_of_blocks_are_not_read(world, tmp_path, blocks):
+    out, _ = cached(world, tmp_path, blocks=2)
+    trained, _, fetch = make(world, image_activations=out).tower("image", blocks)
+    whole, _, pixels = make(world).tower("image", "all")
+    features = trained.eval()(*fetch(ROWS))
+    torch.testing.assert_close(features, whole.eval()(*pixels(ROWS)), atol=1e-5, rtol=1e-5)
+
+
 def test_views_are_cached_together(world, tmp_path):
     out, _ = cached(world, tmp_path, encoder="vit", turns=8, storage="float32")
     kept, computed = (

@@ -168,6 +168,20 @@ def test_the_trunk_is_frozen_and_all_of_the_top_trains(named):
     assert all(torch.equal(value, before[key]) for key, value in frozen.state_dict().items())
 
 
+def test_a_whole_tower_trains_itself_or_from_its_embedding_on(named):
+    name, tower = named
+    x = example(name)
+    expected = tower(x).detach()
+    before, whole = split_towers.split(tower, "all")
+    assert whole is tower and torch.equal(whole(*before(x)), expected)
+    start, trained = split_towers.entered(tower)
+    torch.testing.assert_close(trained(*start(x)), expected, atol=1e-5, rtol=1e-5)
+    trained(*start(x)).square().sum().backward()
+    both = [*start.named_parameters(), *trained.named_parameters()]
+    assert [key for key, p in both if p.grad is None] == []
+    assert all(p.requires_grad for p in tower.parameters())
+
+
 def test_weights_of_a_run_have_the_librarys_names_and_load_again(named):
     _, tower = named
     _, trained = split_towers.split(tower, 1)

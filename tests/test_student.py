@@ -152,6 +152,7 @@ def test_a_student_without_a_teacher_waits_for_nobody():
         ({"teacher_method": "lora", "temperature": 0.0}, "temperature: it must be above 0"),
         ({"teacher_method": "lora", "teacher_encoder": "vgg"}, "teacher_encoder"),
         ({"teacher_method": "lora", "encoder": "phantom-vit"}, "name the encoder of the teacher"),
+        ({"teacher_method": "clip-it"}, "method 'clip-it' needs reports, and dataset"),
     ],
 )
 def test_a_teacher_that_cannot_teach_is_one_line(method, message):

@@ -48,7 +48,7 @@ def tower(run, kind: str, blocks: int | str) -> tuple[nn.Module, int, Fetch]:
     encoders.require(whole, entry, kind)
     before, trained = split_towers.split(whole, blocks)
     width = encoder.image_dim if kind == "image" else encoder.text_dim
-    fetch = _cached(run, kind) or _computed(run, kind, encoder, before.to(run.device))
+    fetch = _cached(run, kind, blocks) or _computed(run, kind, encoder, before.to(run.device))
     return trained.to(run.device), width, fetch
 
 
@@ -142,12 +142,17 @@ def _captioned(run) -> pd.DataFrame:
     return run.samples
 
 
-def _cached(run, kind: str) -> Fetch | None:
-    """Reads activations from the run's folder of them; None if it has none."""
+def _cached(run, kind: str, blocks: int | str) -> Fetch | None:
+    """Reads activations from the run's folder of them; None if it has none for so many blocks.
+
+    A tuning may try other numbers than the one whose activations it was given.
+    """
     folder = run.artifacts.get("image_activations" if kind == "image" else "caption_activations")
     if folder is None:
         return None
     about = tables.read_json(Path(folder) / ABOUT)
+    if about["blocks"] != blocks:
+        return None
     if not about["on"]:
         print(f"{about['kind']}: the frozen blocks run in every step, because {about['reason']}")
         return None

@@ -1,5 +1,7 @@
 """What a finished run predicts for every sample of its dataset, so that a student can learn it."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -17,7 +19,8 @@ def write(run, weights: str, out: str, about: dict) -> None:
 
     Raises InputError for a run that does not predict, or another run's weights.
     """
-    logits = logits_of(run, finished.model_of(run, weights)).numpy()
+    model = finished.model_of(replace(run, device=torch.device("cpu")), weights)
+    logits = logits_of(run, model).numpy()
     table = pa.table({"sample_id": run.samples["sample_id"], "logits": tables.vectors(logits)})
     tables.write(out, table, about | {"task": run.about["task"], "classes": run.classes})
 

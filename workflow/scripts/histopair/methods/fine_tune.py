@@ -43,8 +43,7 @@ def mistakes(method):
     if method["wise"] != "choose" and method["wise"] > 1:
         problems["wise"] = "it is a share, 1 at most"
     elif method["wise"] != 1 and method["start"] == "random":
-        problems["wise"] = "weights are mixed with those of a head that tells something: set "
-        problems["wise"] += "start to probe"
+        problems["wise"] = "a head at random is no start to mix with; set start to probe"
     return problems
 
 

@@ -36,9 +36,10 @@ def build(run):
     text, text_width, text_fetch = run.tower("text", blocks["text"])
     starts, trained = before_blocks({"image": image, "text": text}, blocks)
     one = run.rows("train")[:1]
-    patches = _width(starts, "image", image_fetch(one), run.encoder_entry["name"])
-    words = _width(starts, "text", text_fetch(one), "")
-    asks = questions(image_width, text_width, patches, words, run.method["attention_heads"])
+    patches = _tokens(starts, "image", image_fetch(one), run.encoder_entry["name"])
+    words = _tokens(starts, "text", text_fetch(one), run.encoder_entry["name"])
+    widths = image_width, text_width, patches.shape[-1], words.shape[-1]
+    asks = questions(*widths, run.method["attention_heads"])
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
     model = CrossAttention(**trained, asks=asks, head=head, starts=starts)
 
@@ -48,12 +49,12 @@ def build(run):
     yield run.classifier(model, fetch, rates=run.rates("head", "asks"))
 
 
-def _width(starts, kind: str, inputs: tuple, encoder: str) -> int:
-    """The width of a tower's tokens. Raises InputError for a tower that has none."""
-    with torch.no_grad():
-        states = starts[kind](*inputs)[0] if kind in starts else inputs[0]
+@torch.no_grad()
+def _tokens(starts, kind: str, inputs: tuple, encoder: str) -> torch.Tensor:
+    """A tower's tokens (n, t, e). Raises InputError for a tower that has none."""
+    states = starts[kind](*inputs)[0] if kind in starts else inputs[0]
     source.require_tokens(states, encoder, "fusion_partial")
-    return states.shape[-1]
+    return states
 
 
 def predictor(run, weights):

@@ -84,13 +84,15 @@ def _comparisons(key: str, study: dict, config: dict) -> list[str]:
 
 
 def run(config: dict, key: str, dataset: str, method: str) -> list[str]:
-    """Mistakes in one run: a method that pairs needs reports, and the oracle needs their truth."""
+    """Mistakes in one run and its teacher's: who pairs needs reports, the oracle their truth."""
     entry = entries.method(config, method, dataset)
     if entry["recipe"] not in recipes.known("methods"):
         return []
     if config["datasets"][dataset]["split"]["by"] == "test":
         return [f"{key}: all samples of {dataset!r} are test; name it under `evaluate_on`"]
     mistakes = _of_bags(config, key, dataset, method, entry)
+    if entry.get("teacher_method"):
+        mistakes += run(config, key, dataset, entry["teacher_method"])
     if mistakes or not recipes.reads_reports(entry):
         return mistakes
     corpus = entries.corpus_of(config, dataset, entry)

@@ -5,7 +5,7 @@ from histopair.plan import entries, recipes
 from histopair.plan.checks.studies import run
 from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
-from histopair.plan.recipes import choices, least, parameters
+from histopair.plan.recipes import choices, least, parameters, words
 from histopair.training.tuning_space import changed
 
 
@@ -53,8 +53,8 @@ def _values(key: str, name: str, values: list, method: dict) -> list[str]:
         except (KeyError, TypeError):
             return [*mistakes, f"{key}: method has no parameter {name!r}"]
         if first in default:
-            start = least(method).get(first, 1)
-            mistakes += fits(f"{key}.{name}", trial[first], default[first], start)
+            start, instead = least(method).get(first, 1), words(method).get(first, ())
+            mistakes += fits(f"{key}.{name}", trial[first], default[first], start, instead)
         if first in choices(method):
             mistakes += unknown(f"{key}.{name}", value, list(choices(method)[first]))
     return mistakes

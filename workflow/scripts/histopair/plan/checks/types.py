@@ -15,7 +15,7 @@ def fits(
     """
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
-    if value in words:
+    if value in words and not isinstance(default, dict):
         return []
     default = first if default in words else default
     if isinstance(default, bool):
