@@ -262,6 +262,7 @@ def test_the_report_is_one_file_that_shows_every_study(results, config):
     shown = " ".join(parser.text)
     for study in config["studies"].values():
         assert study["title"] in shown
+    assert "Elsewhere: phantom-hospitals" in shown
     for name in (*config["methods"], "phantom-quilt-random", "phantom-breast"):
         assert name in shown
 
