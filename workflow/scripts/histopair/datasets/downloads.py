@@ -11,9 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from histopair.datasets import fetch, sources, unpack
 from histopair.errors import InputError
-from histopair.files import tables
-
-UNFINISHED = ".downloads"
+from histopair.files import paths, tables
 
 
 def download(name: str, source: dict, receipt: Path) -> None:
@@ -34,7 +32,7 @@ def download(name: str, source: dict, receipt: Path) -> None:
 def _file(name: str, file: dict, source: dict, root: Path) -> dict:
     """The record of a file of a source, which is in its place afterwards."""
     final = root / file["makes"]
-    part = root / UNFINISHED / file["makes"].replace("/", "-")
+    part = root / paths.UNFINISHED / file["makes"].replace("/", "-")
     record = part.with_name(f"{part.name}.json")
     if final.exists():
         if record.exists() and (done := tables.read_json(record))["stated"] == file:
