@@ -3,6 +3,7 @@
 Each case ends in the file, whole and verified, or in one line; nothing half-written has its name.
 """
 
+import errno
 import gzip
 import hashlib
 import http.server
@@ -292,6 +293,23 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(server, tmp
     said = _said(tmp_path, _source(server, size=10**18))
     assert said.startswith("mine: it may need 1000000000.0 GB, and ")
     assert server.ranges == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(server, tmp_path):
+    (tmp_path / "mine").symlink_to("/nowhere/at/all")
+    with pytest.raises(InputError) as error:
+        _download(tmp_path, _source(server))
+    assert "\n" not in str(error.value)
+
+
+def test_a_full_disk_is_one_line(server, tmp_path, monkeypatch):
+    def full(_, block):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fetch._Limited, "write", full)
+    assert _said(tmp_path, _source(server)) == (
+        "data.bin: no space is left on its disk. Free some space and rerun"
+    )
 
 
 # archives

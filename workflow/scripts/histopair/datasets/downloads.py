@@ -9,6 +9,7 @@ import shutil
 import time
 from pathlib import Path, PurePosixPath
 
+from histopair import errors
 from histopair.datasets import fetch, sources, unpack
 from histopair.errors import InputError
 from histopair.files import paths, tables
@@ -18,15 +19,19 @@ def download(name: str, source: dict, receipt: Path) -> None:
     """Fetch the files of a source into the receipt's folder, and write the receipt.
 
     A file that an earlier try has finished is kept. Raises InputError as `fetch.file` and
-    `unpack.unpack` do, where the disk is too small, and where something else stands in the way.
+    `unpack.unpack` do, where the disk is too small or refuses, and where something else stands in
+    the way.
     """
     root = receipt.parent
-    root.mkdir(parents=True, exist_ok=True)
-    missing = [file for file in source["files"] if not (root / file["makes"]).exists()]
-    _require_space(name, sum(file.get("size", 0) for file in missing), root)
-    files = [_file(name, file, source, root) for file in source["files"]]
-    about = {key: source[key] for key in ("title", "page", "licence", "citation")}
-    tables.write_json(receipt, about | {"accepted": source["licence"], "files": files})
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        missing = [file for file in source["files"] if not (root / file["makes"]).exists()]
+        _require_space(name, sum(file.get("size", 0) for file in missing), root)
+        files = [_file(name, file, source, root) for file in source["files"]]
+        about = {key: source[key] for key in ("title", "page", "licence", "citation")}
+        tables.write_json(receipt, about | {"accepted": source["licence"], "files": files})
+    except OSError as error:
+        raise errors.of_system(error.filename or root, error) from error
 
 
 def _file(name: str, file: dict, source: dict, root: Path) -> dict:
