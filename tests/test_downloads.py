@@ -280,7 +280,7 @@ def test_finished_files_are_not_fetched_again_and_files_of_others_are_not_touche
     source = _source(server)
     _download(tmp_path, source)
     server.ranges.clear()
-    _download(tmp_path, source)
+    _download(tmp_path, source | {"files": [source["files"][0] | {"limit": "of another version"}]})
     assert server.ranges == []
     (tmp_path / "b" / "mine").mkdir(parents=True)
     (tmp_path / "b" / "mine" / "data.bin").write_text("my own")
