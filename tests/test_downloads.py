@@ -3,6 +3,7 @@
 Each case ends in the file, whole and verified, or in one line; nothing half-written has its name.
 """
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -21,12 +22,14 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import workflow
 from histopair import readers
 from histopair.datasets import downloads, fetch, sources, unpack
 from histopair.errors import InputError
-from histopair.plan import fetching, load
+from histopair.plan import fetching, load, places
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -440,6 +443,32 @@ def test_an_archive_without_the_file_that_its_source_names_is_one_line(server, t
     assert "it holds no 'reports.csv', but readme.md" in _said(tmp_path, source)
 
 
+PARTS = st.sampled_from(
+    ["..", ".", "", "a", "b", "/", "\\", "C:", "a\0b", "x" * 300, "\u202e", "~"]
+)
+NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join) | st.text(min_size=1, max_size=6)
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(NAMES, KINDS), max_size=4), st.booleans())
+def test_no_member_of_any_name_leaves_its_folder(tmp_path_factory, members, zipped):
+    folder = tmp_path_factory.mktemp("archive")
+    archive, out = folder / "archive", folder / "in" / "out"
+    try:
+        named = {name: "x" for name, _ in members}
+        listed = [_member(name, kind, "../../evil") for name, kind in members]
+        archive.write_bytes(_zip(**named) if zipped else _tar(*listed))
+    except ValueError:
+        assume(False)  # no archive can have such a name
+    limit = {"files": 9, "bytes": 99}
+    with contextlib.suppress(InputError):
+        unpack.unpack(archive, "zip" if zipped else "tar", out, limit, "x")
+    outside = {path for path in folder.rglob("*") if out not in path.parents}
+    assert outside <= {archive, out, out.parent}
+    assert not any(path.is_symlink() for path in folder.rglob("*"))
+
+
 def test_an_encrypted_archive_is_one_line(tmp_path):
     content = bytearray(_zip(a="abc"))
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -566,6 +595,15 @@ def test_what_is_there_needs_no_licence_again(tmp_path, monkeypatch):
     Path("data/tcga").mkdir(parents=True)
     Path("data/tcga/receipt.json").touch()
     assert fetching.allowed({"accept": []}, w) == []
+
+
+def test_a_missing_file_of_a_source_says_how_to_fetch_it():
+    with pytest.raises(InputError) as error:
+        places.there("data/kather-2016/tiles")
+    assert str(error.value) == (
+        "data/kather-2016/tiles: there is no such file or folder. `histopair data kather-2016` says "
+        "how to fetch it. Correct the path in the config"
+    )
 
 
 def test_what_lies_behind_a_form_says_where_to_ask_and_where_to_put_the_files():
