@@ -450,6 +450,7 @@ NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join) | st.text(min_size
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE])
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(NAMES, KINDS), max_size=4), st.booleans())
 def test_no_member_of_any_name_leaves_its_folder(tmp_path_factory, members, zipped):
@@ -599,9 +600,9 @@ def test_what_is_there_needs_no_licence_again(tmp_path, monkeypatch):
 
 def test_a_missing_file_of_a_source_says_how_to_fetch_it():
     with pytest.raises(InputError) as error:
-        places.there("data/kather-2016/tiles")
+        places.there("data/kather-2016/a")
     assert str(error.value) == (
-        "data/kather-2016/tiles: there is no such file or folder. `histopair data kather-2016` says "
+        "data/kather-2016/a: there is no such file or folder. `histopair data kather-2016` says "
         "how to fetch it. Correct the path in the config"
     )
 
