@@ -149,6 +149,20 @@ def test_a_folder_counts_what_is_no_text_and_keeps_empty_texts(tmp_path):
     assert _said(folder).startswith("reports.folder/P1.a.txt, row 1: it is not UTF-8")
 
 
+def test_each_text_of_a_folder_is_an_input_so_that_an_edit_is_seen(tmp_path):
+    folder = _written(tmp_path, "folder", ROWS)
+    (folder / "scan.pdf").touch()
+    inputs = readers.find("tcga").inputs({"table": str(folder)})
+    assert inputs == [str(folder), f"{folder}/P1.a.txt", f"{folder}/P2.b.txt"]
+    (folder / "a{b}.txt").touch()
+    with pytest.raises(InputError, match="its name has braces"):
+        readers.find("tcga").inputs({"table": str(folder)})
+    assert readers.find("tcga").inputs({"table": "a.csv", "cancer_types": "b.csv"}) == [
+        "a.csv",
+        "b.csv",
+    ]
+
+
 def test_values_are_texts_as_they_were_written(tmp_path):
     values = [7, 7.5, True, ["One", None, "Two"], float("nan"), "ok \ud800", 10**20]
     rows = [{"id": f"r{i}", "text": value} for i, value in enumerate(values)]

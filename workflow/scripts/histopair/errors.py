@@ -12,8 +12,13 @@ SYSTEM = {
     errno.EACCES: ("there is no permission to read it", "Ask its owner, or run chmod u+rX on it"),
     errno.EPERM: ("there is no permission to read it", "Ask its owner, or run chmod u+rX on it"),
     errno.EAGAIN: ("it is locked: another program writes to it", "Close that program and rerun"),
+    errno.ENOSPC: ("no space is left on its disk", "Free some space and rerun"),
+    errno.EDQUOT: ("your quota of its disk is used up", "Free some space and rerun"),
     errno.ELOOP: ("it is a link to itself", "Correct the link"),
 }
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class InputError(Exception):

@@ -9,35 +9,36 @@ import shutil
 import time
 from pathlib import Path, PurePosixPath
 
+from histopair import errors
 from histopair.datasets import fetch, sources, unpack
 from histopair.errors import InputError
-from histopair.files import tables
-
-UNFINISHED = ".downloads"
+from histopair.files import paths, tables
 
 
 def download(name: str, source: dict, receipt: Path) -> None:
     """Fetch the files of a source into the receipt's folder, and write the receipt.
 
     A file that an earlier try has finished is kept. Raises InputError as `fetch.file` and
-    `unpack.unpack` do, where the disk is too small, and where something else stands in the way.
+    `unpack.unpack` do, where the disk is too small or refuses, and where something else stands in
+    the way.
     """
     root = receipt.parent
-    root.mkdir(parents=True, exist_ok=True)
-    missing = [file for file in source["files"] if not (root / file["makes"]).exists()]
-    _require_space(name, sum(file.get("size", 0) for file in missing), root)
-    files = [_file(name, file, source, root) for file in source["files"]]
-    about = {key: source[key] for key in ("title", "page", "licence", "citation")}
-    tables.write_json(receipt, about | {"accepted": source["licence"], "files": files})
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _require_space(name, sum(_missing(file, root) for file in source["files"]), root)
+        files = [_file(name, file, source, root) for file in source["files"]]
+        about = {key: source[key] for key in ("title", "page", "licence", "citation")}
+        tables.write_json(receipt, about | {"accepted": source["licence"], "files": files})
+    except OSError as error:
+        raise errors.of_system(error.filename or root, error) from error
 
 
 def _file(name: str, file: dict, source: dict, root: Path) -> dict:
     """The record of a file of a source, which is in its place afterwards."""
-    final = root / file["makes"]
-    part = root / UNFINISHED / file["makes"].replace("/", "-")
+    final, part = root / file["makes"], _part(file, root)
     record = part.with_name(f"{part.name}.json")
     if final.exists():
-        if record.exists() and (done := tables.read_json(record))["stated"] == file:
+        if record.exists() and _is_of(done := tables.read_json(record), file):
             print(f"{name}: {file['makes']} is there", flush=True)
             return done
         problem = "it is there already, and was not fetched from this address"
@@ -53,6 +54,24 @@ def _file(name: str, file: dict, source: dict, root: Path) -> dict:
     os.rename(made, final)
     _clear(part)
     return tables.read_json(record)
+
+
+def _part(file: dict, root: Path) -> Path:
+    """Where a file lies while it is fetched."""
+    return root / paths.UNFINISHED / file["makes"].replace("/", "-")
+
+
+def _missing(file: dict, root: Path) -> int:
+    """The bytes of a file that are still to be fetched; 0 where its source states no size."""
+    part = _part(file, root)
+    there = part.stat().st_size if part.exists() else 0
+    return 0 if (root / file["makes"]).exists() else max(file.get("size", 0) - there, 0)
+
+
+def _is_of(record: dict, file: dict) -> bool:
+    """Whether a record is of a file as its source states it now."""
+    stated = [file.get(key, record[key]) == record[key] for key in ("size", "sha256")]
+    return record["stated"]["address"] == file["address"] and all(stated)
 
 
 def _made(name: str, part: Path, file: dict) -> tuple[Path, dict | None]:

@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers, get_session
 
+from histopair import errors
 from histopair.datasets.sources import CHECKSUMS, verified
 from histopair.errors import InputError
 
@@ -122,8 +123,8 @@ class _Limited:
 
 def _give_up_on(error: Exception, entry: dict, page: str) -> None:
     """Raise InputError for an answer that no other try will change."""
-    if isinstance(error, OSError) and error.errno in (28, 122):  # no space, quota exceeded
-        raise InputError(page, "no space left to write it", "Free some space and rerun") from error
+    if isinstance(error, OSError) and error.errno in errors.FULL:
+        raise errors.of_system(entry["makes"], error) from error
     if not isinstance(error, HfHubHTTPError) or _status(error) not in GONE:
         return
     problem = f"the server refuses it (status {_status(error)})"

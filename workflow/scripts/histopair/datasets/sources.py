@@ -6,9 +6,10 @@ from pathlib import Path
 import yaml
 
 from histopair.errors import InputError, nearest
+from histopair.files import paths
 
 DATA = "data"
-RECEIPT = "data/{source}/receipt.json"
+RECEIPT = f"{DATA}/{{source}}/{paths.RECEIPT}"
 CHECKSUMS = ("sha256", "md5", "git")
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from histopair import errors
 from histopair.errors import InputError
 from histopair.files import paths
 
@@ -112,9 +113,8 @@ def _damage(archive: Path):
     try:
         yield
     except OSError as error:
-        if error.errno in (28, 122):  # no space left on device, disk quota exceeded
-            problem = "no space left to unpack it"
-            raise InputError(archive, problem, "Free some space and rerun") from error
+        if error.errno in errors.FULL:
+            raise errors.of_system(archive, error) from error
         raise _damaged(archive, error) from error
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         raise _damaged(archive, error) from error

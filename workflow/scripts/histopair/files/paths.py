@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 IMAGES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 SYSTEM = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "lost+found", "$recycle.bin")
 STAMP = ".snakemake_timestamp"  # Snakemake puts it into folders that a rule makes
+RECEIPT, UNFINISHED = "receipt.json", ".downloads"  # of what `datasets/downloads.py` fetched
+OURS = (STAMP, RECEIPT, UNFINISHED)
 
 
 def relative(
@@ -89,12 +91,14 @@ def is_image(name: str) -> bool:
 def files_below(folder: str, all_of_them: bool = True) -> list[str]:
     """Files below a folder, relative to it and sorted; links to folders are not followed.
 
-    With `all_of_them`, raises InputError for a folder that may not be read; else skips it.
+    What this workflow itself puts beside data does not count. With `all_of_them`, raises InputError
+    for a folder that may not be read; else skips it.
     """
     below = []
-    for place, _, files in os.walk(folder, onerror=_refuse if all_of_them else None):
+    for place, folders, files in os.walk(folder, onerror=_refuse if all_of_them else None):
+        folders[:] = [name for name in folders if name not in OURS]
         prefix = os.path.relpath(place, folder).replace(os.sep, "/")
-        names = (name for name in files if name != STAMP)
+        names = (name for name in files if name not in OURS)
         below += names if prefix == "." else [f"{prefix}/{name}" for name in names]
     return sorted(below)
 

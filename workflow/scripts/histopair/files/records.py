@@ -76,6 +76,19 @@ def require(
         sheets.matched(path, heading(path), required, optional, columns)
 
 
+def files(path: str) -> list[str]:
+    """The files of a table: itself, or a folder and the texts in it.
+
+    Raises InputError for a text whose name Snakemake cannot take as an input.
+    """
+    texts = list(filter(_is_text, paths.files_below(path, all_of_them=False)))
+    for file in texts:
+        if set("{}") & set(file):
+            problem = "its name has braces, which Snakemake takes for wildcards"
+            raise InputError(f"{path}/{file}", problem, "Rename it")
+    return [path, *(f"{path}/{file}" for file in texts)]
+
+
 def heading(path: str | Path, wanted: Sequence[str] = ()) -> list[str]:
     """The names of the columns, `wanted` are some that it may have.
 
@@ -119,8 +132,7 @@ def _rows(path: Path, wanted: Collection[str]) -> Iterator[tuple[int, Record]]:
 def _of_folder(folder: Path) -> Iterator[tuple[int, Record]]:
     """A record for each .txt below a folder; its id is its path without the ending."""
     files = paths.files_below(str(folder))
-    texts = [file for file in files if file.lower().endswith(TEXT)]
-    texts = [file for file in texts if not any(map(paths.hidden, file.split("/")))]
+    texts = list(filter(_is_text, files))
     if not texts:
         raise InputError(folder, "there is no .txt file in it", "Correct the path in the config")
     if left := sorted(set(files) - set(texts)):
@@ -129,6 +141,10 @@ def _of_folder(folder: Path) -> Iterator[tuple[int, Record]]:
     for row, file in enumerate(texts, 1):
         text = _content(folder / file)
         yield row, {"id": paths.printable(file)[: -len(TEXT)], "text": text}
+
+
+def _is_text(file: str) -> bool:
+    return file.lower().endswith(TEXT) and not any(map(paths.hidden, file.split("/")))
 
 
 def _content(file: Path) -> str:

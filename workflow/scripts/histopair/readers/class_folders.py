@@ -132,7 +132,7 @@ def _reason(name: str, otherwise: str | None) -> str | None:
 def _entries(place: Path) -> list[tuple[str, bool]]:
     """Names in a folder, sorted, and whether each is a folder."""
     try:
-        items = [item for item in os.scandir(place) if item.name != paths.STAMP]
+        items = [item for item in os.scandir(place) if item.name not in paths.OURS]
         return sorted((item.name, item.is_dir()) for item in items)
     except OSError as error:
         raise errors.of_system(place, error) from error

@@ -17,9 +17,9 @@ PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
 
 
 def inputs(entry: dict) -> list[str]:
-    """The tables, and the table of cancer types if there is one."""
-    types = entry.get("cancer_types")
-    return [table["table"] for table in _tables(entry)] + ([types] if types else [])
+    """The tables with the texts of folders, and the table of cancer types if there is one."""
+    tables = [file for table in _tables(entry) for file in records.files(table["table"])]
+    return tables + [entry[key] for key in ("cancer_types",) if key in entry]
 
 
 def check(entry: dict) -> None:
