@@ -175,7 +175,8 @@ def _transform_of(run, image) -> dict:
 
     entry = run.towers["image"]
     data = timm.data.resolve_model_data_config(image.image)
-    data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
+    pixels = entry.get("pixels", {})
+    data |= {key: tuple(pixels[key]) for key in ("mean", "std") if key in pixels}
     return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
 
 
