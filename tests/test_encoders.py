@@ -346,11 +346,11 @@ def vit(folder: Path, kwargs: dict, **more) -> dict:
 @pytest.mark.parametrize(
     "kwargs, said",
     [
-        ({"global_pool": ""}, r"gives \(1, 5, 24\).*global_pool: token"),
+        ({"global_pool": ""}, r"gives \(1, 5, 24\).*`pooling` to cls"),
         ({"dynamic_img_sizes": True}, "takes no 'dynamic_img_sizes'; it takes dynamic_img_size,"),
         ({"mlp_layer": "SwiGLUPacke"}, "mlp_layer 'SwiGLUPacke' is not a layer of timm.layers"),
         ({"mlp_layer": "a.path.Mlp"}, "a class is needed.*mlp_layer: a.path.Mlp"),
-        ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`kwargs` img_size"),
+        ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`pixels: {size"),
         ({"num_classes": 3}, "num_classes cannot be set"),
         ({"depth": 2}, r"12 missing \(blocks.1.attn.proj.bias, .* and 9 more\)"),
     ],

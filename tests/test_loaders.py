@@ -255,6 +255,20 @@ def test_a_second_repository_is_only_for_a_text_tower_of_transformers(tmp_path):
     refused(entry, "`text_model`: its text tower is one of open_clip")
 
 
+def test_a_model_without_a_class_token_cannot_pool_it(tmp_path):
+    from transformers import SiglipVisionConfig, SiglipVisionModel
+
+    config = SiglipVisionConfig(**layouts.TOWER, image_size=32, patch_size=16)
+    layouts.random(SiglipVisionModel(config)).save_pretrained(tmp_path)
+    pixels = {"size": 32, "interpolation": "bicubic", "mean": [0.0] * 3, "std": [1.0] * 3}
+    entry = {"library": "transformers", "model": str(tmp_path), "pixels": pixels}
+    refused(entry, "`pooling` 'cls': SiglipVisionModel has no class token")
+    encoder = encoders.load({"name": "x", "pooling": "mean"} | entry)
+    batch = torch.randn(2, 3, 32, 32)
+    states = encoder.image.model(pixel_values=batch).last_hidden_state
+    torch.testing.assert_close(encoder.image(batch), states.mean(1))
+
+
 def test_an_image_model_says_how_its_images_are_prepared(tmp_path):
     keys = layouts.of_images("ViT", lambda x: x, image_size=32, patch_size=16)(tmp_path).keys
     refused({"library": "transformers"} | keys, "no preprocessor_config.json.*Set all of `pixels`")

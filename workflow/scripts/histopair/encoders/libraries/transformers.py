@@ -96,14 +96,24 @@ def _text(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) ->
 
 def _image(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) -> Encoder:
     pooling, width = entry.get("pooling", "cls"), getattr(model.config, "hidden_size", 0)
-    registers = getattr(model.config, "num_register_tokens", 0)
-    prefix = entry.get("prefix_tokens", 1 + registers)
+    prefix = entry.get("prefix_tokens", _prefix(model))
+    if prefix == 0 and "cls" in pooling:
+        problem = f"`pooling` {pooling!r}: {type(model).__name__} has no class token"
+        raise Refusal(problem, "Set `pooling` to mean or pooler, or `prefix_tokens` if it has one")
     return Encoder(
         name=entry["name"],
         image=PooledImage(model, pooling, prefix),
         preprocess=_transform(entry, place) if weights else None,
         image_dim=2 * width if pooling == "cls+mean" else width,
     )
+
+
+def _prefix(model: torch.nn.Module) -> int:
+    """How many tokens stand before the patches: class token, distillation token, registers."""
+    parts = getattr(model, "embeddings", None)
+    names = ("cls_token", "class_embedding", "distillation_token")
+    tokens = sum(getattr(parts, name, None) is not None for name in names)
+    return tokens + (getattr(model.config, "num_register_tokens", 0) or 0)
 
 
 def _pair(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) -> Encoder:
