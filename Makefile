@@ -53,7 +53,7 @@ format: $(INSTALLED) ## rewrite the code in this style
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/snakefmt Snakefile workflow
 
-docs: $(INSTALLED) ## write docs/config.md and the editors' schema from the config's schema and the recipes
+docs: $(INSTALLED) ## write docs/config.md, docs/presets.md and the editors' schema from the schema, the recipes and the presets
 	@PYTHONPATH=workflow/scripts $(BIN)/python docs/generate.py
 
 lock: $(INSTALLED) ## resolve pyproject.toml into requirements.lock

@@ -8,7 +8,7 @@ import contextlib
 import copy
 
 from histopair.errors import InputError
-from histopair.plan import recipes, schema
+from histopair.plan import presets, recipes, schema
 from histopair.plan.checks.datasets import readers_of
 from histopair.plan.checks.methods import AUGMENTATIONS, PAIRINGS
 from histopair.plan.checks.types import LORA_TARGETS
@@ -26,6 +26,8 @@ def editor_schema() -> dict:
     del found["required"]
     entries = {name: _of_an_entry(found, name) for name in SECTIONS}
     entries["methods"]["recipe"]["enum"] = recipes.known("methods")
+    entries["encoders"]["preset"]["enum"] = list(presets.read())
+    del found["properties"]["encoders"]["additionalProperties"]["required"]
     entries["encoders"]["library"]["enum"] = recipes.known("encoders.libraries")
     entries["encoders"]["train"]["properties"]["kind"]["enum"] = recipes.known("training.pretrain")
     entries["datasets"]["reader"]["enum"] = readers_of("images")

@@ -1,6 +1,6 @@
-"""Writes docs/config.md and the schema that editors load, from the schema and the recipes.
+"""Writes docs/config.md, docs/presets.md and the schema that editors load.
 
-Run it by `make docs`; tests/test_config_docs.py asks that both files are what it writes.
+Run it by `make docs`; tests/test_config_docs.py asks that the files are what it writes.
 """
 
 import ast
@@ -11,11 +11,12 @@ from pathlib import Path
 from editor_schema import editor_schema, parameters
 
 from histopair.evaluation.metrics import METRICS, sign
-from histopair.plan import recipes, schema
+from histopair.plan import presets, recipes, schema
 from histopair.plan.fingerprint import module_path
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "config.md"
+PRESETS = ROOT / "docs" / "presets.md"
 EDITOR = ROOT / "workflow" / "schemas" / "config.editor.schema.json"
 HEAD = """<!-- Written by `make docs` from config.schema.yaml and the recipes: change it there. -->
 
@@ -23,6 +24,16 @@ HEAD = """<!-- Written by `make docs` from config.schema.yaml and the recipes: c
 
 [config/README.md](../config/README.md) explains how the parts work together, with examples. `NAME`
 is a name that you choose; *–* means: no default, nothing happens without it.
+"""
+HEAD_OF_PRESETS = """<!-- Written by `make docs` from encoders/presets.yaml: change it there. -->
+
+# Encoders by name
+
+`encoders: {mine: {preset: uni2-h}}` in the config takes one of these; any of its keys can be set
+otherwise. `histopair presets NAME` shows the whole entry. Sizes are in pixels, spacings in µm per
+pixel where the authors state one; texts are the tokens that a text may have. *–* means that there
+is none, *?* that no source was read. Of several licences the strictest counts.
+
 """
 FOLDERS = {"Readers": "readers", "Libraries": "encoders.libraries", "Kinds": "training.pretrain"}
 ABOUT = {
@@ -48,6 +59,23 @@ def reference() -> str:
     for title, folder in FOLDERS.items():
         parts += [f"## {title}\n", f"{ABOUT[title]}\n", _found(folder)]
     return "\n".join([*parts, "## Metrics\n", _metrics()])
+
+
+def encoders_by_name() -> str:
+    """docs/presets.md."""
+    head = ("preset", "width", "size", "spacing", "text", "gated", "licence", "citation", "reading")
+    return HEAD_OF_PRESETS + _lines(head, [_preset(name) for name in presets.read()])
+
+
+def _preset(name: str) -> tuple[str, ...]:
+    preset = presets.read()[name]
+    size, text = ({0: "–", None: "?"}.get(preset[key], preset[key]) for key in ("size", "context"))
+    gated = {True: "yes", False: "no"}.get(preset["gated"], "?")
+    spacing = str(preset["spacing"] or "–").strip("[]")
+    licence, citation = " or ".join(presets.licences(name)), preset["citation"]
+    link = f"[{citation}](https://doi.org/{citation})" if citation else "–"
+    facts = preset["width"], size, spacing, text, gated, licence, link, preset["reading"] or ""
+    return f"`{name}`", *map(str, facts)
 
 
 def editor() -> str:
@@ -159,4 +187,5 @@ def _lines(head: tuple[str, ...], rows) -> str:
 
 if __name__ == "__main__":
     REFERENCE.write_text(reference(), encoding="utf-8")
+    PRESETS.write_text(encoders_by_name(), encoding="utf-8")
     EDITOR.write_text(editor(), encoding="utf-8")

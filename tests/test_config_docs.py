@@ -32,7 +32,7 @@ NAMED = {"datasets", "corpora", "encoders", "methods", "tunings", "studies"}
 KEYWORDS = {"$schema", "title", "type", "additionalProperties", "required", "properties"}
 KEYWORDS |= {"description", "default", "minimum", "maximum", "exclusiveMinimum", "enum", "anyOf"}
 KEYWORDS |= {"exclusiveMaximum", "items", "minItems", "uniqueItems", "minLength", "const"}
-KEYWORDS |= {"minProperties", "propertyNames", "pattern"}
+KEYWORDS |= {"minProperties", "maxItems", "propertyNames", "pattern"}
 
 
 def schema_keys(schema: dict, path: tuple = ()) -> dict[str, tuple[dict, bool]]:
@@ -58,9 +58,10 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize("made", [generate.reference, generate.editor])
+@pytest.mark.parametrize("made", [generate.reference, generate.editor, generate.encoders_by_name])
 def test_what_is_generated_is_what_stands_in_the_repository(made):
-    path = {"reference": generate.REFERENCE, "editor": generate.EDITOR}[made.__name__]
+    paths = {"reference": generate.REFERENCE, "editor": generate.EDITOR}
+    path = (paths | {"encoders_by_name": generate.PRESETS})[made.__name__]
     assert path.read_text(encoding="utf-8") == made(), "run: make docs"
 
 

@@ -171,7 +171,7 @@ def test_what_nobody_reads_or_can_read_is_one_line(changes, line):
             {"pretrained": "openai"},
             r"encoders.vit: 'pretrained' is read only for library: open",
         ),
-        ({"pooling": "mean"}, r"encoders.vit: 'pooling' is read only for library: transformers"),
+        ({"max_length": 8}, r"encoders.vit: 'max_length' is read only for library: transf"),
         ({"librari": "timm"}, r"encoders.vit: unknown key 'librari'; .*mean 'library'\?\)"),
     ],
 )

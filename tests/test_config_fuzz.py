@@ -32,7 +32,9 @@ corpora:
     {tables: [r.csv, {table: s.csv, id: case}], organ: [colon], skip_sections: [gross], truth: t}
 encoders:
   clip: {library: open_clip, model: ViT-B-32, pretrained: openai}
-  vit: {library: timm, model: vit, kwargs: {img_size: 64}, mean: [0.5], weights: w.safetensors}
+  vit:
+    {library: timm, model: vit, kwargs: {img_size: 64}, pixels: {size: 64, mean: [0.5, 0.5, 0.5]},
+     weights: w.safetensors, checkpoint: {key: teacher, strip: [module.]}}
   bert: {library: transformers, model: b, pooling: cls}
   mine:
     library: open_clip

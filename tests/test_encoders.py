@@ -39,7 +39,9 @@ def test_timm_folder_gives_pooled_features_and_its_own_normalisation(tmp_path):
     assert encoder.text is None
     pixels = encoder.preprocess(Image.new("RGB", (64, 64), (90, 120, 200)))
     assert encoder.image(pixels[None]).shape == (1, encoder.image_dim) == (1, 24)
-    other = encoders.load({**tiny.vit_entry(tmp_path / "vit"), "mean": [0, 0, 0], "std": [1, 1, 1]})
+    other = encoders.load(
+        {**tiny.vit_entry(tmp_path / "vit"), "pixels": {"mean": [0, 0, 0], "std": [1, 1, 1]}}
+    )
     assert not torch.allclose(pixels, other.preprocess(Image.new("RGB", (64, 64), (90, 120, 200))))
 
 
@@ -307,7 +309,8 @@ def test_models_that_are_no_text_encoder_are_told(tmp_path, kind):
     }
     config = getattr(library, f"{kind}Config")(**sizes[kind])
     getattr(library, f"{kind}Model")(config).save_pretrained(tmp_path / "bert")
-    said = {"GPT2": "two texts the same vector.*`pooling`"}.get(kind, "not a single text encoder")
+    said = {"GPT2": "two texts the same vector.*`pooling`", "CLIP": "`pooling` 'cls' is not one"}
+    said = said.get(kind, "not a single encoder")
     with pytest.raises(InputError, match=said):
         encoders.load(entry)
 
@@ -343,11 +346,11 @@ def vit(folder: Path, kwargs: dict, **more) -> dict:
 @pytest.mark.parametrize(
     "kwargs, said",
     [
-        ({"global_pool": ""}, r"gives \(1, 5, 24\).*global_pool: token"),
+        ({"global_pool": ""}, r"gives \(1, 5, 24\).*`pooling` to cls"),
         ({"dynamic_img_sizes": True}, "takes no 'dynamic_img_sizes'; it takes dynamic_img_size,"),
         ({"mlp_layer": "SwiGLUPacke"}, "mlp_layer 'SwiGLUPacke' is not a layer of timm.layers"),
         ({"mlp_layer": "a.path.Mlp"}, "a class is needed.*mlp_layer: a.path.Mlp"),
-        ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`kwargs` img_size"),
+        ({"img_size": 64}, r"cannot read a blank image of 32 x 32 .*`pixels: {size"),
         ({"num_classes": 3}, "num_classes cannot be set"),
         ({"depth": 2}, r"12 missing \(blocks.1.attn.proj.bias, .* and 9 more\)"),
     ],
@@ -463,9 +466,9 @@ def test_kaikos_models_read_224_pixels_without_a_crop(tmp_path, name, capsys):
 
 def test_keys_that_a_library_does_not_read_are_found_when_the_config_is_read():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config["encoders"]["phantom-vit"]["pooling"] = "mean"
+    config["encoders"]["phantom-vit"]["max_length"] = 8
     with pytest.raises(
-        InputError, match="phantom-vit: 'pooling' is read only for library: transformers"
+        InputError, match="phantom-vit: 'max_length' is read only for library: transformers"
     ):
         load(config)
 

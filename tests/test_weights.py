@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_names_its_variable(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "key, value, library", [("weights", "w.pth", "clip"), ("pooling", "mean", "vit")]
+    "key, value, library", [("weights", "w.pth", "clip"), ("max_length", 8, "vit")]
 )
 def test_a_key_that_only_another_library_reads_is_refused(tmp_path, key, value, library):
     entry = MAKERS[library](tmp_path / "model") | {key: value}

@@ -18,6 +18,15 @@ from histopair.errors import InputError
 # open_clip's names of poolers -> `pooling`.
 POOLERS = {"ClsLastHiddenStatePooler": "cls", "ClsPooler": "pooler", "MeanPooler": "mean"}
 
+# Images whose tokens are pooled here -> the parts of the model inside.
+POOLED = {
+    "histopair.encoders.pooling.PooledTimm": towers.pooled_timm,
+    "histopair.encoders.pooling.PooledImage": towers.transformers_image,
+}
+# A model, and its projection into the space of a pair.
+PAIRED = ("histopair.encoders.clip_pairs.ImageTower", "histopair.encoders.clip_pairs.TextTower")
+PAIRED += ("histopair.encoders.libraries.keep.ImageTower",)
+
 
 class Frozen(nn.Module):
     """The frozen blocks: x -> a tuple of tensors, without gradients, in x's own precision.
@@ -144,6 +153,12 @@ def _divided(tower: nn.Module, blocks: int | str, alone: bool) -> tuple[nn.Modul
     if kind == "histopair.encoders.libraries.transformers.PooledText":
         parts = towers.transformers_text(tower.transformer, tower.pooling, tower.pad_id)
         return _halves(tower.transformer, parts, blocks, alone)
+    if kind in POOLED:
+        parts = POOLED[kind](tower.model, tower.pooling, tower.prefix)
+        return _halves(tower.model, parts, blocks, alone)
+    if kind in PAIRED:
+        frozen, trained = split(tower.model, blocks, alone)
+        return frozen, Projected(trained, tower.projection)
     return _halves(tower, towers.parts(tower), blocks, alone)
 
 

@@ -1,11 +1,13 @@
 """How the towers of open_clip, timm and transformers are built: the parts around their blocks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from histopair.encoders.clip_pairs import end_of_text
+from histopair.encoders.pooling import pooled
 from histopair.errors import InputError
 
 
@@ -46,14 +48,19 @@ def unsupported(tower: nn.Module, problem: str) -> InputError:
         class_name(tower),
         f"this tower {problem}",
         "Towers that can be split: VisionTransformer and causal TextTransformer of open_clip, "
-        "VisionTransformer and ResNet of timm, BERT and DistilBERT of transformers, and "
-        "open_clip's towers around those; or choose a method that trains no last blocks",
+        "VisionTransformer and ResNet of timm, BERT, DistilBERT, ViT, DINOv2, CLIP and SigLIP of "
+        "transformers, and open_clip's towers around those; or choose a method that trains no "
+        "last blocks",
     )
 
 
 def first(states: Tensor, *_: Tensor) -> Tensor:
     """The class token (n, 1, d)."""
     return states[:, :1]
+
+
+def plainly(block: nn.Module, states: Tensor) -> Tensor:
+    return block(states)
 
 
 def last(states: Tensor, mask: Tensor) -> Tensor:
@@ -73,7 +80,7 @@ def _clip_image(tower) -> Parts:
         ("conv1", "class_embedding", "positional_embedding", "patch_dropout", "ln_pre"),
         ("attn_pool", "attn_pool_contrastive", "ln_post", "proj"),
         enter=lambda part, pixels: (part._embeds(pixels),),
-        step=lambda block, states: block(states),
+        step=plainly,
         leave=leave,
         take=first if tower.attn_pool is None and tower.pool_type == "tok" else None,
     )
@@ -119,10 +126,19 @@ def _timm_vit(tower) -> Parts:
         enter=lambda part, pixels: (
             part.norm_pre(part.patch_drop(part._pos_embed(part.patch_embed(pixels)))),
         ),
-        step=lambda block, states: block(states),
+        step=plainly,
         leave=lambda part, states: part.forward_head(part.norm(states)),
         take=first if tower.global_pool == "token" and tower.attn_pool is None else None,
     )
+
+
+def pooled_timm(tower: nn.Module, pooling: str, prefix: int) -> Parts:
+    """The parts of a timm VisionTransformer whose tokens are pooled by `pooling`."""
+    if class_name(tower) != "timm.models.vision_transformer.VisionTransformer":
+        raise unsupported(tower, "is of a class that cannot be split")
+    parts = _timm_vit(tower)
+    leave = lambda part, states: pooled(part.norm(states), pooling, prefix)  # noqa: E731
+    return replace(parts, after=("norm",), leave=leave, take=None)
 
 
 def _timm_resnet(tower) -> Parts:
@@ -163,7 +179,100 @@ def transformers_text(tower: nn.Module, pooling: str, pad_id: int) -> Parts:
     return Parts(blocks, ("embeddings",), after, enter, step, leave, take)
 
 
+def transformers_image(tower: nn.Module, pooling: str, prefix: int) -> Parts:
+    """The parts of a ViT or DINOv2 of transformers; `pooling` as PooledImage has it."""
+    kind = class_name(tower)
+    if kind not in IMAGES:
+        raise unsupported(tower, "is of a class that cannot be split")
+    has_pooler = pooling == "pooler" and hasattr(tower, "pooler")
+
+    def leave(part, states):
+        states = part.layernorm(states)
+        if has_pooler:
+            return part.pooler(states)
+        return pooled(states, "cls" if pooling == "pooler" else pooling, prefix)
+
+    return Parts(
+        list(IMAGES[kind](tower)),
+        ("embeddings",),
+        ("layernorm", "pooler") if has_pooler else ("layernorm",),
+        enter=lambda part, pixels: (part.embeddings(pixels),),
+        step=plainly,
+        leave=leave,
+        take=first if pooling in ("cls", "pooler") else None,
+    )
+
+
+def _clip_of_transformers(tower) -> Parts:
+    return Parts(
+        list(tower.encoder.layers),
+        ("embeddings", "pre_layrnorm"),
+        ("post_layernorm",),
+        enter=lambda part, pixels: (part.pre_layrnorm(part.embeddings(pixels)),),
+        step=lambda block, states: block(states, None),
+        leave=lambda part, states: part.post_layernorm(states[:, 0]),
+        take=first,
+    )
+
+
+def _siglip_of_transformers(tower) -> Parts:
+    return Parts(
+        list(tower.encoder.layers),
+        ("embeddings",),
+        ("post_layernorm", "head"),
+        enter=lambda part, pixels: (part.embeddings(pixels),),
+        step=lambda block, states: block(states, None),
+        leave=lambda part, states: part.head(part.post_layernorm(states)),
+    )
+
+
+def _clip_text_of_transformers(tower) -> Parts:
+    """Causal: tokens after the end of the text never reach it, and are masked."""
+
+    def enter(part, tokens):
+        tokens = tokens.clamp(min=0)
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        return part.embeddings(input_ids=tokens), places <= end_of_text(part, tokens)[:, None]
+
+    def step(block, states, mask):
+        length = states.shape[1]
+        return block(states, states.new_full((1, 1, length, length), float("-inf")).triu(1))
+
+    return Parts(
+        list(tower.encoder.layers),
+        ("embeddings",),
+        ("final_layer_norm",),
+        enter=enter,
+        step=step,
+        leave=lambda part, token, mask: part.final_layer_norm(token[:, 0]),
+        take=last,
+    )
+
+
+def _siglip_text_of_transformers(tower) -> Parts:
+    return Parts(
+        list(tower.encoder.layers),
+        ("embeddings",),
+        ("final_layer_norm", "head"),
+        enter=lambda part, tokens: (
+            part.embeddings(input_ids=tokens),
+            torch.ones_like(tokens, dtype=torch.bool),
+        ),
+        step=lambda block, states, mask: block(states, None),
+        leave=lambda part, token, mask: part.head(part.final_layer_norm(token[:, 0])),
+        take=last,
+    )
+
+
+CLIP, SIGLIP = (
+    "transformers.models.clip.modeling_clip",
+    "transformers.models.siglip.modeling_siglip",
+)
 KINDS = {
+    f"{CLIP}.CLIPVisionModel": _clip_of_transformers,
+    f"{CLIP}.CLIPTextModel": _clip_text_of_transformers,
+    f"{SIGLIP}.SiglipVisionModel": _siglip_of_transformers,
+    f"{SIGLIP}.SiglipTextModel": _siglip_text_of_transformers,
     "open_clip.transformer.VisionTransformer": _clip_image,
     "open_clip.transformer.TextTransformer": _clip_text,
     "timm.models.vision_transformer.VisionTransformer": _timm_vit,
@@ -173,5 +282,13 @@ TRANSFORMERS = {
     "transformers.models.bert.modeling_bert.BertModel": lambda tower: tower.encoder.layer,
     "transformers.models.distilbert.modeling_distilbert.DistilBertModel": lambda tower: (
         tower.transformer.layer
+    ),
+}
+DINOV2 = "transformers.models.dinov2"
+IMAGES = {
+    "transformers.models.vit.modeling_vit.ViTModel": lambda tower: tower.layers,
+    f"{DINOV2}.modeling_dinov2.Dinov2Model": lambda tower: tower.encoder.layer,
+    f"{DINOV2}_with_registers.modeling_dinov2_with_registers.Dinov2WithRegistersModel": (
+        lambda tower: tower.encoder.layer
     ),
 }

@@ -18,7 +18,8 @@ from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
 
 # Keys that every entry may have. Libraries do not read all of them.
-ENTRY = ("name", "library", "model", "backbone", "templates", "train", "description", "licence")
+ENTRY = ("name", "library", "model", "preset", "backbone", "templates", "train", "description")
+ENTRY += ("licence",)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The pad_id of a tower that reads padding. No token has this id, so nothing is cut.
 NO_PADDING = -1

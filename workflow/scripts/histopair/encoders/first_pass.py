@@ -37,8 +37,8 @@ def _check_image(encoder) -> None:
     pixels = encoder.preprocess(Image.new("RGB", (256, 256), "white"))
     size = " x ".join(map(str, pixels.shape[1:]))
     remedy = (
-        "Give tower and preprocessing one size: `kwargs` img_size, or pretrained_cfg_overlay with "
-        "input_size, for timm; image_size in open_clip_config.json"
+        "Give tower and preprocessing one size: `pixels: {size: ...}`, or for open_clip image_size "
+        "in open_clip_config.json"
     )
     vectors = _vectors(encoder.image, pixels[None], "image", f"a blank image of {size}", remedy)
     encoder.image_dim = vectors.shape[1]
@@ -75,8 +75,7 @@ def _vectors(tower: nn.Module, inputs: Tensor, kind: str, what: str, remedy: str
         raise Refusal(problem, "Choose a model whose towers give vectors")
     if vectors.ndim != 2 or len(vectors) != len(inputs):
         problem = f"{gives} {tuple(vectors.shape)} for {what}, tokens or maps and not a vector"
-        pool = "Choose a pooling: for timm `kwargs: {global_pool: token}` or avg"
-        raise Refusal(problem, f"{pool}; or another model")
+        raise Refusal(problem, "Set `pooling` to cls, mean or cls+mean, or choose another model")
     if not vectors.isfinite().all():
         problem = f"{gives} values that are not finite for {what}"
         raise Refusal(problem, "Look at its weights, and at mean and std")

@@ -89,11 +89,12 @@ def find(folder: Path, names: Names) -> Path:
     raise Refusal(problem, f"Put {names[0]}.safetensors there")
 
 
-def read(file: Path) -> State:
+def read(file: Path, key: str | None = None) -> State:
     """The tensors of a .safetensors or PyTorch file, or of an index of several such files.
 
     Code in pickled files is never run. Containers such as {"state_dict": ...} are opened, and the
-    log says so. Raises Refusal for a file that cannot be read or holds no state dict.
+    log says so; `key` names one that is meant. Raises Refusal for a file that cannot be read or
+    holds no state dict.
     """
     head = _head(file)
     if file.name.endswith(".index.json"):
@@ -108,7 +109,28 @@ def read(file: Path) -> State:
         problem = f"{file} ({size} bytes) is cut short or not a file of weights ({reason})"
         remedy = "Get the file again, or save its state dict as .safetensors"
         raise Refusal(problem, remedy) from error
-    return _opened(content, file)
+    return _opened(_at(content, key, file) if key else content, file)
+
+
+def taken(state: State, checkpoint: dict) -> State:
+    """`state` as an entry's `checkpoint` says: without what starts with `drop`, then each prefix
+    of `strip` taken off the keys that start with it, in order.
+
+    Raises Refusal for a prefix that no key has.
+    """
+    for prefix in checkpoint.get("drop", []):
+        kept = {key: state[key] for key in state if not key.startswith(prefix)}
+        _check_prefix("drop", prefix, len(kept) < len(state), state)
+        print(f"weights: left out, under {prefix!r}: {len(state) - len(kept)} tensors")
+        state = kept
+    for prefix in checkpoint.get("strip", []):
+        _check_prefix("strip", prefix, any(key.startswith(prefix) for key in state), state)
+        stripped_state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+        if len(stripped_state) < len(state):
+            problem = f"`checkpoint.strip`: without {prefix!r} two tensors have one name"
+            raise Refusal(problem, "Leave one network out by `key` or `drop`")
+        state = stripped_state
+    return state
 
 
 def stripped(state: State, expected: State) -> State:
@@ -264,6 +286,21 @@ def _read_parts(index: Path) -> State:
         problem = f"the parts of {index} lack {len(missing)} of its tensors ({_some(missing)})"
         raise Refusal(problem, "Get the parts again")
     return state
+
+
+def _check_prefix(role: str, prefix: str, present: bool, state: State) -> None:
+    if not present:
+        problem = f"`checkpoint.{role}`: no key starts with {prefix!r}; there are {_some(state)}"
+        raise Refusal(problem, "Correct it, or leave it out")
+
+
+def _at(content: object, key: str, file: Path) -> dict:
+    entry = content.get(key) if isinstance(content, dict) else None
+    if isinstance(entry, dict):
+        return entry
+    holds = _some(map(str, content)) if isinstance(content, dict) else type(content).__name__
+    problem = f"`checkpoint.key`: {file} has no state dict {key!r}; it holds {holds}"
+    raise Refusal(problem, "Correct it, or leave it out")
 
 
 def _opened(content: object, file: Path) -> State:

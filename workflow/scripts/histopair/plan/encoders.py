@@ -5,9 +5,18 @@ from pathlib import Path
 from histopair.plan import data, entries
 from histopair.plan.places import CHUNKS, ENCODER, LABELS
 
-NOT_COMPUTING = {"licence", "description", "train", "templates"}
+NOT_COMPUTING = {"licence", "description", "preset", "train", "templates"}
 CHUNKING = ("chunk_tokens", "whole")  # keys of a corpus that decide how it is cut into chunks
-TOKENIZING = ("library", "max_length", "model")  # keys of an encoder that decide its tokens
+# Keys of an encoder that decide its tokens.
+TOKENIZING = (
+    "library",
+    "max_length",
+    "model",
+    "revision",
+    "text_model",
+    "architecture",
+    "remote_code",
+)
 
 
 def entry(config, w):
@@ -32,7 +41,9 @@ def files_of(config, encoder):
     settings = config["encoders"][encoder]
     if "train" in settings:
         return [ENCODER.format(encoder=encoder)]
-    given = [settings["model"].removeprefix("local-dir:"), settings.get("weights", "")]
+    text = settings.get("text_model", {}).get("model", "")
+    given = [settings["model"], settings.get("weights", ""), text]
+    given = [path.removeprefix("local-dir:") for path in given]
     return [path for path in given if path and Path(path).exists()]
 
 

@@ -7,19 +7,20 @@ import copy
 import re
 
 from histopair.errors import InputError
-from histopair.plan import checks, resolve, schema
+from histopair.plan import checks, presets, resolve, schema
 from histopair.plan.recipes import fill_parameters
 
 
 def load(config: dict) -> dict:
-    """The config with `like` resolved, every default filled in, and the methods' `datasets` as
-    `resolve.on_datasets` leaves it.
+    """The config with `like` and `preset` resolved, every default filled in, and the methods'
+    `datasets` as `resolve.on_datasets` leaves it.
 
     Raises InputError with one line per mistake.
     """
     _fail_on(checks.values.values(config), {})
     config, others = copy.deepcopy(config), resolve.others(config)
     _fail_on(resolve.likes(config) + checks.datasets.resplits(config), {})
+    _fail_on(presets.fill(config), {})
     _fail_on(schema.mistakes(config, schema.read()), others)
     _fail_on(resolve.folds(config) + resolve.few_labels(config), {})
     for method in config["methods"].values():

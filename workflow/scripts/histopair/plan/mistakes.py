@@ -8,6 +8,8 @@ from histopair.errors import nearest
 GONE = {
     "chunk_words": "delete it: each retriever cuts reports into chunks that it reads whole, "
     "or shorter ones by chunk_tokens",
+    "mean": "write pixels: {mean: ...}",
+    "std": "write pixels: {std: ...}",
 }
 LONGEST = 160  # characters shown of a value
 NAMES = "lower-case letters, digits and hyphens"

@@ -3,15 +3,19 @@
 import difflib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from histopair.encoders import NO_PADDING, Encoder
+from torch import nn
+
+from histopair.encoders import NO_PADDING, Encoder, hub, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.libraries.transformers import check_words
 from histopair.encoders.weights import Refusal
 
-KEYS = ("pretrained",)
+KEYS = ("pretrained", "revision", "text_model", "pixels", "projected")
 
 # Names of files of weights, in open_clip's own order of preference.
 FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
@@ -24,25 +28,25 @@ HERE = "local-dir:."
 def load(entry: dict, weights: bool = True) -> Encoder:
     """Both towers of an open_clip model; `local-dir:` folders need no network.
 
+    With `projected: false` the image tower alone, before the projection into the space of texts.
     Raises ValueError for a name that open_clip does not know, with the names most like it, and
     Refusal for weights that are not the model's or that the entry does not name.
     """
     import open_clip
 
-    name = entry["model"]
-    _check_name(name, open_clip.list_models())
-    if name.startswith("local-dir:"):
-        tensors.check_folder(Path(name.removeprefix("local-dir:")), "open_clip")
-    towers = {"force_custom_text": True, **_towers_in_folder(name)}
-    if weights:
-        _check_tag(entry, open_clip.list_pretrained_tags_by_model)
-        model, preprocess = _filled(name, entry.get("pretrained"), towers)
-    else:
-        model = open_clip.create_model(name, load_weights=False, pretrained_text=False, **towers)
-        preprocess = None
-    tokenize = open_clip.get_tokenizer(name)
+    _check_name(entry["model"], open_clip.list_models())
+    hub.check_revision(entry, entry["model"].startswith(hub.HUB))
+    with _pinned(entry):
+        model, preprocess = _model(entry, weights)
+        tokenize = _tokenizer(entry)
     if weights:
         _check_vocabulary(model.text, tokenize)
+    if "pixels" in entry and weights:
+        prepared = preparation.of_open_clip(model.visual.preprocess_cfg)
+        preprocess = prepared.changed(entry["pixels"]).transform()
+    if not entry.get("projected", True):
+        width = _unproject(model.visual)
+        return Encoder(entry["name"], model.visual, preprocess, width)
     _allow_cut_tokens(model.text)
     dimension = _output_dimension(model)
     return Encoder(
@@ -65,8 +69,96 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     import open_clip
 
     _check_name(entry["model"], open_clip.list_models())
-    tokenizer = open_clip.get_tokenizer(entry["model"])
+    with _pinned(entry):
+        tokenizer = _tokenizer(entry)
     return _counting(tokenizer), tokenizer.context_length
+
+
+def configuration(entry: dict) -> dict:
+    """The architecture of an entry's model, as open_clip_config.json has it."""
+    import open_clip
+
+    with _pinned(entry):
+        return open_clip.get_model_config(entry["model"])
+
+
+@contextmanager
+def _pinned(entry: dict) -> Iterator[None]:
+    """Inside, open_clip takes files of the entry's `revision`, which it has no parameter for."""
+    from open_clip import factory
+
+    download = factory.download_pretrained_from_hf
+    pinned = partial(download, revision=entry.get("revision"))
+    with tensors.replaced(factory, "download_pretrained_from_hf", pinned):
+        yield
+
+
+def _model(entry: dict, weights: bool) -> tuple:
+    """The model, and the transform of its images (None without weights)."""
+    import open_clip
+
+    name = entry["model"]
+    if name.startswith("local-dir:"):
+        tensors.check_folder(Path(name.removeprefix("local-dir:")), "open_clip")
+    towers = {"force_custom_text": True, **_towers_in_folder(name), **_text_elsewhere(entry)}
+    if weights:
+        _check_tag(entry, open_clip.list_pretrained_tags_by_model)
+        return _filled(name, entry.get("pretrained"), towers)
+    model = open_clip.create_model(name, load_weights=False, pretrained_text=False, **towers)
+    return model, None
+
+
+def _text_elsewhere(entry: dict) -> dict:
+    """The config of a text tower whose description is in the repository `text_model`."""
+    import open_clip
+
+    if "text_model" not in entry:
+        return {}
+    text = open_clip.get_model_config(entry["model"])["text_cfg"]
+    if "hf_model_name" not in text:
+        problem = "`text_model`: its text tower is one of open_clip, which needs no other files"
+        raise Refusal(problem, "Leave it out")
+    folder = str(_text_folder(entry))
+    here = {"hf_model_name": folder, "hf_tokenizer_name": folder, "hf_model_pretrained": False}
+    return {"text_cfg": {**text, **here}}
+
+
+def _text_folder(entry: dict) -> Path:
+    text = entry["text_model"]
+    return hub.descriptions(text["model"], text.get("revision"))
+
+
+def _tokenizer(entry: dict):
+    """open_clip's tokenizer of a model, with the files of `text_model` and of `revision`."""
+    import open_clip
+    from open_clip import factory
+
+    library, name = factory.HFTokenizer, entry["model"]
+
+    def with_files(source: str, *args, **options):
+        if "text_model" in entry:
+            source = str(_text_folder(entry))
+        elif entry.get("revision") and source == name.removeprefix(hub.HUB):
+            source = str(hub.descriptions(source, entry["revision"]))
+        return library(source, *args, **options)
+
+    with tensors.replaced(factory, "HFTokenizer", with_files):
+        return open_clip.get_tokenizer(name)
+
+
+def _unproject(tower: nn.Module) -> int:
+    """Take the projection off an image tower, in place; returns the width of what it then gives."""
+    if hasattr(tower, "trunk"):
+        for part in ("drop", "proj", "mlp"):
+            if hasattr(tower.head, part):
+                delattr(tower.head, part)
+        return tower.trunk.num_features
+    if getattr(tower, "proj", None) is None:
+        problem = f"`projected: false`: a {type(tower).__name__} has no projection of its own"
+        raise Refusal(problem, "Leave it out")
+    width = tower.proj.shape[0]
+    tower.proj = None
+    return width
 
 
 def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
@@ -226,4 +318,5 @@ def _allow_cut_tokens(tower) -> None:
 def _output_dimension(model) -> int:
     if hasattr(model.visual, "output_dim"):
         return model.visual.output_dim
-    return model.visual.head.proj.out_features
+    projection = getattr(model.visual.head, "proj", None)  # SigLIP's image tower has none
+    return model.visual.trunk.num_features if projection is None else projection.out_features

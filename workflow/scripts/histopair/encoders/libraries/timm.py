@@ -7,52 +7,78 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from histopair.encoders import Encoder
+from histopair.encoders import Encoder, hub, pooling, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.weights import Refusal
 from histopair.errors import InputError
 
-KEYS = ("weights", "kwargs", "mean", "std")
+KEYS = ("weights", "checkpoint", "revision", "kwargs", "pooling", "pixels")
 
 # Names of files of weights, in timm's own order of preference.
 FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
 UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
 # Arguments that are set here, the same for every backbone.
 OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
+# A block's name where a checkpoint keeps its blocks in chunks (DINOv2): `blocks.CHUNK.BLOCK.`.
+CHUNKED = re.compile(r"((?:^|\.)blocks)\.\d+(\.\d+\.)")
 # timm knows activations and norms by its own short names.
 BY_SHORT_NAME = ("act_layer", "norm_layer")
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
-    """A pooled-feature backbone with its own input size, mean and standard deviation.
+    """A backbone that gives one vector, with its own input size, mean and standard deviation.
 
-    `weights` (optional) is a local state dict, .safetensors or .pth, with or without a classifier;
-    `kwargs` go to timm (UNI needs init_values and dynamic_img_size), layers by their class's name.
+    `weights` (optional) is a state dict, .safetensors or .pth, with or without a classifier: a
+    local file, `hf-hub:OWNER/NAME/FILE` or `https://...`; `checkpoint` says where in it the tower
+    is. `kwargs` go to timm (UNI needs init_values and dynamic_img_size), layers by their class's
+    name. `pooling` reads the tokens, and `pixels` sets the input of transform and tower.
     Raises Refusal for weights of another architecture and for arguments that it does not take, and
     InputError if the file of weights does not exist.
     """
-    import timm
     from timm.models import _builder
 
-    file = entry.get("weights")
-    if file and not Path(file).exists():
-        problem = f"there is no file {str(file)!r}"
-        raise InputError(f"encoder {entry['name']}", problem, "Correct `weights` in the config")
-    if entry["model"].startswith("local-dir:"):
-        tensors.check_folder(Path(entry["model"].removeprefix("local-dir:")), "timm")
+    _check_places(entry)
     filled: list = []
     with tensors.replaced(_builder, "load_pretrained", _loader(entry, filled)):
         model = _created(entry, weights)
     if weights and not filled:
         raise Refusal("timm builds this model without weights", "Choose another model")
-    data = timm.data.resolve_model_data_config(model)
-    data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
+    width = getattr(model, "head_hidden_size", model.num_features)
+    transform = _transform(model, entry.get("pixels", {}))
+    tokens = entry.get("pooling", "cls")
     return Encoder(
         name=entry["name"],
-        image=model,
-        preprocess=timm.data.create_transform(**data, is_training=False),
-        image_dim=getattr(model, "head_hidden_size", model.num_features),
+        image=model if tokens == "cls" else pooling.PooledTimm(model, tokens),
+        preprocess=transform,
+        image_dim=2 * width if tokens == "cls+mean" else width,
     )
+
+
+def _check_places(entry: dict) -> None:
+    """Raise an error for a file, folder or revision that is not where the entry says."""
+    file, model = entry.get("weights"), entry["model"]
+    if file and not hub.is_remote(file) and not Path(file).exists():
+        problem = f"there is no file {str(file)!r}"
+        raise InputError(f"encoder {entry['name']}", problem, "Correct `weights` in the config")
+    if model.startswith("local-dir:"):
+        tensors.check_folder(Path(model.removeprefix("local-dir:")), "timm")
+    hub.check_revision(entry, (file or model).startswith(hub.HUB))
+
+
+def _transform(model, pixels: dict) -> Callable:
+    """The transform of a model, and of `pixels`; the model then takes images of that size."""
+    import timm
+
+    data = timm.data.resolve_model_data_config(model)
+    if not {"size", "resize"} & pixels.keys():
+        return timm.data.create_transform(**data | pixels, is_training=False)
+    prepared = preparation.of_timm(data).changed(pixels)
+    size, embed = (prepared.size, prepared.size), getattr(model, "patch_embed", None)
+    fixed = getattr(embed, "strict_img_size", False) and hasattr(model, "set_input_size")
+    if fixed and tuple(embed.img_size) != size:
+        model.set_input_size(img_size=size)
+        print(f"weights: positions interpolated to images of {prepared.size} pixels")
+    return prepared.transform()
 
 
 def _created(entry: dict, weights: bool):
@@ -61,24 +87,33 @@ def _created(entry: dict, weights: bool):
     kwargs = {key: _layer(key, value) for key, value in entry.get("kwargs", {}).items()}
     if taken := sorted(OURS & kwargs.keys()):
         raise Refusal(f"`kwargs`: {', '.join(taken)} cannot be set", "Leave it out")
+    tokens, name = entry.get("pooling"), entry["model"]
+    if tokens:
+        kwargs["global_pool"] = "token" if tokens == "cls" else ""
+    if entry.get("revision") and name.startswith(hub.HUB):
+        name = f"{name}@{entry['revision']}"
     try:
-        return timm.create_model(entry["model"], pretrained=weights, num_classes=0, **kwargs)
+        model = timm.create_model(name, pretrained=weights, num_classes=0, **kwargs)
     except TypeError as error:
         refusal = _argument(error, kwargs)
         if refusal is None:
             raise
         raise refusal from error
+    if tokens:
+        pooling.check_tokens(model, tokens)
+    return model
 
 
 def _loader(entry: dict, filled: list) -> Callable:
     """Fills a model that timm has built, in place of timm's own function, which is lenient."""
 
     def load_pretrained(model, pretrained_cfg: dict, filter_fn=None, **_) -> None:
-        state = _state(entry, pretrained_cfg)
-        state = tensors.stripped(state, model.state_dict())
+        state = tensors.taken(_state(entry, pretrained_cfg), entry.get("checkpoint", {}))
+        whole = _unchunked(state, model)
+        state = tensors.stripped(whole, model.state_dict())
         before = dict(state)
         if filter_fn is not None:
-            state = _converted(filter_fn, state, model)
+            state = _converted(filter_fn, state | _mark_of_dinov2(whole), model)
         names = pretrained_cfg.get("classifier") or ()
         for name in (names,) if isinstance(names, str) else names:
             for key in (f"{name}.weight", f"{name}.bias"):
@@ -94,20 +129,36 @@ def _state(entry: dict, config: dict) -> dict:
     """The state dict of an entry's own file, or of timm's file, folder, hub or address."""
     from timm.models import _builder
 
+    key = entry.get("checkpoint", {}).get("key")
     if file := entry.get("weights"):
-        return tensors.read(tensors.find(Path(file), FILES) if Path(file).is_dir() else Path(file))
+        remote = hub.is_remote(file)
+        file = hub.file(file, entry.get("revision")) if remote else Path(file)
+        return tensors.read(tensors.find(file, FILES) if file.is_dir() else file, key)
     if config.get("source") == "local-dir":
-        return tensors.read(tensors.find(Path(config["file"]), FILES))
+        return tensors.read(tensors.find(Path(config["file"]), FILES), key)
     if config.get("file"):
-        return tensors.read(Path(config["file"]))
-    if hub := config.get("hf_hub_id"):
+        return tensors.read(Path(config["file"]), key)
+    if repository := config.get("hf_hub_id"):
         names = [config["hf_hub_filename"]] if config.get("hf_hub_filename") else []
-        return _builder.load_state_dict_from_hf(hub, *names)
+        return _builder.load_state_dict_from_hf(repository, *names)
     if config.get("url") and not config.get("custom_load"):
         options = {"map_location": "cpu", "weights_only": True}
         return _builder.load_state_dict_from_url(config["url"], **options)
     remedy = "Give the file of its `weights`, or a name with a tag, such as resnet18.tv_in1k"
     raise Refusal("timm has no weights of this name that can be read", remedy)
+
+
+def _unchunked(state: dict, model) -> dict:
+    """A state dict with its blocks in one row, if the model has them so."""
+    if any(CHUNKED.match(key) for key in model.state_dict()):
+        return state
+    return {CHUNKED.sub(r"\1\2", key): tensor for key, tensor in state.items()}
+
+
+def _mark_of_dinov2(state: dict) -> dict:
+    """The mask token, by which timm knows DINOv2's own names; it leaves the token out."""
+    marks = [state[key] for key in state if key.split(".")[-1] == "mask_token"]
+    return {"mask_token": marks[0]} if marks else {}
 
 
 def _converted(convert: Callable, state: dict, model) -> dict:

@@ -52,8 +52,16 @@ def _training(name: str, entry: dict, config: dict) -> list[str]:
     others = [encoder for encoder in config["encoders"] if encoder != name]
     for tower, other in train.get("towers", {}).items():
         mistakes += unknown(f"{key}.train.towers.{tower}", other, others)
+    mistakes += _locked(f"{key}.train.towers.image", train, config)
     path = f"local-dir:results/encoders/{name}"
     return mistakes + unknown(f"{key}.model", entry["model"], [path])
+
+
+def _locked(key: str, train: dict, config: dict) -> list[str]:
+    """Keys of an image tower that the files of a locked CLIP cannot hold."""
+    entry = config["encoders"].get(train.get("towers", {}).get("image"), {})
+    keys = {"pooling": entry.get("pooling"), "pixels.resize": entry.get("pixels", {}).get("resize")}
+    return [f"{key}: a locked CLIP cannot keep its {name!r}" for name in keys if keys[name]]
 
 
 def _training_dataset(key: str, name: str, config: dict) -> list[str]:

@@ -175,7 +175,8 @@ def _transform_of(run, image) -> dict:
 
     entry = run.towers["image"]
     data = timm.data.resolve_model_data_config(image.image)
-    data |= {key: tuple(entry[key]) for key in ("mean", "std") if key in entry}
+    pixels = entry.get("pixels", {})
+    data |= {key: tuple(pixels[key]) for key in ("mean", "std") if key in pixels}
     return {"image_size": data["input_size"][-1], "mean": data["mean"], "std": data["std"]}
 
 
@@ -191,9 +192,9 @@ def _save_text_tower(entry: dict, folder: Path) -> None:
     from transformers import AutoConfig, AutoTokenizer
 
     name = entry["model"].removeprefix("local-dir:")
-    local = Path(name).is_dir()
-    AutoConfig.from_pretrained(name, local_files_only=local).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(name, local_files_only=local).save_pretrained(folder)
+    options = {"local_files_only": Path(name).is_dir(), "revision": entry.get("revision", "main")}
+    AutoConfig.from_pretrained(name, **options).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(name, **options).save_pretrained(folder)
 
 
 def _load_state(module: nn.Module, state: dict) -> None:

@@ -1,0 +1,81 @@
+"""How an image becomes pixels: the library's own steps, or those that `pixels` says."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from histopair.encoders.weights import Refusal
+
+# Pillow's numbers of filters, which preprocessor_config.json has.
+FILTERS = {2: "bilinear", 3: "bicubic"}
+SCALE = 1 / 255
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """size: side of the square crop; resize: the shorter side before it, or [height, width]."""
+
+    size: int
+    resize: int | list[int]
+    interpolation: str
+    mean: list[float]
+    std: list[float]
+
+    def changed(self, pixels: dict) -> "Pixels":
+        """The same with what an entry's `pixels` says; images are resized to a new size itself."""
+        whole = {"resize": pixels["size"]} if "size" in pixels else {}
+        return replace(self, **whole | pixels)
+
+    def transform(self) -> Callable:
+        """PIL RGB image -> pixels (3, size, size)."""
+        from torchvision import transforms
+
+        mode = transforms.InterpolationMode(self.interpolation)
+        return transforms.Compose(
+            [
+                transforms.Resize(self.resize, mode),
+                transforms.CenterCrop(self.size),
+                transforms.ToTensor(),
+                transforms.Normalize(self.mean, self.std),
+            ]
+        )
+
+
+def of_timm(data: dict) -> Pixels:
+    """What timm's data config says; `crop_pct` is the share of the resized side that is kept."""
+    size = data["input_size"][-1]
+    resize = math.floor(size / data["crop_pct"])
+    return Pixels(size, resize, data["interpolation"], list(data["mean"]), list(data["std"]))
+
+
+def of_processor(config: dict) -> Pixels:
+    """What a preprocessor_config.json says. Raises Refusal for steps that it does not explain."""
+    scale = config.get("rescale_factor", SCALE)
+    if not math.isclose(scale, SCALE) or not config.get("do_rescale", True):
+        problem = f"its preprocessor_config.json scales by {scale}, and not to 0 ... 1"
+        raise Refusal(problem, "Give another model")
+    resize = _side(config["size"])
+    crop = config.get("do_center_crop") and config.get("crop_size")
+    size = _side(crop) if crop else resize
+    plain = not config.get("do_normalize", True)
+    return Pixels(
+        size=size if isinstance(size, int) else size[0],
+        resize=resize,
+        interpolation=FILTERS.get(config.get("resample"), "bilinear"),
+        mean=[0.0] * 3 if plain else config["image_mean"],
+        std=[1.0] * 3 if plain else config["image_std"],
+    )
+
+
+def of_open_clip(config: dict) -> Pixels:
+    """What an open_clip preprocessing config says, where it resizes the shorter side and crops."""
+    size = config["size"]
+    size = size if isinstance(size, int) else size[0]
+    return Pixels(size, size, config["interpolation"], list(config["mean"]), list(config["std"]))
+
+
+def _side(size: int | dict) -> int | list[int]:
+    """`size` of a processor: the shorter side, or [height, width]."""
+    if isinstance(size, int):
+        return size
+    return size["shortest_edge"] if "shortest_edge" in size else [size["height"], size["width"]]
