@@ -1,6 +1,6 @@
 """The small workflow with --use-conda: envs/ is all that its jobs import from.
 
-Snakemake runs in an environment without the libraries of envs/, because jobs also see its packages.
+Snakemake's own environment holds no more than it needs, because jobs also see its packages.
 """
 
 import re
@@ -19,13 +19,13 @@ PROJECT = workflow.ROOT / "pyproject.toml"
 
 @pytest.fixture(scope="module")
 def snakemake(tmp_path_factory):
-    """The Snakemake of pyproject.toml, in an environment of its own."""
+    """The Snakemake of pyproject.toml, and numpy, which the workflow plans with."""
     if not shutil.which("conda"):
         pytest.skip("no conda on PATH")
     place = tmp_path_factory.mktemp("snakemake")
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    pin = re.search(r'"(snakemake==[^"]+)"', PROJECT.read_text())[1]
-    subprocess.run([place / "bin" / "pip", "install", "--quiet", pin], check=True)
+    pins = re.findall(r'"((?:snakemake|numpy)==[^"]+)"', PROJECT.read_text())
+    subprocess.run([place / "bin" / "pip", "install", "--quiet", *pins], check=True)
     return place / "bin" / "snakemake"
 
 

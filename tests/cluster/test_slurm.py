@@ -6,6 +6,7 @@ SLURM_START and SLURM_STOP may hold the commands that start and stop a cluster.
 import os
 import shutil
 import subprocess
+import sys
 import time
 from typing import NamedTuple
 
@@ -17,9 +18,23 @@ import workflow
 TARGETS = [f"results/studies/{study}.html" for study in ("breast", "frozen", "locked")]
 PROFILE = ["--workflow-profile", "profiles/slurm", "--configfile", workflow.CONFIG]
 ASK_SOONER = ["--slurm-init-seconds-before-status-checks", "5"]
+# A step inside a Slurm job: it kills the processes of the job's script, and prints how many.
+KILL = """
+import os, psutil
+killed = 0
+for process in psutil.process_iter(["cmdline", "environ"]):
+    words, of = process.info["cmdline"] or [], process.info["environ"] or {}
+    script = any("/.snakemake/scripts/" in word for word in words[:3])
+    other = process.pid != os.getpid()
+    if script and other and of.get("SLURM_JOB_ID") == os.environ["SLURM_JOB_ID"]:
+        process.kill()
+        killed += 1
+print(killed or "")
+"""
 # What a study concludes, and what decides it.
 COMPARED = ("runs/**/metrics.json", "runs/**/predictions.parquet", "pairs/**/*", "studies/*.csv")
-MINUTES = 60
+ALIVE = ("PENDING", "RUNNING", "COMPLETED")
+PATIENCE = 3600.0  # seconds
 
 
 class SlurmJob(NamedTuple):
@@ -46,9 +61,15 @@ def trainings(folder, *states: str) -> dict[str, str]:
     return {job.comment: job.number for job in sorted(of_runs, key=lambda job: int(job.number))}
 
 
+def at_work(folder, wanted=lambda name, number: True) -> tuple[str, str] | None:
+    """Name and number of the first training that runs and is wanted."""
+    running = trainings(folder, "RUNNING").items()
+    return next((job for job in running if wanted(*job)), None)
+
+
 def wait_until(holds, process: subprocess.Popen | None = None):
     """What `holds()` returns as soon as it is true."""
-    end = time.monotonic() + MINUTES * 60
+    end = time.monotonic() + PATIENCE
     while not (value := holds()):
         assert process is None or process.poll() is None, "Snakemake ended too soon"
         assert time.monotonic() < end, "it did not come so far"
@@ -66,12 +87,10 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
 
 
-def end_a_training(folder, process, *words: str, but: str = "") -> tuple[str, str]:
-    """`scancel WORDS` of a training at work, as (its name, its number)."""
-    at_work = lambda: [job for job in trainings(folder, "RUNNING").items() if job[0] != but]  # noqa: E731
-    name, number = wait_until(at_work, process)[0]
-    said("scancel", *words, number)
-    return name, number
+def kill_script(number: str) -> str:
+    """`kill -9` of the script of a Slurm job, on its node; "" if it has not started."""
+    step = ["srun", f"--jobid={number}", "--overlap", "--ntasks=1", sys.executable, "-c", KILL]
+    return subprocess.run(step, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def compared(results) -> dict[str, bytes]:
@@ -93,27 +112,34 @@ def slurm():
         subprocess.run(stop, shell=True, check=True)
 
 
+def kill_and_cancel(folder, process) -> None:
+    """Kill the script of a training and cancel another; return once both are tried again."""
+    killed = wait_until(lambda: at_work(folder, lambda _, number: kill_script(number)), process)
+    cancelled = wait_until(lambda: at_work(folder, lambda name, _: name != killed[0]), process)
+    said("scancel", cancelled[1])
+    wait_until(lambda: tried_again(folder, *killed) and tried_again(folder, *cancelled), process)
+
+
+def tried_again(folder, name: str, number: str) -> bool:
+    return int(trainings(folder, *ALIVE).get(name, 0)) > int(number)
+
+
+def kill_snakemake(folder, process) -> None:
+    """Kill it while a training runs: its jobs go on, and no new run starts until they end."""
+    wait_until(lambda: at_work(folder), process)
+    process.kill()
+    process.wait()
+    assert started(folder).wait() == 1
+    assert "at work in this folder" in (folder / "run.log").read_text().splitlines()[-1]
+    said("scancel", *(job.number for job in jobs(folder, "PENDING", "RUNNING")))
+    wait_until(lambda: not jobs(folder, "PENDING", "RUNNING", "COMPLETING"))
+
+
 def test_what_is_cancelled_or_killed_on_slurm_ends_in_the_results_of_one_machine(slurm, tmp_path):
     folder = workflow.copy_to(tmp_path.resolve() / "slurm")
     process = started(folder)
-    cancelled = end_a_training(folder, process)
-    killed = end_a_training(folder, process, "--signal=KILL", but=cancelled[0])
-
-    again = lambda: all(  # noqa: E731
-        int(trainings(folder, "PENDING", "RUNNING", "COMPLETED").get(name, 0)) > int(number)
-        for name, number in (cancelled, killed)
-    )
-    wait_until(again, process)
-    wait_until(lambda: trainings(folder, "RUNNING"), process)
-    process.kill()
-    process.wait()
-    refused = started(folder)
-    assert refused.wait() == 1
-    assert "at work in this folder" in (folder / "run.log").read_text().splitlines()[-1]
-
-    left = jobs(folder, "PENDING", "RUNNING")
-    said("scancel", *(job.number for job in left))
-    wait_until(lambda: not jobs(folder, "PENDING", "RUNNING", "COMPLETING"))
+    kill_and_cancel(folder, process)
+    kill_snakemake(folder, process)
     assert started(folder).wait() == 0, (folder / "run.log").read_text()[-5000:]
 
     local = workflow.copy_to(tmp_path / "local")
