@@ -12,10 +12,10 @@ INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum
 COMMAND := $(BIN)/histopair
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test audit install lint format docs lock clean
+.PHONY: help demo test test-cluster audit install lint format docs lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: $(COMMAND) ## install, then run the default workflow to results/page.html
 	@$(COMMAND) run --cores $(CORES)
@@ -23,6 +23,9 @@ demo: $(COMMAND) ## install, then run the default workflow to results/page.html
 
 test: $(INSTALLED) ## install, then run all tests
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-cluster: $(INSTALLED) ## run, kill and resume on Slurm, and run with conda, where they are there
+	@$(BIN)/python -m pytest -rs tests/cluster
 
 audit: $(COMMAND) ## recompute what the pages of results/ state, by other code
 	@$(COMMAND) audit $(RESULTS)

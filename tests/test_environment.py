@@ -168,10 +168,9 @@ def test_no_group_of_the_slurm_profile_waits_for_itself(tmp_path):
     assert {"phantom_features", "embed_bags", "page"} <= set(jobs.values())
 
 
-def test_both_profiles_agree_on_what_makes_a_step_run_again():
+def test_the_profiles_agree_on_what_makes_a_step_run_again():
     keys = ("rerun-triggers", "max-checksum-file-size", "rerun-incomplete")
-    default, slurm = (
-        yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
-        for name in ("default", "slurm")
-    )
-    assert {key: default[key] for key in keys} == {key: slurm[key] for key in keys}
+    profiles = [yaml.safe_load(path.read_text()) for path in ROOT.glob("profiles/*/config.yaml")]
+    assert len(profiles) == 3
+    for profile in profiles:
+        assert {key: profile[key] for key in keys} == {key: profiles[0][key] for key in keys}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from histopair.errors import InputError
+from histopair.jobs import gpus
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -27,7 +28,7 @@ VERSIONED = ("torch", "open_clip_torch", "timm", "transformers", "peft", "faiss-
 
 @contextmanager
 def job(snakemake) -> Iterator[dict]:
-    """Run a script's work with its rule's threads and log; yield the facts for its artifacts.
+    """Run a script's work with its rule's threads, GPUs and log; yield the facts for its artifacts.
 
     They are a dict of rule, wildcards, params, code fingerprint and versions. An InputError becomes
     one line on stderr and in the log, and exit status 1. The audit of a step that fails is kept
@@ -38,6 +39,7 @@ def job(snakemake) -> Iterator[dict]:
     audit = log.with_suffix(".audit.csv")
     audit.unlink(missing_ok=True)
     with _logging_to(log):
+        gpus.take(snakemake.resources.get("gpu", 0))
         try:
             yield _about(snakemake)
         except InputError as error:
