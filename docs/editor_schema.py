@@ -75,6 +75,8 @@ def _kind(default: object, least: int) -> dict:
     match default:
         case {"targets": _}:
             return _map(default, least) | {"type": ["object", "null"]}
+        case {} if not default:
+            return {"type": "object", "additionalProperties": {"type": "string"}}
         case dict():
             return {"anyOf": [_kind(least, least), _map(default, least)]}
         case bool():

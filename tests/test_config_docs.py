@@ -172,6 +172,7 @@ METHODS = [
     {"recipe": "lora", "lora": None, "epochs": 3},
     {"recipe": "tip_adapter", "train_keys": True},
     {"recipe": "tip_adapter", "train_keys": False},
+    {"recipe": "prompt_tuning", "descriptions": {"TUM": "crowded glands"}},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -186,6 +187,8 @@ WRONG = [
     {"recipe": "image_only", "augmentations": 9},
     {"recipe": "lora", "epochs": "3"},
     {"recipe": "tip_adapter", "train_keys": 1},
+    {"recipe": "prompt_tuning", "descriptions": {"TUM": 3}},
+    {"recipe": "prompt_tuning", "descriptions": "crowded glands"},
     {"recipe": "clip_it", "retriever": "conch", "rank": True},
     {"recipe": "clip_it", "retriever": "conch", "distillation_weight": True},
     {"like": "other", "distilation_weight": 2.0},

@@ -9,10 +9,12 @@ def fits(key: str, value: object, default: object, first: int = 1) -> list[str]:
     """Mistakes in a parameter. Floats may be written as whole numbers.
 
     Whole numbers count something and start at `first`; floats weigh something and start at 0.
-    Adapters may be null, which leaves them out.
+    Adapters may be null, which leaves them out. A map without defaults holds texts.
     """
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
+    if default == {} and isinstance(value, dict):
+        return [line for name in value for line in fits(f"{key}.{name}", value[name], "text")]
     kinds = (int, float) if isinstance(default, float) else type(default)
     least = first if type(default) is int else 0
     too_small = isinstance(value, (int, float)) and value < least
