@@ -77,6 +77,8 @@ def _kind(default: object, least: int, words: tuple[str, ...] = ()) -> dict:
     match default:
         case {"targets": _}:
             return _map(default, least) | {"type": ["object", "null"]}
+        case {} if not default:
+            return {"type": "object", "additionalProperties": {"type": "string"}}
         case dict():
             return {"anyOf": [_kind(least, least, words), _map(default, least, words)]}
         case _ if words:

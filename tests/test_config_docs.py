@@ -179,6 +179,7 @@ METHODS = [
     {"recipe": "fine_tune", "start": "probe", "wise": 0.5, "checkpointing": True},
     {"recipe": "tip_adapter", "train_keys": True},
     {"recipe": "tip_adapter", "train_keys": False},
+    {"recipe": "prompt_tuning", "descriptions": {"TUM": "crowded glands"}},
 ]
 WRONG = [
     {"recipe": "clip"},
@@ -196,6 +197,8 @@ WRONG = [
     {"recipe": "image_only", "augmentations": 9},
     {"recipe": "lora", "epochs": "3"},
     {"recipe": "tip_adapter", "train_keys": 1},
+    {"recipe": "prompt_tuning", "descriptions": {"TUM": 3}},
+    {"recipe": "prompt_tuning", "descriptions": "crowded glands"},
     {"recipe": "clip_it", "retriever": "conch", "rank": True},
     {"recipe": "clip_it", "retriever": "conch", "distillation_weight": True},
     {"like": "other", "distilation_weight": 2.0},

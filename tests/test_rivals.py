@@ -96,19 +96,34 @@ def test_clip_adapter_without_its_adapter_is_zero_shot(world):
     torch.testing.assert_close(ours, zero.scores(zero.model, zero.fetch(rows)))
 
 
-def test_tuned_prompts_start_where_their_words_stand(world):
+@pytest.mark.parametrize("context", [1, 3])
+def test_tuned_prompts_start_where_their_words_stand(world, context):
     """With the placeholder's own vectors as context, the class vectors are those of the words."""
     clip = encoders.load(world["clip"])
-    tokens, start = prompt_tuning._tokens(clip, ["tumour", "normal tissue"], 3)
-    model = prompt_tuning.Prompted(clip.text, tokens, start, 3)
+    tokens, start = prompt_tuning._tokens(clip, ["tumour", "normal tissue"], context)
+    model = prompt_tuning.Prompted(clip.text, tokens, start, context)
+    assert start == 1  # behind the start of the text
     with torch.no_grad():
-        model.context.copy_(model.embedding(tokens[0, start : start + 3]))
-        words = ["x x x tumour.", "x x x normal tissue."]
+        model.context.copy_(model.embedding(tokens[0, start : start + context]))
+        words = [f"{'x ' * context}{name}." for name in ("tumour", "normal tissue")]
         plain, _ = embed.tokenize_all(clip.tokenize, clip.pad_id, words)
         expected = normalize(clip.text(plain), dim=1)
         torch.testing.assert_close(model.class_vectors(), expected, atol=1e-6, rtol=1e-5)
         model.context.normal_(std=0.5)
         assert not torch.allclose(model.class_vectors(), expected, atol=1e-3)
+
+
+def test_descriptions_follow_the_name_of_their_class(world):
+    words = {"c1": "Nuclei are large."}
+    run = make(world, "prompt_tuning", "clip", context=2, descriptions=words)
+    run.about["class_names"] = {"c1": "tumour"}
+    assert prompt_tuning.described(run) == ["c0", "tumour. Nuclei are large"]
+    model = prompt_tuning.prompted(run, run.encoder())
+    plain = run.encoder().tokenize(["x x c0.", "x x tumour. Nuclei are large."])
+    assert torch.equal(model.tokens, plain[:, : model.tokens.shape[1]])
+    run.method["descriptions"] = {"c7": "unknown"}
+    with pytest.raises(InputError, match=r"descriptions: .* has no class 'c7'.*c0, c1"):
+        prompt_tuning.described(run)
 
 
 def test_prompt_tuning_trains_the_context_alone(world):
@@ -121,7 +136,7 @@ def test_prompt_tuning_trains_the_context_alone(world):
 
 def test_too_many_learnt_vectors_are_one_clear_line(world):
     run = make(world, "prompt_tuning", "clip", context=40)
-    with pytest.raises(InputError, match=r"encoder clip: 40 learnt vectors .* 24 tokens"):
+    with pytest.raises(InputError, match=r"encoder clip: 40 learnt vectors .* 24 tokens.*shorten"):
         next(prompt_tuning.build(run))
 
 

@@ -2,6 +2,11 @@
 
 `context` vectors stand where a prompt's first words would; all classes share them (its unified
 context). The image's vector is cached, so only the text tower runs.
+
+Pathology's few-shot forms (TOP, Qu 2023; ViLa-MIL, Shi 2024; MSCPT, Han 2024) classify slides from
+bags of tiles. What they share is a prompt with words on what the class looks like; the rest pools
+tiles. For single tiles that leaves TOP's instance prompt: learnt vectors, the class's name, and its
+`descriptions`.
 """
 
 import torch
@@ -13,8 +18,11 @@ from histopair.errors import InputError
 from histopair.methods import zero_shot
 
 NEEDS = ("image_embeddings",)
-PARAMETERS = {"context": 16}
-DESCRIPTIONS = {"context": "How many vectors are learnt in the place of the prompt's words."}
+PARAMETERS = {"context": 16, "descriptions": {}}
+DESCRIPTIONS = {
+    "context": "How many vectors are learnt in the place of the prompt's words.",
+    "descriptions": "Words on what a class looks like, by class; they follow its name (TOP).",
+}
 
 PLACEHOLDER = "x"  # one token to each tokenizer
 
@@ -55,13 +63,30 @@ def build(run):
 
 def prompted(run, clip) -> Prompted:
     """The model before training."""
-    names = run.about.get("class_names") or {}
-    tokens, start = _tokens(clip, [names.get(c, c) for c in run.classes], run.method["context"])
+    tokens, start = _tokens(clip, described(run), run.method["context"])
     return Prompted(clip.text, tokens.to(run.device), start, run.method["context"])
+
+
+def described(run) -> list[str]:
+    """Each class's name, and its description behind it if it has one.
+
+    Raises InputError for a description of a class that the dataset does not have.
+    """
+    names, words = run.about.get("class_names") or {}, run.method["descriptions"]
+    if unknown := sorted(set(words) - set(run.classes)):
+        problem = f"{run.artifacts['labels']} has no class {unknown[0]!r}"
+        raise InputError("descriptions", problem, f"Its classes are {', '.join(run.classes)}")
+    texts = [names.get(label, label) for label in run.classes]
+    return [
+        f"{text}. {words[label].rstrip(' .')}" if label in words else text
+        for label, text in zip(run.classes, texts, strict=True)
+    ]
 
 
 def _tokens(clip, names: list[str], context: int) -> tuple[Tensor, int]:
     """Prompts of placeholders before each name, (C, length), and where the placeholders start.
+
+    names: the classes', with what describes them.
 
     Raises InputError where the tower has no text side, or reads too few tokens.
     """
@@ -71,15 +96,15 @@ def _tokens(clip, names: list[str], context: int) -> tuple[Tensor, int]:
     blank = " ".join([PLACEHOLDER] * context)
     prompts = [f"{blank} {name}." for name in names]
     if max(clip.count(prompts)) > clip.context:
-        problem = (
-            f"{context} learnt vectors and a class name are longer than its {clip.context} tokens"
-        )
-        raise InputError(f"encoder {clip.name}", problem, "Set a smaller `context`")
+        problem = f"{context} learnt vectors and a class's words exceed its {clip.context} tokens"
+        remedy = "Set a smaller `context` or shorten the descriptions"
+        raise InputError(f"encoder {clip.name}", problem, remedy)
     tokens, lengths = embed.tokenize_all(clip.tokenize, clip.pad_id, prompts)
     tokens = tokens[:, : lengths.max()]
-    first = tokens[0]
-    place = int((first[1:] == first[:-1]).int().argmax())  # the first token that repeats
-    if not (tokens[:, place : place + context] == first[place]).all():
+    two = clip.tokenize([f"{PLACEHOLDER} {PLACEHOLDER}"])[0]
+    token = two[(two[1:] == two[:-1]).int().argmax()]  # the first that repeats
+    place = int((tokens[0] == token).int().argmax())
+    if not (tokens[:, place : place + context] == token).all():
         problem = f"its tokenizer does not make one token of {PLACEHOLDER!r}"
         raise InputError(f"encoder {clip.name}", problem, "Choose another CLIP")
     return tokens, place

@@ -11,10 +11,13 @@ def fits(
     """Mistakes in a parameter. Floats may be written as whole numbers.
 
     Whole numbers count something and start at `first`; floats weigh something and start at 0.
-    Adapters may be null, which leaves them out. `words` may stand for a number.
+    Adapters may be null, which leaves them out. A map without defaults holds texts. `words` may
+    stand for a number.
     """
     if isinstance(default, dict) and "targets" in default and value is None:
         return []
+    if default == {} and isinstance(value, dict):
+        return [line for name in value for line in fits(f"{key}.{name}", value[name], "text")]
     if value in words and not isinstance(default, dict):
         return []
     default = first if default in words else default
