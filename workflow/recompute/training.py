@@ -35,7 +35,9 @@ def _settings(tally: Tally, file: Path, main: pd.DataFrame, method: dict) -> Non
             method.get("patience") and len(main) < method["epochs"]
         )
         tally.holds(file, "number of epochs", bool(enough), method["epochs"], len(main))
-    if len(main) and method.get("schedule") == "constant":
+    # No layer has that very rate if rates fall with depth and the head has its own.
+    apart = method.get("layer_decay", 1) < 1 and method.get("head_learning_rate")
+    if len(main) and method.get("schedule") == "constant" and not apart:
         rate = main["learning_rate"].iloc[0]
         tally.equal(file, "learning rate at the start", method["learning_rate"], rate, 1e-12)
 

@@ -74,7 +74,8 @@ DESCRIPTIONS = {
     "augmentations": "Versions of each tile in training: 8 are all its flips and quarter turns, "
     "1 is the tile alone.",
     "layer_decay": "Each layer's learning rate is this times that of the layer above it; of the "
-    "last block, with what follows it, this times the head's. 1 is one rate for all, 0.75 usual.",
+    "last block, with what follows it, this times `learning_rate`, which is the head's. 1 is one "
+    "rate for all, 0.75 is usual.",
     "checkpointing": "Whether the backward pass computes activations again instead of keeping "
     "them: less memory, a third more time, the same gradients.",
     "distillation_weight": "λ, the weight of the distillation loss.",
