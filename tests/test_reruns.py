@@ -129,7 +129,7 @@ EDITS = {
         f"{PACKAGE}/export/elsewhere.py",
         "BATCH = 64",
         "BATCH = 32",
-        (*result("external/*.parquet", "external/*/metrics.json"), *ELSEWHERE),
+        (*result("external/*/predictions.parquet", "external/*/metrics.json"), *ELSEWHERE),
     ),
     "how far a hospital is away": (
         CONFIG,

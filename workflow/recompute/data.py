@@ -24,12 +24,18 @@ def labels(results: Path) -> Tally:
             if about["task"] != "survival":
                 used, classes = set(table["labels"].explode()), about["classes"]
                 tally.holds(file, "classes", used == set(classes), sorted(classes), sorted(used))
-            whole = "fold" in table and (table["split"] == "test").all()
-            for split in ("test",) if whole else SPLITS:
+            for split in ("test",) if _only_tested(table, about) else SPLITS:
                 count = (table["split"] == split).sum()
                 tally.holds(file, f"samples in {split}", count > 0, "some", "none")
             _frequencies(tally, file, table)
     return tally
+
+
+def _only_tested(table: pd.DataFrame, about: dict) -> bool:
+    """Whether all samples are test, as those of joined folds are, and of `split: {by: test}`."""
+    split = ((about.get("params") or {}).get("entry") or {}).get("split") or {}
+    asked = "fold" in table or split.get("by") == "test"
+    return asked and bool((table["split"] == "test").all())
 
 
 def _frequencies(tally: Tally, file: Path, table: pd.DataFrame) -> None:

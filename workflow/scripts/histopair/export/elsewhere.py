@@ -8,7 +8,7 @@ from torch import Tensor
 from histopair import jobs
 from histopair.encoders import embed
 from histopair.errors import InputError
-from histopair.export import finished, write
+from histopair.export import finished, same_run
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.training.one_run import KEPT
@@ -27,9 +27,9 @@ def predict(run, outside, files: dict[str, str], out: str, about: dict) -> None:
     sample lacks the text that the method reads.
     """
     model = finished.model_of(run, files["weights"]).to(outside.device)
-    samples = write.some(run)
+    samples = same_run.some(run)
     rows = torch.tensor(samples.index)
-    write.as_the_run(_scores(model, run, rows, outside.device), samples, files["predictions"])
+    same_run.check(_scores(model, run, rows, outside.device), samples, files["predictions"])
     rows = outside.rows("test")
     scores = _scores(model, outside, rows, outside.device)
     kept = [name for name in KEPT if name in outside.samples]

@@ -13,15 +13,20 @@ import histopair
 from histopair import images
 from histopair.errors import InputError
 from histopair.evaluation.calibration import at_bound
-from histopair.export import architectures, card, finished, layers, preprocessing, read
+from histopair.export import (
+    architectures,
+    card,
+    finished,
+    layers,
+    preprocessing,
+    read,
+    same_run,
+)
 from histopair.export.predictor import Predictor
 from histopair.files import tables
 from histopair.images import pixels
 
-SAMPLES = 8  # of the test split, on which the folder is checked
 LOGITS = 1e-4  # largest `apart` of any two forms of the model
-# Largest difference to the run, which may have read float16 embeddings or computed in bfloat16.
-PROBABILITIES = 0.05
 LARGEST = 1.8e9  # bytes of weights inside an ONNX file, which can hold 2 GB
 
 
@@ -50,7 +55,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
     with tables.replacing(folder / "model.safetensors") as temporary:
         save_file(state, temporary, {"format": "pt"})
-    samples = some(run)
+    samples = same_run.some(run)
     inputs = finished.inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
         write_onnx(model, inputs[0], folder / "model.onnx")
@@ -104,12 +109,6 @@ def _labels(run) -> list[dict]:
     ]
 
 
-def some(run):
-    """A few test samples, spread over the split."""
-    test = run.samples[run.samples["split"] == "test"]
-    return test.iloc[np.unique(np.linspace(0, len(test) - 1, SAMPLES).astype(int))]
-
-
 def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
     """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C)."""
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
@@ -127,21 +126,6 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces, with this machine's paths
     program.save(str(path), external_data=size > LARGEST)
-
-
-def as_the_run(probabilities: np.ndarray, samples, predictions: str) -> float:
-    """The largest difference of probabilities (n, C) of some samples to those of the run.
-
-    Raises InputError if it is too large: the model is not the run's.
-    """
-    ids = tables.read(predictions, ["sample_id"])["sample_id"]
-    rows = ids.reset_index().set_index("sample_id").loc[samples["sample_id"], "index"]
-    scores = tables.matrix(predictions, "scores")[rows.to_numpy()]
-    difference = float(np.abs(probabilities - scores).max())
-    if not difference <= PROBABILITIES:
-        problem = f"the model's probabilities differ by {difference:.2g} from those of the run"
-        raise InputError(predictions, problem, "Run it again, and use its model after that")
-    return difference
 
 
 def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float:
@@ -166,4 +150,4 @@ def _check(run, model, folder: Path, samples, inputs, predictions: str) -> float
         if not difference <= LOGITS:
             problem = f"its logits differ from the trained model's by {difference:.2g}"
             raise InputError(folder / name, problem, "Report this: the data is not at fault")
-    return as_the_run(read.probabilities(logits, run.about["task"]), samples, predictions)
+    return same_run.check(read.probabilities(logits, run.about["task"]), samples, predictions)
