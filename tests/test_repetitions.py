@@ -70,8 +70,10 @@ STUDY["claims"] = [claim(better, "random") for better in ("own", "again")]
 
 
 @pytest.fixture(scope="module")
-def table(runs):
-    return repetitions.tabulate(runs, STUDY, 2, torch.device("cpu"))
+def table(runs, tmp_path_factory):
+    return repetitions.tabulate(
+        runs, STUDY, 2, tmp_path_factory.mktemp("kept"), torch.device("cpu")
+    )
 
 
 def test_each_repetition_has_seeds_and_patients_of_its_own(table):
@@ -89,10 +91,12 @@ def test_own_attributes_gain_in_all_repetitions_and_another_draw_of_chance_does_
     assert "holds" not in set(again["verdict"])
 
 
-def test_a_repetition_comes_out_the_same_again(runs, table):
+def test_a_repetition_comes_out_the_same_again_and_is_kept(runs, table, tmp_path):
     few = [run for run in runs if run["method"] != "own"]
     study = STUDY | {"claims": STUDY["claims"][1:]}
-    once = repetitions.tabulate(few, study, 1, torch.device("cpu"))
+    once = repetitions.tabulate(few, study, 1, tmp_path, torch.device("cpu"))
+    kept = repetitions.tabulate(few[:1], study, 1, tmp_path, None)  # trains nothing
+    pd.testing.assert_frame_equal(kept, once)
     same = table[(table["repetition"] == 1) & (table["claim"] == "again")]
     pd.testing.assert_frame_equal(once, same.reset_index(drop=True), check_dtype=False)
 

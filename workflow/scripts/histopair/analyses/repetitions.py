@@ -25,22 +25,27 @@ JUDGED += ["n_seeds", "not_converged", "gate_failed", "verdict"]
 COLUMNS = ["repetition", "first_seed", "dataset", "encoder", *JUDGED, "n_test", "n_groups"]
 
 
-def tabulate(runs: list[dict], study: dict, count: int, device: torch.device) -> pd.DataFrame:
+def tabulate(
+    runs: list[dict], study: dict, count: int, kept: str | Path, device: torch.device
+) -> pd.DataFrame:
     """A row in COLUMNS for each repetition, cell and claim.
 
     runs: as `study_tables.tabulate` takes them, each with `spec` and `artifacts` of `Run.of` in
-    place of its files. study: its entry. Repetition r of S seeds runs with seeds from r S on, which
-    no study with fewer seeds than S has; the first has number 1.
+    place of its files. study: its entry. kept: a folder of finished repetitions, which are not
+    repeated. The first repetition is number 1. If the study has seeds up to S - 1, repetition r has
+    those from r S on, so none has another's.
     """
-    rows, seeds = [], 1 + max(run["seed"] for run in runs)
+    seeds, parts = 1 + max(run["seed"] for run in runs), []
     numbers = range(1, count + 1)
     for repetition in jobs.progress(numbers, count, "repetitions", "repeat"):
-        with tempfile.TemporaryDirectory() as folder:
+        part = Path(kept, f"{repetition}.parquet")
+        if not part.exists():
             repeated = [run | {"seed": run["seed"] + repetition * seeds} for run in runs]
-            judged = _judged(repeated, study, Path(folder), repetition, device)
-        facts = {"repetition": repetition, "first_seed": repetition * seeds}
-        rows += [facts | row for row in judged]
-    return pd.DataFrame(rows, columns=COLUMNS)
+            facts = {"repetition": repetition, "first_seed": repetition * seeds}
+            rows = [facts | row for row in _judged(repeated, study, repetition, device)]
+            tables.write(part, pd.DataFrame(rows, columns=COLUMNS), {})
+        parts.append(tables.read(part))
+    return pd.concat(parts, ignore_index=True)
 
 
 def part_of_groups(samples: pd.DataFrame, draw: np.random.Generator) -> pd.DataFrame:
@@ -52,23 +57,28 @@ def part_of_groups(samples: pd.DataFrame, draw: np.random.Generator) -> pd.DataF
     return samples[~test | np.isin(groups, chosen)]
 
 
-def _judged(
-    runs: list[dict], study: dict, folder: Path, repetition: int, device: torch.device
-) -> list[dict]:
+def _judged(runs: list[dict], study: dict, repetition: int, device: torch.device) -> list[dict]:
     """The rows of the study's claims in one repetition."""
-    whole = {run["dataset"]: run["artifacts"]["labels"] for run in runs}
-    labels = {}
-    for dataset, path in whole.items():
-        labels[dataset] = folder / f"{dataset}.parquet"
-        draw = np.random.default_rng(repetition)  # datasets of the same samples keep the same ones
-        tables.write(labels[dataset], part_of_groups(tables.read(path), draw), tables.about(path))
-    trained = [
-        _trained(run, labels[run["dataset"]], folder / str(number), device)
-        for number, run in enumerate(runs)
-    ]
-    gathered = cells.gather(trained, labels)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        labels = _labels(runs, folder, repetition)
+        trained = [
+            _trained(run, labels[run["dataset"]], folder / str(number), device)
+            for number, run in enumerate(runs)
+        ]
+        gathered = cells.gather(trained, labels)
     rows = study_tables.each(claims.rows)(gathered, study)
     return [row | _size(gathered[row["dataset"], row["encoder"]]) for row in rows]
+
+
+def _labels(runs: list[dict], folder: Path, repetition: int) -> dict[str, Path]:
+    """Of each dataset the labels of this repetition; those of the same samples keep the same."""
+    labels = {}
+    for dataset, path in {run["dataset"]: run["artifacts"]["labels"] for run in runs}.items():
+        labels[dataset] = folder / f"{dataset}.parquet"
+        kept = part_of_groups(tables.read(path), np.random.default_rng(repetition))
+        tables.write(labels[dataset], kept, tables.about(path))
+    return labels
 
 
 def _size(cell: dict) -> dict:
