@@ -147,7 +147,7 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
     }
     own = {"train_encoder", "embed_images", "cache_activations", "run", "tune"}
     own.add("measure_cost")  # in company, times are another's
-    own.add("repetitions")  # hundreds of runs
+    own.add("repeat")  # hundreds of runs
     assert rules - set(groups) == own
     assert set(groups) <= rules
 

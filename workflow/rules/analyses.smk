@@ -133,18 +133,17 @@ rule measure_cost:
         "../scripts/measure_cost.py"
 
 
-rule repetitions:
+rule repeat:
     input:
         planned(plan.analyses.repeated_files),
         encoders=planned(plan.analyses.repeated_encoders),
         gates=planned(plan.studies.gates),
     output:
-        table="results/analyses/{study}.repetitions.csv",
-        svg="results/analyses/{study}.repetitions.svg",
+        "results/analyses/{study}.repetitions.parquet",
     log:
-        "logs/repetitions/{study}.txt",
+        "logs/repeat/{study}.txt",
     benchmark:
-        "results/benchmarks/repetitions/{study}.tsv"
+        "results/benchmarks/repeat/{study}.tsv"
     wildcard_constraints:
         study=pattern(asked(plan.analyses.studies_with, "repetitions")),
     conda:
@@ -158,8 +157,29 @@ rule repetitions:
         runs=planned(plan.analyses.repeated_runs),
         study=planned(plan.studies.settings),
         times=planned(plan.analyses.repeated),
+        code=code("repeat.py", plan.analyses.repeated_modules),
+    script:
+        "../scripts/repeat.py"
+
+
+rule repetitions:
+    input:
+        "results/analyses/{study}.repetitions.parquet",
+    output:
+        table="results/analyses/{study}.repetitions.csv",
+        svg="results/analyses/{study}.repetitions.svg",
+    log:
+        "logs/repetitions/{study}.txt",
+    benchmark:
+        "results/benchmarks/repetitions/{study}.tsv"
+    wildcard_constraints:
+        study=pattern(asked(plan.analyses.studies_with, "repetitions")),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
         synthetic=planned(plan.studies.synthetic),
-        code=code("repetitions.py", plan.analyses.repeated_modules),
+        code=code("repetitions.py"),
     script:
         "../scripts/repetitions.py"
 

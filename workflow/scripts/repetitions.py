@@ -1,14 +1,11 @@
-"""Repeat a study many times, and judge its claims each time."""
+"""Show the verdicts of a study's repetitions."""
 
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
-with job(snakemake) as about:
-    from histopair.analyses import outputs, repetition_figures, repetitions
-    from histopair.jobs import devices
-    from histopair.training import checkpoint
+with job(snakemake):
+    from histopair.analyses import outputs, repetition_figures
+    from histopair.files import tables
 
-    params, study = snakemake.params, snakemake.wildcards.study
-    kept = checkpoint.folder(f"results/.resume/repetitions/{study}", about, snakemake.input)
-    table = repetitions.tabulate(params.runs, params.study, params.times, kept, devices.start())
-    names = study, params.synthetic
+    table = tables.read(snakemake.input[0])
+    names = snakemake.wildcards.study, snakemake.params.synthetic
     outputs.write(table, repetition_figures.intervals, *names, snakemake.output)
