@@ -146,7 +146,7 @@ def test_the_gate_says_why_a_retriever_of_one_epoch_tells_nothing(finished):
 
 
 def test_a_world_that_fails_its_gate_has_no_verdict_on_text(finished):
-    claims = pd.read_csv(finished / "results/studies/s.claims.csv").fillna("")
+    claims = pd.read_csv(finished / "results/studies/s.claims.csv", keep_default_na=False)
     assert len(claims) == 4
     of_text = claims["better"] == "text"
     assert set(claims[of_text]["verdict"]) == {"not decided"}

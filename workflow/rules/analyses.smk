@@ -1,4 +1,5 @@
-# Analyses of a study, by name: where text helps, what was distilled, how embeddings lie, what it costs.
+# Analyses of a study, by name: where text helps, what was distilled, how embeddings lie, what it costs,
+# and how often its verdicts come out when it is repeated.
 # Reads the study's runs, labels and metrics; writes results/analyses/{study}.{analysis}.{csv,svg} and
 # results/analyses/{study}.html, representations.parquet beside runs, and costs.parquet: times of this
 # machine, which no rerun repeats.
@@ -130,6 +131,57 @@ rule measure_cost:
         code=code("measure_cost.py", plan.analyses.costed_modules),
     script:
         "../scripts/measure_cost.py"
+
+
+rule repeat:
+    input:
+        planned(plan.analyses.repeated_files),
+        encoders=planned(plan.analyses.repeated_encoders),
+        gates=planned(plan.studies.gates),
+    output:
+        "results/analyses/{study}.repetitions.parquet",
+    log:
+        "logs/repeat/{study}.txt",
+    benchmark:
+        "results/benchmarks/repeat/{study}.tsv"
+    wildcard_constraints:
+        study=pattern(asked(plan.analyses.studies_with, "repetitions")),
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpu"],
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        runs=planned(plan.analyses.repeated_runs),
+        study=planned(plan.studies.settings),
+        times=planned(plan.analyses.repeated),
+        code=code("repeat.py", plan.analyses.repeated_modules),
+    script:
+        "../scripts/repeat.py"
+
+
+rule repetitions:
+    input:
+        "results/analyses/{study}.repetitions.parquet",
+    output:
+        table="results/analyses/{study}.repetitions.csv",
+        svg="results/analyses/{study}.repetitions.svg",
+    log:
+        "logs/repetitions/{study}.txt",
+    benchmark:
+        "results/benchmarks/repetitions/{study}.tsv"
+    wildcard_constraints:
+        study=pattern(asked(plan.analyses.studies_with, "repetitions")),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    params:
+        synthetic=planned(plan.studies.synthetic),
+        code=code("repetitions.py"),
+    script:
+        "../scripts/repetitions.py"
 
 
 rule cost:

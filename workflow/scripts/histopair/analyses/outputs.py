@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from histopair.analyses.repetition_counts import counts
 from histopair.files import tables
 from histopair.pages.study_page import plain, title
 from histopair.pages.templates import render
@@ -37,6 +38,7 @@ def write_page(name: str, study: dict, files: dict[str, tuple[str, str]], output
         analysis: {
             "rows": plain(frame).to_dict("records"),
             "plot": Path(files[analysis][1]).read_text(encoding="utf-8"),
+            "counts": plain(counts(frame)).to_dict("records") if analysis == "repetitions" else (),
         }
         for analysis, frame in frames.items()
     }

@@ -19,6 +19,7 @@ def of_study(config, study):
         "distillation": distilled,
         "tsne": distilled,
         "cost": _costed_methods(config, w),
+        "repetitions": repeated(config, w),
     }
     return [name for name, possible_here in possible.items() if possible_here]
 
@@ -116,6 +117,33 @@ def costed_modules(config, w):
     return _of_costed(config, w, exports.modules)
 
 
+def repeated(config, w):
+    """How often a study is repeated."""
+    return config["studies"][w.study]["repetitions"]
+
+
+def repeated_runs(config, w):
+    """The runs of a study, each with what it is made of."""
+    return [
+        run | {"spec": runs.spec(config, each), "artifacts": runs.artifacts(config, each)}
+        for run in studies.judged(config, w)
+        for each in [SimpleNamespace(**run)]
+    ]
+
+
+def repeated_files(config, w):
+    paths = [path for run in repeated_runs(config, w) for path in run["artifacts"].values()]
+    return list(dict.fromkeys(paths))
+
+
+def repeated_encoders(config, w):
+    return _of_runs(config, studies.runs(config, w), runs.encoder_files)
+
+
+def repeated_modules(config, w):
+    return _of_runs(config, studies.runs(config, w), runs.modules)
+
+
 def _trained(config, run):
     """A run that has a model: the first fold's, where folds are joined."""
     return run | {"dataset": entries.trained(config, run["dataset"])}
@@ -138,6 +166,11 @@ def _costed(config, w):
 
 
 def _of_costed(config, w, function):
-    """What a function of a run gives for the costed runs, each item once."""
-    lists = [function(config, SimpleNamespace(**run)) for run in costed_runs(config, w)]
+    """The same for the costed runs."""
+    return _of_runs(config, costed_runs(config, w), function)
+
+
+def _of_runs(config, some_runs, function):
+    """What a function of a run gives for some runs, each item once."""
+    lists = [function(config, SimpleNamespace(**run)) for run in some_runs]
     return list(dict.fromkeys(item for items in lists for item in items))
