@@ -1,5 +1,6 @@
 """What an encoder's entry can say of poolings, pixels, files and code, and what is refused."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -103,6 +104,13 @@ def test_a_checkpoint_is_read_as_it_is_said_or_refused(tmp_path, checkpoint, mat
     pixels = torch.randn(1, 3, 32, 32)
     torch.testing.assert_close(encoders.load(good).image(pixels), model(pixels))
     refused(entry | {"checkpoint": checkpoint}, match)
+
+
+def test_a_file_with_another_checksum_is_refused(tmp_path):
+    entry, _ = vit(tmp_path)
+    digest = hashlib.sha256(Path(entry["weights"]).read_bytes()).hexdigest()
+    encoders.load(entry | {"sha256": digest})
+    refused(entry | {"sha256": "0" * 64}, f"has the SHA-256 {digest}")
 
 
 @pytest.mark.parametrize("make", [tiny.vit_entry, tiny.clip_entry, tiny.bert_entry, layouts.keep])
