@@ -142,6 +142,36 @@ def test_every_library_asks_the_hub_for_the_revision(monkeypatch):
         assert asked and {revision for *_, revision in asked} == {COMMIT}, entry
 
 
+def test_a_revision_that_the_hub_lacks_is_told(monkeypatch):
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    def download(*_, **__):
+        raise RevisionNotFoundError.__new__(RevisionNotFoundError, "404: Revision Not Found")
+
+    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", download)
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", download)
+    for library in ("timm", "open_clip"):
+        entry = {"library": library, "model": "hf-hub:a/b", "revision": COMMIT}
+        refused(entry, "Correct `revision`: the repository has no such commit")
+
+
+def test_texts_of_a_model_of_images_are_not_counted(tmp_path):
+    keys = layouts.of_images("ViT", lambda x: x, image_size=32, patch_size=16)(tmp_path).keys
+    with pytest.raises(InputError, match="ViTModel reads images and no texts"):
+        encoders.counter({"name": "x", "library": "transformers"} | keys)
+
+
+@pytest.mark.parametrize("make", [layouts.plip, layouts.medsiglip, layouts.keep])
+def test_tokens_of_a_pair_are_counted_as_its_tower_reads_them(tmp_path, make):
+    library = "keep" if make is layouts.keep else "transformers"
+    entry = {"name": "x", "library": library} | make(tmp_path).keys
+    count, context = encoders.counter(entry)
+    encoder = encoders.load(entry)
+    texts = ["a tumour", "no tumour of a normal colon"]
+    assert context == encoder.context and count(texts) == encoder.count(texts)
+    assert count(texts)[1] > count(texts)[0] > 2
+
+
 def test_an_address_on_the_hub_names_a_file():
     with pytest.raises(ValueError, match="names no file"):
         hub.file("hf-hub:a/b")
