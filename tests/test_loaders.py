@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from histopair import encoders
-from histopair.encoders import hub
+from histopair.encoders import hub, preparation
 from histopair.errors import InputError
 from histopair.export import architectures
 
@@ -318,3 +318,15 @@ def test_an_image_model_says_how_its_images_are_prepared(tmp_path):
     resize, _, _, norm = encoder.preprocess.transforms
     assert resize.size == [32, 32] and resize.interpolation.value == "bicubic"
     assert list(norm.mean) == [0.1] * 3 and list(norm.std) == [0.5] * 3
+
+
+@pytest.mark.parametrize(
+    "step",
+    [{"do_resize": False}, {"do_rescale": False}, {"rescale_factor": 0.5}, {"resample": 0}]
+    + [{"crop_pct": 0.9}],
+)
+def test_a_step_of_a_preprocessor_that_is_not_known_is_refused(step):
+    usual = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    assert preparation.of_processor(usual).size == 32
+    with pytest.raises(ValueError, match=next(iter(step))):
+        preparation.of_processor(usual | step)
