@@ -254,7 +254,7 @@ def test_what_changes_activations_makes_new_shards(world, tmp_path, change):
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
         entry["model"] = f"local-dir:{folder}"
     elif change == "preprocessing":
-        entry["mean"] = [0.4, 0.4, 0.4]
+        entry["pixels"] = {"mean": [0.4, 0.4, 0.4]}
     _, after = cached(world | {"vit": entry}, tmp_path, encoder="vit", **arguments.get(change, {}))
     assert not set(before) & set(after)
 

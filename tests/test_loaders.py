@@ -1,5 +1,6 @@
 """What an encoder's entry can say of poolings, pixels, files and code, and what is refused."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from histopair import encoders
-from histopair.encoders import hub
+from histopair.encoders import hub, preparation
 from histopair.errors import InputError
 from histopair.export import architectures
 
@@ -105,6 +106,13 @@ def test_a_checkpoint_is_read_as_it_is_said_or_refused(tmp_path, checkpoint, mat
     refused(entry | {"checkpoint": checkpoint}, match)
 
 
+def test_a_file_with_another_checksum_is_refused(tmp_path):
+    entry, _ = vit(tmp_path)
+    digest = hashlib.sha256(Path(entry["weights"]).read_bytes()).hexdigest()
+    encoders.load(entry | {"sha256": digest})
+    refused(entry | {"sha256": "0" * 64}, f"has the SHA-256 {digest}")
+
+
 @pytest.mark.parametrize("make", [tiny.vit_entry, tiny.clip_entry, tiny.bert_entry, layouts.keep])
 def test_a_revision_of_local_files_is_refused(tmp_path, make):
     entry = make(tmp_path)
@@ -132,6 +140,36 @@ def test_every_library_asks_the_hub_for_the_revision(monkeypatch):
         with pytest.raises(InputError):
             encoders.load({"name": "x", "revision": COMMIT} | entry)
         assert asked and {revision for *_, revision in asked} == {COMMIT}, entry
+
+
+def test_a_revision_that_the_hub_lacks_is_told(monkeypatch):
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    def download(*_, **__):
+        raise RevisionNotFoundError.__new__(RevisionNotFoundError, "404: Revision Not Found")
+
+    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", download)
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", download)
+    for library in ("timm", "open_clip"):
+        entry = {"library": library, "model": "hf-hub:a/b", "revision": COMMIT}
+        refused(entry, "Correct `revision`: the repository has no such commit")
+
+
+def test_texts_of_a_model_of_images_are_not_counted(tmp_path):
+    keys = layouts.of_images("ViT", lambda x: x, image_size=32, patch_size=16)(tmp_path).keys
+    with pytest.raises(InputError, match="ViTModel reads images and no texts"):
+        encoders.counter({"name": "x", "library": "transformers"} | keys)
+
+
+@pytest.mark.parametrize("make", [layouts.plip, layouts.medsiglip, layouts.keep])
+def test_tokens_of_a_pair_are_counted_as_its_tower_reads_them(tmp_path, make):
+    library = "keep" if make is layouts.keep else "transformers"
+    entry = {"name": "x", "library": library} | make(tmp_path).keys
+    count, context = encoders.counter(entry)
+    encoder = encoders.load(entry)
+    texts = ["a tumour", "no tumour of a normal colon"]
+    assert context == encoder.context and count(texts) == encoder.count(texts)
+    assert count(texts)[1] > count(texts)[0] > 2
 
 
 def test_an_address_on_the_hub_names_a_file():
@@ -280,3 +318,20 @@ def test_an_image_model_says_how_its_images_are_prepared(tmp_path):
     resize, _, _, norm = encoder.preprocess.transforms
     assert resize.size == [32, 32] and resize.interpolation.value == "bicubic"
     assert list(norm.mean) == [0.1] * 3 and list(norm.std) == [0.5] * 3
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"do_resize": False},
+        {"do_rescale": False},
+        {"rescale_factor": 0.5},
+        {"resample": 0},
+        {"crop_pct": 0.9},
+    ],
+)
+def test_a_step_of_a_preprocessor_that_is_not_known_is_refused(step):
+    usual = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    assert preparation.of_processor(usual).size == 32
+    with pytest.raises(ValueError, match=next(iter(step))):
+        preparation.of_processor(usual | step)

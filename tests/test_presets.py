@@ -30,6 +30,7 @@ import commands.presets
 from histopair import encoders
 from histopair.activations import split_towers
 from histopair.datasets import licences
+from histopair.encoders import conv_stem
 from histopair.errors import InputError
 from histopair.export import architectures, preprocessing
 from histopair.plan import presets
@@ -51,6 +52,7 @@ UNI2 = UNI | {"img_size": 224, "patch_size": 14, "mlp_ratio": 5.33334, "no_embed
 FLASH = {"mlp_ratio": 5.33334, "init_values": 1e-5, "reg_tokens": 0}
 CROWN = {"img_size": 224, "init_values": 1.0, "mlp_ratio": 5472 / 1024}
 L16, S16, GIANT = "vit_large_patch16_224", "vit_small_patch16_224", "vit_giant_patch14_reg4_dinov2"
+STAGES = {"embed_dim": 24, "depths": [1, 1, 1, 1]}
 BOTTLENECKS = {"layers": [1, 1, 1, 1]}
 HUGE = {"pretrained_cfg": {"input_size": [3, 518, 518]}}
 BIN, TOKEN = "pytorch_model.bin", {"global_pool": "token"}
@@ -96,6 +98,9 @@ MAKERS = {
     "lunit-mocov2": resnet("mocov2_rn50_ep200.torch"),
     "lunit-swav": resnet("swav_rn50_ep200.torch"),
     "prost40m": repository(S16, **DYNAMIC),
+    "ctranspath": repository(
+        "swin_tiny_patch4_window7_224", sizes=STAGES, embed_layer=conv_stem.ConvStem
+    ),
     "gpfm": bare("vit_large_patch14_dinov2", dict, "GPFM.pth", img_size=224, init_values=1e-5),
     "openmidnight": bare(GIANT, of_dinov2, "teacher_checkpoint_load.pt", img_size=224),
     "openpath": bare(
@@ -142,7 +147,9 @@ LUNIT = (0.70322989, 0.53606487, 0.66096631), (0.21716536, 0.26081574, 0.2072346
 # What the cards say: resize to, crop to, filter, mean and std. Others are the libraries' own.
 CARDS = {
     **dict.fromkeys(["uni", "uni2-h", "path-orchestra", "mstar"], (224, 224, "bilinear", IMAGENET)),
-    **dict.fromkeys(["virchow", "virchow2", "gpfm", "sp22m"], (224, 224, "bicubic", IMAGENET)),
+    **dict.fromkeys(
+        ["virchow", "virchow2", "gpfm", "sp22m", "ctranspath"], (224, 224, "bicubic", IMAGENET)
+    ),
     **dict.fromkeys(["h-optimus-0", "h-optimus-1"], (224, 224, "bicubic", HOPTIMUS)),
     "h0-mini": (224, 224, "bicubic", HOPTIMUS),
     **dict.fromkeys(["prov-gigapath", "gigapath-flash"], (256, 224, "bicubic", IMAGENET)),
@@ -238,6 +245,8 @@ def test_the_whole_architecture_can_be_built_and_is_as_wide_as_the_preset_says(n
     layers = {key: value for key, value in entry.get("kwargs", {}).items() if "_layer" not in key}
     if "mlp_layer" in entry.get("kwargs", {}):
         layers |= layouts.silu()
+    if "embed_layer" in entry.get("kwargs", {}):
+        layers["embed_layer"] = conv_stem.ConvStem
     with torch.device("meta"):
         model = timm.create_model(make.architecture, num_classes=0, **make.said | layers)
     times = 2 if entry.get("pooling") == "cls+mean" else 1
@@ -373,7 +382,7 @@ def test_each_key_can_be_set_otherwise_and_maps_key_by_key():
 
 def test_weights_of_another_place_are_without_the_revision():
     assert "revision" not in entry_of("uni", model="local-dir:uni")
-    assert "revision" not in entry_of("gpfm", weights="GPFM.pth")
+    assert not entry_of("gpfm", weights="GPFM.pth").keys() & {"revision", "sha256"}
     assert "revision" in entry_of("gpfm", model="vit_large_patch14_reg4_dinov2")
     assert entry_of("uni", model="hf-hub:a/b", revision="main")["revision"] == "main"
 

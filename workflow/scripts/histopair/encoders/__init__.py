@@ -141,6 +141,8 @@ def _remedy(error: Exception) -> str:
             "Let this user read the files; HF_HOME (transformers, open_clip, timm) and TORCH_HOME "
             "(timm) move a cache that cannot be written"
         )
+    if any(type(cause).__name__ == "RevisionNotFoundError" for cause in _causes(error)):
+        return "Correct `revision`: the repository has no such commit, tag or branch"
     return (
         "Check `model` in the config; gated or unreachable weights can be downloaded once "
         "and given as a local folder"

@@ -49,11 +49,18 @@ def of_timm(data: dict) -> Pixels:
 
 
 def of_processor(config: dict) -> Pixels:
-    """What a preprocessor_config.json says. Raises Refusal for steps that it does not explain."""
-    scale = config.get("rescale_factor", SCALE)
-    if not math.isclose(scale, SCALE) or not config.get("do_rescale", True):
-        problem = f"its preprocessor_config.json scales by {scale}, and not to 0 ... 1"
-        raise Refusal(problem, "Give another model")
+    """What a preprocessor_config.json says. Raises Refusal for steps that are not known here."""
+    scale, filter_ = config.get("rescale_factor", SCALE), config.get("resample", 2)
+    usual = {
+        "do_resize": config.get("do_resize", True),
+        "do_rescale": config.get("do_rescale", True),
+        f"rescale_factor {scale}": math.isclose(scale, SCALE),
+        f"resample {filter_}": filter_ in FILTERS,
+        "crop_pct": config.get("crop_pct") is None,
+    }
+    if odd := [name for name in usual if not usual[name]]:
+        problem = f"its preprocessor_config.json has a step that is not known here ({odd[0]})"
+        raise Refusal(problem, "Set all of `pixels`: size, interpolation, mean and std")
     resize = _side(config["size"])
     crop = config.get("do_center_crop") and config.get("crop_size")
     size = _side(crop) if crop else resize
@@ -61,7 +68,7 @@ def of_processor(config: dict) -> Pixels:
     return Pixels(
         size=size if isinstance(size, int) else size[0],
         resize=resize,
-        interpolation=FILTERS.get(config.get("resample"), "bilinear"),
+        interpolation=FILTERS[filter_],
         mean=[0.0] * 3 if plain else config["image_mean"],
         std=[1.0] * 3 if plain else config["image_std"],
     )

@@ -5,6 +5,7 @@ gets all of its tensors from the file, or a Refusal names some that differ.
 """
 
 import argparse
+import hashlib
 import json
 import pickle
 from collections import Counter
@@ -110,6 +111,17 @@ def read(file: Path, key: str | None = None) -> State:
         remedy = "Get the file again, or save its state dict as .safetensors"
         raise Refusal(problem, remedy) from error
     return _opened(_at(content, key, file) if key else content, file)
+
+
+def check_sum(file: Path, sha256: str | None) -> None:
+    """Raise Refusal if a file's SHA-256 is not the given one."""
+    if sha256 is None:
+        return
+    with open(file, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if digest != sha256:
+        problem = f"{file} has the SHA-256 {digest}, and `sha256` is {sha256}"
+        raise Refusal(problem, "Get the file again; if it is another one on purpose, set `sha256`")
 
 
 def taken(state: State, checkpoint: dict) -> State:

@@ -45,8 +45,8 @@ def fill(config: dict) -> list[str]:
 def _filled(entry: dict) -> dict:
     preset = copy.deepcopy(read()[entry["preset"]]["entry"])
     preset["licence"] = strictest(licences(entry["preset"]))
-    # A revision pins the weights: those of another place have another one.
+    # Both are of the preset's own files: those of another place have others.
     if entry.keys() & {"weights" if "weights" in preset else "model"}:
-        preset.pop("revision", None)
+        preset = {key: preset[key] for key in preset if key not in ("revision", "sha256")}
     both = [key for key in MERGED if isinstance(entry.get(key), dict) and key in preset]
     return preset | entry | {key: preset[key] | entry[key] for key in both}

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from histopair.encoders import Encoder, hub, pooling, preparation
 from histopair.encoders import weights as tensors
+from histopair.encoders.conv_stem import ConvStem
 from histopair.encoders.weights import Refusal
 from histopair.errors import InputError
 
-KEYS = ("weights", "checkpoint", "revision", "kwargs", "pooling", "pixels")
+KEYS = ("weights", "sha256", "checkpoint", "revision", "kwargs", "pooling", "pixels")
 
 # Names of files of weights, in timm's own order of preference.
 FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
@@ -21,6 +22,8 @@ UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
 OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
 # A block's name where a checkpoint keeps its blocks in chunks (DINOv2): `blocks.CHUNK.BLOCK.`.
 CHUNKED = re.compile(r"((?:^|\.)blocks)\.\d+(\.\d+\.)")
+# Layers that timm does not have.
+OWN_LAYERS = {"ConvStem": ConvStem}
 # timm knows activations and norms by its own short names.
 BY_SHORT_NAME = ("act_layer", "norm_layer")
 
@@ -133,7 +136,9 @@ def _state(entry: dict, config: dict) -> dict:
     if file := entry.get("weights"):
         remote = hub.is_remote(file)
         file = hub.file(file, entry.get("revision")) if remote else Path(file)
-        return tensors.read(tensors.find(file, FILES) if file.is_dir() else file, key)
+        file = tensors.find(file, FILES) if file.is_dir() else file
+        tensors.check_sum(file, entry.get("sha256"))
+        return tensors.read(file, key)
     if config.get("source") == "local-dir":
         return tensors.read(tensors.find(Path(config["file"]), FILES), key)
     if config.get("file"):
@@ -175,6 +180,8 @@ def _layer(key: str, value: object) -> object:
     """A layer's class by name: `SwiGLUPacked`, `timm.layers.SwiGLUPacked`, `torch.nn.SiLU`."""
     if not (key.endswith("_layer") and isinstance(value, str)):
         return value
+    if value in OWN_LAYERS:
+        return OWN_LAYERS[value]
     place, _, name = value.rpartition(".")
     places = [place] if place in ("timm.layers", "torch.nn") else ["timm.layers", "torch.nn"]
     if place not in ("", *places) or (not place and key in BY_SHORT_NAME):

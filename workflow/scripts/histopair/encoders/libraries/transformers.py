@@ -164,7 +164,10 @@ def _filling(tokenizer, length: int) -> Callable[[list[str]], torch.Tensor]:
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     """How many tokens texts have, and how many the tower reads. Raises as `load` does."""
     place = _place(entry)
-    shape, _ = _shape(place, place.local)
+    shape, config = _shape(place, place.local)
+    if _kind(shape, config) == "image":
+        problem = f"a {type(shape).__name__} reads images and no texts"
+        raise Refusal(problem, "Choose an encoder with a text tower")
     shape = shape.text_model if clip_pairs.is_pair(shape) else shape
     tokenizer = _tokenizer(place, shape)
     return counting(tokenizer), _length(entry, tokenizer, shape)
