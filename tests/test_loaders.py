@@ -113,6 +113,27 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
     refused(entry | {"sha256": "0" * 64}, f"has the SHA-256 {digest}")
 
 
+@pytest.mark.parametrize("keys", [{"sha256": "0" * 64}, {"checkpoint": {"key": "teacher"}}])
+def test_what_is_said_of_a_file_needs_one(keys):
+    entry = {"library": "timm", "model": "hf-hub:a/b"}
+    refused(entry | keys, "are about a file, and the entry names none")
+
+
+def test_a_mask_token_is_left_out_whatever_the_architecture(tmp_path):
+    entry, model = vit(tmp_path)
+    torch.save(model.state_dict() | {"mask_token": torch.zeros(1, 24)}, entry["weights"])
+    pixels = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(encoders.load(entry).image(pixels), model(pixels))
+    import timm
+
+    small = {"embed_dim": 24, "depth": 1, "num_heads": 2}
+    name = "eva02_tiny_patch14_224"
+    eva = timm.create_model(name, num_classes=0, **small)
+    torch.save(eva.state_dict() | {"mask_token": torch.zeros(1, 1, 24)}, entry["weights"])
+    keys = {"model": name, "kwargs": small, "pixels": {"size": 224}}
+    encoders.load(entry | keys)
+
+
 @pytest.mark.parametrize("make", [tiny.vit_entry, tiny.clip_entry, tiny.bert_entry, layouts.keep])
 def test_a_revision_of_local_files_is_refused(tmp_path, make):
     entry = make(tmp_path)
@@ -320,16 +341,10 @@ def test_an_image_model_says_how_its_images_are_prepared(tmp_path):
     assert list(norm.mean) == [0.1] * 3 and list(norm.std) == [0.5] * 3
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        {"do_resize": False},
-        {"do_rescale": False},
-        {"rescale_factor": 0.5},
-        {"resample": 0},
-        {"crop_pct": 0.9},
-    ],
-)
+STEPS = {"do_resize": False, "do_rescale": False, "rescale_factor": 0.5, "resample": 0}
+
+
+@pytest.mark.parametrize("step", [*({key: STEPS[key]} for key in STEPS), {"crop_pct": 0.9}])
 def test_a_step_of_a_preprocessor_that_is_not_known_is_refused(step):
     usual = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     assert preparation.of_processor(usual).size == 32

@@ -65,7 +65,11 @@ def _check_places(entry: dict) -> None:
         raise InputError(f"encoder {entry['name']}", problem, "Correct `weights` in the config")
     if model.startswith("local-dir:"):
         tensors.check_folder(Path(model.removeprefix("local-dir:")), "timm")
-    hub.check_revision(entry, (file or model).startswith(hub.HUB))
+    hub.check_revision(entry, any(x.startswith(hub.HUB) for x in (file or "", model)))
+    key = entry.get("checkpoint", {}).get("key")
+    if ("sha256" in entry and not file) or (key and not file and model.startswith(hub.HUB)):
+        problem = "`sha256` and `checkpoint.key` are about a file, and the entry names none"
+        raise Refusal(problem, "Name it in `weights`: hf-hub:OWNER/NAME/FILE, or a local one")
 
 
 def _transform(model, pixels: dict) -> Callable:
@@ -117,6 +121,8 @@ def _loader(entry: dict, filled: list) -> Callable:
         before = dict(state)
         if filter_fn is not None:
             state = _converted(filter_fn, state | _mark_of_dinov2(whole), model)
+            if "mask_token" not in model.state_dict():
+                state.pop("mask_token", None)
         names = pretrained_cfg.get("classifier") or ()
         for name in (names,) if isinstance(names, str) else names:
             for key in (f"{name}.weight", f"{name}.bias"):
