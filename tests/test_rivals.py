@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import test_methods
 import torch
+from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from test_methods import make
 from torch import nn
 from torch.nn.functional import normalize
@@ -149,3 +151,17 @@ def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_p
     run.artifacts = run.artifacts | {"pairs": str(tmp_path / "truth")}
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4
+
+
+def test_a_ridge_regression_teaches_without_training(world):
+    run = make(world, "distil_frozen", hidden=8, regression="ridge")
+    (stage,) = distil_frozen.build(run)
+    assert stage.epochs == 0 and stage.history[0]["stage"] == "main"
+    rows = run.rows("train")
+    features = run.embeddings("image_embeddings").double()
+    taught = normalize(run.teacher(rows).double(), dim=1)
+    scaler = StandardScaler().fit(features[rows])
+    model = RidgeCV(distil_frozen.PENALTIES).fit(scaler.transform(features[rows]), taught)
+    expected = model.predict(scaler.transform(features))
+    predicted = stage.model.to_text(features.float()).detach()
+    np.testing.assert_allclose(predicted, expected, atol=1e-4)

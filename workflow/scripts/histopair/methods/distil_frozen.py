@@ -5,10 +5,16 @@ cosine distance on all images of the train split, labelled or not, until validat
 Then a logistic regression reads [v, g(v) / |g(v)|] of the labelled ones. Inference needs no text.
 Both parts converge in seconds, so many teachers, seeds and numbers of labels can be compared.
 
+With `regression: ridge` g is linear and at its optimum, with the penalty that predicts each image
+best from the others. Where images are few, an MLP learns noise beside the text.
+
 With a random report as teacher g has the same size and carries nothing: the fair control.
 """
 
+import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -22,13 +28,16 @@ PARAMETERS = {
     "rank": 1,
     "teacher_of": "text",
     "hidden": 512,
+    "regression": "mlp",
 }
-CHOICES = {"teacher_of": ("text", "image", "label-prompt")}
+CHOICES = {"teacher_of": ("text", "image", "label-prompt"), "regression": ("mlp", "ridge")}
 DESCRIPTIONS = {
-    "hidden": "Width of the hidden layer of g.",
+    "hidden": "Width of the hidden layer of g, if it is an MLP.",
+    "regression": "What g is: an `mlp` with one hidden layer, or a `ridge` regression.",
     "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
     "or the prompt of the labels.",
 }
+PENALTIES = 10.0 ** np.arange(-1, 6)
 
 
 def needs(method):
@@ -61,15 +70,34 @@ def build(run):
     texts = text_stage.vectors(run)
     vectors = texts.vectors.to(run.device)
     run.teacher = lambda rows: vectors[texts.index[rows].to(run.device)]
-    to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
-    yield _distillation(run, to_text, features)
+    rows = {name: run.rows(name, labelled=_reads_labels(run.method)) for name in ("train", "val")}
+    if run.method["regression"] == "ridge":
+        taught = normalize(run.teacher(rows["train"]).float(), dim=1)
+        to_text = ridge(features[rows["train"]], taught).to(run.device)
+    else:
+        to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
+        yield _distillation(run, to_text, features, rows)
     yield _probe(run, to_text.eval(), features)
 
 
-def _distillation(run, to_text: nn.Module, features: Tensor):
-    """Needs no label of an image, but for the prompt of its label, or a report of that class."""
-    labelled = run.method["teacher_of"] == "label-prompt" or run.method["pairing"] == "label"
+def _reads_labels(method: dict) -> bool:
+    """Whether the teacher needs an image's label: its prompt, or a report of that class."""
+    return method["teacher_of"] == "label-prompt" or method["pairing"] == "label"
 
+
+def ridge(features: Tensor, taught: Tensor) -> nn.Linear:
+    """The ridge regression of taught vectors (n, d_text) on standardised features (n, d)."""
+    inputs, targets = (part.double().cpu().numpy() for part in (features, taught))
+    scaler = StandardScaler().fit(inputs)
+    model = RidgeCV(PENALTIES).fit(scaler.transform(inputs), targets)
+    layer, weight = nn.Linear(inputs.shape[1], targets.shape[1]), model.coef_ / scaler.scale_
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(model.intercept_ - weight @ scaler.mean_))
+    return layer
+
+
+def _distillation(run, to_text: nn.Module, features: Tensor, rows: dict[str, Tensor]):
     def loss(model, batch):
         value = students.distillation(batch["text"], model(batch["features"]))
         return {"loss": value, "task": value}
@@ -77,8 +105,7 @@ def _distillation(run, to_text: nn.Module, features: Tensor):
     def fetch(rows):
         return {"features": features[rows], "text": run.teacher(rows)}
 
-    splits = {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
-    return run.stage("distillation", to_text, fetch, loss, **splits)
+    return run.stage("distillation", to_text, fetch, loss, **rows)
 
 
 @torch.no_grad()
