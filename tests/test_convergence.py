@@ -107,6 +107,7 @@ def cell(**not_converged):
     return {
         "methods": {name: {"accuracy": found} for name, found in values.items()},
         "not_converged": {"a": 0, "b": 0} | not_converged,
+        "gate_failed": {"a": "", "b": ""},
         "below_probe": {"a": "", "b": ""},
         "task": "single",
         "n_groups": 9,
