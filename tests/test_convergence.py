@@ -58,6 +58,7 @@ def test_flat_losses_have_converged():
                 "best_epoch": 2,
                 "train_task": {"first": 1.0, "best": 1.0},
                 "reason": "",
+                "solved": False,
             }
         ],
     }
@@ -106,6 +107,7 @@ def cell(**not_converged):
     return {
         "methods": {name: {"accuracy": found} for name, found in values.items()},
         "not_converged": {"a": 0, "b": 0} | not_converged,
+        "gate_failed": {"a": "", "b": ""},
         "below_probe": {"a": "", "b": ""},
         "task": "single",
         "n_groups": 9,
@@ -131,3 +133,23 @@ def test_a_comparison_with_an_unconverged_run_is_not_decided(method):
 def test_a_comparison_of_converged_runs_is():
     assert claims.rows(cell(), STUDY)[0]["verdict"] == "holds"
     assert orders.steps(cell(), STUDY)[0]["verdict"] == "supported"
+
+
+def test_a_solver_that_reached_its_optimum_is_not_stuck_however_its_loss_differs():
+    """Each seed has a penalty of its own, which decides its train loss."""
+    rows = [
+        pd.DataFrame(
+            {
+                "stage": ["main"],
+                "epoch": [0],
+                "train_loss": [loss],
+                "train_task": [loss],
+                "val_task": [1.0],
+                "converged": [reached],
+            }
+        )
+        for loss, reached in ((0.1, True), (0.1, True), (1.0, True))
+    ]
+    assert convergence.unfinished([convergence.judge(part) for part in rows]) == 0
+    rows[0]["converged"] = False
+    assert convergence.unfinished([convergence.judge(part) for part in rows]) == 1

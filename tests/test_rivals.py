@@ -5,7 +5,9 @@ import pytest
 import test_methods
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from test_methods import LORA, make
 from torch import nn
 from torch.nn.functional import normalize
@@ -29,7 +31,7 @@ from histopair.methods import (
 )
 from histopair.methods.attentive_probe import pooling
 from histopair.methods.fixmatch import views
-from histopair.training import loop, lora
+from histopair.training import checkpoint, loop, lora
 
 world = test_methods.world
 
@@ -373,3 +375,20 @@ def test_a_strong_version_has_a_grey_square_and_stays_in_the_range_of_pixels():
     assert (found - plain).abs().mean() > 0.05
     grey = ((found - 0.5).abs() < 1e-5).all(1).flatten(1).float().mean(1)
     assert grey.max() > 0.1 and grey.mean() > 0.05
+
+
+def test_a_ridge_regression_teaches_without_training(world):
+    run = make(world, "distil_frozen", hidden=8, regression="ridge")
+    (stage,) = distil_frozen.build(run)
+    assert stage.epochs == 0 and stage.history[0]["stage"] == "main"
+    rows = run.rows("train")
+    features = run.embeddings("image_embeddings").double()
+    taught = normalize(run.teacher(rows).double(), dim=1)
+    scaler = StandardScaler().fit(features[rows])
+    model = RidgeCV(distil_frozen.PENALTIES).fit(scaler.transform(features[rows]), taught)
+    expected = model.predict(scaler.transform(features))
+    predicted = stage.model.to_text(features.float()).detach()
+    np.testing.assert_allclose(predicted, expected, atol=1e-4)
+    exported = distil_frozen.predictor(run, checkpoint.weights(stage.model))
+    logits = exported.of_features([features.float()])
+    torch.testing.assert_close(logits, stage.model(features.float()))

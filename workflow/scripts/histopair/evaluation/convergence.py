@@ -29,9 +29,11 @@ def judge(history: pd.DataFrame) -> dict:
 def unfinished(judged: list[dict]) -> int:
     """How many of a method's seeds have not converged, or are `behind` the others.
 
-    judged: what `judge` returns for each seed.
+    judged: what `judge` returns for each seed. A stage whose solver knows that it has reached the
+    optimum cannot be stuck: its train loss differs with the penalty and the labels of each seed.
     """
-    lost = behind([[stage["train_task"] for stage in seed["stages"]] for seed in judged])
+    trained = [[s for s in seed["stages"] if not s.get("solved")] for seed in judged]
+    lost = behind([[stage["train_task"] for stage in stages] for stages in trained])
     return sum(not seed["converged"] or stuck for seed, stuck in zip(judged, lost, strict=True))
 
 
@@ -59,12 +61,18 @@ def _stage(rows: pd.DataFrame) -> dict:
         "best_epoch": best,
         "train_task": {"first": float(losses[0]), "best": float(losses[best - 1])},
         "reason": _reason(rows, epochs, best),
+        "solved": _solved(rows),
     }
+
+
+def _solved(rows: pd.DataFrame) -> bool:
+    """Whether the method itself knows if the stage has converged."""
+    return "converged" in rows and bool(rows["converged"].notna().all())
 
 
 def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:
     """Why a stage has not converged, or ""."""
-    if "converged" in rows and rows["converged"].notna().all():
+    if _solved(rows):
         return "" if rows["converged"].all() else "its solver did not reach the optimum"
     if best == epochs:
         return f"its best epoch is its last, {best} of {epochs}"

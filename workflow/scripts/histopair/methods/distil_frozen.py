@@ -5,12 +5,18 @@ cosine distance on all images of the train split, labelled or not, until validat
 Then a logistic regression reads [v, g(v) / |g(v)|] of the labelled ones. Inference needs no text.
 Both parts converge in seconds, so many teachers, seeds and numbers of labels can be compared.
 
+With `regression: ridge` g is linear and at its optimum, with the penalty that predicts each image
+best from the others. Where images are few, an MLP learns noise beside the text.
+
 With a random report as teacher g has the same size and carries nothing: the fair control.
 """
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -24,13 +30,16 @@ PARAMETERS = {
     "rank": 1,
     "teacher_of": "text",
     "hidden": 512,
+    "regression": "mlp",
 }
-CHOICES = {"teacher_of": ("text", "image", "label-prompt")}
+CHOICES = {"teacher_of": ("text", "image", "label-prompt"), "regression": ("mlp", "ridge")}
 DESCRIPTIONS = {
-    "hidden": "Width of the hidden layer of g.",
+    "hidden": "Width of the hidden layer of g, if it is an MLP.",
+    "regression": "What g is: an `mlp` with one hidden layer, or a `ridge` regression.",
     "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
     "or the prompt of the labels.",
 }
+PENALTIES = 10.0 ** np.arange(-1, 6)
 
 
 def needs(method):
@@ -60,9 +69,13 @@ def beside(to_text: nn.Module, features: Tensor) -> Tensor:
 
 def build(run):
     features = run.embeddings("image_embeddings")
-    vectors = teach(run)
-    to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
-    yield distillation(run, to_text, lambda rows: features[rows])
+    vectors, train = teach(run), taught_rows(run)["train"]
+    if run.method["regression"] == "ridge":
+        targets = normalize(run.teacher(train).float(), dim=1)
+        to_text = ridge(features[train], targets).to(run.device)
+    else:
+        to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
+        yield distillation(run, to_text, lambda rows: features[rows])
     yield _probe(run, to_text.eval(), features)
 
 
@@ -74,12 +87,26 @@ def teach(run) -> Tensor:
     return vectors
 
 
-def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **overrides):
-    """The stage in which model(inputs(rows)) learns the teacher's vectors (n, d_text).
-
-    It needs no label of an image, but for the prompt of its label, or a report of that class.
-    """
+def taught_rows(run) -> dict[str, Tensor]:
+    """The rows of train and val that have a teacher: all, unless it knows an image's label."""
     labelled = run.method["teacher_of"] == "label-prompt" or run.method["pairing"] == "label"
+    return {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
+
+
+def ridge(features: Tensor, taught: Tensor) -> nn.Linear:
+    """The ridge regression of taught vectors (n, d_text) on standardised features (n, d)."""
+    inputs, targets = (part.double().cpu().numpy() for part in (features, taught))
+    scaler = StandardScaler().fit(inputs)
+    model = RidgeCV(PENALTIES).fit(scaler.transform(inputs), targets)
+    layer, weight = nn.Linear(inputs.shape[1], targets.shape[1]), model.coef_ / scaler.scale_
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(model.intercept_ - weight @ scaler.mean_))
+    return layer
+
+
+def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **overrides):
+    """The stage in which model(inputs(rows)) learns the teacher's vectors (n, d_text)."""
 
     def loss(model, batch):
         value = students.distillation(batch["text"], model(batch["inputs"]))
@@ -88,8 +115,7 @@ def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **ov
     def fetch(rows):
         return {"inputs": inputs(rows), "text": run.teacher(rows)}
 
-    splits = {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
-    return run.stage("distillation", model, fetch, loss, **(splits | overrides))
+    return run.stage("distillation", model, fetch, loss, **taught_rows(run), **overrides)
 
 
 @torch.no_grad()
@@ -104,9 +130,9 @@ def predictor(run, weights):
     from histopair.export.layers import BesidePrediction
     from histopair.export.predictor import Predictor, loaded
 
-    encoder, hidden = run.encoder(), run.method["hidden"]
-    width, text = encoder.image_dim, len(weights["to_text.2.bias"])
-    both = BesidePrediction(width, text, hidden)
+    encoder, linear = run.encoder(), run.method["regression"] == "ridge"
+    width, text = encoder.image_dim, len(weights["to_text.bias" if linear else "to_text.2.bias"])
+    both = BesidePrediction(width, text, 0 if linear else run.method["hidden"])
     head = nn.Linear(width + text, len(run.classes))
     loaded(Student(both.predict, head), weights)
     return Predictor(nn.Sequential(both, head), image=encoder)
