@@ -266,6 +266,8 @@ def test_frozen_and_trained_blocks_are_the_tower_and_adapters_learn(
     inputs = {encoder.image: torch.stack([encoder.preprocess(picture)] * 2)}
     if encoder.text is not None:
         inputs[encoder.text] = encoder.tokenize(TEXTS)
+    (tokens,) = split_towers.frozen(encoder.image, 0)(inputs[encoder.image])
+    assert (tokens.dim() == 3) == (name != "retccl")
     for tower, x in inputs.items():
         whole = tower(x).detach()
         frozen, trained = split_towers.split(tower, 1)

@@ -59,7 +59,7 @@ def tokens(run) -> tuple[int, Fetch]:
     a tower without tokens.
     """
     entry = run.encoder_entry
-    fetch = _cached(run, "image")
+    fetch = _cached(run, "image", 0)
     if fetch is None:
         encoder = encoders.load(entry)
         encoders.require(encoder.image, entry, "image")

@@ -169,10 +169,16 @@ def frozen(tower: nn.Module, blocks: int) -> Frozen:
     """
     if blocks:
         return split(tower, blocks)[0]
-    if towers.class_name(tower) == "open_clip.timm_model.TimmModel":
+    kind = towers.class_name(tower)
+    if kind == "open_clip.timm_model.TimmModel":
         return frozen(tower.trunk, 0)
-    parts = towers.parts(tower)
-    return Frozen(parts, tower, parts.blocks)
+    if kind in PAIRED:
+        return frozen(tower.model, 0)
+    if kind in POOLED:
+        parts, inner = POOLED[kind](tower.model, tower.pooling, tower.prefix), tower.model
+    else:
+        parts, inner = towers.parts(tower), tower
+    return Frozen(parts, inner, parts.blocks)
 
 
 def trained_part(tower: nn.Module, blocks: int | str) -> nn.Module:
