@@ -14,7 +14,7 @@ from histopair.analyses.repetition_counts import counts
 from histopair.files import tables
 from histopair.plan import recipes
 
-N, WIDTH = 240, 12
+N, WIDTH = 480, 40
 SETTINGS = {"epochs": 10, "batch_size": 32, "learning_rate": 0.01, "optimizer": "adam"}
 SETTINGS |= {"weight_decay": 0.0, "clip": 1.0, "schedule": "constant", "precision": "float32"}
 
@@ -34,7 +34,7 @@ def runs(tmp_path_factory):
     features = np.hstack([attributes, 3 * draw.normal(size=(N, WIDTH))])
     names = [f"i{number}" for number in range(N)]
     samples = {"sample_id": names, "image_id": names, "group": [f"g{n // 4}" for n in range(N)]}
-    samples["split"] = np.repeat(["train", "val", "test"], [120, 40, 80])
+    samples["split"] = np.repeat(["train", "val", "test"], [N // 2, N // 6, N // 3])
     samples["labels"] = [["a"] if total > 0 else ["b"] for total in attributes.sum(1)]
     about = {"task": "single", "classes": ["a", "b"], "labels_per_class": 8, "unit": "patient"}
     tables.write(folder / "labels", pd.DataFrame(samples), about)
@@ -54,7 +54,7 @@ def runs(tmp_path_factory):
 
 
 def _run(name, method, seed, artifacts):
-    method = SETTINGS | {"recipe": "distil_frozen", "hidden": 8} | method
+    method = SETTINGS | {"recipe": "distil_frozen", "regression": "ridge"} | method
     recipes.fill_parameters(method)
     spec = {"root": "", "encoder": {}, "retriever": {}, "text_encoder": None, "method": method}
     run = {"dataset": "d", "encoder": "e", "column": "e", "method": name, "seed": seed}
@@ -80,7 +80,7 @@ def test_each_repetition_has_seeds_and_patients_of_its_own(table):
     assert list(table["repetition"]) == [1, 1, 2, 2]
     assert list(table["first_seed"]) == [2, 2, 4, 4]  # the study itself has 0 and 1
     sizes = table[["n_groups", "n_test", "n_seeds"]].drop_duplicates()
-    assert sizes.to_numpy().tolist() == [[10, 40, 2]]
+    assert sizes.to_numpy().tolist() == [[20, 80, 2]]
     assert table["gain"].nunique() == len(table)
 
 
