@@ -34,14 +34,14 @@ def build(run):
     blocks = run.method["unfreeze"]
     image, image_width, image_fetch = run.tower("image", blocks["image"])
     text, text_width, text_fetch = run.tower("text", blocks["text"])
-    starts, trained = before_blocks({"image": image, "text": text}, blocks)
+    starts, tops = before_blocks({"image": image, "text": text}, blocks)
     one = run.rows("train")[:1]
     patches = _tokens(starts, "image", image_fetch(one), run.encoder_entry["name"])
     words = _tokens(starts, "text", text_fetch(one), run.encoder_entry["name"])
     widths = image_width, text_width, patches.shape[-1], words.shape[-1]
     asks = questions(*widths, run.method["attention_heads"])
     head = heads.mlp(image_width + text_width, len(run.classes), run.method["layers"])
-    model = CrossAttention(**trained, asks=asks, head=head, starts=starts)
+    model = CrossAttention(**tops, asks=asks, head=head, starts=starts)
 
     def fetch(rows, *turns):
         return image_fetch(rows, *turns), text_fetch(rows)

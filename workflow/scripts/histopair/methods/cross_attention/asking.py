@@ -62,17 +62,17 @@ class CrossAttention(nn.Module):
 
 
 def before_blocks(
-    trained: dict[str, nn.Module], blocks: dict[str, int | str]
+    tops: dict[str, nn.Module], blocks: dict[str, int | str]
 ) -> tuple[nn.ModuleDict, dict[str, nn.Module]]:
     """The starts of the towers that train wholly, and all towers' trained blocks, by kind.
 
-    trained: of each tower what `split_towers.split` gives for its number of blocks.
+    tops: of each tower what `split_towers.split` gives for its number of blocks.
     """
-    starts, trained = nn.ModuleDict(), dict(trained)
+    starts, tops = nn.ModuleDict(), dict(tops)
     for kind, number in blocks.items():
         if number == "all":
-            starts[kind], trained[kind] = split_towers.entered(trained[kind])
-    return starts, trained
+            starts[kind], tops[kind] = split_towers.entered(tops[kind])
+    return starts, tops
 
 
 def questions(

@@ -25,8 +25,8 @@ class Joined(Predictor):
         halves = {kind: split_towers.split(getattr(self, kind), blocks[kind]) for kind in kinds}
         # In a tuple, which registers nothing: the halves share the towers' parameters.
         self.frozen = tuple(halves[kind][0] for kind in kinds)
-        starts, trained = before_blocks({kind: halves[kind][1] for kind in kinds}, blocks)
-        self.crossed = (CrossAttention(**trained, asks=self.asks, head=self.head, starts=starts),)
+        starts, tops = before_blocks({kind: halves[kind][1] for kind in kinds}, blocks)
+        self.crossed = (CrossAttention(**tops, asks=self.asks, head=self.head, starts=starts),)
 
     def forward(self, pixels: Tensor, tokens: Tensor) -> Tensor:
         image, text = self.frozen
