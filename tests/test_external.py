@@ -232,7 +232,7 @@ def _config(**study) -> dict:
         "methods": {
             "head": {"recipe": "linear_head"},
             "lora": {"recipe": "lora"},
-            "few": {"recipe": "nearest_neighbours"},
+            "prompts": {"recipe": "text_prompts"},
         },
         "studies": {"s": compared | {"seeds": [0, 1], "evaluate_on": ["all"]} | study},
     }
@@ -265,7 +265,7 @@ def test_a_frozen_tower_reads_embeddings_and_a_trained_one_pixels():
         ({"evaluate_on": ["nowhere"]}, "evaluate_on: .*nowhere"),
         ({"evaluate_on": ["again"]}, "'again' has the samples of every dataset of the study"),
         ({"datasets": ["folded"]}, "'folded' is cross-validated .*'folded-fold-1'"),
-        ({"methods": ["few"]}, "method 'few' cannot predict new images"),
+        ({"methods": ["prompts"]}, "method 'prompts' cannot predict new images"),
         ({"datasets": ["all"], "evaluate_on": ["here"]}, "all samples of 'all' are test"),
     ],
 )

@@ -89,7 +89,9 @@ def blocks(method: dict, tower: str) -> int | str:
 
     A method that cannot train any reads the tokens after all blocks.
     """
-    unfreeze = method.get("unfreeze", 0)
+    if "unfreeze" not in method:
+        return 0
+    unfreeze = method["unfreeze"]
     return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
 
 
