@@ -29,7 +29,7 @@ EDITS = {
         f"{PACKAGE}/datasets/few_labels.py",
         'kind="stable")\n    draw',
         'kind="mergesort")\n    draw',
-        {"run", "score", "study"},
+        {"distil", "run", "score", "study"},  # one_run.py, which both use, draws them
     ),
     "how many are": (CONFIG, "- 3\n", "- 4\n", {"resplit", "run", "score", "study"}),
 }

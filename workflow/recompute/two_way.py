@@ -19,6 +19,7 @@ HALF = 0.1  # if this near to half of the resamples have a metric, chance decide
 DIGITS = 1e-5  # relative: the error of six digits, and a bit
 DECIMALS = 6e-7  # absolute: survival's tables have six decimals
 STEPS = 41  # variances over groups that are tried
+BETWEEN = 2e-3  # of a range: between two of them a number may lie so far outside
 NOTHING = 1e-24  # a variance of rounding
 
 
@@ -106,10 +107,14 @@ def ranges(
     ]
     table = pd.DataFrame(rows).astype(float)
     table["low"], table["high"] = table["low"].clip(lower=least), table["high"].clip(upper=1.0)
-    return {
-        name: None if table[name].isna().any() else (table[name].min(), table[name].max())
-        for name in table
-    }
+    return {name: _ends(table[name]) for name in table}
+
+
+def _ends(values: pd.Series) -> tuple[float, float] | None:
+    if values.isna().any():
+        return None
+    beyond = BETWEEN * (values.max() - values.min())
+    return values.min() - beyond, values.max() + beyond
 
 
 def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
