@@ -50,7 +50,8 @@ def best_losses(results: Path) -> Tally:
             table, method = artifacts.table(file), artifacts.method(file)
             plain = method.get("loss") == "plain" and method.get("precision") == "float32"
             if plain and "val_task" in table and len(table):
-                last = table[table["stage"] == table["stage"].iloc[-1]]
+                learnt = table["stage"].isin(["main", "adapt"])  # the best of both predicts
+                last = table[learnt if learnt.any() else table["stage"] == table["stage"].iloc[-1]]
                 val = artifacts.predictions(file.with_name("predictions.parquet")).of("val")
                 survival = val.task == "survival"
                 if survival and len(val.ids) > method["batch_size"]:
