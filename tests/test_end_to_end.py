@@ -43,10 +43,11 @@ def all_of(results, pattern):
 
 
 # Asked for by name alone, and run in tests of their own.
-BY_NAME = {"analyses", "downloads", "export", "tuning"}
+BY_NAME = {"analyses", "downloads", "export", "instrument", "tuning"}
 BY_NAME_RULES = {"phantom_synthetic", "embed_labels", "phantom_cohort", "phantom_features"}
 BY_NAME_RULES |= {"embed_bags", "join_folds", "teach", "distil"}
 BY_NAME_RULES |= {"phantom_grades", "phantom_grades_captions", "gate"}
+BY_NAME_RULES |= {"phantom_own_reports"}
 
 
 def test_every_rule_of_the_workflow_is_part_of_the_small_run(finished_run):

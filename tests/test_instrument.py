@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import workflow
 from histopair.evaluation import claims, instrument
 from histopair.evaluation.instrument import World
 from histopair.pages import instrument_page
@@ -70,3 +71,8 @@ def test_the_page_says_what_the_table_counts(tmp_path):
     assert list(stored["holds"]) == list(table["holds"])
     assert page.count("<tr><td") == len(table) and "at most 2.5%" in " ".join(page.split())
     assert "Share of claims that hold" in page
+
+
+def test_the_docs_name_the_columns_of_the_table():
+    text = " ".join((workflow.ROOT / "docs/artifacts.md").read_text(encoding="utf-8").split())
+    assert ", ".join(instrument.COLUMNS) in text
