@@ -126,7 +126,7 @@ EDITS = {
         (*result("labels/*.leaks.parquet", "external/*", "studies/external.csv"), *PAGE),
     ),
     "what runs are shown of other datasets": (
-        f"{PACKAGE}/export/elsewhere.py",
+        f"{PACKAGE}/export/finished.py",
         "BATCH = 64",
         "BATCH = 32",
         (*result("external/*/predictions.parquet", "external/*/metrics.json"), *ELSEWHERE),

@@ -2,14 +2,20 @@
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
+from histopair import jobs
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.export.predictor import Predictor
 from histopair.images import pixels
+from histopair.images.prefetch import ahead
+
+BATCH = 64
 
 
 def model_of(run, weights: str) -> Predictor:
@@ -35,7 +41,29 @@ def _recipes_that_predict() -> list[str]:
     return [name for name, recipe in recipes.items() if hasattr(recipe, "predictor")]
 
 
-def inputs_of(run, model: Predictor, samples) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+@torch.inference_mode()
+def logits_of(
+    run, model: Predictor, rows: Tensor, device: torch.device, cached: Sequence[Tensor] = ()
+) -> Tensor:
+    """Logits (n, C) of rows of the run's samples, float32 on the CPU, through the model's towers.
+
+    cached: what these give for all samples, (m, d) each, if nothing of them was trained.
+    """
+    model.to(device)
+
+    def fetch(part: Tensor) -> list[Tensor | None]:
+        if cached:
+            return [features[part].to(device) for features in cached]
+        inputs = inputs_of(run, model, run.samples.iloc[part.numpy()])
+        return [None if tensor is None else tensor.to(device) for tensor in inputs]
+
+    parts = rows.split(BATCH)
+    batches = jobs.progress(ahead(fetch, parts, device), len(parts), "batches", "predictions")
+    logits = (model.of_features(batch) if cached else model(*batch) for batch in batches)
+    return torch.cat([part.float().cpu() for part in logits])
+
+
+def inputs_of(run, model: Predictor, samples) -> tuple[Tensor | None, Tensor | None]:
     """Pixels and tokens of the samples, as the run's own encoders make them."""
     image, text = (model.encoders.get(kind) for kind in ("image", "text"))
     batch, tokens = None, None
