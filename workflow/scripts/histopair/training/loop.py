@@ -82,6 +82,8 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         raise InputError(f"{stage.name} stage", problem, "Set accumulate to 1")
     file = Path(resume) / f"{stage.name}.pt"
     stage.model = parallel.prepared(stage.model)
+    if not stage.epochs:
+        return  # an optimizer, which loads torch's compiler, would take longer than a probe
     now = Progress(optimizers.of_stage(stage), optimizers.scaler(stage, device))
     checkpoint.load(file, stage, now, device)
     show = tensorboard.writer(events, stage.name, stage.history)
