@@ -215,6 +215,13 @@ def of(study):
     return SimpleNamespace(study=study)
 
 
+def test_few_labels_of_a_synthetic_dataset_are_synthetic_and_so_is_the_whole():
+    config = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    names = studies.synthetic(config, of("when-text-helps"))
+    assert "phantom-grades-noise-20" in names
+    assert "phantom-grades-noise-20-5-labels" in names
+
+
 def test_methods_without_chance_run_once(config):
     found = [r for r in studies.runs(config, of("clip-it")) if r["method"] == "linear-probe"]
     assert len({run["seed"] for run in found}) == 1

@@ -77,7 +77,10 @@ def metric(config, w):
 
 
 def synthetic(config, w):
-    return [name for name in datasets(config, w) if entries.dataset(config, name)["synthetic"]]
+    """The synthetic ones of a study's datasets, and of those that few labels are drawn from."""
+    wholes = [split(config, name)["whole"] for name in datasets(config, w)]
+    names = dict.fromkeys([*datasets(config, w), *wholes])
+    return [name for name in names if entries.dataset(config, name)["synthetic"]]
 
 
 def gates(config, w):
