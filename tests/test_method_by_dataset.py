@@ -60,6 +60,27 @@ def test_a_view_has_those_of_its_dataset_where_it_says_nothing():
     assert (on(only_resplit, "bach")["epochs"], on(only_resplit, "bach-rows")["epochs"]) == (3, 9)
 
 
+def test_few_labels_and_folds_have_those_of_the_split_that_they_are_of():
+    config = written({"bach": {"rank": 2}, "bach-rows": {"rank": 3}})
+    config["datasets"]["bach-folds"] = {"of": "bach", "split": {"folds": 2}}
+    config["methods"]["clip-it"]["datasets"]["bach-folds"] = {"rank": 4}
+    config["studies"]["main"] |= {"datasets": ["bach", "bach-rows"], "labels": [5, "all"]}
+    config = load(config)
+    assert on(config, "bach-5-labels")["rank"] == on(config, "bach")["rank"] == 2
+    assert on(config, "bach-rows-5-labels")["rank"] == on(config, "bach-rows")["rank"] == 3
+    assert on(config, "bach-folds-fold-2")["rank"] == on(config, "bach-folds")["rank"] == 4
+
+
+def test_what_all_numbers_of_labels_share_cannot_differ_between_them():
+    config = written(staged={"recipe": "distil_lora", "retriever": "clip"})
+    config["studies"]["main"] |= {"datasets": ["bach"], "labels": [5], "methods": ["staged"]}
+    config["methods"]["staged"]["datasets"] = {"bach": {"rank": 2}}
+    assert on(load(config), "bach-5-labels", "staged")["rank"] == 2
+    config["methods"]["staged"]["datasets"] = {"bach-5-labels": {"rank": 2}}
+    with pytest.raises(InputError, match="shared by all numbers of labels; say it of 'bach'"):
+        load(config)
+
+
 def test_a_map_stands_for_the_whole_map_as_with_like():
     config = written()
     config["methods"]["lora"]["datasets"] = {"bach": {"lora": {"alpha": 2.0}}}

@@ -1,12 +1,13 @@
 """What a method takes over: from another by `like`, and on single datasets from its `datasets`.
 
-The nearest value wins: the one for the resplit, then for the dataset whose samples it has, then the
-method's, then that of the method that it is like.
+The nearest value wins: the one for the resplit, then for the split that it is a fold or the few
+labels of, then for the dataset whose samples it has, then the method's, then that of the method that
+it is like.
 """
 
 from histopair.plan import checks, entries, schema
 from histopair.plan.mistakes import not_allowed, unknown
-from histopair.plan.recipes import fill_parameters
+from histopair.plan.recipes import distils_first, fill_parameters
 
 TAKEN_BY_FOLDS = ("synthetic", "description", "licence")  # keys of a cross-validated dataset
 TAKEN_BY_FEW = (*TAKEN_BY_FOLDS, "class_names", "corpus")  # keys of one whose labels are few
@@ -91,7 +92,7 @@ def on_datasets(config: dict) -> list[str]:
     mistakes = []
     for name, method in config["methods"].items():
         key, written = f"methods.{name}.datasets", method.pop("datasets", {})
-        lines = _unfit(key, written, config)
+        lines = _unfit(key, written, config) + _too_near(key, method, written, config)
         if not lines:
             there = _there(method, written, config)
             for dataset in written:
@@ -125,11 +126,25 @@ def _unfit(key: str, written: dict, config: dict) -> list[str]:
     ]
 
 
+def _too_near(key: str, method: dict, written: dict, config: dict) -> list[str]:
+    """What is said of few labels by a method that first learns from all images, whatever these."""
+    if not distils_first(method):
+        return []
+    few = [name for name in written if name in config["datasets"] and entries.labels(config, name)]
+    return [
+        f"{key}.{name}: what it learns from all images is shared by all numbers of labels; "
+        f"say it of {entries.whole(config, name)!r}"
+        for name in few
+    ]
+
+
 def _there(method: dict, written: dict, config: dict) -> dict[str, dict]:
     """The whole method on each dataset for which its `datasets` says something."""
     wholes = {}
     for dataset in config["datasets"]:
-        changes = written.get(entries.base(config, dataset), {}) | written.get(dataset, {})
+        nearer = (entries.base, entries.shown, entries.whole)
+        names = [*(of(config, dataset) for of in nearer), dataset]
+        changes = {key: value for name in names for key, value in written.get(name, {}).items()}
         if changes or dataset in written:
             wholes[dataset] = {**method, **changes}
             fill_parameters(wholes[dataset])
