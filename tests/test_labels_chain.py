@@ -78,7 +78,13 @@ def finished(tmp_path_factory):
         "methods": {
             "linear-probe": {"recipe": "linear_probe"},
             "simple-shot": {"recipe": "simple_shot"},
-            "text": {"recipe": "distil_frozen", "retriever": "clip", "epochs": 2, "hidden": 8},
+            "text": {
+                "recipe": "distil_frozen",
+                "regression": "mlp",
+                "retriever": "clip",
+                "epochs": 2,
+                "hidden": 8,
+            },
             "staged": {
                 "recipe": "distil_lora",
                 "retriever": "clip",

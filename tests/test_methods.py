@@ -152,7 +152,7 @@ METHODS = {
     "contrastive": {"encoder": "clip", "lora": LORA, "text_lora": LORA},
     "nearest_neighbours": {},
     "simple_shot": {},
-    "distil_frozen": {"hidden": 8},
+    "distil_frozen": {"hidden": 8, "regression": "mlp"},
     "distil_lora": {"hidden": 8, "lora": LORA, "distillation_epochs": 1},
     "modality_dropout": {},
     "fixmatch": {"lora": LORA, "unlabelled_ratio": 2},

@@ -143,7 +143,7 @@ def test_too_many_learnt_vectors_are_one_clear_line(world):
 
 
 def test_a_frozen_student_is_held_against_its_teacher_on_unlabelled_images(world):
-    run = make(world, "distil_frozen", hidden=8, epochs=1)
+    run = make(world, "distil_frozen", regression="mlp", hidden=8, epochs=1)
     run.about["labels_per_class"] = 2
     stages = distil_frozen.build(run)
     distillation = next(stages)
@@ -162,7 +162,7 @@ def test_a_frozen_student_is_held_against_its_teacher_on_unlabelled_images(world
 
 
 def test_the_prompt_of_a_label_teaches_labelled_images_alone(world):
-    run = make(world, "distil_frozen", hidden=8, teacher_of="label-prompt")
+    run = make(world, "distil_frozen", regression="mlp", hidden=8, teacher_of="label-prompt")
     run.about["labels_per_class"] = 2
     assert len(next(distil_frozen.build(run)).train) == 4
 
@@ -237,7 +237,7 @@ def test_without_adapting_the_probe_predicts(world):
 
 
 def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_path):
-    run = make(world, "distil_frozen", hidden=8, pairing="label")
+    run = make(world, "distil_frozen", regression="mlp", hidden=8, pairing="label")
     reports = tables.read(run.artifacts["reports"], ["report_id"]).drop_duplicates()
     classes = np.resize(run.classes, len(reports))
     tables.write(tmp_path / "truth", reports.assign(label=classes), {})
@@ -378,7 +378,7 @@ def test_a_strong_version_has_a_grey_square_and_stays_in_the_range_of_pixels():
 
 
 def test_a_ridge_regression_teaches_without_training(world):
-    run = make(world, "distil_frozen", hidden=8, regression="ridge")
+    run = make(world, "distil_frozen", regression="ridge")
     (stage,) = distil_frozen.build(run)
     assert stage.epochs == 0 and stage.history[0]["stage"] == "main"
     rows = run.rows("train")

@@ -1,12 +1,13 @@
 """A teacher's vector, learnt from frozen features on all images, and a probe beside it.
 
-g, an MLP, learns the teacher's vector of an image from the backbone's features v. It lowers the
-cosine distance on all images of the train split, labelled or not, until validation stops improving.
-Then a logistic regression reads [v, g(v) / |g(v)|] of the labelled ones. Inference needs no text.
-Both parts converge in seconds, so many teachers, seeds and numbers of labels can be compared.
+g predicts the teacher's vector of an image from the backbone's features v, learnt from all images
+of the train split, labelled or not. Then a logistic regression reads [v, g(v) / |g(v)|] of the
+labelled ones. Inference needs no text. Both parts take seconds, so many teachers, seeds and numbers
+of labels can be compared.
 
-With `regression: ridge` g is linear and at its optimum, with the penalty that predicts each image
-best from the others. Where images are few, an MLP learns noise beside the text.
+g is a ridge regression at its optimum, with the penalty that predicts each image best from the
+others. With `regression: mlp` it is an MLP that lowers the cosine distance until validation stops
+improving; where images are few, it learns noise beside the text.
 
 With a random report as teacher g has the same size and carries nothing: the fair control.
 """
@@ -30,7 +31,7 @@ PARAMETERS = {
     "rank": 1,
     "teacher_of": "text",
     "hidden": 512,
-    "regression": "mlp",
+    "regression": "ridge",
 }
 CHOICES = {"teacher_of": ("text", "image", "label-prompt"), "regression": ("mlp", "ridge")}
 DESCRIPTIONS = {

@@ -1,8 +1,8 @@
 """What a method takes over: from another by `like`, and on single datasets from its `datasets`.
 
 The nearest value wins: the one for the resplit, then for the split that it is a fold or the few
-labels of, then for the dataset whose samples it has, then the method's, then that of the method that
-it is like.
+labels of, then for the dataset whose samples it has, then the method's, then that of the method
+that it is like.
 """
 
 from histopair.plan import checks, entries, schema
