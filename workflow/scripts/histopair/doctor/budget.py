@@ -1,0 +1,163 @@
+"""What is to be computed against this machine: time of stages, disk, GPU memory."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from histopair.doctor.rows import LATER, LOOK, OK, UNKNOWN, WRONG, Row
+from histopair.doctor.trial import Speed, Training
+from histopair.doctor.work import Cache, Learning
+from histopair.plan import places, presets
+
+BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+NO_TRIAL = "no trial, as the encoder is not here or does not load"
+COPIES = 2  # the embeddings' file, and its shards
+FULL = 0.8  # the share of a disk or of a GPU's memory from which a row is yellow
+
+
+def time_rows(caches: list[Cache], speeds: dict[str, Speed]) -> Iterator[Row]:
+    """How long embeddings take on this machine, by stage and encoder. Prompts are few."""
+    groups: dict[tuple[str, str], list[Cache]] = {}
+    for cache in caches:
+        if cache.kind != "prompts":
+            groups.setdefault((cache.rule, cache.encoder), []).append(cache)
+    for (rule, encoder), group in groups.items():
+        check, speed = f"time {rule} {encoder}", speeds.get(encoder)
+        counted = [cache for cache in group if cache.items is not None]
+        if not counted:
+            yield Row(check, LATER, f"for {_sources(group)} whose files are not there yet")
+            continue
+        items = sum(cache.items * cache.turns for cache in counted)
+        unit = "images" if group[0].kind == "images" else "texts"
+        finding = f"{items:,} {unit} of {_sources(counted)}"
+        if len(counted) < len(group):
+            finding += f" ({_sources(group)} in all)"
+        each = speed and (speed.tile if unit == "images" else speed.text)
+        if each is None:
+            yield Row(check, UNKNOWN, f"{finding}; {NO_TRIAL}")
+        else:
+            rate = f"{1 / each:,.1f} {unit}/s on {speed.device}"
+            yield Row(check, OK, f"{finding} at {rate}: {duration(items * each)}")
+
+
+def _sources(group: list[Cache]) -> str:
+    """How many datasets or corpora caches are of."""
+    one, more = ("corpus", "corpora") if group[0].kind == "texts" else ("dataset", "datasets")
+    count = len({cache.of for cache in group})
+    return f"{count} {one if count == 1 else more}"
+
+
+def training_rows(
+    learnings: list[Learning], trainings: dict[tuple, Training], memory: int | None
+) -> Iterator[Row]:
+    """The GPU memory that trainings of a tower need at most, and how long they take.
+
+    memory: bytes of the GPU here; None without one.
+    """
+    groups: dict[tuple, list[Learning]] = {}
+    for learning in learnings:
+        groups.setdefault((learning.encoder, learning.blocks), []).append(learning)
+    for key, group in groups.items():
+        yield _training_row(key, group, trainings.get(key), memory)
+
+
+def _training_row(key: tuple, group: list[Learning], trial: Training | None, memory) -> Row:
+    encoder, blocks = key
+    check, runs = f"train {encoder}", sum(part.runs for part in group)
+    part = "the whole tower" if blocks == "all" else f"its last {blocks} blocks"
+    if trial is None:
+        return Row(check, UNKNOWN, f"{runs} runs train {part}; {NO_TRIAL}")
+    batch = max(learning.batch for learning in group)
+    need = trial.fixed + trial.each * batch
+    finding = f"{runs} runs train {part}: {need / 1e9:.1f} GB at most for a batch of {batch}"
+    counted = [learning for learning in group if learning.items is not None]
+    if counted:
+        images = sum(part.items * part.epochs * part.runs for part in counted)
+        finding += f", {duration(trial.seconds * images)} at most on {trial.device}"
+    return Row(check, *_fits(need, memory, finding))
+
+
+def _fits(need: int, memory: int | None, finding: str) -> tuple[str, str, str]:
+    remedy = "Use a smaller batch_size, or `accumulate`, or another GPU"
+    if memory is None:
+        return OK, f"{finding}; there is no GPU here to compare with", ""
+    state = WRONG if need > memory else LOOK if need > FULL * memory else OK
+    finding = f"{finding}; the GPU has {memory / 1e9:.0f} GB"
+    return state, finding, "" if state == OK else remedy
+
+
+def disk_rows(config: dict, caches: list[Cache], speeds: dict[str, Speed]) -> Iterator[Row]:
+    """The disk that embeddings and activations take, and what is free for them."""
+    free = shutil.disk_usage(_existing(Path(places.RESULTS))).free
+    sizes = {cache: _bytes(config, cache, speeds) for cache in caches if cache.kind != "prompts"}
+    limit = config["activations"]["budget_gb"] * 1e9
+    for cache, size in sizes.items():
+        if cache.rule == "cache_activations" and size and size > limit:
+            sizes[cache] = 0
+            yield _above_budget(cache, size, limit)
+    need = sum(filter(None, sizes.values()))
+    yield _against(free, need, len(sizes), sum(size is None for size in sizes.values()))
+
+
+def _above_budget(cache: Cache, size: int, limit: float) -> Row:
+    budget = f"activations.budget_gb {limit / 1e9:g}"
+    finding = f"{size / 1e9:.3g} GB are above {budget}: the frozen blocks run in every step"
+    remedy = "Raise it if the disk has room: training is then faster"
+    return Row(f"activations {cache.encoder} {cache.of}", LOOK, finding, remedy)
+
+
+def _against(free: int, need: int, caches: int, unknown: int) -> Row:
+    finding = f"{need / 1e9:.3g} GB of embeddings and activations to come, {free / 1e9:,.0f} free"
+    state = WRONG if need > free else LOOK if need > FULL * free else OK
+    if unknown:
+        finding += f"; {unknown} of {caches} are not counted: their encoder or data are not here"
+        state = UNKNOWN if state == OK else state
+    remedy = "Free some space, or link results to a larger disk" if need > FULL * free else ""
+    return Row("disk", state, finding, remedy)
+
+
+def _bytes(config: dict, cache: Cache, speeds: dict[str, Speed]) -> int | None:
+    """Bytes of a cache; None where its encoder or its data are not here."""
+    if cache.rule == "cache_activations":
+        return _activation_bytes(config, cache, speeds)
+    return _embedding_bytes(config, cache, speeds)
+
+
+def _embedding_bytes(config: dict, cache: Cache, speeds: dict[str, Speed]) -> int | None:
+    width = _width(config, cache, speeds)
+    if cache.items is None or width is None:
+        return None
+    return COPIES * cache.items * width * BYTES[config["embedding"]["storage"]]
+
+
+def _width(config: dict, cache: Cache, speeds: dict[str, Speed]) -> int | None:
+    """Of an encoder's vectors: measured, or as its preset says."""
+    if speed := speeds.get(cache.encoder):
+        return speed.image_width if cache.kind == "images" else speed.text_width
+    preset = config["encoders"][cache.encoder].get("preset")
+    return presets.read()[preset]["width"] if preset else None
+
+
+def _activation_bytes(config: dict, cache: Cache, speeds: dict[str, Speed]) -> int | None:
+    speed, settings = speeds.get(cache.encoder), config["activations"]
+    numbers = speed and speed.tokens.get(cache.blocks)
+    if not settings["cache"]:
+        return 0
+    if cache.kind != "images" or cache.items is None or not numbers:
+        return None
+    return cache.items * cache.turns * numbers * BYTES[settings["storage"]]
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    folder = Path(os.path.abspath(folder))
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def duration(seconds: float) -> str:
+    """A time in words, of two units at most."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

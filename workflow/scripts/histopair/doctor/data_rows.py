@@ -1,0 +1,149 @@
+"""Datasets and corpora: files there and readable, columns, what their readers refuse, images.
+
+Tables are read whole, and folders listed, as cleaning will do. Of images only some are opened:
+cleaning opens all.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from histopair import images, readers
+from histopair.doctor.rows import LATER, LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
+from histopair.errors import InputError
+from histopair.files import tables
+from histopair.plan import data, entries, places
+
+LOOKED_UP, OPENED = 2000, 8  # images of a dataset, evenly spread
+
+
+@dataclass
+class Sizes:
+    """Counts of what is there: images and captions by dataset, texts by corpus; and an image."""
+
+    images: dict[str, int] = field(default_factory=dict)
+    captions: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
+
+
+def rows(config: dict, datasets: list[str], corpora: list[str], sizes: Sizes) -> Iterator[Row]:
+    """The rows of some datasets and corpora, and of the tables of papers. Fills `sizes`."""
+    for name in datasets:
+        entry = config["datasets"][name]
+        yield from _of_entry(f"dataset {name}", entry, lambda e, n=name: _samples(n, e, sizes))
+    for name in corpora:
+        entry = config["corpora"][name]
+        yield from _of_entry(f"corpus {name}", entry, lambda e, n=name: _reports(n, e, sizes))
+    for name in entries.shown_studies(config):
+        if path := config["studies"][name].get("published"):
+            yield from _file(f"study {name}", path)
+
+
+def _of_entry(check: str, entry: dict, read) -> Iterator[Row]:
+    """The files of a dataset or corpus, then what its reader finds, if all of them are there."""
+    faults = []
+    for row in checked(check, lambda: _files(check, entry)):
+        faults.append(row)
+        yield row
+    if faults:
+        return
+    yield from checked(check, lambda: _read(check, entry, read))
+
+
+def _files(check: str, entry: dict) -> Iterator[Row]:
+    """A row for each file that is not there, whether that is a fault or not."""
+    paths = data.published(entry) + [entry[key] for key in ("truth",) if key in entry]
+    root = os.path.normpath(entry.get("root", "."))
+    if not os.path.lexists(root) and not _made_here(root):  # one row for all that is in it
+        yield from _file(check, root)
+        paths = [path for path in paths if not Path(os.path.normpath(path)).is_relative_to(root)]
+    for path in paths:
+        yield from _file(check, path)
+    later = [path for path in map(os.path.normpath, paths) if _made_here(path)]
+    if later := [path for path in later if not os.path.exists(path)]:
+        more = f" and {len(later) - 1} more" if later[1:] else ""
+        yield Row(check, LATER, f"the workflow makes {later[0]}{more}")
+
+
+def _made_here(path: str) -> bool:
+    return Path(path).parts[0] == places.RESULTS
+
+
+def _file(check: str, path: str) -> Iterator[Row]:
+    """A row for a path that is not there, and that the workflow does not make, or unreadable."""
+    try:
+        path = places.there(path)
+        if os.path.exists(path) and not os.access(path, os.R_OK):
+            yield Row(check, WRONG, f"{path}: there is no permission to read it", "chmod u+rX it")
+    except InputError as mistake:
+        yield of_mistake(check, mistake, MISSING)
+
+
+def _read(check: str, entry: dict, read) -> Iterator[Row]:
+    data.check_headings(entry)
+    for finding, state, remedy in read(entry):
+        yield Row(check, state, finding, remedy)
+
+
+def _samples(name: str, entry: dict, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
+    """(finding, state, remedy) of the samples of a dataset, and of its images."""
+    frame, _ = readers.find(entry["reader"]).read(entry)
+    if frame.empty:
+        raise InputError(entry.get("root", name), "no sample is left after reading", "Look at it")
+    kind = "bags" if "features" in entry else "images"
+    unique = frame.drop_duplicates("image_id")
+    sizes.images[name] = len(unique)
+    captions = frame["caption"].dropna() if "caption" in frame else pd.Series(dtype=str)
+    sizes.captions[name] = captions.nunique()
+    texts = f", {len(captions):,} captions" if len(captions) else ""
+    yield f"{len(frame):,} samples of {len(unique):,} {kind}{texts}", OK, ""
+    if kind == "images":
+        yield from _images(entry, list(unique["path"]))
+
+
+def _images(entry: dict, paths: list[str]) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with some of a dataset's images."""
+    some = _spread(paths, LOOKED_UP)
+    there, faults = [], []
+    for path in some:
+        file = os.path.join(entry["root"], path.partition("#")[0])
+        (there if os.path.exists(file) else faults).append(path)
+    for path in _spread(there, OPENED):
+        try:
+            images.load(entry["root"], path, entry.get("max_pixels", images.MAX_PIXELS))
+        except InputError as mistake:
+            faults.append(f"{path} ({mistake.problem})")
+    if faults:
+        share = len(faults) / len(some)
+        allowed = entry.get("max_quarantined", 0)
+        finding = f"{len(faults)} of {len(some):,} images looked at cannot be read: {faults[0]}"
+        remedy = "Restore them, or set max_quarantined to the share that may be left out"
+        yield finding, LOOK if share <= allowed else WRONG, remedy
+
+
+def _reports(name: str, entry: dict, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
+    frame, _ = readers.find(entry["reader"]).read(entry)
+    sizes.texts[name] = len(frame)
+    if frame.empty:
+        raise InputError(name, "no report is left after reading", "Look at its table")
+    yield f"{len(frame):,} reports", OK, ""
+
+
+def _spread(items: list, most: int) -> list:
+    """At most so many items, evenly spread over all."""
+    if len(items) <= most:
+        return items
+    return [items[i * len(items) // most] for i in range(most)]
+
+
+def cleaned(config: dict, datasets: list[str], sizes: Sizes) -> None:
+    """Take the counts of datasets that are cleaned already, which have fewer images."""
+    for name in datasets:
+        path = places.LABELS.format(dataset=name)
+        if os.path.exists(path):
+            frame = tables.read(path, ["image_id", "caption"])
+            sizes.images[name] = frame["image_id"].nunique()
+            sizes.captions[name] = frame["caption"].nunique()
