@@ -162,7 +162,7 @@ def test_a_config_that_is_there_is_tried_and_measured(place, capsys):
     assert status == 0, text
     assert "12 samples of 12 images" in text
     assert "all its weights are its own: images -> 24" in text
-    assert "time embed_images vit" in text and "12 images of 1 dataset at " in text
+    assert "time embed_images vit" in text and "12 images of 1 dataset: " in text
     assert "2 runs train the whole tower: " in text and "for a batch of 8" in text
     assert "an export inherits at the strictest MIT (mine, vit)" in text
 
@@ -459,7 +459,7 @@ def test_time_is_items_at_the_measured_speed():
     caches = [cache(), cache(of="other", items=200), cache(of="later", items=None)]
     (row,) = budget.time_rows(caches, {"vit": SPEED})
     assert row.finding == (
-        "1,200 images of 2 datasets (3 datasets in all) at 2.0 images/s on cpu: 10 min"
+        "1,200 images of 2 datasets (3 datasets in all): 10 min at 2.0 a second on cpu"
     )
     (row,) = budget.time_rows(caches[2:], {"vit": SPEED})
     assert row.state == LATER
@@ -486,7 +486,7 @@ def test_an_encoder_without_weights_is_tried_as_architecture_and_named_an_estima
     status, text = ran(capsys)
     assert status == 1 and "there is no file 'gone.pth'" in text
     assert "estimates of its architecture, with random weights" in text
-    assert "12 images of 1 dataset at " in text
+    assert "12 images of 1 dataset: " in text
 
 
 # The table ---------------------------------------------------------------------------------------

@@ -29,10 +29,10 @@ def main(words: list[str]) -> int:
     run.go_to(commands.folder())
     from histopair.doctor import rows
 
-    found = of_encoder(options, online) if options.encoder else of_config(options, online)
+    lines = of_encoder(options, online) if options.encoder else of_config(options, online)
     width = os.get_terminal_size().columns if sys.stdout.isatty() else None
-    jobs.say(rows.table(found, width))
-    return int(rows.red(found))
+    jobs.say(rows.table(lines, width))
+    return int(rows.red(lines))
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
@@ -117,9 +117,9 @@ def of_encoder(options: argparse.Namespace, online: bool) -> list:
     in_config = options.encoder in (raw.get("encoders") or ())
     config = load.load(raw) if in_config or options.configfile else {"encoders": {}}
     entry = encoder_rows.entry(config, options.encoder)
-    found, fingerprint = encoder_rows.fingerprinted(entry, online)
+    lines, fingerprint = encoder_rows.fingerprinted(entry, online)
     if fingerprint is not None:
         jobs.say(reference.entry_text(reference.key(entry) or entry["name"], fingerprint))
         if options.write:
             reference.write(reference.key(entry), fingerprint)
-    return found
+    return lines

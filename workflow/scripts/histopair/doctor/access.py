@@ -16,22 +16,34 @@ SECONDS = 5
 
 def trained_here(name: str, entry: dict) -> Row | None:
     """The row of an encoder that the config trains itself and that is not there yet."""
-    made = places.ENCODER.format(encoder=name)
-    if "train" not in entry or Path(made).exists():
+    folder = places.ENCODER.format(encoder=name)
+    if "train" not in entry or Path(folder).exists():
         return None
     finding = f"rule train_encoder makes its weights from {entry['train']['dataset']}"
-    return Row(f"encoder {name}", LATER, finding, f"snakemake --cores all {made}")
+    return Row(f"encoder {name}", LATER, finding, f"snakemake --cores all {folder}")
 
 
 def refused(name: str, entry: dict, mistake: InputError) -> Row:
     """The row of an encoder that could not be loaded."""
     check = f"encoder {name}"
-    if not any(_is_absent(cause) for cause in _causes(mistake)):
+    cached = all(_is_cached(*repository) for repository in repositories(entry))
+    if cached and not any(_is_absent(cause) for cause in _causes(mistake)):
         return of_mistake(check, mistake)
     where = entry.get("weights") or entry["model"]
     pinned = f" at revision {entry['revision'][:12]}" if entry.get("revision") else ""
     finding = f"its files ({where}{pinned}) are not in the cache of this machine"
     return Row(check, MISSING, finding, f"{_gate(entry)}{FETCH} fetches them")
+
+
+def _is_cached(repository: str, revision: str | None) -> bool:
+    """Whether the cache has any file of a repository at a revision."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        options = {"revision": revision, "allow_patterns": [], "local_files_only": True}
+        return Path(snapshot_download(repository, **options)).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_absent(cause: BaseException) -> bool:

@@ -23,22 +23,25 @@ def time_rows(caches: list[Cache], speeds: dict[str, Speed]) -> Iterator[Row]:
         if cache.kind != "prompts":
             groups.setdefault((cache.rule, cache.encoder), []).append(cache)
     for (rule, encoder), group in groups.items():
-        check, speed = f"time {rule} {encoder}", speeds.get(encoder)
-        counted = [cache for cache in group if cache.items is not None]
-        if not counted:
-            yield Row(check, LATER, f"for {_sources(group)} whose files are not there yet")
-            continue
-        items = sum(cache.items * cache.turns for cache in counted)
-        unit = "images" if group[0].kind == "images" else "texts"
-        finding = f"{items:,} {unit} of {_sources(counted)}"
-        if len(counted) < len(group):
-            finding += f" ({_sources(group)} in all)"
-        each = speed and (speed.tile if unit == "images" else speed.text)
-        if each is None:
-            yield Row(check, UNKNOWN, f"{finding}; {NO_TRIAL}")
-        else:
-            rate = f"{1 / each:,.1f} {unit}/s on {speed.device}"
-            yield Row(check, OK, f"{finding} at {rate}: {duration(items * each)}")
+        yield Row(f"time {rule} {encoder}", *_time(group, speeds.get(encoder)))
+
+
+def _time(group: list[Cache], speed: Speed | None) -> tuple[str, str]:
+    """State and finding of the caches of one stage and encoder."""
+    counted = [cache for cache in group if cache.items is not None]
+    if not counted:
+        return LATER, f"for {_sources(group)} whose files are not there yet"
+    unit = {"images": "images", "texts": "reports"}.get(group[0].kind, "texts")
+    items = sum(cache.items * cache.turns for cache in counted)
+    finding = f"{items:,} {unit} of {_sources(counted)}"
+    if len(counted) < len(group):
+        finding += f" ({_sources(group)} in all)"
+    each = speed and (speed.tile if unit == "images" else speed.text)
+    if each is None:
+        return UNKNOWN, f"{finding}; {NO_TRIAL}"
+    longer = ", more if they are cut into chunks" if unit == "reports" else ""
+    rate = f"{1 / each:,.1f} a second on {speed.device}"
+    return OK, f"{finding}: {duration(items * each)} at {rate}{longer}"
 
 
 def _sources(group: list[Cache]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from histopair import images, readers
 from histopair.doctor.rows import LATER, LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
@@ -17,6 +18,7 @@ from histopair.errors import InputError
 from histopair.files import tables
 from histopair.plan import data, entries, places
 
+PHANTOM = os.path.join(places.RESULTS, "phantom", "")
 LOOKED_UP, OPENED = 2000, 8  # images of a dataset, evenly spread
 
 
@@ -63,13 +65,18 @@ def _files(check: str, entry: dict) -> Iterator[Row]:
     for path in paths:
         yield from _file(check, path)
     later = [path for path in map(os.path.normpath, paths) if _made_here(path)]
-    if later := [path for path in later if not os.path.exists(path)]:
+    later = [path for path in later if not os.path.exists(path)]
+    for path in (path for path in later if not path.startswith(PHANTOM)):
+        yield Row(
+            check, LOOK, f"no rule of histopair makes {path}", "Correct it, if none of yours does"
+        )
+    if later := [path for path in later if path.startswith(PHANTOM)]:
         more = f" and {len(later) - 1} more" if later[1:] else ""
         yield Row(check, LATER, f"the workflow makes {later[0]}{more}")
 
 
 def _made_here(path: str) -> bool:
-    return Path(path).parts[0] == places.RESULTS
+    return Path(path).parts[:1] == (places.RESULTS,)
 
 
 def _file(check: str, path: str) -> Iterator[Row]:
@@ -139,11 +146,13 @@ def _spread(items: list, most: int) -> list:
     return [items[i * len(items) // most] for i in range(most)]
 
 
-def cleaned(config: dict, datasets: list[str], sizes: Sizes) -> None:
-    """Take the counts of datasets that are cleaned already, which have fewer images."""
+def cleaned(datasets: list[str], sizes: Sizes) -> Iterator[Row]:
+    """No rows: takes the counts of datasets that are cleaned already, which have fewer images."""
     for name in datasets:
         path = places.LABELS.format(dataset=name)
         if os.path.exists(path):
-            frame = tables.read(path, ["image_id", "caption"])
-            sizes.images[name] = frame["image_id"].nunique()
-            sizes.captions[name] = frame["caption"].nunique()
+            names = set(pq.read_schema(path).names) & {"image_id", "caption"}
+            counts = tables.read(path, sorted(names)).nunique()
+            sizes.images[name] = int(counts["image_id"])
+            sizes.captions[name] = int(counts.get("caption", 0))
+    yield from ()

@@ -105,9 +105,9 @@ def compared(entry: dict, fingerprint: dict) -> Iterator[Row]:
 
 def fingerprinted(entry: dict, online: bool) -> tuple[list[Row], dict | None]:
     """The rows of one encoder, and its fingerprint if it could be computed."""
-    encoder, found = loaded(entry["name"], entry, online)
+    encoder, first = loaded(entry["name"], entry, online)
     if encoder is None:
-        return [replace(row, state=MISSING) if row.state == LATER else row for row in found], None
+        return [replace(row, state=MISSING) if row.state == LATER else row for row in first], None
     fingerprint = reference.computed(encoder, entry)
     rows = checked(f"fingerprint {entry['name']}", lambda: compared(entry, fingerprint))
-    return [*found, *rows], fingerprint
+    return [*first, *rows], fingerprint

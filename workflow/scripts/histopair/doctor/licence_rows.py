@@ -15,15 +15,15 @@ def _rows(config: dict) -> Iterator[Row]:
     names: dict[str, list[str]] = {}
     for run in needed.runs(config):
         for source in lineage.sources(config, run):
-            named = names.setdefault(source["licence"], [])
-            named += [] if source["name"] in named else [source["name"]]
-    known = {licence: names[licence] for licence in names if licences.known(licence)}
-    if known:
-        strictest = licences.strictest(list(known))
-        of = ", ".join(sorted(known[strictest]))
+            holders = names.setdefault(source["licence"], [])
+            holders += [] if source["name"] in holders else [source["name"]]
+    named = {licence: names[licence] for licence in names if licences.known(licence)}
+    if named:
+        strictest = licences.strictest(list(named))
+        of = ", ".join(sorted(named[strictest]))
         finding = f"an export inherits at the strictest {strictest} ({of})"
-        others = ", ".join(sorted(known.keys() - {strictest}))
+        others = ", ".join(sorted(named.keys() - {strictest}))
         yield Row("licences", OK, finding + (f"; beside it {others}" if others else ""))
-    for licence in sorted(names.keys() - known.keys()):
+    for licence in sorted(names.keys() - named.keys()):
         finding = f"the terms of {licence!r} are not known here: {', '.join(names[licence])}"
         yield Row("licences", LOOK, finding, "Write the licence into `licence` of their entries")

@@ -35,7 +35,7 @@ def _planned(config: dict, online: bool) -> Iterator[Row]:
     datasets, corpora = needed.datasets(config, names), needed.corpora(config, names)
     sizes = data_rows.Sizes()
     yield from data_rows.rows(config, datasets, corpora, sizes)
-    data_rows.cleaned(config, datasets, sizes)
+    yield from checked("labels", lambda: data_rows.cleaned(datasets, sizes))
     yield from receipts.rows(config, datasets, corpora)
     yield from licence_rows.rows(config)
     caches, learnings = work.caches(config, paths, sizes), work.learnings(config, sizes)
@@ -61,8 +61,8 @@ class Trials:
         entry = encoder_rows.entry(self.config, name)
         if online:
             yield from access.asked(name, entry)
-        encoder, found = encoder_rows.loaded(name, entry, online=False)
-        yield from found
+        encoder, first = encoder_rows.loaded(name, entry, online=False)
+        yield from first
         if encoder is not None and reference.key(entry) in reference.stored():
             yield from encoder_rows.compared(entry, reference.computed(encoder, entry))
         if encoder is None and (encoder := encoder_rows.architecture(entry)):

@@ -35,8 +35,8 @@ def _used(named: list[dict]) -> list[str]:
             files += data.published(entry)
         except (InputError, OSError):
             continue  # its own row says so
-    found = (sources.of_path(os.path.normpath(file)) for file in files if file)
-    return list(dict.fromkeys(filter(None, found)))
+    names = (sources.of_path(os.path.normpath(file)) for file in files if file)
+    return list(dict.fromkeys(filter(None, names)))
 
 
 def _source(config: dict, name: str) -> Iterator[Row]:

@@ -35,16 +35,16 @@ def computed(encoder: Encoder, entry: dict) -> dict:
     """The fingerprint of a loaded encoder: source, revision, weights, image and text."""
     names = ("torch", "timm", "transformers", "open_clip_torch")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    made = {"source": f"histopair, {versions}", "revision": entry.get("revision")}
-    made["weights"] = devices.weights_digest(encoder.image, encoder.text)
+    result = {"source": f"histopair, {versions}", "revision": entry.get("revision")}
+    result["weights"] = devices.weights_digest(encoder.image, encoder.text)
     with torch.inference_mode():
         if encoder.image is not None:
             pixels = [encoder.preprocess(tile) for tile in fixed_inputs.tiles()]
-            made["image"] = described(encoder.image(torch.stack(pixels)))
+            result["image"] = described(encoder.image(torch.stack(pixels)))
         if encoder.text is not None:
             tokens = encoder.tokenize(list(fixed_inputs.TEXTS))
-            made["text"] = described(encoder.text(tokens))
-    return made
+            result["text"] = described(encoder.text(tokens))
+    return result
 
 
 def described(vectors: Tensor) -> dict:

@@ -61,8 +61,8 @@ def speed(encoder: Encoder, precision: str, blocks: list[int]) -> Speed:
     if encoder.text is not None:
         text = _texts(encoder, device, dtype)
     _back(encoder)
-    known = {count: numbers for count, numbers in tokens.items() if numbers}
-    return Speed(_name(device), tile, text, encoder.image_dim, encoder.text_dim, known)
+    splittable = {count: numbers for count, numbers in tokens.items() if numbers}
+    return Speed(_name(device), tile, text, encoder.image_dim, encoder.text_dim, splittable)
 
 
 def training(encoder: Encoder, blocks: int | str) -> Training:
@@ -74,27 +74,33 @@ def training(encoder: Encoder, blocks: int | str) -> Training:
     frozen, trained = split_towers.split(encoder.image.float(), blocks)
     frozen, trained = frozen.to(device), trained.to(device).train()
     pixels = _pixels(encoder, 1).to(device)
-    saved: dict[int, int] = {}
-    own = {parameter.untyped_storage().data_ptr() for parameter in trained.parameters()}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
     def step() -> None:
         trained(*frozen(pixels)).square().mean().backward()
         trained.zero_grad()
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        step()
+    each = _saved(step, trained)
     seconds = _timed(step, device)
     learned = sum(parameter.numel() for parameter in trained.parameters())
-    fixed = _bytes(encoder.image) + 3 * 4 * learned
     trained.eval()
     _back(encoder)
-    return Training(_name(device), fixed, sum(saved.values()), seconds)
+    return Training(_name(device), _bytes(encoder.image) + 3 * 4 * learned, each, seconds)
+
+
+def _saved(step: Callable[[], None], trained: nn.Module) -> int:
+    """Bytes that torch saves for the backward pass of a step, without the weights."""
+    saved: dict[int, int] = {}
+    weights = {parameter.untyped_storage().data_ptr() for parameter in trained.parameters()}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        step()
+    return sum(saved.values())
 
 
 def _tiles(encoder: Encoder, device: torch.device, dtype: torch.dtype) -> float:
