@@ -14,6 +14,7 @@ from commands import doctor
 from histopair.datasets import sources
 from histopair.doctor import (
     budget,
+    data_rows,
     environment,
     offline,
     receipts,
@@ -272,6 +273,34 @@ def test_config_files_are_laid_on_top_of_each_other(place, capsys):
     assert status == 1 and "elsewhere" in text
 
 
+def test_a_path_that_no_rule_makes_is_to_be_looked_at(place, capsys):
+    tiny.vit_entry(place / "vit")
+    write(config(datasets={"mine": {"reader": "table", "root": "results/phantoms/x"}}))
+    status, text = ran(capsys)
+    assert status == 0
+    assert "no rule of histopair makes results/phantoms/x/labels.csv" in text
+
+
+def test_images_that_cleaning_left_out_are_not_counted(place):
+    labels = tiny.dataset(place / "made", n=24, captions=True)
+    target = place / "results/labels/mine.parquet"
+    target.parent.mkdir(parents=True)
+    labels.rename(target)
+    sizes = data_rows.Sizes(images={"mine": 99, "other": 7})
+    assert list(data_rows.cleaned(["mine", "other"], sizes)) == []
+    assert sizes.images == {"mine": 24, "other": 7} and sizes.captions == {"mine": 2}
+
+
+def test_without_memory_there_is_no_trial(place, capsys, monkeypatch):
+    tiles(place / "tiles")
+    tiny.vit_entry(place / "vit")
+    write(config())
+    free = SimpleNamespace(available=10, total=10**11)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    status, text = ran(capsys)
+    assert status == 0 and "too little free memory" in text and "no trial" in text
+
+
 # Public data -------------------------------------------------------------------------------------
 
 
@@ -473,7 +502,7 @@ def test_a_gpu_that_a_training_does_not_fit_is_red(memory, state):
     measured = trial.Training("cpu", 10**8, 10**7, 0.1)
     (row,) = budget.training_rows([learning], {("vit", "all"): measured}, memory)
     assert row.state == state
-    assert "2 runs train the whole tower: 0.4 GB at most for a batch of 32" in row.finding
+    assert "2 runs train the whole tower: 0.42 GB at most for a batch of 32" in row.finding
     assert "33 min at most on cpu" in row.finding  # 0.1 s x 1,000 images x 10 epochs x 2
 
 

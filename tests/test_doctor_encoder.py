@@ -275,3 +275,25 @@ def test_what_a_hub_says_of_a_repository(hub, revision, state, words, monkeypatc
     entry = {"library": "timm", "model": "hf-hub:a/b", "revision": revision}
     (row,) = access.asked("x", entry)
     assert row.state == state and words in row.remedy
+
+
+@pytest.mark.parametrize(("hub", "used"), [(Hub(), True), (Hub(TimeoutError()), False)])
+def test_online_downloads_only_after_the_hub_has_answered(hub, used, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.HfApi", hub)
+    uses = []
+
+    def loaded(name, entry, online):
+        uses.append(online)
+        return None, []
+
+    monkeypatch.setattr(encoder_rows, "loaded", loaded)
+    entry = {"name": "x", "library": "timm", "model": "hf-hub:a/b"}
+    assert encoder_rows.fingerprinted(entry, online=True)[1] is None
+    encoder_rows.fingerprinted(entry, online=False)
+    assert uses == [used, False]
+
+
+def test_an_error_has_the_parts_of_its_line():
+    error = InputError("a.csv", "it is empty", "Fill it", row=3)
+    assert (error.where, error.problem, error.remedy) == ("a.csv, row 3", "it is empty", "Fill it")
+    assert str(error) == "a.csv, row 3: it is empty. Fill it"

@@ -9,7 +9,9 @@ from histopair.encoders import hub
 from histopair.errors import InputError
 from histopair.plan import places, presets
 
-FETCH = "snakemake --cores 1 fetch_weights"  # the rule that fetches the weights of a config
+# The rule that fetches the weights of a config, and what fetches one encoder's.
+FETCH = "snakemake --cores 1 fetch_weights fetches those of a config"
+FETCH += ", `histopair doctor {} --online` these alone"
 ABSENT = ("LocalEntryNotFoundError", "OfflineModeIsEnabled", "NoNetworkError")
 SECONDS = 5
 
@@ -32,7 +34,7 @@ def refused(name: str, entry: dict, mistake: InputError) -> Row:
     where = entry.get("weights") or entry["model"]
     pinned = f" at revision {entry['revision'][:12]}" if entry.get("revision") else ""
     finding = f"its files ({where}{pinned}) are not in the cache of this machine"
-    return Row(check, MISSING, finding, f"{_gate(entry)}{FETCH} fetches them")
+    return Row(check, MISSING, finding, _gate(entry) + FETCH.format(name))
 
 
 def _is_cached(repository: str, revision: str | None) -> bool:

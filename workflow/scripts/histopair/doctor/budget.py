@@ -68,12 +68,12 @@ def training_rows(
 def _training_row(key: tuple, group: list[Learning], trial: Training | None, memory) -> Row:
     encoder, blocks = key
     check, runs = f"train {encoder}", sum(part.runs for part in group)
-    part = "the whole tower" if blocks == "all" else f"its last {blocks} blocks"
+    part = "the whole tower" if blocks == "all" else f"its last {blocks} block(s)"
     if trial is None:
         return Row(check, UNKNOWN, f"{runs} runs train {part}; {NO_TRIAL}")
     batch = max(learning.batch for learning in group)
     need = trial.fixed + trial.each * batch
-    finding = f"{runs} runs train {part}: {need / 1e9:.1f} GB at most for a batch of {batch}"
+    finding = f"{runs} runs train {part}: {volume(need)} at most for a batch of {batch}"
     counted = [learning for learning in group if learning.items is not None]
     if counted:
         images = sum(part.items * part.epochs * part.runs for part in counted)
@@ -86,7 +86,7 @@ def _fits(need: int, memory: int | None, finding: str) -> tuple[str, str, str]:
     if memory is None:
         return OK, f"{finding}; there is no GPU here to compare with", ""
     state = WRONG if need > memory else LOOK if need > FULL * memory else OK
-    finding = f"{finding}; the GPU has {memory / 1e9:.0f} GB"
+    finding = f"{finding}; the GPU has {volume(memory)}"
     return state, finding, "" if state == OK else remedy
 
 
@@ -105,13 +105,13 @@ def disk_rows(config: dict, caches: list[Cache], speeds: dict[str, Speed]) -> It
 
 def _above_budget(cache: Cache, size: int, limit: float) -> Row:
     budget = f"activations.budget_gb {limit / 1e9:g}"
-    finding = f"{size / 1e9:.3g} GB are above {budget}: the frozen blocks run in every step"
+    finding = f"{volume(size)} are above {budget}: the frozen blocks run in every step"
     remedy = "Raise it if the disk has room: training is then faster"
     return Row(f"activations {cache.encoder} {cache.of}", LOOK, finding, remedy)
 
 
 def _against(free: int, need: int, caches: int, unknown: int) -> Row:
-    finding = f"{need / 1e9:.3g} GB of embeddings and activations to come, {free / 1e9:,.0f} free"
+    finding = f"{volume(need)} of embeddings and activations to come, {volume(free)} free"
     state = WRONG if need > free else LOOK if need > FULL * free else OK
     if unknown:
         finding += f"; {unknown} of {caches} are not counted: their encoder or data are not here"
@@ -156,6 +156,11 @@ def _existing(folder: Path) -> Path:
     """The folder, or the nearest above it that is there."""
     folder = Path(os.path.abspath(folder))
     return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def volume(size: float) -> str:
+    """Bytes in words."""
+    return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.3g} MB"
 
 
 def duration(seconds: float) -> str:

@@ -104,8 +104,14 @@ def compared(entry: dict, fingerprint: dict) -> Iterator[Row]:
 
 
 def fingerprinted(entry: dict, online: bool) -> tuple[list[Row], dict | None]:
-    """The rows of one encoder, and its fingerprint if it could be computed."""
-    encoder, first = loaded(entry["name"], entry, online)
+    """The rows of one encoder, and its fingerprint if it could be computed.
+
+    online: what is missing is downloaded, if the hub answers first and gives access.
+    """
+    asked = list(access.asked(entry["name"], entry)) if online else []
+    open_to_us = online and all(row.state in (OK, LOOK) for row in asked)
+    encoder, first = loaded(entry["name"], entry, open_to_us)
+    first = [*asked, *first]
     if encoder is None:
         return [replace(row, state=MISSING) if row.state == LATER else row for row in first], None
     fingerprint = reference.computed(encoder, entry)

@@ -15,7 +15,7 @@ from histopair.doctor import (
     trial,
     work,
 )
-from histopair.doctor.rows import LOOK, OK, Row, checked
+from histopair.doctor.rows import LOOK, OK, UNKNOWN, Row, checked
 from histopair.encoders import Encoder
 from histopair.plan import entries, needed
 
@@ -67,8 +67,10 @@ class Trials:
             yield from encoder_rows.compared(entry, reference.computed(encoder, entry))
         if encoder is None and (encoder := encoder_rows.architecture(entry)):
             yield Row(f"trial {name}", LOOK, encoder_rows.ESTIMATED)
-        if encoder is not None:
+        if encoder is not None and trial.fits(encoder):
             self._try(encoder, entry)
+        elif encoder is not None:
+            yield Row(f"trial {name}", UNKNOWN, "this machine has too little free memory for one")
 
     def _try(self, encoder: Encoder, entry: dict) -> None:
         """Raises InputError for a tower that it lacks or that cannot be split."""

@@ -50,6 +50,14 @@ class Speed:
     tokens: dict[int, int]
 
 
+def fits(encoder: Encoder) -> bool:
+    """Whether this machine has free memory for the towers and as much again for gradients."""
+    import psutil
+
+    towers = [tower for tower in (encoder.image, encoder.text) if tower is not None]
+    return 2 * sum(map(_bytes, towers)) < psutil.virtual_memory().available
+
+
 def speed(encoder: Encoder, precision: str, blocks: list[int]) -> Speed:
     """How fast an encoder embeds in a precision of the config, and how large activations are."""
     device = devices.start()
