@@ -116,6 +116,24 @@ def test_what_the_small_config_needs_is_found_by_the_plans_own_functions():
     assert needed.loaded(one, paths) == ["phantom-vit"]
 
 
+def test_how_much_of_an_image_tower_each_method_trains():
+    whole = load.load(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+    run = {"dataset": "phantom-crc", "encoder": "phantom-clip", "seed": 0}
+    amounts = {
+        name: needed.trained(whole, run | {"method": name})
+        for name, method in whole["methods"].items()
+        if method["recipe"]
+        in ("linear_probe", "text_only", "lora", "attentive_probe", "fusion_partial")
+    }
+    by_recipe: dict[str, set] = {}
+    for name, amount in amounts.items():
+        by_recipe.setdefault(whole["methods"][name]["recipe"], set()).add(amount)
+    frozen = ("linear_probe", "text_only", "attentive_probe")
+    assert [by_recipe[recipe] for recipe in frozen] == [{0}] * 3
+    assert by_recipe["lora"] == {"all"}
+    assert by_recipe["fusion_partial"] == {0, 1, 2, 4}  # as `unfreeze` of each says
+
+
 def test_where_everything_is_missing_each_fault_has_a_row_and_the_exit_status_is_1(place, capsys):
     write(
         config(

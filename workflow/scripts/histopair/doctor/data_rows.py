@@ -125,7 +125,7 @@ def _images(entry: dict, paths: list[str]) -> Iterator[tuple[str, str, str]]:
             faults.append(f"{path} ({mistake.problem})")
     if faults:
         share = len(faults) / len(some)
-        allowed = entry.get("max_quarantined", 0)
+        allowed = entry["max_quarantined"]
         finding = f"{len(faults)} of {len(some):,} images looked at cannot be read: {faults[0]}"
         remedy = "Restore them, or set max_quarantined to the share that may be left out"
         yield finding, LOOK if share <= allowed else WRONG, remedy

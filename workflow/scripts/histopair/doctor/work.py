@@ -91,8 +91,8 @@ def learnings(config: dict, sizes: Sizes) -> list[Learning]:
 def _learning(config, method, encoder, dataset, runs, sizes) -> Learning:
     entry = entries.method(config, method, dataset)
     blocks = needed.trained(config, {"dataset": dataset, "method": method, "encoder": encoder})
-    batch = -(-entry.get("batch_size", 64) // entry.get("accumulate", 1))
+    batch = -(-entry["batch_size"] // entry["accumulate"])
     folds = entries.folds(config["datasets"][dataset]) or 1
     items = sizes.images.get(entries.base(config, dataset))
-    epochs = entry.get("epochs", 1)
+    epochs = entry["epochs"]
     return Learning(method, encoder, dataset, blocks, batch, epochs, runs * folds, items)

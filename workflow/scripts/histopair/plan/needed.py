@@ -103,9 +103,9 @@ def corpora(config, encoders_loaded):
 def trained(config, run):
     """How much of its image encoder a run trains: its last blocks, "all", or 0 for none of it."""
     method, needed = entries.of_run(config, run), of_runs.needs(config, SimpleNamespace(**run))
-    if "unfreeze" in method:
-        return recipes.blocks(method, "image")
-    return "all" if "images" in needed else 0
+    if not {"images", "image_activations"} & set(needed):
+        return 0
+    return recipes.blocks(method, "image") or ("all" if "images" in needed else 0)
 
 
 def _trainings(config, names):
