@@ -291,6 +291,38 @@ def test_config_files_are_laid_on_top_of_each_other(place, capsys):
     assert status == 1 and "elsewhere" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": ["a", "c"]}, "'b'"),
+        ({"split": {"test": 0.5, "val": 0.45}}, "no sample falls into train"),
+        ({"split": {"sites": ["north", "south"]}}, "column `site`"),
+        ({"labels_map": "map.csv"}, "map.csv"),
+    ],
+    ids=["classes", "split", "sites", "mapping"],
+)
+def test_what_cleaning_would_refuse_of_labels_is_red(place, capsys, changes, words):
+    tiles(place / "tiles", count=4)
+    tiny.vit_entry(place / "vit")
+    write(config(datasets={"mine": {"reader": "table", "root": "tiles", **changes}}))
+    status, text = ran(capsys)
+    red = [line for line in text.splitlines() if "  missing  " in line or "  wrong  " in line]
+    assert status == 1 and len(red) == 1 and red[0].startswith("dataset mine") and words in red[0]
+
+
+def test_a_resplit_that_cannot_be_made_is_red_beside_its_dataset(place, capsys):
+    tiles(place / "tiles")
+    tiny.vit_entry(place / "vit")
+    changed = config()
+    changed["datasets"]["by-site"] = {"of": "mine", "split": {"sites": ["north", "south"]}}
+    changed["studies"]["one"]["datasets"] = ["mine", "by-site"]
+    write(changed)
+    status, text = ran(capsys)
+    red = [line for line in text.splitlines() if "  wrong  " in line]
+    assert status == 1 and len(red) == 1 and red[0].startswith("dataset by-site")
+    assert "2 classes; split: test 2, train 8, val 2" in text
+
+
 def test_a_path_that_no_rule_makes_is_to_be_looked_at(place, capsys):
     tiny.vit_entry(place / "vit")
     write(config(datasets={"mine": {"reader": "table", "root": "results/phantoms/x"}}))
@@ -504,21 +536,23 @@ def test_disk_that_is_too_small_is_red_and_activations_above_their_budget_are_no
 
 def test_time_is_items_at_the_measured_speed():
     caches = [cache(), cache(of="other", items=200), cache(of="later", items=None)]
-    (row,) = budget.time_rows(caches, {"vit": SPEED})
+    (row,) = budget.time_rows(caches, {"vit": SPEED}, set())
     assert row.finding == (
         "1,200 images of 2 datasets (3 datasets in all): 10 min at 2.0 a second on cpu"
     )
-    (row,) = budget.time_rows(caches[2:], {"vit": SPEED})
+    (row,) = budget.time_rows(caches[2:], {"vit": SPEED}, set())
     assert row.state == LATER
-    (row,) = budget.time_rows(caches[:1], {})
+    (row,) = budget.time_rows(caches[:1], {}, set())
     assert row.state == UNKNOWN
+    (row,) = budget.time_rows(caches[:1], {}, {"vit"})
+    assert row.state == LATER
 
 
 @pytest.mark.parametrize(("memory", "state"), [(None, OK), (10**9, OK), (3 * 10**8, WRONG)])
 def test_a_gpu_that_a_training_does_not_fit_is_red(memory, state):
     learning = work.Learning("lora", "vit", "mine", "all", 32, 10, 2, 1000)
     measured = trial.Training("cpu", 10**8, 10**7, 0.1)
-    (row,) = budget.training_rows([learning], {("vit", "all"): measured}, memory)
+    (row,) = budget.training_rows([learning], {("vit", "all"): measured}, memory, set())
     assert row.state == state
     assert "2 runs train the whole tower: 0.42 GB at most for a batch of 32" in row.finding
     assert "33 min at most on cpu" in row.finding  # 0.1 s x 1,000 images x 10 epochs x 2

@@ -24,7 +24,7 @@ from histopair.errors import InputError
 def main(words: list[str]) -> int:
     options = parsed(words)
     online = offline.allowed(options.online)
-    os.environ.update(offline.PATIENCE if online else {offline.ENVIRONMENT: "1"})
+    offline.prepare(online)
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
     run.go_to(commands.folder())
     from histopair.doctor import rows

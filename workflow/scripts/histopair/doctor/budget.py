@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from histopair.doctor.rows import LATER, LOOK, OK, UNKNOWN, WRONG, Row
@@ -11,22 +12,26 @@ from histopair.doctor.work import Cache, Learning
 from histopair.plan import places, presets
 
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+AFTER = "a trial is possible once the workflow has made the encoder"
 NO_TRIAL = "no trial, as the encoder is not here or does not load"
 COPIES = 2  # the embeddings' file, and its shards
 FULL = 0.8  # the share of a disk or of a GPU's memory from which a row is yellow
 
 
-def time_rows(caches: list[Cache], speeds: dict[str, Speed]) -> Iterator[Row]:
-    """How long embeddings take on this machine, by stage and encoder. Prompts are few."""
+def time_rows(caches: list[Cache], speeds: dict[str, Speed], to_come: set[str]) -> Iterator[Row]:
+    """How long embeddings take on this machine, by stage and encoder. Prompts are few.
+
+    to_come: encoders that the workflow makes first.
+    """
     groups: dict[tuple[str, str], list[Cache]] = {}
     for cache in caches:
         if cache.kind != "prompts":
             groups.setdefault((cache.rule, cache.encoder), []).append(cache)
     for (rule, encoder), group in groups.items():
-        yield Row(f"time {rule} {encoder}", *_time(group, speeds.get(encoder)))
+        yield Row(f"time {rule} {encoder}", *_time(group, speeds.get(encoder), encoder in to_come))
 
 
-def _time(group: list[Cache], speed: Speed | None) -> tuple[str, str]:
+def _time(group: list[Cache], speed: Speed | None, later: bool) -> tuple[str, str]:
     """State and finding of the caches of one stage and encoder."""
     counted = [cache for cache in group if cache.items is not None]
     if not counted:
@@ -38,7 +43,7 @@ def _time(group: list[Cache], speed: Speed | None) -> tuple[str, str]:
         finding += f" ({_sources(group)} in all)"
     each = speed and (speed.tile if unit == "images" else speed.text)
     if each is None:
-        return UNKNOWN, f"{finding}; {NO_TRIAL}"
+        return (LATER, f"{finding}; {AFTER}") if later else (UNKNOWN, f"{finding}; {NO_TRIAL}")
     longer = ", more if they are cut into chunks" if unit == "reports" else ""
     rate = f"{1 / each:,.1f} a second on {speed.device}"
     return OK, f"{finding}: {duration(items * each)} at {rate}{longer}"
@@ -52,17 +57,23 @@ def _sources(group: list[Cache]) -> str:
 
 
 def training_rows(
-    learnings: list[Learning], trainings: dict[tuple, Training], memory: int | None
+    learnings: list[Learning],
+    trainings: dict[tuple, Training],
+    memory: int | None,
+    to_come: set[str],
 ) -> Iterator[Row]:
     """The GPU memory that trainings of a tower need at most, and how long they take.
 
-    memory: bytes of the GPU here; None without one.
+    memory: bytes of the GPU here; None without one. to_come: as for `time_rows`.
     """
     groups: dict[tuple, list[Learning]] = {}
     for learning in learnings:
         groups.setdefault((learning.encoder, learning.blocks), []).append(learning)
     for key, group in groups.items():
-        yield _training_row(key, group, trainings.get(key), memory)
+        row = _training_row(key, group, trainings.get(key), memory)
+        if row.state == UNKNOWN and key[0] in to_come:
+            row = replace(row, state=LATER, finding=row.finding.replace(NO_TRIAL, AFTER))
+        yield row
 
 
 def _training_row(key: tuple, group: list[Learning], trial: Training | None, memory) -> Row:

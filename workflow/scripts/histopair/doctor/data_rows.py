@@ -7,16 +7,18 @@ cleaning opens all.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from histopair import images, readers
+from histopair.doctor import dry_cleaning
 from histopair.doctor.rows import LATER, LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.plan import data, entries, places
+from histopair.plan import data, entries, needed, places
 
 PHANTOM = os.path.join(places.RESULTS, "phantom", "")
 LOOKED_UP, OPENED = 2000, 8  # images of a dataset, evenly spread
@@ -35,10 +37,12 @@ def rows(config: dict, datasets: list[str], corpora: list[str], sizes: Sizes) ->
     """The rows of some datasets and corpora, and of the tables of papers. Fills `sizes`."""
     for name in datasets:
         entry = config["datasets"][name]
-        yield from _of_entry(f"dataset {name}", entry, lambda e, n=name: _samples(n, e, sizes))
+        resplits = needed.resplits(config, name)
+        read = partial(_samples, config, name, resplits, sizes)
+        yield from _of_entry(f"dataset {name}", entry, read)
     for name in corpora:
         entry = config["corpora"][name]
-        yield from _of_entry(f"corpus {name}", entry, lambda e, n=name: _reports(n, e, sizes))
+        yield from _of_entry(f"corpus {name}", entry, partial(_reports, name, sizes))
     for name in entries.shown_studies(config):
         if path := config["studies"][name].get("published"):
             yield from _file(f"study {name}", path)
@@ -91,13 +95,14 @@ def _file(check: str, path: str) -> Iterator[Row]:
 
 def _read(check: str, entry: dict, read) -> Iterator[Row]:
     data.check_headings(entry)
-    for finding, state, remedy in read(entry):
-        yield Row(check, state, finding, remedy)
+    yield from read(check, entry)
 
 
-def _samples(name: str, entry: dict, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
-    """(finding, state, remedy) of the samples of a dataset, and of its images."""
-    frame, _ = readers.find(entry["reader"]).read(entry)
+def _samples(
+    config: dict, name: str, resplits: list[str], sizes: Sizes, check: str, entry: dict
+) -> Iterator[Row]:
+    """The rows of the samples of a dataset, of its images, and of its splits."""
+    frame, audit = readers.find(entry["reader"]).read(entry)
     if frame.empty:
         raise InputError(entry.get("root", name), "no sample is left after reading", "Look at it")
     kind = "bags" if "features" in entry else "images"
@@ -106,12 +111,32 @@ def _samples(name: str, entry: dict, sizes: Sizes) -> Iterator[tuple[str, str, s
     captions = frame["caption"].dropna() if "caption" in frame else pd.Series(dtype=str)
     sizes.captions[name] = captions.nunique()
     texts = f", {len(captions):,} captions" if len(captions) else ""
-    yield f"{len(frame):,} samples of {len(unique):,} {kind}{texts}", OK, ""
+    yield Row(check, OK, f"{len(frame):,} samples of {len(unique):,} {kind}{texts}")
     if kind == "images":
-        yield from _images(entry, list(unique["path"]))
+        yield from _images(check, entry, list(unique["path"]))
+    task, clean = frame.attrs["task"], dry_cleaning.cleaned(entry, name, frame, audit)
+    yield from checked(check, lambda: _split(check, clean))
+    for other in resplits:
+        rows = partial(_resplit, config["datasets"][other], other, clean, task)
+        yield from checked(f"dataset {other}", rows)
 
 
-def _images(entry: dict, paths: list[str]) -> Iterator[tuple[str, str, str]]:
+def _split(check: str, clean: pd.DataFrame) -> Iterator[Row]:
+    """How many samples each split or fold has."""
+    column = "fold" if "fold" in clean else "split"
+    counts = clean[column].value_counts().sort_index()
+    parts = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+    classes = clean["labels"].explode().nunique()
+    yield Row(check, OK, f"{f'{classes} classes; ' if classes else ''}{column}: {parts}")
+
+
+def _resplit(entry: dict, name: str, clean: pd.DataFrame, task: str) -> Iterator[Row]:
+    """No row for a resplit that is right: its faults are raised."""
+    dry_cleaning.split_anew(clean, entry, name, task)
+    yield from ()
+
+
+def _images(check: str, entry: dict, paths: list[str]) -> Iterator[Row]:
     """What is wrong with some of a dataset's images."""
     some = _spread(paths, LOOKED_UP)
     there, faults = [], []
@@ -128,15 +153,15 @@ def _images(entry: dict, paths: list[str]) -> Iterator[tuple[str, str, str]]:
         allowed = entry["max_quarantined"]
         finding = f"{len(faults)} of {len(some):,} images looked at cannot be read: {faults[0]}"
         remedy = "Restore them, or set max_quarantined to the share that may be left out"
-        yield finding, LOOK if share <= allowed else WRONG, remedy
+        yield Row(check, LOOK if share <= allowed else WRONG, finding, remedy)
 
 
-def _reports(name: str, entry: dict, sizes: Sizes) -> Iterator[tuple[str, str, str]]:
+def _reports(name: str, sizes: Sizes, check: str, entry: dict) -> Iterator[Row]:
     frame, _ = readers.find(entry["reader"]).read(entry)
     sizes.texts[name] = len(frame)
     if frame.empty:
         raise InputError(name, "no report is left after reading", "Look at its table")
-    yield f"{len(frame):,} reports", OK, ""
+    yield Row(check, OK, f"{len(frame):,} reports")
 
 
 def _spread(items: list, most: int) -> list:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 ENVIRONMENT = "HF_HUB_OFFLINE"
 OFF = ("0", "OFF", "NO", "FALSE")
-# For whoever is asked to use the network: seconds until a hub that does not answer is given up.
-PATIENCE = {"HF_HUB_ETAG_TIMEOUT": "5", "HF_HUB_DOWNLOAD_TIMEOUT": "10"}
+SECONDS = 10  # until a machine that does not answer is given up
+PATIENCE = {"HF_HUB_ETAG_TIMEOUT": "5", "HF_HUB_DOWNLOAD_TIMEOUT": str(SECONDS)}
 
 
 class NoNetworkError(OSError):
@@ -18,6 +18,15 @@ class NoNetworkError(OSError):
 def allowed(asked: bool) -> bool:
     """Whether the network may be used: if the user asks for it, or HF_HUB_OFFLINE is set off."""
     return asked or os.environ.get(ENVIRONMENT, "").upper() in OFF
+
+
+def prepare(online: bool) -> None:
+    """Tell the libraries that are loaded afterwards whether to use the network, and how long."""
+    if not online:
+        os.environ[ENVIRONMENT] = "1"
+        return
+    os.environ.update(PATIENCE | {ENVIRONMENT: "0"})
+    socket.setdefaulttimeout(SECONDS)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from histopair.doctor import (
     trial,
     work,
 )
-from histopair.doctor.rows import LOOK, OK, UNKNOWN, Row, checked
+from histopair.doctor.rows import LATER, LOOK, OK, UNKNOWN, Row, checked
 from histopair.encoders import Encoder
 from histopair.plan import entries, needed
 
@@ -43,9 +43,9 @@ def _planned(config: dict, online: bool) -> Iterator[Row]:
     for name in names:
         yield from checked(f"encoder {name}", lambda name=name: trials.rows(name, online))
     yield from checked("disk", lambda: budget.disk_rows(config, caches, trials.speeds))
-    yield from checked("time", lambda: budget.time_rows(caches, trials.speeds))
-    memory = environment.gpu_memory()
-    yield from checked("train", lambda: budget.training_rows(learnings, trials.trainings, memory))
+    yield from checked("time", lambda: budget.time_rows(caches, trials.speeds, trials.to_come))
+    measured = trials.trainings, environment.gpu_memory(), trials.to_come
+    yield from checked("train", lambda: budget.training_rows(learnings, *measured))
 
 
 class Trials:
@@ -55,6 +55,7 @@ class Trials:
         self.config, self.caches, self.learnings = config, caches, learnings
         self.speeds: dict[str, trial.Speed] = {}
         self.trainings: dict[tuple, trial.Training] = {}
+        self.to_come: set[str] = set()  # the workflow makes them
 
     def rows(self, name: str, online: bool) -> Iterator[Row]:
         """Load an encoder, compare its fingerprint, and try it if anything is to be computed."""
@@ -63,6 +64,8 @@ class Trials:
             yield from access.asked(name, entry)
         encoder, first = encoder_rows.loaded(name, entry, online=False)
         yield from first
+        if first[0].state == LATER:
+            self.to_come.add(name)
         if encoder is not None and reference.key(entry) in reference.stored():
             yield from encoder_rows.compared(entry, reference.computed(encoder, entry))
         if encoder is None and (encoder := encoder_rows.architecture(entry)):

@@ -88,6 +88,13 @@ def datasets_of_runs(config):
     return list(dict.fromkeys(entries.base(config, name) for name in names))
 
 
+def resplits(config, name):
+    """The datasets of runs that split the samples of a dataset anew; of folds the first alone."""
+    shown = [run["dataset"] for run in runs(config)]
+    trained_on = dict.fromkeys(entries.trained(config, dataset) for dataset in shown)
+    return [other for other in trained_on if other != name and entries.base(config, other) == name]
+
+
 def corpora(config, encoders_loaded):
     """Corpora that runs read, and from which encoders learn."""
     names = []
