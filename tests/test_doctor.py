@@ -205,9 +205,9 @@ def test_a_config_that_is_there_is_tried_and_measured(place, capsys):
             "6 of 12 images",
         ),
         (
-            lambda place: (place / "tiles/0.png").write_bytes(b"no image"),
+            lambda place: [(place / f"tiles/{i}.png").write_bytes(b"x") for i in range(12)],
             "dataset mine",
-            "cannot be read",
+            "8 of 8 images tried cannot be read",
         ),
         (
             lambda place: (place / "vit/model.safetensors").unlink(),
@@ -308,6 +308,15 @@ def test_what_cleaning_would_refuse_of_labels_is_red(place, capsys, changes, wor
     status, text = ran(capsys)
     red = [line for line in text.splitlines() if "  missing  " in line or "  wrong  " in line]
     assert status == 1 and len(red) == 1 and red[0].startswith("dataset mine") and words in red[0]
+
+
+def test_one_image_that_does_not_open_is_to_be_looked_at(place, capsys):
+    tiles(place / "tiles")
+    tiny.vit_entry(place / "vit")
+    (place / "tiles/0.png").write_bytes(b"no image")
+    write(config())
+    status, text = ran(capsys)
+    assert status == 0 and "1 of 8 images tried cannot be read: 0.png" in text
 
 
 def test_a_resplit_that_cannot_be_made_is_red_beside_its_dataset(place, capsys):

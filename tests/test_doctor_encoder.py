@@ -209,6 +209,13 @@ def test_a_preset_whose_weights_are_not_here_says_what_fetches_them(place, capsy
     assert ("ask for access" in line) is (presets.read()[name]["gated"] is True)
 
 
+def test_a_mistake_of_an_entry_is_told_beside_the_files_that_are_not_here(place):
+    entry = {"name": "x", "library": "transformers", "model": "a/b", "remote_code": True}
+    _, rows = encoder_rows.loaded("x", entry, online=False)
+    assert [row.state for row in rows] == [MISSING, WRONG]
+    assert "needs a commit of 40 digits" in rows[1].finding
+
+
 def test_an_unknown_encoder_names_its_neighbour(place):
     with pytest.raises(InputError, match=r"'uni2-x' .did you mean 'uni2-h'"):
         doctor.main(["uni2-x"])

@@ -85,14 +85,18 @@ def of_config(options: argparse.Namespace, online: bool) -> list:
         config = chosen(load.load(config_of(options.configfile)), options.study)
     except InputError as mistake:
         return [of_mistake("config", mistake), *environment.rows(0)]
-    return [_shown(row) for row in preflight.rows(config, online)]
+    lines = []
+    for row in preflight.rows(config, online):
+        lines.append(row)
+        _show(row.check)
+    _show("")
+    return lines
 
 
-def _shown(row):
-    """The row; a terminal shows meanwhile what was looked at last, as large encoders take long."""
+def _show(check: str) -> None:
+    """On a terminal, what was looked at last: large encoders take long."""
     if sys.stderr.isatty():
-        jobs.say(f"\r\033[K{row.check}", end="\r", stream=sys.stderr)
-    return row
+        jobs.say(f"\r\033[K{check}", end="", stream=sys.stderr)
 
 
 def chosen(config: dict, studies: list[str] | None) -> dict:

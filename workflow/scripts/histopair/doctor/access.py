@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from histopair.doctor.offline import ENVIRONMENT as OFFLINE
 from histopair.doctor.offline import NoNetworkError
 from histopair.doctor.rows import LATER, LOOK, MISSING, OK, UNKNOWN, WRONG, Row, of_mistake
 from histopair.encoders import hub
@@ -25,16 +26,20 @@ def trained_here(name: str, entry: dict) -> Row | None:
     return Row(f"encoder {name}", LATER, finding, f"snakemake --cores all {folder}")
 
 
-def refused(name: str, entry: dict, mistake: InputError) -> Row:
-    """The row of an encoder that could not be loaded."""
-    check = f"encoder {name}"
+def refused(name: str, entry: dict, mistake: InputError) -> list[Row]:
+    """The rows of an encoder that could not be loaded: its files are not here, or its mistake."""
+    if OFFLINE in mistake.problem or any(_is_absent(cause) for cause in _causes(mistake)):
+        return [_absent(name, entry)]
+    its_mistake = of_mistake(f"encoder {name}", mistake)
     cached = all(_is_cached(*repository) for repository in repositories(entry))
-    if cached and not any(_is_absent(cause) for cause in _causes(mistake)):
-        return of_mistake(check, mistake)
+    return [its_mistake] if cached else [_absent(name, entry), its_mistake]
+
+
+def _absent(name: str, entry: dict) -> Row:
     where = entry.get("weights") or entry["model"]
     pinned = f" at revision {entry['revision'][:12]}" if entry.get("revision") else ""
     finding = f"its files ({where}{pinned}) are not in the cache of this machine"
-    return Row(check, MISSING, finding, _gate(entry) + FETCH.format(name))
+    return Row(f"encoder {name}", MISSING, finding, _gate(entry) + FETCH.format(name))
 
 
 def _is_cached(repository: str, revision: str | None) -> bool:

@@ -22,11 +22,12 @@ from histopair.plan import data, entries, needed, places
 
 PHANTOM = os.path.join(places.RESULTS, "phantom", "")
 LOOKED_UP, OPENED = 2000, 8  # images of a dataset, evenly spread
+REMEDY = "Restore them, or set max_quarantined to the share that may be left out"
 
 
 @dataclass
 class Sizes:
-    """Counts of what is there: images and captions by dataset, texts by corpus; and an image."""
+    """Counts of what is there: images and captions by dataset, texts by corpus."""
 
     images: dict[str, int] = field(default_factory=dict)
     captions: dict[str, int] = field(default_factory=dict)
@@ -71,9 +72,8 @@ def _files(check: str, entry: dict) -> Iterator[Row]:
     later = [path for path in map(os.path.normpath, paths) if _made_here(path)]
     later = [path for path in later if not os.path.exists(path)]
     for path in (path for path in later if not path.startswith(PHANTOM)):
-        yield Row(
-            check, LOOK, f"no rule of histopair makes {path}", "Correct it, if none of yours does"
-        )
+        remedy = "Correct the path, unless a rule of yours makes it"
+        yield Row(check, LOOK, f"no rule of histopair makes {path}", remedy)
     if later := [path for path in later if path.startswith(PHANTOM)]:
         more = f" and {len(later) - 1} more" if later[1:] else ""
         yield Row(check, LATER, f"the workflow makes {later[0]}{more}")
@@ -137,23 +137,25 @@ def _resplit(entry: dict, name: str, clean: pd.DataFrame, task: str) -> Iterator
 
 
 def _images(check: str, entry: dict, paths: list[str]) -> Iterator[Row]:
-    """What is wrong with some of a dataset's images."""
-    some = _spread(paths, LOOKED_UP)
-    there, faults = [], []
-    for path in some:
-        file = os.path.join(entry["root"], path.partition("#")[0])
-        (there if os.path.exists(file) else faults).append(path)
-    for path in _spread(there, OPENED):
-        try:
-            images.load(entry["root"], path, entry.get("max_pixels", images.MAX_PIXELS))
-        except InputError as mistake:
-            faults.append(f"{path} ({mistake.problem})")
-    if faults:
-        share = len(faults) / len(some)
-        allowed = entry["max_quarantined"]
-        finding = f"{len(faults)} of {len(some):,} images looked at cannot be read: {faults[0]}"
-        remedy = "Restore them, or set max_quarantined to the share that may be left out"
-        yield Row(check, LOOK if share <= allowed else WRONG, finding, remedy)
+    """What is wrong with some of a dataset's images: files that are not there, or do not open."""
+    some, root = _spread(paths, LOOKED_UP), entry["root"]
+    there = [path for path in some if os.path.exists(os.path.join(root, path.partition("#")[0]))]
+    if gone := sorted(set(some) - set(there)):
+        state = LOOK if len(gone) <= entry["max_quarantined"] * len(some) else WRONG
+        finding = f"{len(gone)} of {len(some):,} images looked up are not there: {gone[0]}"
+        yield Row(check, state, finding, REMEDY)
+    opened = _spread(there, OPENED)
+    if broken := [fault for path in opened if (fault := _broken(entry, path))]:
+        finding = f"{len(broken)} of {len(opened)} images tried cannot be read: {broken[0]}"
+        yield Row(check, WRONG if len(broken) == len(opened) else LOOK, finding, REMEDY)
+
+
+def _broken(entry: dict, path: str) -> str | None:
+    try:
+        images.load(entry["root"], path, entry.get("max_pixels", images.MAX_PIXELS))
+    except InputError as mistake:
+        return f"{path} ({mistake.problem})"
+    return None
 
 
 def _reports(name: str, sizes: Sizes, check: str, entry: dict) -> Iterator[Row]:

@@ -46,7 +46,7 @@ def loaded(name: str, entry: dict, online: bool) -> tuple[Encoder | None, list[R
         with _quiet(), guard:
             encoder = encoders.load(computing)
     except InputError as mistake:
-        return None, [access.refused(name, entry, mistake)]
+        return None, access.refused(name, entry, mistake)
     return encoder, [Row(f"encoder {name}", OK, _finding(encoder))]
 
 
