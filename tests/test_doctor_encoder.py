@@ -155,6 +155,15 @@ def test_a_name_is_kept_once(place, capsys):
         doctor.main(["clip", "--write"])
 
 
+def test_what_only_has_the_name_of_a_preset_is_not_kept_as_that(place, capsys, clip):
+    small = yaml.safe_load(Path("config/config.yaml").read_text())
+    small["encoders"]["uni"] = small["encoders"]["clip"]
+    Path("config/config.yaml").write_text(yaml.safe_dump(small))
+    with pytest.raises(InputError, match="Give the encoder another name"):
+        doctor.main(["uni", "--write"])
+    assert reference.stored() == {}
+
+
 def test_vectors_that_agree_under_another_digest_are_to_be_looked_at(place, clip, fingerprint):
     other = fingerprint | {"weights": "0", "source": "the authors' code"}
     reference.FILE.write_text(yaml.safe_dump({"clip": other}))

@@ -135,8 +135,14 @@ def entry_text(name: str, fingerprint: dict) -> str:
     return yaml.safe_dump({name: fingerprint}, sort_keys=False, default_flow_style=None, width=120)
 
 
-def write(name: str, fingerprint: dict) -> None:
-    """Add a fingerprint to the file. Raises InputError if it has one of that name."""
+def write(name: str | None, fingerprint: dict) -> None:
+    """Add a fingerprint to the file, under the `key` of its entry.
+
+    Raises InputError if there is one of that name, and for an entry without a name of its own.
+    """
+    if name is None:
+        problem = "the entry has the name of a preset, and computes something else"
+        raise InputError("--write", problem, "Give the encoder another name")
     if name in stored():
         raise InputError(FILE, f"it has a fingerprint of {name!r}", "Remove it first")
     try:
