@@ -24,13 +24,15 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 class InputError(Exception):
     """Bad input that its author can mend; printed as one line, without a traceback.
 
-    `audit` is the table of what was dropped before, where the step that failed keeps one.
+    `audit` is the table of what was dropped before, where the step that failed keeps one. `where`,
+    `problem` and `remedy` are the parts of the line.
     """
 
     audit: Path | None = None
 
     def __init__(self, file: str | Path, problem: str, remedy: str, row: int | str | None = None):
         where = f"{file}, row {row}" if row is not None else str(file)
+        self.where, self.problem, self.remedy = where, problem, remedy
         super().__init__(" ".join(f"{where}: {problem}. {remedy}".splitlines()))
 
     def __str__(self) -> str:

@@ -111,10 +111,20 @@ def _cleaning(entry):
     return {key: entry[key] for key in sorted(entry) if key not in NOT_CLEANING}
 
 
-def _published(entry):
-    reader = readers.find(entry["reader"])
+def published(entry):
+    """The files and folders that an entry's reader reads, and its mapping of labels."""
     mapping = [entry["labels_map"]] if entry.get("labels_map") else []
-    files = [there(path) for path in reader.inputs(entry) + mapping]
-    if hasattr(reader, "check") and all(map(os.path.exists, files)):
+    return readers.find(entry["reader"]).inputs(entry) + mapping
+
+
+def check_headings(entry):
+    """Raise InputError for what the headings of an entry's files show, where all are there."""
+    reader = readers.find(entry["reader"])
+    if hasattr(reader, "check") and all(map(os.path.exists, published(entry))):
         reader.check(entry)
+
+
+def _published(entry):
+    files = [there(path) for path in published(entry)]
+    check_headings(entry)
     return files

@@ -42,6 +42,11 @@ def fill(config: dict) -> list[str]:
     return mistakes
 
 
+def entry(name: str) -> dict:
+    """The entry of a config that has a preset and says nothing else."""
+    return _filled({"preset": name})
+
+
 def _filled(entry: dict) -> dict:
     preset = copy.deepcopy(read()[entry["preset"]]["entry"])
     preset["licence"] = strictest(licences(entry["preset"]))

@@ -55,6 +55,12 @@ def of_folds(config, w, file):
 
 def encoder_files(config, w):
     """Weights on disk of the encoders that the method adapts."""
+    names = adapted(config, w)
+    return [file for encoder in names for file in encoders.files_of(config, encoder)]
+
+
+def adapted(config, w):
+    """The encoders that the method adapts, whose weights it loads."""
     needed, names = needs(config, w), []
     if {"images", "image_activations"} & set(needed):
         names.append(w.encoder)
@@ -62,7 +68,7 @@ def encoder_files(config, w):
         names.append(text_encoder(config, w))
     if "retriever" in needed:
         names.append(method(config, w)["retriever"])
-    return [file for encoder in names for file in encoders.files_of(config, encoder)]
+    return names
 
 
 def spec(config, w):
