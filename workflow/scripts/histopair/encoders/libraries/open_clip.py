@@ -13,12 +13,14 @@ from torch import nn
 from histopair.encoders import NO_PADDING, Encoder, hub, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.libraries.transformers import check_words
+from histopair.encoders.repositories import Repository, offline
 from histopair.encoders.weights import Refusal
 
 KEYS = ("pretrained", "revision", "text_model", "pixels", "projected")
 
 # Names of files of weights, in open_clip's own order of preference.
 FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
+ON_HUB = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # Entries of OpenAI's CLIP that are not weights.
 NUMBERS = ("input_resolution", "context_length", "vocab_size")
 # In a saved config: the tower's files are in the model's folder, wherever that folder is now.
@@ -62,6 +64,47 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         text_dim=dimension,
         scale=model.logit_scale.exp().item(),
     )
+
+
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The model's repository, and those of a text tower whose config and words are elsewhere."""
+    name, text = entry["model"], entry.get("text_model")
+    model = name.removeprefix(hub.HUB)
+    if name.startswith(hub.HUB):
+        yield Repository(model, entry.get("revision"), ON_HUB if weights else ())
+    elif weights:
+        yield from _of_tag(name.replace("/", "-"), entry.get("pretrained"))
+    if text:
+        place = text["model"].removeprefix(hub.HUB)
+        elsewhere = [] if place.startswith("local-dir:") or Path(place).is_dir() else [place]
+    else:
+        elsewhere = [other for other in _text_repositories(entry) if other != model]
+    for other in elsewhere:
+        yield Repository(other, (text or {}).get("revision"))
+
+
+def _of_tag(name: str, tag: str | None) -> Iterator[Repository]:
+    """The repository of a model's weights by open_clip's name and tag."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    place, _, file = get_pretrained_cfg(name, tag or "").get("hf_hub", "").rpartition("/")
+    if place and file.endswith(".bin"):
+        yield Repository(place, weights=(f"{file[:-4]}.safetensors", file))
+    elif place:
+        yield Repository(place, weights=(file,) if file else ON_HUB)
+
+
+def _text_repositories(entry: dict) -> list[str]:
+    """The repositories that the config of a model's text tower names."""
+    import open_clip
+
+    if entry["model"].startswith("local-dir:"):
+        return []  # its files are in the folder
+    with offline(), _pinned(entry):
+        config = open_clip.get_model_config(entry["model"]) or {}
+    text = config.get("text_cfg", {})
+    names = [text.get(key) for key in ("hf_model_name", "hf_tokenizer_name")]
+    return sorted({name for name in names if name and not Path(name).is_dir()})
 
 
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
