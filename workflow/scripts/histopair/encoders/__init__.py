@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from histopair.encoders import first_pass, plain_attention, repositories
+from histopair.encoders import first_pass, hub, plain_attention, repositories
 from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
 
@@ -78,12 +78,16 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
 
 
 def fetch(entry: dict) -> list[dict]:
-    """Fetch and verify all that an encoder reads on hubs; records as `repositories.fetch` has them.
+    """Fetch and verify all that an encoder reads elsewhere: see `repositories.fetch`.
 
-    Raises InputError, naming the encoder.
+    A file of weights by its address has `address` in place of the repository. Raises InputError,
+    naming the encoder.
     """
     with _loading(entry):
-        return [repositories.fetch(one) for one in _repositories(entry, True)]
+        records = [repositories.fetch(one) for one in _repositories(entry, True)]
+        if (address := entry.get("weights", "")).startswith(hub.WEB):
+            records.append(repositories.fetch_address(address, entry.get("sha256")))
+        return records
 
 
 def require(tower: object, entry: dict, kind: str) -> None:

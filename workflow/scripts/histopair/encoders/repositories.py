@@ -12,8 +12,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from histopair import errors
-from histopair.encoders.hub import DESCRIBING
-from histopair.encoders.weights import Refusal, replaced, shortened
+from histopair.encoders import hub
+from histopair.encoders.weights import Refusal, check_sum, replaced, shortened
 
 INDEX = ".index.json"
 LATER = (
@@ -48,7 +48,7 @@ class Repository:
         if self.file:
             self._require([self.file], names, "Correct the file's name in the config")
             return [self.file]
-        patterns = [*DESCRIBING, "*.py"] if self.code else DESCRIBING
+        patterns = [*hub.DESCRIBING, "*.py"] if self.code else hub.DESCRIBING
         describing = [name for name in names if any(fnmatch(name, one) for one in patterns)]
         if not self.weights:
             return describing
@@ -106,6 +106,16 @@ def fetch(repository: Repository) -> dict:
     return about | {"files": files}
 
 
+def fetch_address(address: str, sha256: str | None) -> dict:
+    """Fetch a file by its address, once. Raises Refusal if its checksum is not the given one."""
+    path = hub.file(address)
+    check_sum(path, sha256)
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    record = {"name": path.name, "size": path.stat().st_size, "sha256": digest}
+    return {"address": address, "files": [record | {"verified": sha256 is not None}]}
+
+
 def _make_ready(repository: Repository) -> None:
     from huggingface_hub import constants, is_offline_mode
 
@@ -113,8 +123,8 @@ def _make_ready(repository: Repository) -> None:
         place = constants.HF_HUB_CACHE
         problem = f"HF_HUB_OFFLINE is set, and {repository.name} is not whole in {place}"
         remedy = (
-            "Run `snakemake fetch_weights` where there is a network, with the same HF_HOME, or "
-            "give the files as a local folder"
+            "Where there is a network, with the same HF_HOME, run `snakemake fetch_weights -R "
+            "fetch_encoder`; or give the files as a local folder"
         )
         _require_cached(repository, Refusal(problem, remedy))
         return
@@ -225,23 +235,23 @@ def _refusal(repository: Repository, error: Exception) -> Refusal:
 
     while isinstance(error, LocalEntryNotFoundError) and error.__cause__:
         error = error.__cause__
-    hub, name = constants.ENDPOINT, repository.name
+    place, name = constants.ENDPOINT, repository.name
     if isinstance(error, HfHubHTTPError):
         return _of_status(repository, error)
     if type(error).__name__ == "HFValidationError":
         return Refusal(f"{name!r} is no name of a repository", "Write `model` as OWNER/NAME")
     if isinstance(error, HTTPError) and "Timeout" in type(error).__name__:
         seconds = constants.HF_HUB_ETAG_TIMEOUT
-        problem = f"{hub} did not answer within {seconds} s, asked for {name}"
+        problem = f"{place} did not answer within {seconds} s, asked for {name}"
         return Refusal(problem, f"{LATER}; HF_HUB_ETAG_TIMEOUT={3 * seconds:g} waits longer")
     if isinstance(error, (HTTPError, ConnectionError)):
-        return Refusal(f"{hub} cannot be reached for {name} ({shortened(error, 120)})", LATER)
+        return Refusal(f"{place} cannot be reached for {name} ({shortened(error, 120)})", LATER)
     if isinstance(error, OSError) and error.errno is not None:
         return _of_disk(error)
     if isinstance(error, OSError) and "onsistency" in str(error):
-        problem = f"a file of {name} came with another size than {hub} states"
+        problem = f"a file of {name} came with another size than {place} states"
         return Refusal(problem, "Run it again: nothing of the file is kept")
-    problem = f"what answers at {hub} for {name} is no hub ({shortened(error, 120)})"
+    problem = f"what answers at {place} for {name} is no hub ({shortened(error, 120)})"
     return Refusal(problem, "Look at HF_ENDPOINT, and at this network's proxy or login page")
 
 

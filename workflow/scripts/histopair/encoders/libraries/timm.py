@@ -80,7 +80,7 @@ def _of_timm(model: str) -> Iterator[Repository]:
     from timm.models import get_pretrained_cfg
 
     config = get_pretrained_cfg(model) if ":" not in model else None
-    if config is None or config.url or not config.hf_hub_id:
+    if config is None or not config.hf_hub_id:
         return
     stem, _, suffix = (config.hf_hub_filename or "").rpartition(".")
     yield Repository(
