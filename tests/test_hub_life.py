@@ -162,6 +162,20 @@ def test_a_text_tower_of_a_second_repository_is_fetched_too(hub, tmp_path, monke
     exact(entry, made)
 
 
+def test_of_a_local_folder_the_text_towers_config_may_be_on_the_hub(hub, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    made = layouts.with_bert(24)(folder)
+    hub.add("x/y", folder / "second")
+    for path in (folder / "second").glob("*"):
+        if path.name != "config.json":
+            path.rename(folder / path.name)
+    encoder = encoders.load({"name": "x", "library": "open_clip", "model": f"local-dir:{folder}"})
+    tokens = encoder.tokenize(TEXTS[:1])
+    assert torch.isfinite(encoder.text(tokens)).all() and made.text
+    assert any("x/y" in path for _, path, _ in hub.asked)
+
+
 def test_the_revision_is_what_is_asked_for(hub, tmp_path):
     entry, made = served_entry(hub, tmp_path / "model")
     commit = hub.stored["lab/model"].commit

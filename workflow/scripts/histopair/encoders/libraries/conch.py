@@ -94,7 +94,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
 
 def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
     """The repository of its weights, if the entry names one; its package has the words."""
-    if entry["model"].startswith(PREFIX):
+    if weights and entry["model"].startswith(PREFIX):
         yield Repository(entry["model"].removeprefix(PREFIX), file=WEIGHTS)
 
 
