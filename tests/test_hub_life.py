@@ -324,6 +324,18 @@ def test_a_hub_that_cannot_be_reached_is_told(hub, tmp_path, monkeypatch):
     refused(entry, "http://127.0.0.1:9 cannot be reached for lab/model", "fetch_weights")
 
 
+def test_an_error_of_the_client_itself_is_one_line(hub, tmp_path, monkeypatch):
+    entry, _ = served_entry(hub, tmp_path / "model")
+
+    def broken(*_, **__):
+        raise RuntimeError("Data processing error:\n CAS service")  # as Xet storage words it
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", broken)
+    refused(
+        entry, "lab/model cannot be fetched", "RuntimeError: Data processing error: CAS", "later"
+    )
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
 def test_a_cache_that_cannot_be_written_is_told_and_one_that_is_full_too(
     hub, tmp_path, monkeypatch, number

@@ -11,19 +11,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from histopair import errors
 from histopair.encoders import hub
-from histopair.encoders.weights import Refusal, check_sum, replaced, shortened
+from histopair.encoders.hub_answers import in_words
+from histopair.encoders.weights import Refusal, check_sum, replaced
 
 INDEX = ".index.json"
-LATER = (
-    "Try again later; for machines without a network run `snakemake fetch_weights` on one that has "
-    "it, with the same HF_HOME"
-)
-
-
-class Corrupt(Refusal):
-    """A file that is not the one that its repository states; it is no more in the cache."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +153,7 @@ def _listing(repository: Repository):
     from huggingface_hub import HfApi, constants
 
     options = {"revision": repository.revision, "timeout": constants.HF_HUB_ETAG_TIMEOUT}
-    with _in_words(repository):
+    with in_words(repository.name, repository.revision):
         return HfApi().model_info(repository.name, files_metadata=True, **options)
 
 
@@ -169,10 +161,10 @@ def _download(repository: Repository, info, thorough: bool = False) -> list[dict
     """Records of the files, which are in the cache afterwards; `thorough` verifies old ones too."""
     from huggingface_hub import constants, file_download, hf_hub_download, try_to_load_from_cache
 
-    stated = {file.rfilename: file for file in info.siblings}
+    stated = {file.rfilename: file for file in info.siblings or []}
     names, records = repository.chosen(list(stated)), []
     waits = replaced(file_download, "_ETAG_RETRY_TIMEOUT", constants.HF_HUB_ETAG_TIMEOUT)
-    with _in_words(repository), waits:
+    with in_words(repository.name, repository.revision), waits:
         for place, name in enumerate(names):
             old = try_to_load_from_cache(repository.name, name, revision=info.sha)
             # The first notes in the cache which commit a branch or tag is.
@@ -184,7 +176,7 @@ def _download(repository: Repository, info, thorough: bool = False) -> list[dict
 
 
 def _verified(repository: Repository, path: Path, stated, thorough: bool) -> dict:
-    """The record of a file. Raises Corrupt, and removes it, if it is not as the hub states."""
+    """The record of a file. Raises Refusal, and removes it, if it is not as the hub states."""
     lfs, size = stated.lfs, path.stat().st_size
     record = {"name": stated.rfilename, "size": size}
     problem = None
@@ -202,7 +194,7 @@ def _verified(repository: Repository, path: Path, stated, thorough: bool) -> dic
         return record
     _remove(path)
     problem = f"the file {stated.rfilename} of {repository.name} {problem}"
-    raise Corrupt(problem, "Run it again: the file is no more in the cache, and is fetched anew")
+    raise Refusal(problem, "Run it again: the file is no more in the cache, and is fetched anew")
 
 
 def _git_name(path: Path) -> str:
@@ -216,90 +208,3 @@ def _remove(path: Path) -> None:
     content = path.resolve()
     path.unlink()
     content.unlink(missing_ok=True)
-
-
-@contextmanager
-def _in_words(repository: Repository) -> Iterator[None]:
-    """Turn what a hub, a network or a disk says into a Refusal."""
-    try:
-        yield
-    except Refusal:
-        raise
-    except Exception as error:  # a page in place of an answer can raise any type
-        raise _refusal(repository, error) from error
-
-
-def _refusal(repository: Repository, error: Exception) -> Refusal:
-    from huggingface_hub import constants
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFoundError
-
-    while isinstance(error, LocalEntryNotFoundError) and error.__cause__:
-        error = error.__cause__
-    place, name = constants.ENDPOINT, repository.name
-    if isinstance(error, HfHubHTTPError):
-        return _of_status(repository, error)
-    if type(error).__name__ == "HFValidationError":
-        return Refusal(f"{name!r} is no name of a repository", "Write `model` as OWNER/NAME")
-    if isinstance(error, HTTPError) and "Timeout" in type(error).__name__:
-        seconds = constants.HF_HUB_ETAG_TIMEOUT
-        problem = f"{place} did not answer within {seconds} s, asked for {name}"
-        return Refusal(problem, f"{LATER}; HF_HUB_ETAG_TIMEOUT={3 * seconds:g} waits longer")
-    if isinstance(error, (HTTPError, ConnectionError)):
-        return Refusal(f"{place} cannot be reached for {name} ({shortened(error, 120)})", LATER)
-    if isinstance(error, OSError) and error.errno is not None:
-        return _of_disk(error)
-    if isinstance(error, OSError) and "onsistency" in str(error):
-        problem = f"a file of {name} came with another size than {place} states"
-        return Refusal(problem, "Run it again: nothing of the file is kept")
-    problem = f"what answers at {place} for {name} is no hub ({shortened(error, 120)})"
-    return Refusal(problem, "Look at HF_ENDPOINT, and at this network's proxy or login page")
-
-
-def _of_disk(error: OSError) -> Refusal:
-    from huggingface_hub import constants
-
-    place = error.filename or constants.HF_HUB_CACHE
-    if error.errno in errors.FULL:
-        problem = f"no space is left for {place}"
-        return Refusal(problem, "Free some space, or set HF_HOME to a folder of a larger disk")
-    problem = f"the cache cannot be written: {error.strerror}: {place}"
-    return Refusal(problem, "Let this user write there, or set HF_HOME to another folder")
-
-
-def _of_status(repository: Repository, error) -> Refusal:
-    """What a hub's refusal means, and what to do."""
-    from huggingface_hub import constants
-
-    name, kind, status = repository.name, type(error).__name__, error.response.status_code
-    page = f"{constants.ENDPOINT}/{name}"
-    if kind == "RevisionNotFoundError":
-        problem = f"{name} has no revision {repository.revision!r}"
-        return Refusal(problem, f"Correct `revision`: a commit, tag or branch of {page}")
-    if kind == "RemoteEntryNotFoundError":
-        problem = f"{name} lists a file that it does not have ({shortened(error, 120)})"
-        return Refusal(problem, f"Look at {page}, and correct `model` or `revision`")
-    if kind == "GatedRepoError" or status == 403:
-        return _gated(name, page, status)
-    if kind == "HfHubHTTPError" and status == 401:
-        problem = "the hub does not know the token of this user (status 401)"
-        return Refusal(problem, "Log in anew: `hf auth login`, or correct or unset HF_TOKEN")
-    if kind == "RepositoryNotFoundError" or status == 404:
-        problem = f"the hub has no repository {name} that this user may see (status {status})"
-        remedy = f"Correct `model`; if {page} is private, log in: `hf auth login`, or set HF_TOKEN"
-        return Refusal(problem, remedy)
-    return Refusal(f"{constants.ENDPOINT} answers {name} with status {status}", LATER)
-
-
-def _gated(name: str, page: str, status: int) -> Refusal:
-    from huggingface_hub import get_token
-
-    if not get_token():
-        problem = f"{name} is gated, and no token is set (status {status})"
-        remedy = f"Ask for access at {page}, then log in: `hf auth login`, or set HF_TOKEN"
-        return Refusal(problem, remedy)
-    problem = f"{name} is gated, and the token of this user has no access (status {status})"
-    remedy = (
-        f"Ask for access at {page} with the account of the token (HF_TOKEN, or `hf auth login`); a "
-        "fine-grained token must be allowed to read gated repositories"
-    )
-    return Refusal(problem, remedy)
