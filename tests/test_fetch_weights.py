@@ -63,6 +63,12 @@ def test_all_weights_come_first_and_later_jobs_need_no_network(folder, tmp_path,
     process = workflow.run(folder, EMBEDDED, config="mine.yaml")
     assert process.returncode == 0, process.stdout[-3000:]
     assert len(hub.asked) == asked
+    # A licence says nothing of files, a revision does.
+    for key, jobs in (("licence", {}), ("revision", {FETCHED: "fetch_encoder"})):
+        changed = CONFIG | {"encoders": {**CONFIG["encoders"]}}
+        changed["encoders"]["hosted"] = CONFIG["encoders"]["hosted"] | {key: "main"}
+        (folder / "other.yaml").write_text(yaml.safe_dump(changed))
+        assert workflow.planned(folder, "fetch_weights", config="other.yaml") == jobs
     # Nothing that is finished depends on it.
     (folder / FETCHED).unlink()
     assert workflow.planned(folder, EMBEDDED, config="mine.yaml") == {}
