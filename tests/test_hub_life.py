@@ -7,6 +7,7 @@ and remedy. None ends in a traceback or in random weights.
 import errno
 import multiprocessing
 import os
+import tempfile
 from pathlib import Path
 
 import layouts
@@ -352,26 +353,25 @@ def test_a_cache_that_cannot_be_written_is_told_and_one_that_is_full_too(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
-def test_a_cache_that_is_only_readable_serves_what_it_has(hub, tmp_path):
+def test_a_cache_that_is_only_readable_serves_what_it_has(hub, tmp_path, monkeypatch):
     entry, made = served_entry(hub, tmp_path / "model")
-    exact(entry, made)
-    for path in [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == 0 and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-    tmp_path.chmod(0o755)
-    if (child := os.fork()) == 0:
-        os.setuid(65534)
-        try:
-            with pytest.raises(PermissionError):
-                (tmp_path / "cache" / "new").touch()
-            exact(entry, made)
-        except BaseException as error:
-            print(error, flush=True)
-            os._exit(1)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    with tempfile.TemporaryDirectory() as folder:  # others may not enter those of pytest
+        cache = Path(folder) / "cache"
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+        exact(entry, made)
+        for path in [Path(folder), cache, *cache.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        if (child := os.fork()) == 0:
+            os.setuid(65534)
+            try:
+                with pytest.raises(PermissionError):
+                    (cache / "new").touch()
+                exact(entry, made)
+            except BaseException as error:
+                print(error, flush=True)
+                os._exit(1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_two_jobs_that_fetch_at_once_both_end_right(hub, tmp_path):
