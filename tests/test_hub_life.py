@@ -325,6 +325,16 @@ def test_a_hub_that_cannot_be_reached_is_told(hub, tmp_path, monkeypatch):
     refused(entry, "http://127.0.0.1:9 cannot be reached for lab/model", "fetch_weights")
 
 
+def test_a_token_that_cannot_be_read_is_told(hub, tmp_path, monkeypatch):
+    entry, _ = served_entry(hub, tmp_path / "model")
+
+    def locked(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/x/token")
+
+    monkeypatch.setattr("huggingface_hub.utils._headers.get_token", locked)
+    refused(entry, "/home/x/token cannot be used: Permission denied", "HF_TOKEN")
+
+
 def test_an_error_of_the_client_itself_is_one_line(hub, tmp_path, monkeypatch):
     entry, _ = served_entry(hub, tmp_path / "model")
 
@@ -358,6 +368,7 @@ def test_a_cache_that_is_only_readable_serves_what_it_has(hub, tmp_path, monkeyp
     with tempfile.TemporaryDirectory() as folder:  # others may not enter those of pytest
         cache = Path(folder) / "cache"
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", f"{folder}/no-token")
         exact(entry, made)
         for path in [Path(folder), cache, *cache.rglob("*")]:
             path.chmod(0o555 if path.is_dir() else 0o444)

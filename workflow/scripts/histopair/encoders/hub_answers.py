@@ -61,6 +61,9 @@ def _of_disk(error: OSError) -> Refusal:
     if error.errno in errors.FULL:
         problem = f"no space is left for {place}"
         return Refusal(problem, "Free some space, or set HF_HOME to a folder of a larger disk")
+    if constants.HF_HUB_CACHE not in str(place):
+        problem = f"{place} cannot be used: {error.strerror}"
+        return Refusal(problem, "Let this user read it, or set HF_TOKEN if it is the token's file")
     problem = f"the cache cannot be written: {error.strerror}: {place}"
     return Refusal(problem, "Let this user write there, or set HF_HOME to another folder")
 
