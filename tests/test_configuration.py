@@ -104,6 +104,10 @@ MISTAKES = [
     ),
     (("corpora", "reports", "chunk_tokens"), 7, "corpora.reports.chunk_tokens: 7 is less than"),
     (("datasets", "tiles", "reader"), "pcm", "datasets.tiles.reader: 'pcm' is not allowed"),
+    (("datasets", "tiles", "reader"), "path_pattern", "tiles: 'pattern' is a required property"),
+    (("datasets", "tiles", "pattern"), "(?P<label>.", "tiles.pattern: '(?P<label>.' is not a reg"),
+    (("datasets", "tiles", "pattern"), "(?P<class>.)", "tiles.pattern: 'class' is not allowed"),
+    (("datasets", "tiles", "pattern"), "(.)", "tiles.pattern: it has no group (?P<label>...)"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
     (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),
     (

@@ -523,6 +523,34 @@ def test_what_is_fetched_is_what_the_readers_ask_for():
                 assert inside or any(file.startswith(f"{path}/") for file in made), path
 
 
+PUT_BY_HAND = {
+    "gleason-arvaniti": {
+        "train_validation_patches_750/ZT76_39_A_1_1/ZT76_39_A_1_1_patch_12_class_0.jpg": "train",
+        "test_patches_750/patho_1/ZT80_38_A_1_1/ZT80_38_A_1_1_patch_3_class_3.jpg": "test",
+        "test_patches_750/patho_2/ZT80_38_A_1_1/ZT80_38_A_1_1_patch_3_class_2.jpg": None,
+    },
+    "spider-colorectal": {
+        "train/Fat/slide_1/a.png": "train",
+        "test/Fat/slide_2/a.png": "test",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUT_BY_HAND)
+def test_what_is_put_there_by_hand_is_read_by_the_entry_that_is_shown(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for path in PUT_BY_HAND[name]:
+        place = Path(sources.place(name), path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    [entry] = sources.find(name)["config"]["datasets"].values()
+    frame, rows = readers.find(entry["reader"]).read(entry)
+    split = {path: split for path, split in PUT_BY_HAND[name].items() if split}
+    assert dict(zip(frame.path, frame.split, strict=True)) == split
+    assert frame.group.tolist() == [path.split("/")[-2] for path in sorted(split)]
+    assert [row for row in rows if row["action"] == "unread"] == []
+
+
 def _h5(name: str) -> bytes:
     """An array of PCAM, as its archive holds it."""
     file = io.BytesIO()
@@ -549,7 +577,8 @@ def _published(name: str, file: dict) -> bytes:
         return b"wsi\nW1\nW2\n"
     if name == "tcga":
         return _zip(**{makes: "patient_filename,text\nP1.x,Adenoma\n"})
-    inner = {"bach": "Photos/Benign/"}.get(name, "" if "/" in makes else "TUM/")
+    inner = {"bach": "Photos/Benign/", "tcga-ut": "0/TCGA-AA-0001-01Z/"}
+    inner = inner.get(name, "" if "/" in makes else "TUM/")
     return _zip(**{f"{makes.rpartition('/')[2]}/{inner}1.tif": "x", "__MACOSX/._1.tif": "x"})
 
 

@@ -420,6 +420,7 @@ def test_weights_of_quick_gelu_in_a_model_of_gelu_are_refused(monkeypatch):
     import open_clip
 
     monkeypatch.setattr(open_clip.factory, "download_pretrained", lambda *_, **__: "absent")
+    monkeypatch.setattr(encoders.repositories, "_make_ready", lambda _: None)
     entry = {"name": "x", "library": "open_clip", "model": "ViT-B-32", "pretrained": "openai"}
     with pytest.raises(InputError, match=r"QuickGELU mismatch.*Set `model` to ViT-B-32-quickgelu"):
         encoders.load(entry)

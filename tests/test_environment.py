@@ -153,7 +153,8 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
     own |= {"tune", "embed_bags", "phantom_features", "predict_external"}
     own.add("measure_cost")  # in company, times are another's
     own.add("page")  # which waits for all
-    own.add("download")  # on the machine that Snakemake runs on
+    # On the machine that Snakemake runs on.
+    own |= {"download", "fetch_encoder", "fetch_weights"}
     own.add("repeat")  # hundreds of runs
     assert rules - set(groups) == own
     assert set(groups) <= rules

@@ -141,41 +141,6 @@ def test_a_revision_of_local_files_is_refused(tmp_path, make):
     refused(keys | {"revision": COMMIT}, "`revision` .* pins nothing")
 
 
-def test_every_library_asks_the_hub_for_the_revision(monkeypatch):
-    asked = []
-
-    def download(*names, revision=None, **_):
-        asked.append((*names, revision))
-        raise OSError("no network here")
-
-    for place in ("huggingface_hub", "timm.models._hub", "open_clip.pretrained"):
-        monkeypatch.setattr(f"{place}.hf_hub_download", download)
-    monkeypatch.setattr("transformers.utils.hub.hf_hub_download", lambda *a, **k: download(**k))
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    weights = {"library": "timm", "model": "resnet18", "weights": "hf-hub:a/b/c.pth"}
-    entries = [{"library": "timm", "model": "hf-hub:a/b"}, weights]
-    entries += [{"library": library, "model": "hf-hub:a/b"} for library in ("open_clip", "keep")]
-    entries += [{"library": "transformers", "model": "a/b"}]
-    for entry in entries:
-        asked.clear()
-        with pytest.raises(InputError):
-            encoders.load({"name": "x", "revision": COMMIT} | entry)
-        assert asked and {revision for *_, revision in asked} == {COMMIT}, entry
-
-
-def test_a_revision_that_the_hub_lacks_is_told(monkeypatch):
-    from huggingface_hub.errors import RevisionNotFoundError
-
-    def download(*_, **__):
-        raise RevisionNotFoundError.__new__(RevisionNotFoundError, "404: Revision Not Found")
-
-    monkeypatch.setattr("open_clip.pretrained.hf_hub_download", download)
-    monkeypatch.setattr("timm.models._hub.hf_hub_download", download)
-    for library in ("timm", "open_clip"):
-        entry = {"library": library, "model": "hf-hub:a/b", "revision": COMMIT}
-        refused(entry, "Correct `revision`: the repository has no such commit")
-
-
 def test_texts_of_a_model_of_images_are_not_counted(tmp_path):
     keys = layouts.of_images("ViT", lambda x: x, image_size=32, patch_size=16)(tmp_path).keys
     with pytest.raises(InputError, match="ViTModel reads images and no texts"):

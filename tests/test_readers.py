@@ -38,7 +38,7 @@ def test_unknown_reader_is_answered_with_those_there_are():
         readers.find("tabel")
     assert str(error.value) == (
         "config: there is no reader 'tabel'. "
-        "Use bach, breakhis, class_folders, cohort, nct_crc, pcam, quilt, table, tcga"
+        "Use bach, breakhis, class_folders, cohort, nct_crc, path_pattern, pcam, quilt, table, tcga"
     )
 
 
@@ -293,6 +293,46 @@ def test_breakhis_tells_types_and_patients_by_file_names(tmp_path):
     assert len(_read("breakhis", root=str(tmp_path))[0]) == 3
     with pytest.raises(InputError, match="there is no image such as SOB_B_TA-14-4659-200-001"):
         _read("breakhis", root=str(tmp_path), magnification=200)
+
+
+# path_pattern
+
+CLASS_AND_SLIDE = "(?P<label>[^/]+)/0/(?P<group>TCGA-..-....)[^/]*/.*|[^/]+/[1-5]/.*"
+
+
+def test_a_pattern_reads_class_patient_split_and_site_from_paths(tmp_path):
+    files = ["train/tumour/p1/a.png", "train/normal/p1/b.png", "valid/tumour/p2/a.png", "x.png"]
+    _touch(tmp_path, *files, "train/notes.txt", "train/tumour/.hidden/c.png")
+    pattern = "(?P<split>[^/]+)/(?P<label>[^/]+)/(?P<group>(?P<site>.).)/[^/]+"
+    frame, rows = _read("path_pattern", root=str(tmp_path), pattern=pattern)
+    assert frame.path.tolist() == [files[1], files[0], files[2]]
+    assert frame.labels.tolist() == [["normal"], ["tumour"], ["tumour"]]
+    assert frame.group.tolist() == ["p1", "p1", "p2"] and set(frame.site) == {"p"}
+    assert frame.split.tolist() == ["train", "train", "val"]
+    assert frame.attrs["task"] == "single" and frame.caption.isna().all()
+    assert [(row["action"], row["reason"], row["count"]) for row in rows] == [
+        ("unread", "its path does not fit `pattern`", 1),
+        ("dropped", "not an image", 2),
+    ]
+
+
+def test_a_path_that_fits_without_a_label_is_left_out(tmp_path):
+    _touch(tmp_path, "Colon/0/TCGA-AA-0001-01Z/1.jpg", "Colon/5/TCGA-AA-0001-01Z/1.jpg")
+    frame, rows = _read("path_pattern", root=str(tmp_path), pattern=CLASS_AND_SLIDE)
+    assert frame.labels.tolist() == [["Colon"]] and frame.group.tolist() == ["TCGA-AA-0001"]
+    assert frame.split.isna().all() and "site" not in frame
+    assert [(row["action"], row["count"]) for row in rows] == [("dropped", 1)]
+
+
+def test_what_a_pattern_gives_only_some_images_or_wrongly_is_told(tmp_path):
+    _touch(tmp_path, "train/a/1.png", "tuning/a/2.png")
+    entry = {"root": str(tmp_path), "pattern": "(?P<split>[^/]+)/(?P<label>[^/]+)/.*"}
+    line = _said("path_pattern", **entry)
+    assert "tuning/a/2.png: the split 'tuning' is unknown" in line
+    line = _said("path_pattern", root=str(tmp_path), pattern="(?P<split>train)?.*/(?P<label>a)/.*")
+    assert "1 of 2 images have no split by `pattern`" in line
+    line = _said("path_pattern", root=str(tmp_path), pattern="(?P<label>b)/.*")
+    assert "there is no image whose path fits" in line and "2 files" in line
 
 
 def test_nct_crc_keeps_its_official_test(tmp_path):

@@ -252,6 +252,7 @@ def test_a_cache_that_cannot_be_written_names_its_variable(monkeypatch):
         raise PermissionError(13, "Permission denied", "/home/x/.cache/huggingface")
 
     monkeypatch.setattr(_builder, "load_state_dict_from_hf", locked)
+    monkeypatch.setattr("histopair.encoders.repositories._make_ready", lambda _: None)
     entry = {"name": "x", "library": "timm", "model": "resnet18.tv_in1k"}
     refused(entry, "Permission denied: '/home/x/.cache/huggingface'", "HF_HOME", "TORCH_HOME")
 

@@ -17,7 +17,7 @@ from histopair.plan import (
     pairs,
 )
 from histopair.plan import recipes, runs, studies, tunings
-from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, PAIRS, RUN, pattern
+from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, PAIRS, RUN, WEIGHTS, pattern
 from histopair.pages import look
 
 try:

@@ -2,18 +2,19 @@
 
 Each library is a file, `encoders/libraries/<library>.py`, which the config's `library:` names. It
 has `load(entry, weights) -> Encoder` and, if it reads keys beyond ENTRY, their names in KEYS.
-`entry` is an encoder's config entry with its `name`. A library of text towers also has
-`counter(entry)`: how many tokens texts have and how many the tower reads.
+`entry` is an encoder's config entry with its `name`. A library that reads a hub also has
+`repositories(entry, weights)`, what it reads there; one of text towers `counter(entry)`: how many
+tokens texts have and how many the tower reads.
 """
 
 import errno
 import importlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from histopair.encoders import first_pass, plain_attention
+from histopair.encoders import first_pass, hub, plain_attention, repositories
 from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError
 
@@ -58,7 +59,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     cannot be loaded, if its weights are not exactly its own, or if its first pass fails; the
     library's error is the cause.
     """
-    with _loading(entry):
+    with _loading(entry), repositories.ready(_repositories(entry, weights)):
         encoder = _loaded(entry, weights)
         if weights:
             first_pass.check(encoder)
@@ -72,8 +73,21 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     """
     library = _library(entry)
     require(getattr(library, "counter", None), entry, "text")
-    with _loading(entry):
+    with _loading(entry), repositories.ready(_repositories(entry, False)):
         return library.counter(entry)
+
+
+def fetch(entry: dict) -> list[dict]:
+    """Fetch and verify all that an encoder reads elsewhere: see `repositories.fetch`.
+
+    A file of weights by its address has `address` in place of the repository. Raises InputError,
+    naming the encoder.
+    """
+    with _loading(entry):
+        records = [repositories.fetch(one) for one in _repositories(entry, True)]
+        if (address := entry.get("weights", "")).startswith(hub.WEB):
+            records.append(repositories.fetch_address(address, entry.get("sha256")))
+        return records
 
 
 def require(tower: object, entry: dict, kind: str) -> None:
@@ -88,6 +102,11 @@ def lengths(count: Callable[[list[str]], list[int]], texts: list[str]) -> list[i
     """`count` of any number of texts, in batches: tokenizers keep more of a text than its count."""
     batches = [texts[start : start + COUNTED] for start in range(0, len(texts), COUNTED)]
     return [n for batch in batches for n in count(batch)]
+
+
+def _repositories(entry: dict, weights: bool) -> Iterable[repositories.Repository]:
+    of_library = getattr(_library(entry), "repositories", None)
+    return of_library(entry, weights) if of_library else []
 
 
 def _library(entry: dict):
@@ -141,8 +160,6 @@ def _remedy(error: Exception) -> str:
             "Let this user read the files; HF_HOME (transformers, open_clip, timm) and TORCH_HOME "
             "(timm) move a cache that cannot be written"
         )
-    if any(type(cause).__name__ == "RevisionNotFoundError" for cause in _causes(error)):
-        return "Correct `revision`: the repository has no such commit, tag or branch"
     return (
         "Check `model` in the config; gated or unreachable weights can be downloaded once "
         "and given as a local folder"

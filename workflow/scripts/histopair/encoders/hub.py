@@ -24,13 +24,18 @@ def file(address: str, revision: str | None = None) -> Path:
         from timm.models._hub import download_cached_file
 
         return Path(download_cached_file(address, check_hash=False))
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(*parts(address), revision=revision))
+
+
+def parts(address: str) -> tuple[str, str]:
+    """Repository and file of `hf-hub:OWNER/NAME/FILE`. Raises Refusal if it names no file."""
     owner, _, rest = address.removeprefix(HUB).partition("/")
     name, _, path = rest.partition("/")
     if not path:
         raise Refusal(f"{address!r} names no file", "Write hf-hub:OWNER/NAME/FILE")
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(f"{owner}/{name}", path, revision=revision))
+    return f"{owner}/{name}", path
 
 
 def descriptions(name: str, revision: str | None = None) -> Path:

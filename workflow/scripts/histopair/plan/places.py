@@ -21,6 +21,7 @@ RUN = "results/runs/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL = "results/external/{external}/{dataset}/{encoder}/{method}/{seed}"
 EXTERNAL_LEAKS = "results/external/{external}/{dataset}.leaks.parquet"
 LOGITS = f"{RUN}/logits.parquet"
+WEIGHTS = "results/weights/{encoder}.json"
 DISTILLED = "results/distilled/{dataset}/{encoder}/{method}/{seed}"
 
 

@@ -4,17 +4,20 @@
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.nn.functional import pad
 
-from histopair.encoders import Encoder
+from histopair.encoders import Encoder, hub
 from histopair.encoders import weights as tensors
+from histopair.encoders.repositories import Repository
 
 KEYS = ("projected",)
 
 ARCHITECTURE = "conch_ViT-B-16"
+# Its package's word for a repository, and the file that it reads there.
+PREFIX, WEIGHTS = "hf_hub:", "pytorch_model.bin"
 LENGTH = 127  # tokens that it reads; the class token takes the next and last place
 # Parts that write captions; the published weights may lack them.
 CAPTIONS = ("text_decoder.", "visual.attn_pool_caption.", "visual.ln_caption.")
@@ -61,9 +64,11 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     `projected: false` gives the image tower alone, before the projection, for a backbone.
     Raises ValueError if the package `conch` is not installed, and Refusal for other weights.
     """
-    conch = _package()
+    conch, place = _package(), entry["model"]
+    if place.startswith(PREFIX):
+        place = str(hub.file(f"{hub.HUB}{place.removeprefix(PREFIX)}/{WEIGHTS}"))
     with tensors.replaced(torch.nn.Module, "load_state_dict", _accounted(torch.nn.Module)):
-        model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, entry["model"])
+        model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, place)
     if not entry.get("projected", True):
         image = ImageTower(model.visual, projected=False)
         return Encoder(entry["name"], image, preprocess, model.embed_dim)
@@ -85,6 +90,12 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         text_dim=model.embed_dim,
         scale=model.logit_scale.exp().item(),
     )
+
+
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The repository of its weights, if the entry names one; its package has the words."""
+    if weights and entry["model"].startswith(PREFIX):
+        yield Repository(entry["model"].removeprefix(PREFIX), file=WEIGHTS)
 
 
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:

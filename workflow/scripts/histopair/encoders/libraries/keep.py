@@ -6,7 +6,7 @@ Its own code replaces a class of timm and does not run with today's, so the towe
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from histopair.encoders import NO_PADDING, Encoder, hub, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.libraries.transformers import PooledText, check_words, counting, cutting
+from histopair.encoders.repositories import Repository
 
 KEYS = ("revision", "pixels")
 
+WEIGHTS = "model.safetensors"
 LENGTH = 256  # tokens that it reads
 # Keys of its vision_config that are arguments of timm's.
 SIZES = ("img_size", "patch_size", "init_values", "embed_dim", "depth", "num_heads")
@@ -85,6 +87,13 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     )
 
 
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The model's repository, unless it is a local folder."""
+    name = entry["model"].removeprefix(hub.HUB)
+    if not (name.startswith("local-dir:") or Path(name).is_dir()):
+        yield Repository(name, entry.get("revision"), (WEIGHTS,) if weights else ())
+
+
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     """How many tokens texts have, and how many the tower reads."""
     folder, config = _described(entry)
@@ -102,7 +111,7 @@ def _file(entry: dict) -> Path:
     name = entry["model"].removeprefix("local-dir:")
     if Path(name).is_dir():
         return tensors.find(Path(name), ("model",))
-    address = f"{hub.HUB}{name.removeprefix(hub.HUB)}/model.safetensors"
+    address = f"{hub.HUB}{name.removeprefix(hub.HUB)}/{WEIGHTS}"
     return hub.file(address, entry.get("revision"))
 
 

@@ -13,16 +13,21 @@ from torch import nn
 from histopair.encoders import NO_PADDING, Encoder, hub, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.libraries.transformers import check_words
+from histopair.encoders.repositories import Repository, offline
 from histopair.encoders.weights import Refusal
 
 KEYS = ("pretrained", "revision", "text_model", "pixels", "projected")
 
 # Names of files of weights, in open_clip's own order of preference.
 FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
+ON_HUB = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # Entries of OpenAI's CLIP that are not weights.
 NUMBERS = ("input_resolution", "context_length", "vocab_size")
 # In a saved config: the tower's files are in the model's folder, wherever that folder is now.
-HERE = "local-dir:."
+LOCAL = "local-dir:"
+HERE = f"{LOCAL}."
+# In a config: where a text tower's config and words come from.
+TEXT_KEYS = ("hf_model_name", "hf_tokenizer_name")
 
 
 def load(entry: dict, weights: bool = True) -> Encoder:
@@ -64,6 +69,52 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     )
 
 
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The model's repository, and those of a text tower whose config and words are elsewhere.
+
+    Raises what `load` raises for a folder of another library.
+    """
+    name, text = entry["model"], entry.get("text_model")
+    model = name.removeprefix(hub.HUB)
+    if name.startswith(LOCAL):
+        tensors.check_folder(Path(name.removeprefix(LOCAL)), "open_clip")
+    if name.startswith(hub.HUB):
+        yield Repository(model, entry.get("revision"), ON_HUB if weights else ())
+    elif weights:
+        yield from _of_tag(name.replace("/", "-"), entry.get("pretrained"))
+    if text:
+        place = text["model"].removeprefix(hub.HUB)
+        elsewhere = [] if place.startswith(LOCAL) or Path(place).is_dir() else [place]
+    else:
+        elsewhere = [other for other in _text_repositories(entry) if other != model]
+    for other in elsewhere:
+        yield Repository(other, (text or {}).get("revision"))
+
+
+def _of_tag(name: str, tag: str | None) -> Iterator[Repository]:
+    """The repository of a model's weights by open_clip's name and tag."""
+    from open_clip.pretrained import get_pretrained_cfg
+
+    place, _, file = get_pretrained_cfg(name, tag or "").get("hf_hub", "").rpartition("/")
+    if place and file.endswith(".bin"):
+        yield Repository(place, weights=(f"{file[:-4]}.safetensors", file))
+    elif place:
+        yield Repository(place, weights=(file,) if file else ON_HUB)
+
+
+def _text_repositories(entry: dict) -> list[str]:
+    """The repositories that the config of a model's text tower names."""
+    import open_clip
+
+    # Words of a local model are in its folder.
+    keys = ("hf_model_name",) if entry["model"].startswith(LOCAL) else TEXT_KEYS
+    with offline(), _pinned(entry):
+        config = open_clip.get_model_config(entry["model"]) or {}
+    text = config.get("text_cfg", {})
+    names = {text.get(key) or HERE for key in keys}
+    return sorted(name for name in names if name != HERE and not Path(name).is_dir())
+
+
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     """How many tokens texts have, and how many the tower reads. Raises as `load` does."""
     import open_clip
@@ -98,8 +149,6 @@ def _model(entry: dict, weights: bool) -> tuple:
     import open_clip
 
     name = entry["model"]
-    if name.startswith("local-dir:"):
-        tensors.check_folder(Path(name.removeprefix("local-dir:")), "open_clip")
     towers = {"force_custom_text": True, **_towers_in_folder(name), **_text_elsewhere(entry)}
     if weights:
         _check_tag(entry, open_clip.list_pretrained_tags_by_model)
@@ -283,9 +332,9 @@ def _check_name(name: str, models: list[str]) -> None:
 
 def _towers_in_folder(name: str) -> dict:
     """Configs of towers from timm and transformers whose files are beside the weights."""
-    if not name.startswith("local-dir:"):
+    if not name.startswith(LOCAL):
         return {}
-    folder = Path(name.removeprefix("local-dir:"))
+    folder = Path(name.removeprefix(LOCAL))
     config = folder / "open_clip_config.json"
     model = json.loads(config.read_text())["model_cfg"] if config.is_file() else {}
     towers = {}
@@ -293,7 +342,7 @@ def _towers_in_folder(name: str) -> dict:
         text = {"hf_model_name": str(folder), "hf_model_pretrained": False}
         towers["text_cfg"] = {**model["text_cfg"], **text}
     if model.get("vision_cfg", {}).get("timm_model_name") == HERE:
-        image = {"timm_model_name": f"local-dir:{folder}/image", "timm_model_pretrained": False}
+        image = {"timm_model_name": f"{LOCAL}{folder}/image", "timm_model_pretrained": False}
         towers["vision_cfg"] = {**model["vision_cfg"], **image}
     return towers
 

@@ -4,12 +4,13 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from histopair.encoders import Encoder, hub, pooling, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.conv_stem import ConvStem
+from histopair.encoders.repositories import Repository
 from histopair.encoders.weights import Refusal
 from histopair.errors import InputError
 
@@ -17,6 +18,7 @@ KEYS = ("weights", "sha256", "checkpoint", "revision", "kwargs", "pooling", "pix
 
 # Names of files of weights, in timm's own order of preference.
 FILES = ("model", "pytorch_model", "open_clip_model", "open_clip_pytorch_model")
+ON_HUB = ("model.safetensors", "pytorch_model.bin")
 UNKNOWN = r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'"
 # Arguments that are set here, the same for every backbone.
 OURS = {"pretrained", "num_classes", "checkpoint_path", "features_only"}
@@ -40,7 +42,6 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     """
     from timm.models import _builder
 
-    _check_places(entry)
     filled: list = []
     with tensors.replaced(_builder, "load_pretrained", _loader(entry, filled)):
         model = _created(entry, weights)
@@ -54,6 +55,37 @@ def load(entry: dict, weights: bool = True) -> Encoder:
         image=model if tokens == "cls" else pooling.PooledTimm(model, tokens),
         preprocess=transform,
         image_dim=2 * width if tokens == "cls+mean" else width,
+    )
+
+
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The repository of the model, and that of a file of weights.
+
+    Raises what `load` raises for a file, folder or revision that is not where the entry says.
+    """
+    _check_places(entry)
+    file, model, revision = entry.get("weights"), entry["model"], entry.get("revision")
+    if model.startswith(hub.HUB):
+        name, _, pinned = model.removeprefix(hub.HUB).partition("@")
+        yield Repository(name, revision or pinned or None, () if file or not weights else ON_HUB)
+    elif weights and not file:
+        yield from _of_timm(model)
+    if weights and file and file.startswith(hub.HUB):
+        name, path = hub.parts(file)
+        yield Repository(name, revision, file=path)
+
+
+def _of_timm(model: str) -> Iterator[Repository]:
+    """The repository of one of timm's own names."""
+    from timm.models import get_pretrained_cfg
+
+    config = get_pretrained_cfg(model) if ":" not in model else None
+    if config is None or not config.hf_hub_id:
+        return
+    stem, _, suffix = (config.hf_hub_filename or "").rpartition(".")
+    yield Repository(
+        config.hf_hub_id,
+        weights=(f"{stem}.safetensors", f"{stem}.{suffix}") if stem else ON_HUB,
     )
 
 

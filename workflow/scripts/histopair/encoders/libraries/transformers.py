@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,15 @@ from torch.nn.utils.rnn import pad_sequence
 from histopair.encoders import NO_PADDING, Encoder, clip_pairs, hub, preparation
 from histopair.encoders import weights as tensors
 from histopair.encoders.pooling import POOLINGS, PooledImage
+from histopair.encoders.repositories import Repository
 from histopair.encoders.weights import Refusal
 
 KEYS = ("pooling", "prefix_tokens", "max_length", "pixels", "projected", "revision")
 KEYS += ("architecture", "remote_code")
 
 FILES = ("model", "pytorch_model")
+ON_HUB = ("model.safetensors", "model.safetensors.index.json")
+ON_HUB += ("pytorch_model.bin", "pytorch_model.bin.index.json")
 LONGEST = 512  # tokens, unless the entry says otherwise
 OF_TEXTS = ("cls", "pooler", "mean")
 
@@ -77,6 +80,13 @@ def load(entry: dict, weights: bool = True) -> Encoder:
             "set `remote_code: true` and `revision` to that commit's 40 digits"
         )
         raise Refusal(problem, remedy) from error
+
+
+def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
+    """The model's repository, unless it is a local folder."""
+    place = _place(entry)
+    if not place.local:
+        yield Repository(place.name, place.revision, ON_HUB if weights else (), code=place.code)
 
 
 def _text(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) -> Encoder:
@@ -204,20 +214,17 @@ def _place(entry: dict) -> Place:
         raise FileNotFoundError(f"the folder {name} does not exist")
     hub.check_revision(entry, not local)
     code = entry.get("remote_code", False)
-    place = Place(name, local, revision, entry.get("architecture"), code)
-    if place.code:
-        _check_code(place)
-    return place
+    if code and not local and not hub.COMMIT.fullmatch(revision or ""):
+        problem = f"`remote_code` needs a commit of 40 digits, and `revision` is {revision!r}"
+        remedy = "Read the code of a commit, and set `revision` to it: a branch changes"
+        raise Refusal(problem, remedy)
+    return Place(name, local, revision, entry.get("architecture"), code)
 
 
 def _check_code(place: Place) -> None:
-    """Raise Refusal for code that can change after somebody read it."""
+    """Raise Refusal for code of another repository, which can change after somebody read it."""
     from transformers import PretrainedConfig
 
-    if not place.local and not hub.COMMIT.fullmatch(place.revision or ""):
-        problem = f"`remote_code` needs a commit of 40 digits, and `revision` is {place.revision!r}"
-        remedy = "Read the code of a commit, and set `revision` to it: a branch changes"
-        raise Refusal(problem, remedy)
     pinned = {"revision": place.revision} if place.revision else {}
     config, _ = PretrainedConfig.get_config_dict(place.name, local_files_only=place.local, **pinned)
     elsewhere = [name for name in (config.get("auto_map") or {}).values() if "--" in str(name)]
@@ -230,6 +237,8 @@ def _shape(place: Place, local: bool) -> tuple[torch.nn.Module, object]:
     """The model without its tensors, and its config."""
     from transformers import AutoConfig, AutoModel, PretrainedConfig
 
+    if place.code:
+        _check_code(place)
     if place.kind:
         kind = _class(place.kind)
         options = place.options(local) | {"trust_remote_code": False}

@@ -12,7 +12,7 @@ READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("
 OF_BAGS = ("clinical", "features")
 READ_BY |= {key: ("cohort",) for key in (*OF_BAGS, "max_patches", "time_unit")}
 READ_BY |= {"groups": ("bach", "breakhis", "class_folders", "nct_crc", "pcam")}
-READ_BY |= {"magnification": ("breakhis",)}
+READ_BY |= {"magnification": ("breakhis",), "pattern": ("path_pattern",)}
 TABLE = ("path", "label", "labels", "group", "split", "site", "caption", "label_name", "id")
 COLUMNS = {"table": TABLE, "cohort": ("patient", "time", "event", "slide")}
 SECTIONS = [
@@ -77,10 +77,24 @@ def _source(key: str, entry: dict, config: dict) -> list[str]:
     for column in entry.get("columns", ()):
         mistakes += unknown(f"{key}.columns", column, COLUMNS.get(reader, TABLE))
     needed = OF_BAGS if reader == "cohort" else ("root",)
+    needed += ("pattern",) if reader == "path_pattern" else ()
     mistakes += [f"{key}: {part!r} is a required property" for part in needed if part not in entry]
+    if "pattern" in entry:
+        mistakes += _named(f"{key}.pattern", entry["pattern"])
     for encoder in entry.get("features", ()):
         mistakes += unknown(f"{key}.features", encoder, config["encoders"])
     return mistakes
+
+
+def _named(key: str, pattern: str) -> list[str]:
+    """Mistakes in a regular expression that names columns of a sample and needs a `label`."""
+    try:
+        names = re.compile(pattern).groupindex
+    except (re.error, OverflowError, RecursionError) as error:
+        return [f"{key}: {pattern!r} is not a regular expression ({error})"]
+    columns = constant("histopair.readers.path_pattern", "COLUMNS")
+    mistakes = [mistake for name in names for mistake in unknown(key, name, columns)]
+    return mistakes if "label" in names else [*mistakes, f"{key}: it has no group (?P<label>...)"]
 
 
 def corpora(config: dict) -> list[str]:
