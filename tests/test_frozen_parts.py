@@ -11,6 +11,7 @@ from histopair.encoders import Encoder
 from histopair.export import finished
 from histopair.files import tables
 from histopair.images import pixels
+from histopair.methods.clip_it import text_stage
 from histopair.plan import recipes
 from histopair.training import adapted_images, checkpoint, loop, lora, one_run
 
@@ -146,3 +147,10 @@ def test_activations_that_are_not_kept_are_computed_in_each_step(world, activati
     encoder, rows = run.encoder(), torch.arange(3)
     expected = encoder.image(run.pixels(encoder.preprocess)(rows))
     torch.testing.assert_close(backbone(images(rows)), expected)
+
+
+def test_a_text_tower_may_have_adapters_in_its_last_blocks_alone(world):
+    run = make(world, "clip_it", lora=None, text_lora=LORA | {"blocks": 1})
+    model, _ = text_stage.classifier(run, frozen=False)
+    adapted = lora.adapted_layers(model)
+    assert adapted and all(".resblocks.1." in name for name in adapted)

@@ -143,6 +143,17 @@ def test_every_recipe_says_what_it_needs(recipe):
     assert recipes.needs(method)
 
 
+def test_adapters_of_the_last_blocks_read_their_activations_and_weights(config):
+    methods = config["methods"]
+    last = methods["lora"] | {"lora": methods["lora"]["lora"] | {"blocks": 1}}
+    config = config | {"methods": methods | {"last": last, "none": last | {"lora": None}}}
+    activations = "results/activations/phantom-vit/phantom-crc.images.1"
+    assert runs.artifacts(config, run("last"))["image_activations"] == activations
+    assert runs.encoder_files(config, run("last")) == ["results/encoders/phantom-vit"]
+    assert "image_embeddings" in runs.artifacts(config, run("none"))
+    assert runs.encoder_files(config, run("none")) == []
+
+
 def test_tokens_are_the_activations_after_all_blocks(config):
     probe = {"recipe": "attentive_probe"}
     recipes.fill_parameters(probe)
