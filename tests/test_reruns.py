@@ -253,9 +253,12 @@ EDITS = {
     ),
     "a tower without adapters": (
         CONFIG,
-        "recipe: lora, epochs: 2",
-        "recipe: lora, epochs: 2, lora: null",
-        (*result("embeddings/phantom-vit/*.images.parquet"), *ADAPTED),
+        "clip_it, retriever: phantom-clip",
+        "clip_it, lora: null, retriever: phantom-clip",
+        (
+            *result("embeddings/phantom-vit/phantom-bach.images.parquet"),
+            *runs("clip-it*", studies=("clip-it", "locked")),
+        ),
     ),
     "activations.storage": (
         CONFIG,

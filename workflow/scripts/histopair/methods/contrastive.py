@@ -105,10 +105,10 @@ def build(run):
 
 def prompted(run, clip, image: nn.Module) -> PromptedClip:
     """The model before training, with an image tower that has its adapters."""
-    text, prompts = lora.adapt(clip.text, run.method["text_lora"]), _tokens(run, clip)
+    text, read = lora.adapt(clip.text, run.method["text_lora"]), _tokens(run, clip)
     if run.method["text_lora"] is None:
-        text, prompts = nn.Identity(), _vectors(text, prompts.to(run.device))
-    return PromptedClip(image, text, prompts, run.method["aggregation"], clip.scale)
+        text, read = nn.Identity(), _vectors(text, read.to(run.device))
+    return PromptedClip(image, text, read, run.method["aggregation"], clip.scale)
 
 
 @torch.no_grad()

@@ -23,7 +23,11 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     adapt, or cannot be split at `blocks`.
     """
     tower.requires_grad_(False)
-    return tower if settings is None else _adapted(tower, settings)[0]
+    if settings is None:
+        return tower
+    tower = plain_attention.rewritten(tower)
+    _divided(tower, settings)
+    return tower
 
 
 def split(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module]:
@@ -32,7 +36,8 @@ def split(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module]:
     rest(*frozen(x)) is tower(x). The parameters of both are the tower's; those of the rest have
     their names in the tower. With all blocks the rest is the tower.
     """
-    tower, frozen, part = _adapted(tower, settings)
+    tower = plain_attention.rewritten(tower)
+    frozen, part = _divided(tower, settings)
     return frozen, tower if part is tower else Rest(tower, part)
 
 
@@ -50,18 +55,16 @@ class Rest(nn.Module):
         return self.part(*states)
 
 
-def _adapted(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """The tower with adapters, its frozen blocks, and the part that trains, which it shares."""
-    tower = plain_attention.rewritten(tower)
+def _divided(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module]:
+    """A tower's frozen blocks, and the part that trains, whose layers get adapters."""
     frozen, part = split_towers.split(tower, settings.get("blocks", "all"))
     tower.requires_grad_(False)
-    whole = part is tower
-    tower = _with_adapters(tower, part, settings)
-    return tower, frozen, tower if whole else part
+    _add_adapters(part, tower, settings)
+    return frozen, part
 
 
-def _with_adapters(tower: nn.Module, part: nn.Module, settings: dict) -> nn.Module:
-    """The tower with adapters in the layers of a part, which shares them."""
+def _add_adapters(part: nn.Module, tower: nn.Module, settings: dict) -> None:
+    """Give the layers of a part adapters, in the part and in its tower."""
     from peft import LoraConfig, inject_adapter_in_model
 
     from histopair.training import adapters
@@ -83,8 +86,8 @@ def _with_adapters(tower: nn.Module, part: nn.Module, settings: dict) -> nn.Modu
     # peft finds only one place of a layer that several share.
     layers = adapted_layers(part).values()
     everywhere = {module: layer for layer in layers for module in (layer.get_base_layer(), layer)}
-    plain_attention.replaced(part, everywhere.get)
-    return plain_attention.replaced(tower, everywhere.get)
+    for root in (part, tower):
+        plain_attention.replaced(root, everywhere.get)
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:
