@@ -11,7 +11,7 @@ from histopair.errors import InputError
 from histopair.plan import presets, recipes, schema
 from histopair.plan.checks.datasets import readers_of
 from histopair.plan.checks.methods import AUGMENTATIONS, PAIRINGS
-from histopair.plan.checks.types import LORA_TARGETS
+from histopair.plan.checks.types import LORA_BLOCKS, LORA_TARGETS
 from histopair.plan.fingerprint import constant
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -98,6 +98,8 @@ def _map(default: dict, least: int, words: tuple[str, ...] = ()) -> dict:
     parts = {name: kinds[name] | {"default": part} for name, part in default.items()}
     if "targets" in parts:
         parts["targets"] = {"enum": LORA_TARGETS, "default": default["targets"]}
+        blocks = default["blocks"]
+        parts["blocks"] = _kind(blocks, least, LORA_BLOCKS) | {"default": blocks}
     return {"type": "object", "additionalProperties": False, "properties": parts}
 
 

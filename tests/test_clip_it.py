@@ -67,7 +67,7 @@ def test_the_architecture_alone_has_every_layer_and_no_text(world):
         {name: p.shape for name, p in stage.model.named_parameters()} for stage in (alone, taught)
     ]
     assert sizes[0] == sizes[1]
-    assert set(alone.fetch(torch.tensor([0]))) == {"rows", "targets", "pixels"}
+    assert set(alone.fetch(torch.tensor([0]))) == {"rows", "targets", "images"}
     assert "train_distillation" not in alone.history[0]
 
 
@@ -112,7 +112,7 @@ def test_every_branch_is_taught_and_predicts_without_text(world, branch):
     *_, main = stages(make(world, "clip_it", **(TEXT | {"text_branch": branch})))
     assert main.history[0]["train_distillation"] > 0
     assert not any("tower" in name for name in main.model.state_dict())
-    batch = {"pixels": main.fetch(torch.tensor([0, 1]))["pixels"]}
+    batch = {"images": main.fetch(torch.tensor([0, 1]))["images"]}
     assert main.scores(main.model, batch).shape == (2, 2)
 
 
@@ -132,7 +132,7 @@ def test_soft_labels_are_those_of_the_text_stage(world, branch):
     loop.fit(main, 0, "unused", run.device)  # trains the text head on, but not its soft labels
     torch.testing.assert_close(main.fetch(rows)["text"], batch["text"])
     losses = main.loss(main.model.eval(), batch)
-    soft = students.soft_labels(expected, main.model(batch["pixels"])[0], 2.0)
+    soft = students.soft_labels(expected, main.model(batch["images"])[0], 2.0)
     torch.testing.assert_close(losses["distillation"], soft)
     torch.testing.assert_close(losses["loss"], losses["task"] + 0.5 * soft)
 
@@ -175,7 +175,7 @@ def test_what_a_run_predicts_of_texts_is_found_again_from_its_weights(world, bra
     representations.represent(again, weights, made, out, {})
     rows = run.rows("test")
     with torch.inference_mode():
-        _, predicted = main.model.eval()(main.fetch(rows)["pixels"])
+        _, predicted = main.model.eval()(main.fetch(rows)["images"])
     np.testing.assert_allclose(tables.matrix(out, "predicted"), predicted, atol=2e-3, rtol=2e-3)
 
 
@@ -376,9 +376,9 @@ def test_similarities_to_prompts_are_float32_under_an_autocast(world):
     model.log_scale.data.fill_(math.log(100))
     batch = stage.fetch(run.rows("train")[:6])
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        found = model(batch["pixels"])
-        image = model.image(batch["pixels"]).double()
-        value = model.loss(batch["pixels"], batch["targets"], "class")
+        found = model(batch["images"])
+        image = model.image(batch["images"]).double()
+        value = model.loss(batch["images"], batch["targets"], "class")
     expected = 100 * torch.nn.functional.normalize(image, dim=1) @ model.vectors.double().T
     assert found.dtype == model.vectors.dtype == value.dtype == torch.float32
     torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=0)

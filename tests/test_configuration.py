@@ -47,7 +47,12 @@ def test_defaults_are_filled_in_at_every_depth():
     assert config["retrieval"]["approximate"]["above"] == 100_000
     assert config["retrieval"]["sinkhorn"]["temperature"] == 0.05
     assert config["methods"]["head"]["learning_rate"] == 0.001
-    assert config["methods"]["clip-it"]["lora"] == {"rank": 16, "alpha": 8, "targets": "all"}
+    assert config["methods"]["clip-it"]["lora"] == {
+        "rank": 16,
+        "alpha": 8,
+        "targets": "all",
+        "blocks": "all",
+    }
     assert config["datasets"]["tiles-rows"]["split"] == {
         "by": "row",
         "test": 0.2,
@@ -67,7 +72,7 @@ def test_part_of_a_parameter_leaves_the_rest_at_its_default():
     config = small()
     config["methods"]["clip-it"]["lora"] = {"rank": 4}
     lora = load(config)["methods"]["clip-it"]["lora"]
-    assert lora == {"rank": 4, "alpha": 8, "targets": "all"}
+    assert lora == {"rank": 4, "alpha": 8, "targets": "all", "blocks": "all"}
 
 
 MISTAKES = [
@@ -125,6 +130,16 @@ MISTAKES = [
     (("methods", "clip-it", "pairing"), "best", "methods.clip-it.pairing: 'best' is not allowed"),
     (("methods", "clip-it", "pairing"), "oracle", "it is for the phantom only"),
     (("methods", "clip-it", "lora"), {"r": 4}, "methods.clip-it.lora: unknown key 'r'"),
+    (
+        ("methods", "clip-it", "lora"),
+        {"blocks": 0},
+        "methods.clip-it.lora.blocks: 0 is not allowed; a int such as 1, or 'all', is",
+    ),
+    (
+        ("methods", "clip-it", "text_lora"),
+        {"blocks": "most"},
+        "methods.clip-it.text_lora.blocks: 'most' is not allowed",
+    ),
     (("methods", "clip-it-random", "like"), "clip", "methods.clip-it-random.like: 'clip' is not"),
     (
         ("methods", "head", "epochs"),

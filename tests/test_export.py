@@ -450,7 +450,8 @@ def test_other_text_branches_keep_their_logits(world, branch):  # noqa: F811
     run = make(world, "clip_it", **METHODS["clip_it"], text_branch=branch)
     torch.manual_seed(0)
     encoder = run.encoder()
-    model = clip_it.student(run, encoder, heads.text_head(16, 2), 16).eval()
+    backbone, text_head = lora.adapt(encoder.image, run.method["lora"]), heads.text_head(16, 2)
+    model = clip_it.student(run, backbone, encoder.image_dim, text_head, 16).eval()
     found = clip_it.predictor(run, checkpoint.weights(model)).eval()
     pixels = torch.randn(3, 3, 32, 32)
     with torch.no_grad():

@@ -18,7 +18,9 @@ from histopair.plan import external as plan
 from histopair.plan import load, recipes
 
 # Cached embeddings of one tower and of both, pixels, tokens, and towers that are split.
-PREDICTED = ("linear_probe", "zero_shot", "fusion_frozen", "lora", "text_only", "cross_attention")
+TOWERS = ("linear_probe", "zero_shot", "fusion_frozen", "lora", "text_only", "cross_attention")
+PREDICTED = {name: METHODS[name] for name in TOWERS}
+PREDICTED["clip_it"] = METHODS["clip_it"] | {"lora": None}
 
 
 def _labels(path, frame, classes=("a", "b"), task="single", **about):
@@ -29,7 +31,7 @@ def _labels(path, frame, classes=("a", "b"), task="single", **about):
 @pytest.fixture(params=PREDICTED)
 def trained(request, world, tmp_path):  # noqa: F811
     """A finished run, with the artifacts that plan gives it, and its files."""
-    settings = METHODS[request.param]
+    settings = PREDICTED[request.param]
     files = execute(world, tmp_path, request.param, **settings)
     run = make(world, request.param, **settings)
     needs = set(recipes.needs(run.method))

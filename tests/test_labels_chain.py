@@ -44,7 +44,7 @@ def finished(tmp_path_factory):
     clip["train"]["model"] |= {
         "vision_cfg": {
             "image_size": 32,
-            "layers": 1,
+            "layers": 2,
             "width": 32,
             "head_width": 16,
             "patch_size": 16,
@@ -91,7 +91,7 @@ def finished(tmp_path_factory):
                 "epochs": 1,
                 "distillation_epochs": 1,
                 "hidden": 8,
-                "lora": {"rank": 2},
+                "lora": {"rank": 2, "blocks": 1},
             },
         },
         "studies": {
@@ -131,6 +131,9 @@ def test_what_is_learnt_from_all_images_is_shared_by_all_numbers_of_labels(finis
     weights = results.glob("distilled/*/*/*/*/weights.safetensors")
     places = {str(file.parent.relative_to(results / "distilled")) for file in weights}
     assert places == {"grades/clip/staged/0", "grades/clip/staged/1"}
+    assert [folder.name for folder in (results / "activations/clip").iterdir()] == [
+        "grades.images.1"
+    ]
     runs = [f"{dataset}/clip/staged/0" for dataset in ("grades", "grades-3-labels")]
     histories = [pd.read_parquet(results / "runs" / run / "history.parquet") for run in runs]
     first = [rows[rows["stage"] == "distillation"]["train_loss"] for rows in histories]

@@ -295,11 +295,51 @@ def test_an_adapter_that_nobody_reads_is_one_line_and_an_expert_of_other_inputs_
     lora.require_gradients(model)
 
 
-def test_a_tower_without_targets_is_an_error():
-    with pytest.raises(ValueError, match="no such layer"):
+def test_a_tower_without_targets_is_one_clear_line():
+    with pytest.raises(InputError, match=r"no layer to adapt is of targets 'all'"):
         lora.adapt(nn.Sequential(nn.ReLU()), settings(2, 1))
+    with pytest.raises(InputError, match=r"targets 'no-linear'.*Set .*`lora.targets`"):
+        lora.adapt(tower(), settings(2, 1, "no-linear") | {"blocks": 1})
 
 
 def test_without_settings_the_tower_is_frozen_and_nothing_more():
     model = lora.adapt(tower(), None)
     assert not trainable(model)
+
+
+@pytest.mark.parametrize("name", examples.TOWERS)
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_adapters_of_the_last_blocks_train_from_the_output_of_the_others(name, blocks, tmp_path):
+    """Output, gradients and names are those of the whole tower with the same adapters."""
+    torch.manual_seed(0)
+    whole = examples.random(examples.TOWERS[name](tmp_path)).double()
+    chosen = settings(2, 6) | {"blocks": blocks}
+    other, x = copy.deepcopy(whole), examples.example(name)
+    x = x.double() if x.is_floating_point() else x
+    whole = lora.adapt(whole, chosen)
+    draw(whole)
+    frozen, rest = lora.split(other, chosen)
+    kept = {key: tensor for key, tensor in whole.state_dict().items() if "lora_" in key}
+    rest.load_state_dict(kept, strict=False)
+    assert trainable(rest).keys() == trainable(whole).keys() == kept.keys()
+    ours, theirs = rest(*frozen(x)), whole(x)
+    torch.testing.assert_close(ours, theirs)
+    for output in (ours, theirs):
+        output.square().sum().backward()
+    for key, parameter in trainable(rest).items():
+        torch.testing.assert_close(parameter.grad, trainable(whole)[key].grad, msg=key)
+    lora.require_gradients(rest)
+    torch.testing.assert_close(lora.merge(other)(x), theirs)
+
+
+def test_only_the_last_blocks_have_adapters():
+    model = lora.adapt(examples.vit(), settings(2, 1) | {"blocks": 2})
+    layers = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+    expected = {f"blocks.{block}.{layer}" for block in (1, 2) for layer in layers}
+    assert set(lora.adapted_layers(model)) == expected
+
+
+def test_blocks_of_a_tower_that_has_none_are_one_clear_line():
+    chosen = settings(2, 1) | {"blocks": 1}
+    with pytest.raises(InputError, match=r"cannot be split.*`blocks` of `lora`: all"):
+        lora.adapt(timm.create_model("efficientnet_lite0", num_classes=0), chosen)

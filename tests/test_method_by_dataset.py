@@ -85,7 +85,7 @@ def test_a_map_stands_for_the_whole_map_as_with_like():
     config = written()
     config["methods"]["lora"]["datasets"] = {"bach": {"lora": {"alpha": 2.0}}}
     lora = on(load(config), "bach", "lora")["lora"]
-    assert lora == {"rank": 16, "alpha": 2.0, "targets": "all"}
+    assert lora == {"rank": 16, "alpha": 2.0, "targets": "all", "blocks": "all"}
 
 
 def test_like_takes_over_what_is_different_on_datasets_save_what_the_method_says_itself():

@@ -204,10 +204,10 @@ def test_text_reaches_clip_it_only_while_it_trains(world):
     stages = list(_trained(make(world, "clip_it", **METHODS["clip_it"])))
     main = stages[-1]
     assert not any("tower" in name for name in main.model.state_dict())
-    pixels = main.fetch(torch.tensor([8, 9]))["pixels"]
+    pixels = main.fetch(torch.tensor([8, 9]))["images"]
     with torch.no_grad():
         main.model.eval()
-        assert main.scores(main.model, {"pixels": pixels}).shape == (2, 2)
+        assert main.scores(main.model, {"images": pixels}).shape == (2, 2)
 
 
 def _trained(run):

@@ -95,6 +95,24 @@ def test_a_teacher_that_is_no_report_is_read_in_its_place(config, method, name, 
         ("clip_it", {"teacher": "none"}, "images retriever"),
         ("clip_it", {"teacher_of": "image"}, "images teacher_images"),
         ("clip_it", {"teacher_of": "label-prompt"}, "images teacher_prompts retriever"),
+        ("lora", {"lora": {"blocks": 2}}, "image_activations"),
+        ("lora", {"lora": {"blocks": 2}, "normalisation": "imagenet"}, "images"),
+        ("lora", {"lora": None}, "image_embeddings"),
+        ("lora", {"lora": None, "normalisation": "imagenet"}, "images"),
+        (
+            "clip_it",
+            {"lora": {"blocks": 1}, "text_lora": None},
+            "image_activations reports pairs text_embeddings",
+        ),
+        ("clip_it", {"lora": None, "teacher_of": "image"}, "image_embeddings teacher_images"),
+        ("contrastive", {"lora": {"blocks": 1}}, "image_activations prompt_embeddings"),
+        (
+            "distil_lora",
+            {"lora": {"blocks": 1}, "teacher_of": "image"},
+            "image_activations teacher_images distilled_weights distilled_history "
+            "distilled_vectors",
+        ),
+        ("fixmatch", {"lora": {"blocks": 1}}, "images"),
         ("text_reports", {}, "reports pairs retriever"),
         ("text_reports", {"text_lora": None}, "reports pairs text_embeddings"),
         ("attentive_probe", {}, "image_activations"),
@@ -123,6 +141,17 @@ def test_every_recipe_says_what_it_needs(recipe):
     method = {"recipe": recipe}
     recipes.fill_parameters(method)
     assert recipes.needs(method)
+
+
+def test_adapters_of_the_last_blocks_read_their_activations_and_weights(config):
+    methods = config["methods"]
+    last = methods["lora"] | {"lora": methods["lora"]["lora"] | {"blocks": 1}}
+    config = config | {"methods": methods | {"last": last, "none": last | {"lora": None}}}
+    activations = "results/activations/phantom-vit/phantom-crc.images.1"
+    assert runs.artifacts(config, run("last"))["image_activations"] == activations
+    assert runs.encoder_files(config, run("last")) == ["results/encoders/phantom-vit"]
+    assert "image_embeddings" in runs.artifacts(config, run("none"))
+    assert runs.encoder_files(config, run("none")) == []
 
 
 def test_tokens_are_the_activations_after_all_blocks(config):

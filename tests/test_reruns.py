@@ -56,6 +56,7 @@ BACH = (
 )
 PARTLY_TRAINED = runs("fusion-partial", studies=["multi-label"])
 CACHED = (*result("activations/*"), *PARTLY_TRAINED)
+ADAPTED = runs("lora", studies=("clip-it", "external", "breast"))
 EVERYTHING_TRAINED = (
     *result("encoders/*", "chunks/*", "embeddings/*", "activations/*", "pairs/phantom-*"),
     *result("pairs/oracle/*.quality.json"),
@@ -243,6 +244,21 @@ EDITS = {
         "fusion_partial, unfreeze: 1, epochs: 2",
         "fusion_partial, unfreeze: 2, epochs: 2",
         (*result("activations/*.2"), *PARTLY_TRAINED),
+    ),
+    "adapters in the last block alone": (
+        CONFIG,
+        "recipe: lora, epochs: 2",
+        "recipe: lora, epochs: 2, lora: {blocks: 1}",
+        (*result("activations/phantom-vit/*.images.1"), *ADAPTED),
+    ),
+    "a tower without adapters": (
+        CONFIG,
+        "clip_it, retriever: phantom-clip",
+        "clip_it, lora: null, retriever: phantom-clip",
+        (
+            *result("embeddings/phantom-vit/phantom-bach.images.parquet"),
+            *runs("clip-it*", studies=("clip-it", "locked")),
+        ),
     ),
     "activations.storage": (
         CONFIG,

@@ -48,8 +48,17 @@ def tower(run, kind: str, blocks: int | str) -> tuple[nn.Module, int, Fetch]:
     encoders.require(whole, entry, kind)
     before, trained = split_towers.split(whole, blocks)
     width = encoder.image_dim if kind == "image" else encoder.text_dim
-    fetch = _cached(run, kind, blocks) or _computed(run, kind, encoder, before.to(run.device))
-    return trained.to(run.device), width, fetch
+    return trained.to(run.device), width, inputs(run, kind, blocks, encoder, before)
+
+
+def inputs(
+    run, kind: str, blocks: int | str, encoder: encoders.Encoder, before: nn.Module
+) -> Fetch:
+    """The fetch of what a tower's last `blocks` blocks take, which is what `before` gives.
+
+    From the run's cache, if it has one for so many blocks; else `before` runs in each fetch.
+    """
+    return _cached(run, kind, blocks) or _computed(run, kind, encoder, before.to(run.device))
 
 
 def tokens(run) -> tuple[int, Fetch]:

@@ -197,9 +197,10 @@ def _halves(
         return Start(parts, tower), trained.train(tower.training)
     cut = len(parts.blocks) - blocks
     if not 0 < cut < len(parts.blocks):
-        problem = f"{blocks} of its {len(parts.blocks)} blocks cannot be unfrozen alone"
+        problem = f"{blocks} of its {len(parts.blocks)} blocks cannot train alone"
         remedy = (
-            f"Set `unfreeze` to 1 ... {len(parts.blocks) - 1}, which leave a block frozen, or all"
+            f"Set `unfreeze`, or the `blocks` of `lora`, to 1 ... {len(parts.blocks) - 1}, which "
+            "leave a block frozen, or all"
         )
         raise InputError(towers.class_name(tower), problem, remedy)
     frozen = Frozen(parts, tower, parts.blocks[:cut])

@@ -50,7 +50,7 @@ def unsupported(tower: nn.Module, problem: str) -> InputError:
         "Towers that can be split: VisionTransformer and causal TextTransformer of open_clip, "
         "VisionTransformer and ResNet of timm, BERT, DistilBERT, ViT, DINOv2, CLIP and SigLIP of "
         "transformers, and open_clip's towers around those; or choose a method that trains no "
-        "last blocks",
+        "last blocks alone (`unfreeze` or `blocks` of `lora`: all)",
     )
 
 

@@ -19,6 +19,9 @@ What may be needed:
     captions                                      the texts, and the weights of their encoder
     bags                                          the patch features of the run's encoder
     image_embeddings, caption_embeddings, prompt_embeddings
+    adapted_images                                what adapters of `lora` train from: images; of the
+                                                  last blocks alone image_activations; without them
+                                                  image_embeddings
     image_activations, caption_activations        what the last `unfreeze` blocks of a tower take,
                                                   of `augmentations` turned versions of each image;
                                                   without `unfreeze`, its tokens after all blocks
@@ -53,14 +56,18 @@ DESCRIPTIONS = {
     "them, which draw.",
     "word_dropout": "Share of each report's words that is left out of training, drawn once per "
     "run by the seed; the pairing uses all words.",
-    "lora": "Adapters of the image tower: `rank`, `alpha`, and `targets`, which is `all` (linear "
-    "layers, embeddings and convolutions) or `no-linear` (embeddings and convolutions only). A "
+    "lora": "Adapters of the image tower: `rank`, `alpha`, `targets` and `blocks`. `targets` is "
+    "`all` (linear layers, embeddings and convolutions) or `no-linear` (embeddings and "
+    "convolutions only). `blocks` is `all`, or the number of last transformer blocks, or stages of "
+    "a ResNet, that get adapters, with the projections behind them. What the frozen blocks give is "
+    "then computed once for all methods and seeds (`activations`), save with `normalisation: "
+    "imagenet` and in `fixmatch`, which draws its tiles anew. A "
     "weight W (out × in) becomes W + (alpha / rank) B A with B (out × rank) and A (rank × in); "
     "where an attention keeps the projections to queries, keys and values in one matrix (3d × d), "
     "that is one weight with one adapter of 4d × rank numbers. Parts that you leave out keep "
-    "their default; `null` freezes the tower.",
+    "their default; `null` freezes the tower, and its cached embeddings are read.",
     "text_lora": "Adapters of the text tower, as `lora` has them of the image tower; `null` "
-    "freezes it.",
+    "freezes it. Its frozen blocks run in each step.",
     "normalisation": "Mean and standard deviation of the pixels: the encoder's own, or, as a "
     "fault of CLIP-IT's published code, ImageNet's for every encoder.",
     "aggregation": "An image's similarity to a class is the mean of those to its prompts "

@@ -13,14 +13,14 @@ from torch.nn.functional import normalize
 from histopair.encoders import embed, prompts
 from histopair.files import tables
 from histopair.methods import zero_shot
-from histopair.training import contrastive_loss, lora
+from histopair.training import adapted_images, contrastive_loss, lora
 
-NEEDS = ("images", "prompt_embeddings")
+NEEDS = ("adapted_images", "prompt_embeddings")
 PARAMETERS = {
     "positives": "class",
     "aggregation": "similarity",
-    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
-    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
+    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
 }
 CHOICES = {"positives": ("class", "own"), "aggregation": ("similarity", "embedding")}
 DESCRIPTIONS = {
@@ -35,36 +35,36 @@ LARGEST_SCALE = 100.0  # CLIP's own bound of its learnt temperature
 class PromptedClip(nn.Module):
     """Both towers and the scale of their similarities, which trains from its pretrained value.
 
-    tokens (C, templates, length) are the prompts. Evaluation computes the classes' vectors once,
-    and again only after more training.
+    prompts (C, templates, length) are tokens, or of a frozen tower its vectors (C, templates, d).
+    Evaluation computes the classes' vectors once, and again only after more training.
     """
 
     def __init__(
-        self, image: nn.Module, text: nn.Module, tokens: Tensor, aggregation: str, scale: float
+        self, image: nn.Module, text: nn.Module, prompts: Tensor, aggregation: str, scale: float
     ):
         super().__init__()
         self.image, self.text, self.aggregation = image, text, aggregation
         self.log_scale = nn.Parameter(torch.tensor(scale).log())
-        self.register_buffer("tokens", tokens, persistent=False)
+        self.register_buffer("prompts", prompts, persistent=False)
         self.vectors: Tensor | None = None
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Scaled similarities (n, C) of images to the classes' ensembles of prompts."""
         if self.vectors is None:
             self.vectors = self.class_vectors()
-        return contrastive_loss.similarities(unit(self.image(pixels)), self.vectors, self.scale())
+        return contrastive_loss.similarities(unit(self.image(images)), self.vectors, self.scale())
 
     def class_vectors(self) -> Tensor:
         """(C, d), from all templates."""
-        classes, templates, length = self.tokens.shape
-        flat = unit(self.text(self.tokens.reshape(-1, length)))
+        classes, templates, length = self.prompts.shape
+        flat = unit(self.text(self.prompts.reshape(-1, length)))
         return zero_shot.ensemble(flat.reshape(classes, templates, -1), self.aggregation)
 
-    def loss(self, pixels: Tensor, targets: Tensor, positives: str) -> Tensor:
+    def loss(self, images: Tensor, targets: Tensor, positives: str) -> Tensor:
         """The contrastive loss of a batch, each image with a template drawn for it."""
-        drawn = torch.randint(self.tokens.shape[1], targets.shape).to(targets.device)
-        image = unit(self.image(pixels))
-        text = unit(self.text(self.tokens[targets, drawn]))
+        drawn = torch.randint(self.prompts.shape[1], targets.shape).to(targets.device)
+        image = unit(self.image(images))
+        text = unit(self.text(self.prompts[targets, drawn]))
         own = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
         same = targets[:, None] == targets if positives == "class" else own
         return contrastive_loss.loss(image, text, same, self.scale())
@@ -87,31 +87,34 @@ def unit(vectors: Tensor) -> Tensor:
 def build(run):
     run.require_exclusive()
     clip = run.encoder()
-    model = prompted(run, clip)
-    pixels = run.pixels(clip.preprocess)
+    image, _, images = adapted_images.tower(run, clip)
+    model = prompted(run, clip, image)
 
     def loss(model, batch):
         if model.training:
-            value = model.loss(batch["pixels"], batch["targets"], run.method["positives"])
+            value = model.loss(batch["images"], batch["targets"], run.method["positives"])
         else:
-            value = run.task_loss(model(batch["pixels"]), batch)
+            value = run.task_loss(model(batch["images"]), batch)
         return {"loss": value, "task": value}
 
     def scores(model, batch):
-        return run.scores(model(batch["pixels"]))
+        return run.scores(model(batch["images"]))
 
-    yield run.stage("main", model, lambda rows: {"pixels": pixels(rows)}, loss, scores, whole=True)
+    yield run.stage("main", model, lambda rows: {"images": images(rows)}, loss, scores, whole=True)
 
 
-def prompted(run, clip) -> PromptedClip:
-    """The model before training."""
-    return PromptedClip(
-        lora.adapt(clip.image, run.method["lora"]),
-        lora.adapt(clip.text, run.method["text_lora"]),
-        _tokens(run, clip),
-        run.method["aggregation"],
-        clip.scale,
-    )
+def prompted(run, clip, image: nn.Module) -> PromptedClip:
+    """The model before training, with an image tower that has its adapters."""
+    text, read = lora.adapt(clip.text, run.method["text_lora"]), _tokens(run, clip)
+    if run.method["text_lora"] is None:
+        text, read = nn.Identity(), _vectors(text, read.to(run.device))
+    return PromptedClip(image, text, read, run.method["aggregation"], clip.scale)
+
+
+@torch.no_grad()
+def _vectors(text: nn.Module, tokens: Tensor) -> Tensor:
+    """What a frozen tower gives for prompts (C, templates, length), (C, templates, d)."""
+    return torch.stack([text(of_class) for of_class in tokens])
 
 
 def _tokens(run, clip) -> Tensor:
@@ -130,7 +133,8 @@ def predictor(run, weights):
     from histopair.export.predictor import Predictor, loaded
 
     clip = run.encoder()
-    model = loaded(prompted(run, clip), weights).eval()
+    image = lora.adapt(clip.image, run.method["lora"])
+    model = loaded(prompted(run, clip, image), weights).eval()
     layer = nn.Linear(clip.image_dim, len(run.classes))
     layer.weight.copy_(model.scale() * model.class_vectors())
     layer.bias.zero_()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from histopair.images import pixels
 from histopair.methods import distil_frozen
 from histopair.methods.distil_frozen import beside
-from histopair.training import checkpoint, chosen, heads, logistic, lora
+from histopair.training import adapted_images, checkpoint, chosen, heads, logistic, lora
 from histopair.training import unlabelled as pool
 from histopair.training.classifiers import Still
 
@@ -28,7 +28,7 @@ PARAMETERS = {
     "rank": 1,
     "teacher_of": "text",
     "hidden": 512,
-    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
     "distillation_epochs": 100,
     "last_stage": "adapt",
     "normalisation": "own",
@@ -53,8 +53,8 @@ def needs(method):
     """The images, the teacher's embeddings, and what was distilled on all images."""
     distilled = ("distilled_weights", "distilled_history", "distilled_vectors")
     if method["teacher_of"] == "image":
-        return ("images", "teacher_images", *distilled)
-    return ("images", "reports", "pairs", "text_embeddings", *distilled)
+        return ("adapted_images", "teacher_images", *distilled)
+    return ("adapted_images", "reports", "pairs", "text_embeddings", *distilled)
 
 
 def mistakes(method):
@@ -65,7 +65,7 @@ def mistakes(method):
 
 
 class Student(nn.Module):
-    """Pixels -> logits (n, C) of [v, g(v) / |g(v)|]."""
+    """What the backbone takes -> logits (n, C) of [v, g(v) / |g(v)|]."""
 
     def __init__(self, backbone: nn.Module, to_text: nn.Module, head: nn.Linear):
         super().__init__()
@@ -77,13 +77,11 @@ class Student(nn.Module):
 
 def unlabelled(run):
     """The stage in which adapters and g learn the teacher's vectors."""
-    encoder = run.encoder()
-    images = run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
-    backbone = Still(lora.adapt(encoder.image, run.method["lora"]))
+    backbone, width, images = adapted_images.tower(run)
     text_width = distil_frozen.teach(run).shape[1]
-    to_text = heads.mlp(encoder.image_dim, text_width, 2, run.method["hidden"])
+    to_text = heads.mlp(width, text_width, 2, run.method["hidden"])
     epochs = run.method["distillation_epochs"]
-    model = nn.Sequential(backbone, to_text)
+    model = nn.Sequential(Still(backbone), to_text)
     return distil_frozen.distillation(run, model, images, epochs=epochs)
 
 

@@ -3,24 +3,31 @@
 from torch import nn
 
 from histopair.images import pixels
-from histopair.training import lora
+from histopair.training import adapted_images, lora
 from histopair.training.classifiers import Classifier, Still
 
-NEEDS = ("images",)
-PARAMETERS = {"lora": {"rank": 16, "alpha": 8.0, "targets": "all"}, "normalisation": "own"}
+NEEDS = ("adapted_images",)
+PARAMETERS = {
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
+    "normalisation": "own",
+}
 CHOICES = {"normalisation": ("own", "imagenet")}
 
 
 def build(run):
-    encoder = run.encoder()
-    source = run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
-    yield run.classifier(adapted(run, encoder), lambda rows: (source(rows),))
+    backbone, width, images = adapted_images.tower(run)
+    yield run.classifier(classifier(run, backbone, width), lambda rows: (images(rows),))
 
 
-def adapted(run, encoder) -> Classifier:
+def classifier(run, backbone: nn.Module, width: int) -> Classifier:
     """The model before training."""
+    return Classifier(Still(backbone), nn.Linear(width, len(run.classes)))
+
+
+def of_pixels(run, encoder) -> Classifier:
+    """The model before training, also where it trains from what frozen blocks give."""
     backbone = lora.adapt(encoder.image, run.method["lora"])
-    return Classifier(Still(backbone), nn.Linear(encoder.image_dim, len(run.classes)))
+    return classifier(run, backbone, encoder.image_dim)
 
 
 def predictor(run, weights):
@@ -36,6 +43,6 @@ def trained(run, weights):
     from histopair.export.predictor import loaded
 
     encoder = run.encoder()
-    model = loaded(adapted(run, encoder), weights)
+    model = loaded(of_pixels(run, encoder), weights)
     encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
     return model, encoder

@@ -11,7 +11,7 @@ PARAMETERS = {
     "corpus": "",
     "rank": 1,
     "word_dropout": 0.0,
-    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
 }
 
 

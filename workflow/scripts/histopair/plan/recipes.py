@@ -14,6 +14,7 @@ ARTIFACTS += ("prompt_embeddings", "image_activations", "caption_activations")
 ARTIFACTS += ("pairs", "reports", "text_embeddings", "retriever")
 ARTIFACTS += ("teacher_images", "teacher_prompts", "teacher_logits")
 ARTIFACTS += ("distilled_weights", "distilled_history", "distilled_vectors")
+ADAPTED = "adapted_images"  # a need that stands for one of three artifacts
 CORRECTIONS = ("csls", "inverted-softmax", "sinkhorn")
 BEYOND_RETRIEVAL = ("random", "label", "oracle")  # pairings that no retriever makes
 PACKAGE = Path(__file__).parents[1]
@@ -38,9 +39,17 @@ def needs(method: dict) -> tuple[str, ...]:
     if names is None:
         names = constant(module(method), "NEEDS")
     for name in names:
-        if name not in ARTIFACTS:
-            raise _wrong(method, not_allowed("needs", name, list(ARTIFACTS)))
-    return tuple(names)
+        if name not in (*ARTIFACTS, ADAPTED):
+            raise _wrong(method, not_allowed("needs", name, [*ARTIFACTS, ADAPTED]))
+    return tuple(_adapted(method) if name == ADAPTED else name for name in names)
+
+
+def _adapted(method: dict) -> str:
+    """What `lora` trains from, as training/adapted_images.py reads it."""
+    trained = blocks(method, "image")
+    if trained == "all" or method.get("normalisation", "own") != "own":
+        return "images"
+    return "image_activations" if trained else "image_embeddings"
 
 
 def mistakes(method: dict) -> dict[str, str]:
@@ -89,10 +98,11 @@ def blocks(method: dict, tower: str) -> int | str:
 
     A method that cannot train any reads the tokens after all blocks.
     """
-    if "unfreeze" not in method:
-        return 0
-    unfreeze = method["unfreeze"]
-    return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
+    if "unfreeze" in method:
+        unfreeze = method["unfreeze"]
+        return unfreeze[tower] if isinstance(unfreeze, dict) else unfreeze
+    adapters = method.get("lora" if tower == "image" else "text_lora")
+    return adapters["blocks"] if adapters else 0
 
 
 def seeds(method: dict, seeds: list[int]) -> list[int]:

@@ -3,8 +3,9 @@
 import re
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from histopair.activations import split_towers
 from histopair.encoders import plain_attention
 from histopair.errors import InputError
 
@@ -14,23 +15,66 @@ TARGETS = {"all": (nn.Linear, nn.Embedding, nn.Conv2d), "no-linear": (nn.Embeddi
 def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
     """Freeze `tower` and add trainable adapters, in place; without settings it is only frozen.
 
-    settings: `rank`, `alpha` and `targets`: "all" (every Linear, Embedding and Conv2d) or
-    "no-linear" (CLIP-IT's search space). A weight W (out, in) becomes W + alpha / rank B A, where
-    B (out, rank) and A (rank, in) train (Hu 2022, Section 4.1); packed projections of attention are
-    one weight. Before training the tower computes what it did without. Raises ValueError if it has
-    nothing to adapt.
+    settings: `rank`, `alpha`, `targets` and `blocks`. targets: "all" (every Linear, Embedding and
+    Conv2d) or "no-linear" (CLIP-IT's search space). blocks: "all", or so many of the last, and what
+    follows them. A weight W (out, in) becomes W + alpha / rank B A, where B (out, rank) and
+    A (rank, in) train (Hu 2022, Section 4.1); packed projections of attention are one weight.
+    Before training the tower computes what it did without. Raises InputError if it has nothing to
+    adapt, or cannot be split at `blocks`.
     """
     tower.requires_grad_(False)
     if settings is None:
         return tower
+    tower = plain_attention.rewritten(tower)
+    _divided(tower, settings)
+    return tower
+
+
+def split(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module]:
+    """The frozen blocks of a tower, and the rest of it with adapters as `adapt` adds them.
+
+    rest(*frozen(x)) is tower(x). The parameters of both are the tower's; those of the rest have
+    their names in the tower. With all blocks the rest is the tower.
+    """
+    tower = plain_attention.rewritten(tower)
+    frozen, part = _divided(tower, settings)
+    return frozen, tower if part is tower else Rest(tower, part)
+
+
+class Rest(nn.Module):
+    """The last blocks of a tower and what follows them, under the names that the tower has."""
+
+    def __init__(self, tower: nn.Module, part: nn.Module):
+        super().__init__()
+        self.encoder_name = getattr(tower, "encoder_name", None)
+        self._modules, self._parameters = tower._modules, tower._parameters
+        self._buffers = tower._buffers
+        self.__dict__["part"] = part  # not a child, which would give its parameters other names
+
+    def forward(self, *states: Tensor) -> Tensor:
+        return self.part(*states)
+
+
+def _divided(tower: nn.Module, settings: dict) -> tuple[nn.Module, nn.Module]:
+    """A tower's frozen blocks, and the part that trains, whose layers get adapters."""
+    frozen, part = split_towers.split(tower, settings.get("blocks", "all"))
+    tower.requires_grad_(False)
+    _add_adapters(part, tower, settings)
+    return frozen, part
+
+
+def _add_adapters(part: nn.Module, tower: nn.Module, settings: dict) -> None:
+    """Give the layers of a part adapters, in the part and in its tower."""
     from peft import LoraConfig, inject_adapter_in_model
 
     from histopair.training import adapters
 
-    tower = plain_attention.rewritten(tower)
-    names = target_names(tower, settings["targets"])
+    names = target_names(part, settings["targets"])
     if not names:
-        raise ValueError(f"LoRA targets {settings['targets']!r}: the tower has no such layer")
+        problem = f"no layer to adapt is of targets {settings['targets']!r}"
+        remedy = "Set the method's `lora.targets` (of a text tower, `text_lora.targets`) to all"
+        encoder = getattr(tower, "encoder_name", type(tower).__name__)
+        raise InputError(f"encoder {encoder}", problem, remedy)
     config = LoraConfig(
         r=settings["rank"],
         lora_alpha=settings["alpha"],
@@ -38,11 +82,12 @@ def adapt(tower: nn.Module, settings: dict | None) -> nn.Module:
         target_modules="|".join(map(re.escape, names)),  # of a list, peft matches the ends of names
     )
     config._register_custom_module(adapters.LAYERS)
-    inject_adapter_in_model(config, tower)
+    inject_adapter_in_model(config, part)
     # peft finds only one place of a layer that several share.
-    layers = adapted_layers(tower).values()
+    layers = adapted_layers(part).values()
     everywhere = {module: layer for layer in layers for module in (layer.get_base_layer(), layer)}
-    return plain_attention.replaced(tower, everywhere.get)
+    for root in (part, tower):
+        plain_attention.replaced(root, everywhere.get)
 
 
 def target_names(tower: nn.Module, targets: str) -> list[str]:

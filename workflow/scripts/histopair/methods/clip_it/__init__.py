@@ -22,7 +22,7 @@ from torch import nn
 
 from histopair.images import pixels
 from histopair.methods.clip_it import students, text_stage
-from histopair.training import heads, loop, lora
+from histopair.training import adapted_images, heads, loop, lora
 
 PARAMETERS = {
     "pairing": "retrieved",
@@ -33,8 +33,8 @@ PARAMETERS = {
     "distillation_weight": 1.0,
     "distillation": "cosine",
     "temperature": 4.0,
-    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
-    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
+    "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
     "text_epochs": 100,
     "text_stage": "tower",
     "teacher": "fixed",
@@ -80,15 +80,15 @@ DESCRIPTIONS = {
 def needs(method):
     """The retriever's text tower, or its embeddings of the texts or images if they suffice."""
     if method["teacher"] == "none":
-        return ("images", "retriever")  # which tells how wide a text's embedding is
+        return ("adapted_images", "retriever")  # which tells how wide a text's embedding is
     if method["teacher_of"] == "image":
-        return ("images", "teacher_images")
+        return ("adapted_images", "teacher_images")
     if method["teacher_of"] == "label-prompt":
-        return ("images", "teacher_prompts", "retriever")
+        return ("adapted_images", "teacher_prompts", "retriever")
     frozen = method["text_lora"] is None or method["text_stage"] == "head"
     cached = ("text_embeddings",) if frozen and not method["word_dropout"] else ()
     loaded = () if cached and method["teacher"] == "fixed" else ("retriever",)
-    return ("images", "reports", "pairs", *cached, *loaded)
+    return ("adapted_images", "reports", "pairs", *cached, *loaded)
 
 
 def mistakes(method):
@@ -129,10 +129,10 @@ def _by_fixed_targets(run, text, texts):
     if logits := run.method["distillation"] == "logits":
         run.require_exclusive()
     run.teacher, _ = text_stage.teacher(run, text, texts, logits)
-    student, image = _student(run, text.head, text.head[0].in_features)
+    student, images = _student(run, text.head, text.head[0].in_features)
 
     def fetch(rows):
-        return {"pixels": image(rows), "text": run.teacher(rows)}
+        return {"images": images(rows), "text": run.teacher(rows)}
 
     yield _main_stage(run, student, fetch, lambda batch: batch["text"])
 
@@ -143,10 +143,10 @@ def _jointly(run, text, texts):
         clip = run.retriever()
         text.tower = lora.adapt(clip.text, run.method["text_lora"])
         texts = text_stage.tokens(run, clip)
-    student, image = _student(run, text.head, text.head[0].in_features)
+    student, images = _student(run, text.head, text.head[0].in_features)
 
     def fetch(rows):
-        return {"pixels": image(rows), "texts": texts.of(rows, run.device)}
+        return {"images": images(rows), "texts": texts.of(rows, run.device)}
 
     def target(batch):
         distinct, numbers = batch["texts"]
@@ -161,20 +161,20 @@ def _jointly(run, text, texts):
 def _untaught(run):
     """The architecture alone: every layer of the image side, no text and no distillation."""
     width = run.retriever().text_dim
-    student, image = _student(run, heads.text_head(width, len(run.classes)), width)
-    yield _main_stage(run, student, lambda rows: {"pixels": image(rows)})
+    student, images = _student(run, heads.text_head(width, len(run.classes)), width)
+    yield _main_stage(run, student, lambda rows: {"images": images(rows)})
 
 
 def _student(run, text_head: nn.Module, text_width: int):
-    """The image side, and its pixels by row."""
-    encoder = run.encoder()
-    model = student(run, encoder, text_head, text_width)
-    return model, run.pixels(pixels.normalised(encoder.preprocess, run.method["normalisation"]))
+    """The image side, and what its backbone takes by row."""
+    backbone, width, images = adapted_images.tower(run)
+    return student(run, backbone, width, text_head, text_width), images
 
 
-def student(run, encoder, text_head: nn.Module, text_width: int) -> students.Student:
+def student(
+    run, backbone: nn.Module, width: int, text_head: nn.Module, text_width: int
+) -> students.Student:
     """The image side before training."""
-    backbone, width = lora.adapt(encoder.image, run.method["lora"]), encoder.image_dim
     classes, start = len(run.classes), run.method["fusion_start"]
     match run.method["text_branch"]:
         case "late":
@@ -194,14 +194,14 @@ def _main_stage(
     """
 
     def loss(model, batch):
-        logits, predicted = model(batch["pixels"])
+        logits, predicted = model(batch["images"])
         if target is None:
             task = run.task_loss(logits, batch)
             return {"loss": task, "task": task}
         return students.losses(run, batch, logits, predicted, target(batch), detached)
 
     def scores(model, batch):
-        return run.scores(model(batch["pixels"])[0])
+        return run.scores(model(batch["images"])[0])
 
     whole = run.method["distillation"] in ("contrastive", "relational")  # of a batch's samples
     return run.stage("main", model, fetch, loss, scores, whole=whole, **others)
@@ -225,8 +225,9 @@ def trained(run, weights, text_width: int | None = None):
     from histopair.export.predictor import loaded
 
     encoder = run.encoder()
-    text_width = text_width or len(weights.get("to_text.bias", range(encoder.image_dim)))
+    backbone, width = lora.adapt(encoder.image, run.method["lora"]), encoder.image_dim
+    text_width = text_width or len(weights.get("to_text.bias", range(width)))
     text_head = heads.text_head(text_width, len(run.classes))
-    model = loaded(student(run, encoder, text_head, text_width), weights)
+    model = loaded(student(run, backbone, width, text_head, text_width), weights)
     encoder.preprocess = pixels.normalised(encoder.preprocess, run.method["normalisation"])
     return model, encoder

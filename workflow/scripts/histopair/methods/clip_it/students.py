@@ -75,8 +75,8 @@ class WithTeacher(nn.Module):
         super().__init__()
         self.student, self.teacher = student, teacher
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        return self.student(pixels)
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.student(images)
 
 
 def losses(

@@ -23,7 +23,7 @@ from histopair.methods.fixmatch import views
 
 NEEDS = ("images",)
 PARAMETERS = {
-    "lora": {"rank": 16, "alpha": 8.0, "targets": "all"},
+    "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
     "normalisation": "own",
     "threshold": 0.95,
     "unlabelled_weight": 1.0,
@@ -50,7 +50,7 @@ def build(run):
     source = run.pixels(preprocess)
     yield run.stage(
         "main",
-        lora.adapted(run, encoder),
+        lora.of_pixels(run, encoder),
         fetch=lambda rows: {"pixels": source(rows)},
         loss=_loss(run, source, views.Strong(preprocess)),
         scores=lambda model, batch: run.scores(model(batch["pixels"])),

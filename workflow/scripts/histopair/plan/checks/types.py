@@ -3,6 +3,7 @@
 from histopair.plan.mistakes import unknown
 
 LORA_TARGETS = ["all", "no-linear"]
+LORA_BLOCKS = ("all",)  # beside a number
 
 
 def fits(
@@ -43,5 +44,6 @@ def _parts(key: str, value: dict, default: dict, first: int, words: tuple[str, .
         mistakes += unknown(f"{key}.targets", value.get("targets", "all"), LORA_TARGETS)
     for name in default:
         part = value.get(name, default[name])
-        mistakes += fits(f"{key}.{name}", part, default[name], first, words)
+        instead = LORA_BLOCKS if name == "blocks" else words
+        mistakes += fits(f"{key}.{name}", part, default[name], first, instead)
     return mistakes
