@@ -114,17 +114,17 @@ def test_the_examples_added_to_the_default_config_are_valid(page, monkeypatch):
 
 
 def test_the_tiles_of_the_tutorial_become_a_dataset(tmp_path, monkeypatch):
-    """Its Python makes a table of two of the demo's tissues; its entry reads them, all of them."""
-    demo = tmp_path / "results/phantom/nct-crc"
+    """Its Python makes a table of two of the phantom's tissues; its entry reads them, all of them."""
+    colon = tmp_path / "results/phantom/nct-crc"
     paths = [
         f"NCT-CRC-HE-100K/{tissue}/{tissue}-{n}.tif"
         for tissue in ("STR", "MUS", "ADI")
         for n in (1, 2)
     ]
     for path in paths:
-        (demo / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(demo / path)
-    pd.DataFrame({"path": paths, "group": "p1"}).to_csv(demo / "groups.csv", index=False)
+        (colon / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(colon / path)
+    pd.DataFrame({"path": paths, "group": "p1"}).to_csv(colon / "groups.csv", index=False)
     monkeypatch.chdir(tmp_path)
     for block in blocks("docs/tutorial.md", "python"):
         if "groups.csv" in block:
