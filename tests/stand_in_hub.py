@@ -97,14 +97,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _listing(self, path: str):
         if status := self.server.hub.faults.get("api"):
             return self._send(status)
-        name, _, revision = path.partition("/revision/")
+        name, _, revision = path.removesuffix("/auth-check").partition("/revision/")
         stored = self.server.hub.stored.get(name)
         if stored is None:
             return self._send(401, {"X-Error-Code": "RepoNotFound"})
+        if path.endswith("/auth-check"):
+            return self._refuse() if self._is_closed(stored) else self._send(200)
         if revision not in ("", "main", stored.commit):
             return self._send(404, {"X-Error-Code": "RevisionNotFound"})
         files = [_described(name, content) for name, content in stored.files.items()]
         content = {"id": name, "modelId": name, "sha": stored.commit, "siblings": files}
+        content["gated"] = "manual" if stored.token else False
         return self._send(200, {"Content-Type": "application/json"}, json.dumps(content).encode())
 
     def _file(self, path: str):
@@ -116,9 +119,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stored = hub.stored.get(name)
         if stored is None:
             return self._send(401, {"X-Error-Code": "RepoNotFound"})
-        if stored.token and self.headers.get("Authorization") != f"Bearer {stored.token}":
-            status = 403 if self.headers.get("Authorization") else 401
-            return self._send(status, {"X-Error-Code": "GatedRepo"})
+        if self._is_closed(stored):
+            return self._refuse()
         if revision not in ("main", stored.commit):
             return self._send(404, {"X-Error-Code": "RevisionNotFound"})
         headers = {"X-Repo-Commit": stored.commit}
@@ -129,6 +131,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self._send(200, headers | {"ETag": f'"{git_name(content)}"'}, content)
         headers |= {"X-Linked-Size": str(len(content)), "X-Linked-ETag": f'"{sha256(content)}"'}
         return self._send(302, headers | {"Location": f"{hub.elsewhere}/large/{name}/{file}"})
+
+    def _is_closed(self, stored: Stored) -> bool:
+        return bool(stored.token) and self.headers.get("Authorization") != f"Bearer {stored.token}"
+
+    def _refuse(self):
+        status = 403 if self.headers.get("Authorization") else 401
+        return self._send(status, {"X-Error-Code": "GatedRepo"})
 
     def _large(self, path: str):
         faults = self.server.hub.faults

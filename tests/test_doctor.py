@@ -159,17 +159,19 @@ def test_where_everything_is_missing_each_fault_has_a_row_and_the_exit_status_is
             },
         )
     )
-    status, text = ran(capsys)
+    status, text = ran(capsys, "--configfile", "config/config.yaml", "--study", "one")
     assert status == 1 and "Traceback" not in text
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    fetch = "snakemake --cores 1 fetch_weights --configfile config/config.yaml --config"
+    assert lines["encoder clip"].endswith(f"{fetch} 'page=[one]'")
     assert "data/nct-crc: there is no such file" in lines["dataset crc"]
     assert "data/tcga/TCGA_Reports.csv" in lines["corpus tcga"]
     assert "its licence, CC-BY-4.0, is not accepted" in lines["source nct-crc"]
     assert "accept=CC-BY-4.0" in lines["source nct-crc"]
     assert "paper.csv: there is no such file" in lines["study one"]
     assert "not in the cache of this machine" in lines["encoder uni"]
-    assert "It is gated: ask for access" in lines["encoder uni"]
-    assert "hf-hub:a/b" in lines["encoder clip"] and "gated" not in lines["encoder clip"]
+    assert "It is gated. Ask for access" in lines["encoder uni"]
+    assert "(a/b)" in lines["encoder clip"] and "gated" not in lines["encoder clip"]
     assert "mine" not in text  # no study reads it
 
 
@@ -183,7 +185,7 @@ def test_a_config_that_is_there_is_tried_and_measured(place, capsys):
     assert "all its weights are its own: images -> 24" in text
     assert "time embed_images vit" in text and "12 images of 1 dataset: " in text
     assert "2 runs train the whole tower: " in text and "for a batch of 8" in text
-    assert "an export inherits at the strictest MIT (mine, vit)" in text
+    assert "the strictest that an export inherits is MIT (mine, vit)" in text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_in_hub
 import tiny
 import torch
 import yaml
@@ -13,7 +14,7 @@ import yaml
 from commands import doctor
 from histopair import encoders
 from histopair.doctor import access, encoder_rows, fixed_inputs, reference
-from histopair.doctor.rows import LOOK, MISSING, OK, UNKNOWN, WRONG
+from histopair.doctor.rows import LOOK, MISSING, OK, UNKNOWN, WRONG, Row
 from histopair.errors import InputError
 from histopair.plan import presets
 
@@ -214,15 +215,14 @@ def test_an_encoder_that_is_trained_here_names_the_rule_that_makes_it(place, cap
 def test_a_preset_whose_weights_are_not_here_says_what_fetches_them(place, capsys, name):
     status, text = ran(capsys, name)
     line = next(line for line in text.splitlines() if line.startswith(f"encoder {name}"))
-    assert status == 1 and "  missing  " in line
-    assert ("ask for access" in line) is (presets.read()[name]["gated"] is True)
+    assert status == 1 and "  missing  " in line and f"histopair doctor {name} --online" in line
+    assert ("Ask for access" in line) is (presets.read()[name]["gated"] is True)
 
 
-def test_a_mistake_of_an_entry_is_told_beside_the_files_that_are_not_here(place):
+def test_a_mistake_of_an_entry_is_told_before_its_files_are_looked_for(place):
     entry = {"name": "x", "library": "transformers", "model": "a/b", "remote_code": True}
-    _, rows = encoder_rows.loaded("x", entry, online=False)
-    assert [row.state for row in rows] == [MISSING, WRONG]
-    assert "needs a commit of 40 digits" in rows[1].finding
+    _, row = encoder_rows.loaded(entry, online=False, fetch="")
+    assert row.state == WRONG and "needs a commit of 40 digits" in row.finding
 
 
 def test_an_unknown_encoder_names_its_neighbour(place):
@@ -235,78 +235,61 @@ def test_write_without_an_encoder_is_one_line(place):
         doctor.main(["--write"])
 
 
-def test_repositories_of_entries():
-    def named(**entry):
-        return access.repositories({"library": "timm"} | entry)
+@pytest.fixture
+def hub(place, tmp_path, monkeypatch):
+    """A hub with an open repository, `a/b`, and a gated one, `a/gated`."""
+    from huggingface_hub import constants
 
-    assert named(model="hf-hub:a/b", revision="c") == [("a/b", "c")]
-    assert named(model="vit", weights="hf-hub:a/b/c.pth") == [("a/b", None)]
-    assert named(model="resnet18.tv_in1k") == [] == named(model="local-dir:a/b")
-    assert named(model="a/b", library="transformers") == [("a/b", None)]
-    text = {"model": "c/d", "revision": "e"}
-    found = named(model="hf-hub:a/b", library="open_clip", text_model=text)
-    assert found == [("a/b", None), ("c/d", "e")]
-
-
-class Hub:
-    """Stands for huggingface_hub's API."""
-
-    def __init__(self, error=None, gated=False):
-        self.error, self.gated, self.sha = error, gated, "f" * 40
-
-    def __call__(self):
-        return self
-
-    def model_info(self, repository, revision=None, timeout=None):
-        assert timeout
-        if self.error and not self.gated:
-            raise self.error
-        return self
-
-    def auth_check(self, repository):
-        if self.error:
-            raise self.error
-
-
-def refusal(kind: str) -> Exception:
-    import huggingface_hub.errors as kinds
-
-    error = getattr(kinds, kind)
-    return error.__new__(error)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    with stand_in_hub.Server() as served:
+        monkeypatch.setattr(constants, "ENDPOINT", served.address)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        served.add("a/b", tmp_path / "model")
+        served.add("a/gated", tmp_path / "model", token="hf_good")
+        yield served
 
 
 @pytest.mark.parametrize(
-    ("hub", "revision", "state", "words"),
+    ("name", "revision", "state", "words"),
     [
-        (Hub(), "c" * 40, OK, ""),
-        (Hub(), None, LOOK, f"revision: {'f' * 40}"),
-        (Hub(refusal("GatedRepoError"), gated=True), None, MISSING, "ask for access at"),
-        (Hub(refusal("RevisionNotFoundError")), "main2", WRONG, "Correct `revision`"),
-        (Hub(refusal("RepositoryNotFoundError")), None, WRONG, "Correct `model`"),
-        (Hub(TimeoutError()), None, UNKNOWN, "Try again"),
+        ("a/b", "main", OK, ""),
+        ("a/b", None, LOOK, "Set `revision: "),
+        ("a/gated", None, MISSING, "Ask for access at"),
+        ("a/b", "main2", WRONG, "Correct `revision`"),
+        ("a/c", None, WRONG, "Correct `model`"),
     ],
 )
-def test_what_a_hub_says_of_a_repository(hub, revision, state, words, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.HfApi", hub)
-    entry = {"library": "timm", "model": "hf-hub:a/b", "revision": revision}
-    (row,) = access.asked("x", entry)
+def test_what_a_hub_says_of_a_repository(hub, name, revision, state, words):
+    entry = {"name": "x", "library": "timm", "model": f"hf-hub:{name}", "revision": revision}
+    (row,) = access.asked(entry)
     assert row.state == state and words in row.remedy
 
 
-@pytest.mark.parametrize(("hub", "used"), [(Hub(), True), (Hub(TimeoutError()), False)])
-def test_online_downloads_only_after_the_hub_has_answered(hub, used, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.HfApi", hub)
+def test_with_a_token_that_has_access_a_gated_repository_is_open(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    (row,) = access.asked({"name": "x", "library": "timm", "model": "hf-hub:a/gated"})
+    assert row.state == LOOK and hub.stored["a/gated"].commit in row.remedy
+
+
+@pytest.mark.parametrize("faults", [{}, {"api": 500}])
+def test_online_downloads_only_after_the_hub_has_answered(hub, faults, monkeypatch):
+    hub.faults |= faults
     uses = []
 
-    def loaded(name, entry, online):
+    def loaded(entry, online, fetch):
         uses.append(online)
-        return None, []
+        return None, Row("encoder x", MISSING, "", fetch)
 
     monkeypatch.setattr(encoder_rows, "loaded", loaded)
     entry = {"name": "x", "library": "timm", "model": "hf-hub:a/b"}
-    assert encoder_rows.fingerprinted(entry, online=True)[1] is None
+    rows, fingerprint = encoder_rows.fingerprinted(entry, online=True)
+    assert fingerprint is None and rows[0].state == (UNKNOWN if faults else LOOK)
     encoder_rows.fingerprinted(entry, online=False)
-    assert uses == [used, False]
+    assert uses == [not faults, False]
 
 
 def test_an_error_has_the_parts_of_its_line():

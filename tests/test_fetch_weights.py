@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 import workflow
+from histopair.doctor import work
 from histopair.plan import fetching
 from histopair.plan.load import load
 
@@ -92,6 +93,21 @@ def test_the_encoders_of_the_page_are_those_that_its_studies_read():
     small["studies"] = {"one": study, "two": study | {"methods": ["other"]}}
     assert fetching.encoders(load(small | {"page": ["one"]})) == ["a", "c"]
     assert fetching.encoders(load(small)) == ["a", "c", "d"]
+
+
+def test_weights_can_be_fetched_before_the_data():
+    small = {
+        **CONFIG,
+        "corpora": {"reports": {"table": "a.csv", "text": "text", "truth": "absent.csv"}},
+        "encoders": {name: {"preset": "plip"} for name in ("a", "b")},
+        "methods": {"clip": {"recipe": "clip_it", "retriever": "b", "pairing": "label"}},
+    }
+    small["datasets"] = {"tiles": {"reader": "table", "root": "absent", "corpus": "reports"}}
+    small["studies"] = {"one": {"datasets": ["tiles"], "encoders": ["a"], "methods": ["clip"]}}
+    config = load(small)
+    assert set(fetching.encoders(config)) == {"a", "b"}
+    _, [fault] = work.paths(config)  # the doctor says what a run then lacks
+    assert fault.finding.startswith("absent.csv: there is no such file")
 
 
 def test_of_an_encoder_that_is_trained_here_its_towers_are_fetched():

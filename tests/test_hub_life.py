@@ -282,7 +282,7 @@ def test_a_file_of_another_size_in_the_cache_is_found_by_loading(hub, tmp_path):
 def test_offline_without_a_cache_names_the_rule(hub, tmp_path, monkeypatch):
     entry, _ = served_entry(hub, tmp_path / "model")
     go_offline(monkeypatch)
-    line = refused(entry, "HF_HUB_OFFLINE is set", "snakemake fetch_weights -R", "HF_HOME")
+    line = refused(entry, "HF_HUB_OFFLINE is set", "fetch_weights -R fetch_encoder", "HF_HOME")
     assert str(tmp_path / "cache") in line and not hub.asked
     with pytest.raises(InputError, match="HF_HUB_OFFLINE is set, so nothing can be fetched"):
         encoders.fetch(entry)

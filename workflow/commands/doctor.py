@@ -11,6 +11,7 @@ three tiles and three texts, compared with a stored one. The exit status is 1 if
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -86,11 +87,20 @@ def of_config(options: argparse.Namespace, online: bool) -> list:
     except InputError as mistake:
         return [of_mistake("config", mistake), *environment.rows(0)]
     lines = []
-    for row in preflight.rows(config, online):
+    for row in preflight.rows(config, online, fetching(options)):
         lines.append(row)
         _show(row.check)
     _show("")
     return lines
+
+
+def fetching(options: argparse.Namespace) -> str:
+    """The command that fetches the weights of these studies of this config."""
+    from histopair.encoders.hub_answers import FETCH
+
+    words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
+    words += ["--config", f"page=[{','.join(options.study)}]"] if options.study else []
+    return f"{FETCH} {shlex.join(words)}".rstrip()
 
 
 def _show(check: str) -> None:

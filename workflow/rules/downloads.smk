@@ -61,5 +61,5 @@ rule fetch_encoder:
 
 rule fetch_weights:
     input:
-        expand(WEIGHTS, encoder=asked(plan.fetching.encoders)),
+        planned(plan.fetching.weights),
     localrule: True

@@ -2,7 +2,7 @@
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SYSTEM = {
@@ -44,6 +44,13 @@ def of_system(file: str | Path, error: OSError) -> InputError:
     """What the system says of a file or folder that cannot be read."""
     said = (error.strerror or str(error), "Restore it, or correct the path")
     return InputError(file, *SYSTEM.get(error.errno, said))
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised for, one after the other."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def require_classes(key: str, named: Iterable[str], classes: list[str]) -> None:

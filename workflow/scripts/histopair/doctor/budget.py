@@ -122,7 +122,8 @@ def _above_budget(cache: Cache, size: int, limit: float) -> Row:
 
 
 def _against(free: int, need: int, caches: int, unknown: int) -> Row:
-    finding = f"{volume(need)} of embeddings and activations to come, {volume(free)} free"
+    size = volume(need) if need or not unknown else "an unknown size"
+    finding = f"{size} of embeddings and activations to come, {volume(free)} free"
     state = WRONG if need > free else LOOK if need > FULL * free else OK
     if unknown:
         finding += f"; {unknown} of {caches} are not counted: their encoder or data are not here"

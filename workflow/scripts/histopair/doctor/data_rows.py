@@ -6,7 +6,7 @@ cleaning opens all.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from histopair import images, readers
+from histopair.datasets import sources
 from histopair.doctor import dry_cleaning
 from histopair.doctor.rows import LATER, LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
 from histopair.errors import InputError
@@ -90,7 +91,10 @@ def _file(check: str, path: str) -> Iterator[Row]:
         if os.path.exists(path) and not os.access(path, os.R_OK):
             yield Row(check, WRONG, f"{path}: there is no permission to read it", "chmod u+rX it")
     except InputError as mistake:
-        yield of_mistake(check, mistake, MISSING)
+        row = of_mistake(check, mistake, MISSING)
+        if source := sources.of_path(os.path.normpath(path)):
+            row = replace(row, remedy=f"See the row `source {source}`, or correct the path")
+        yield row
 
 
 def _read(check: str, entry: dict, read) -> Iterator[Row]:

@@ -36,18 +36,22 @@ def entry(config: dict, name: str) -> dict:
     raise InputError("doctor", problem, "histopair presets lists those that are known by name")
 
 
-def loaded(name: str, entry: dict, online: bool) -> tuple[Encoder | None, list[Row]]:
-    """The encoder, if it can be loaded, and a row that says so or why not."""
+def loaded(entry: dict, online: bool, fetch: str) -> tuple[Encoder | None, Row]:
+    """The encoder, if it can be loaded, and a row that says so or why not.
+
+    fetch: the command that fetches its files if they are not here.
+    """
+    name = entry["name"]
     if row := access.trained_here(name, entry):
-        return None, [row]
+        return None, row
     computing = planned.entry_of({"encoders": {name: entry}}, name)
     guard = contextlib.nullcontext() if online else no_network()
     try:
         with _quiet(), guard:
             encoder = encoders.load(computing)
     except InputError as mistake:
-        return None, access.refused(name, entry, mistake)
-    return encoder, [Row(f"encoder {name}", OK, _finding(encoder))]
+        return None, access.refused(entry, mistake, fetch)
+    return encoder, Row(f"encoder {name}", OK, _finding(encoder))
 
 
 def architecture(entry: dict) -> Encoder | None:
@@ -108,12 +112,11 @@ def fingerprinted(entry: dict, online: bool) -> tuple[list[Row], dict | None]:
 
     online: what is missing is downloaded, if the hub answers first and gives access.
     """
-    asked = list(access.asked(entry["name"], entry)) if online else []
+    asked = list(access.asked(entry)) if online else []
     open_to_us = online and all(row.state in (OK, LOOK) for row in asked)
-    encoder, first = loaded(entry["name"], entry, open_to_us)
-    first = [*asked, *first]
+    encoder, row = loaded(entry, open_to_us, f"histopair doctor {entry['name']} --online")
     if encoder is None:
-        return [replace(row, state=MISSING) if row.state == LATER else row for row in first], None
+        return [*asked, replace(row, state=MISSING) if row.state == LATER else row], None
     fingerprint = reference.computed(encoder, entry)
     rows = checked(f"fingerprint {entry['name']}", lambda: compared(entry, fingerprint))
-    return [*first, *rows], fingerprint
+    return [*asked, row, *rows], fingerprint

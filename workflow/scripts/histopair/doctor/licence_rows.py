@@ -21,9 +21,9 @@ def _rows(config: dict) -> Iterator[Row]:
     if named:
         strictest = licences.strictest(list(named))
         of = ", ".join(sorted(named[strictest]))
-        finding = f"an export inherits at the strictest {strictest} ({of})"
+        finding = f"the strictest that an export inherits is {strictest} ({of})"
         others = ", ".join(sorted(named.keys() - {strictest}))
-        yield Row("licences", OK, finding + (f"; beside it {others}" if others else ""))
+        yield Row("licences", OK, finding + (f"; others: {others}" if others else ""))
     for licence in sorted(names.keys() - named.keys()):
         finding = f"the terms of {licence!r} are not known here: {', '.join(names[licence])}"
         yield Row("licences", LOOK, finding, "Write the licence into `licence` of their entries")

@@ -1,5 +1,6 @@
 """All checks of a config: what its page, or some of its studies, need before any GPU hour."""
 
+import os
 from collections.abc import Iterator
 
 from histopair import encoders
@@ -17,18 +18,21 @@ from histopair.doctor import (
 )
 from histopair.doctor.rows import LATER, LOOK, OK, UNKNOWN, Row, checked
 from histopair.encoders import Encoder
-from histopair.plan import entries, needed
+from histopair.plan import entries, needed, places
 
 
-def rows(config: dict, online: bool) -> Iterator[Row]:
-    """The rows of all checks. online: whether a hub may be asked; nothing is downloaded."""
+def rows(config: dict, online: bool, fetch: str) -> Iterator[Row]:
+    """The rows of all checks. online: whether a hub may be asked; nothing is downloaded.
+
+    fetch: the command that fetches the weights of the config.
+    """
     shown = ", ".join(entries.shown_studies(config))
     yield Row("config", OK, f"it fits its schema; studies {shown}")
     yield from environment.rows(config["gpu"])
-    yield from checked("plan", lambda: _planned(config, online))
+    yield from checked("plan", lambda: _planned(config, online, fetch))
 
 
-def _planned(config: dict, online: bool) -> Iterator[Row]:
+def _planned(config: dict, online: bool, fetch: str) -> Iterator[Row]:
     paths, faults = work.paths(config)
     yield from faults
     names = needed.loaded(config, paths)
@@ -41,7 +45,7 @@ def _planned(config: dict, online: bool) -> Iterator[Row]:
     caches, learnings = work.caches(config, paths, sizes), work.learnings(config, sizes)
     trials = Trials(config, caches, learnings)
     for name in names:
-        yield from checked(f"encoder {name}", lambda name=name: trials.rows(name, online))
+        yield from checked(f"encoder {name}", lambda name=name: trials.rows(name, online, fetch))
     yield from checked("disk", lambda: budget.disk_rows(config, caches, trials.speeds))
     yield from checked("time", lambda: budget.time_rows(caches, trials.speeds, trials.to_come))
     measured = trials.trainings, environment.gpu_memory(), trials.to_come
@@ -57,14 +61,16 @@ class Trials:
         self.trainings: dict[tuple, trial.Training] = {}
         self.to_come: set[str] = set()  # the workflow makes them
 
-    def rows(self, name: str, online: bool) -> Iterator[Row]:
+    def rows(self, name: str, online: bool, fetch: str) -> Iterator[Row]:
         """Load an encoder, compare its fingerprint, and try it if anything is to be computed."""
         entry = encoder_rows.entry(self.config, name)
         if online:
-            yield from access.asked(name, entry)
-        encoder, first = encoder_rows.loaded(name, entry, online=False)
-        yield from first
-        if first[0].state == LATER:
+            yield from access.asked(entry)
+        again = os.path.exists(places.WEIGHTS.format(encoder=name))
+        fetch += " -R fetch_encoder" if again else ""
+        encoder, row = encoder_rows.loaded(entry, online=False, fetch=fetch)
+        yield row
+        if row.state == LATER:
             self.to_come.add(name)
         if encoder is not None and reference.key(entry) in reference.stored():
             yield from encoder_rows.compared(entry, reference.computed(encoder, entry))

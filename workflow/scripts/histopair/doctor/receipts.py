@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from histopair.datasets import sources
-from histopair.doctor.rows import LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
+from histopair.doctor.rows import LOOK, MISSING, OK, WRONG, Row, checked
 from histopair.errors import InputError
 from histopair.files import paths, tables
 from histopair.plan import data, fetching
@@ -51,7 +51,7 @@ def _source(config: dict, name: str) -> Iterator[Row]:
         try:
             sources.require_allowed(name, fetching.accepted(config))
         except InputError as mistake:
-            yield of_mistake(check, mistake, MISSING)
+            yield Row(check, MISSING, f"not fetched: {mistake.problem}", mistake.remedy)
             return
         finding = f"not fetched yet; its licence, {source['licence']}, is accepted"
         yield Row(check, MISSING, finding, f"Run {sources.command(name)}")

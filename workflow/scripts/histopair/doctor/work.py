@@ -1,13 +1,12 @@
 """What is still to be computed, and how much of it: embeddings, activations, trainings."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from histopair.doctor.data_rows import Sizes
 from histopair.doctor.rows import Row, of_mistake
 from histopair.errors import InputError
-from histopair.plan import entries, needed
+from histopair.plan import entries, needed, places
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,21 @@ class Learning:
 
 
 def paths(config: dict) -> tuple[list[str], list[Row]]:
-    """All paths that shown runs read, and a row for each fault in finding them."""
-    reads: list[Callable] = [
-        lambda run=run: needed.read(config, run) for run in needed.runs(config)
-    ]
-    named, faults = [], {}
-    for read in [*reads, *needed.read_outside(config)]:
+    """All paths that shown runs read, and a row for each fault of theirs."""
+    named, mistakes = [], []
+    for read in needed.reads(config):
         try:
             named += read()
         except InputError as mistake:
-            faults[str(mistake)] = of_mistake("runs", mistake)
-    return list(dict.fromkeys(named)), list(faults.values())
+            mistakes.append(mistake)
+    named = list(dict.fromkeys(named))
+    for path in named:
+        try:
+            places.there(path)
+        except InputError as mistake:
+            mistakes.append(mistake)
+    faults = {str(mistake): of_mistake("runs", mistake) for mistake in mistakes}
+    return named, list(faults.values())
 
 
 def caches(config: dict, named: list[str], sizes: Sizes) -> list[Cache]:

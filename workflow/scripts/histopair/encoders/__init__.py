@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from histopair.encoders import first_pass, hub, plain_attention, repositories
 from histopair.encoders.weights import Refusal, check_finite, shortened
-from histopair.errors import InputError
+from histopair.errors import InputError, causes
 
 # Keys that every entry may have. Libraries do not read all of them.
 ENTRY = ("name", "library", "model", "preset", "backbone", "templates", "train", "description")
@@ -90,6 +90,15 @@ def fetch(entry: dict) -> list[dict]:
         return records
 
 
+def on_hub(entry: dict) -> Iterator[repositories.Repository]:
+    """The repositories of a hub that an encoder reads. Raises InputError, naming the encoder.
+
+    One that a file of an earlier one names is known as soon as that file is in the cache.
+    """
+    with _loading(entry):
+        yield from _repositories(entry, True)
+
+
 def require(tower: object, entry: dict, kind: str) -> None:
     """Raise InputError if an encoder has no tower of a kind, "image" or "text"."""
     if tower is None:
@@ -155,7 +164,7 @@ def _reason(error: Exception) -> str:
 
 
 def _remedy(error: Exception) -> str:
-    if any(getattr(cause, "errno", None) in NOT_ALLOWED for cause in _causes(error)):
+    if any(getattr(cause, "errno", None) in NOT_ALLOWED for cause in causes(error)):
         return (
             "Let this user read the files; HF_HOME (transformers, open_clip, timm) and TORCH_HOME "
             "(timm) move a cache that cannot be written"
@@ -164,9 +173,3 @@ def _remedy(error: Exception) -> str:
         "Check `model` in the config; gated or unreachable weights can be downloaded once "
         "and given as a local folder"
     )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -6,12 +6,22 @@ from contextlib import contextmanager
 from histopair import errors
 from histopair.encoders.weights import Refusal, shortened
 
+# What fetches the weights of a config.
+FETCH = "snakemake --cores 1 fetch_weights"
 LATER = (
-    "Try again later; for machines without a network run `snakemake fetch_weights` on one that has "
-    "it, with the same HF_HOME"
+    f"Try again later; for machines without a network run `{FETCH}` on one that has it, with the "
+    "same HF_HOME"
 )
 # What a web page in place of a listing raises.
 NO_ANSWER = (ValueError, TypeError, KeyError)
+
+
+class NoAccess(Refusal):
+    """The repository is there, and this user may not read it yet."""
+
+
+class NoAnswer(Refusal):
+    """The hub says nothing of the repository."""
 
 
 @contextmanager
@@ -39,9 +49,9 @@ def _refusal(name: str, revision: str | None, error: Exception) -> Refusal:
     if isinstance(error, HTTPError) and "Timeout" in type(error).__name__:
         seconds = constants.HF_HUB_ETAG_TIMEOUT
         problem = f"{place} did not answer within {seconds} s, asked for {name}"
-        return Refusal(problem, f"{LATER}; HF_HUB_ETAG_TIMEOUT={3 * seconds:g} waits longer")
+        return NoAnswer(problem, f"{LATER}; HF_HUB_ETAG_TIMEOUT={3 * seconds:g} waits longer")
     if isinstance(error, (HTTPError, ConnectionError)):
-        return Refusal(f"{place} cannot be reached for {name} ({shortened(error, 120)})", LATER)
+        return NoAnswer(f"{place} cannot be reached for {name} ({shortened(error, 120)})", LATER)
     if isinstance(error, OSError) and error.errno is not None:
         return _of_disk(error)
     if isinstance(error, OSError) and "onsistency" in str(error):
@@ -49,9 +59,9 @@ def _refusal(name: str, revision: str | None, error: Exception) -> Refusal:
         return Refusal(problem, "Run it again: nothing of the file is kept")
     if isinstance(error, NO_ANSWER) or type(error).__name__ == "FileMetadataError":
         problem = f"what answers at {place} for {name} is no hub ({shortened(error, 120)})"
-        return Refusal(problem, "Look at HF_ENDPOINT, and at this network's proxy or login page")
+        return NoAnswer(problem, "Look at HF_ENDPOINT, and at this network's proxy or login page")
     reason = f"{type(error).__name__}: {shortened(error, 120)}"
-    return Refusal(f"{name} cannot be fetched from {place} ({reason})", LATER)
+    return NoAnswer(f"{name} cannot be fetched from {place} ({reason})", LATER)
 
 
 def _of_disk(error: OSError) -> Refusal:
@@ -81,7 +91,7 @@ def _of_status(name: str, revision: str | None, error) -> Refusal:
         problem = f"{name} lists a file that it does not have ({shortened(error, 120)})"
         return Refusal(problem, f"Look at {page}, and correct `model` or `revision`")
     if kind == "GatedRepoError" or status == 403:
-        return _gated(name, page, status)
+        return _gated(name, status)
     if kind == "HfHubHTTPError" and status == 401:
         problem = "the hub does not know the token of this user (status 401)"
         return Refusal(problem, "Log in anew: `hf auth login`, or correct or unset HF_TOKEN")
@@ -89,19 +99,24 @@ def _of_status(name: str, revision: str | None, error) -> Refusal:
         problem = f"the hub has no repository {name} that this user may see (status {status})"
         remedy = f"Correct `model`; if {page} is private, log in: `hf auth login`, or set HF_TOKEN"
         return Refusal(problem, remedy)
-    return Refusal(f"{constants.ENDPOINT} answers {name} with status {status}", LATER)
+    return NoAnswer(f"{constants.ENDPOINT} answers {name} with status {status}", LATER)
 
 
-def _gated(name: str, page: str, status: int) -> Refusal:
+def _gated(name: str, status: int) -> Refusal:
     from huggingface_hub import get_token
 
+    reason = "the token of this user has no access" if get_token() else "no token is set"
+    return NoAccess(f"{name} is gated, and {reason} (status {status})", asking(name))
+
+
+def asking(name: str) -> str:
+    """How this user gets access to a gated repository."""
+    from huggingface_hub import constants, get_token
+
+    page = f"{constants.ENDPOINT}/{name}"
     if not get_token():
-        problem = f"{name} is gated, and no token is set (status {status})"
-        remedy = f"Ask for access at {page}, then log in: `hf auth login`, or set HF_TOKEN"
-        return Refusal(problem, remedy)
-    problem = f"{name} is gated, and the token of this user has no access (status {status})"
-    remedy = (
+        return f"Ask for access at {page}, then log in: `hf auth login`, or set HF_TOKEN"
+    return (
         f"Ask for access at {page} with the account of the token (HF_TOKEN, or `hf auth login`); a "
         "fine-grained token must be allowed to read gated repositories"
     )
-    return Refusal(problem, remedy)

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from histopair.encoders import hub
-from histopair.encoders.hub_answers import in_words
+from histopair.encoders.hub_answers import FETCH, in_words
 from histopair.encoders.weights import Refusal, check_sum, replaced
 
 INDEX = ".index.json"
@@ -60,6 +60,22 @@ class Repository:
         raise Refusal(problem, remedy)
 
 
+class NotCached(Refusal):
+    """The network may not be used, and the cache lacks something of a repository."""
+
+    def __init__(self, repository: Repository):
+        from huggingface_hub import constants
+
+        place = constants.HF_HUB_CACHE
+        problem = f"HF_HUB_OFFLINE is set, and {repository.name} is not whole in {place}"
+        remedy = (
+            f"Where there is a network, with the same HF_HOME, run `{FETCH} -R fetch_encoder`; or "
+            "give the files as a local folder"
+        )
+        super().__init__(problem, remedy)
+        self.repository = repository
+
+
 @contextmanager
 def ready(repositories: Iterable[Repository]) -> Iterator[None]:
     """Fetch repositories; inside, libraries read the cache and never ask the network.
@@ -80,6 +96,17 @@ def offline() -> Iterator[None]:
 
     with replaced(constants, "HF_HUB_OFFLINE", True):
         yield
+
+
+def commit(repository: Repository) -> str:
+    """The commit that a hub has of a repository, if this user may read it. Raises Refusal."""
+    from huggingface_hub import HfApi
+
+    info = _listing(repository)
+    if info.gated:
+        with in_words(repository.name, repository.revision):
+            HfApi().auth_check(repository.name)
+    return info.sha
 
 
 def fetch(repository: Repository) -> dict:
@@ -109,16 +136,10 @@ def fetch_address(address: str, sha256: str | None) -> dict:
 
 
 def _make_ready(repository: Repository) -> None:
-    from huggingface_hub import constants, is_offline_mode
+    from huggingface_hub import is_offline_mode
 
     if is_offline_mode():
-        place = constants.HF_HUB_CACHE
-        problem = f"HF_HUB_OFFLINE is set, and {repository.name} is not whole in {place}"
-        remedy = (
-            "Where there is a network, with the same HF_HOME, run `snakemake fetch_weights -R "
-            "fetch_encoder`; or give the files as a local folder"
-        )
-        _require_cached(repository, Refusal(problem, remedy))
+        _require_cached(repository, NotCached(repository))
         return
     try:
         info = _listing(repository)

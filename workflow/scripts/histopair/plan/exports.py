@@ -18,7 +18,7 @@ def artifacts(config, w):
         problem = "it is cross-validated, and has a model for each fold"
         remedy = f"Export a fold's: {entries.fold(w.dataset, 1)} instead of {w.dataset}"
         raise InputError(f"dataset {w.dataset}", problem, remedy)
-    read = runs.artifacts(config, w)
+    read = runs.paths(config, w)
     return {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
 
 

@@ -3,12 +3,7 @@
 import os
 
 from histopair.datasets import sources
-from histopair.plan import entries, recipes
-
-# Needs of a method that its retriever makes, or is.
-OF_RETRIEVER = {"reports", "pairs", "text_embeddings", "teacher_images", "teacher_prompts"}
-OF_RETRIEVER.add("retriever")
-OF_CAPTIONS = {"captions", "caption_embeddings", "caption_activations"}
+from histopair.plan import needed, places
 
 
 def allowed(config, w):
@@ -31,35 +26,13 @@ def source(config, w):
     return sources.find(w.source)
 
 
+def weights(config, w):
+    """What says that the encoders of the page's studies are fetched."""
+    return [places.WEIGHTS.format(encoder=name) for name in encoders(config)]
+
+
 def encoders(config):
-    """The encoders whose files the page's studies read; of one that is trained here its towers."""
-    names = []
-    for study in entries.shown_studies(config):
-        for run in entries.runs(config, study):
-            names += _of_run(config, run)
-        for dataset in config["studies"][study]["datasets"]:
-            base = config["datasets"][entries.base(config, dataset)]
-            names.append(base.get("proposals", {}).get("encoder"))
-    names = [name for name in names if name in config["encoders"]]
-    return list(dict.fromkeys(part for name in names for part in _untrained(config, name)))
-
-
-def _of_run(config, run):
-    """The encoders of a run, of its reports and captions, and of the run that it learns from."""
-    method = entries.of_run(config, run)
-    needed, teacher = set(recipes.needs(method)), entries.teacher_of(config, run)
-    names = [] if entries.bags(config, run["dataset"]) else [run["encoder"]]
-    if needed & OF_RETRIEVER:
-        names.append(method.get("retriever"))
-    if needed & OF_CAPTIONS:
-        names.append(method.get("text_encoder"))
-    return [*names, *(_of_run(config, teacher) if teacher else [])]
-
-
-def _untrained(config, name):
-    """An encoder, or the encoders that it is made of if it is trained here."""
-    training = config["encoders"][name].get("train")
-    if training is None:
-        return [name]
-    towers = training.get("towers", {}).values()
-    return [part for tower in towers for part in _untrained(config, tower)]
+    """The encoders that the page's studies load, and their towers; not those trained here."""
+    paths = [path for read in needed.reads(config) for path in read()]
+    names = needed.loaded(config, paths)
+    return [name for name in names if "train" not in config["encoders"][name]]

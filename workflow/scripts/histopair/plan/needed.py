@@ -1,10 +1,11 @@
-"""What the studies that the page shows need, directly or by way of others: for the doctor.
+"""What the studies that the page shows need, directly or by way of others.
 
 A run is a dict of dataset, encoder, method and seed. With `config | {"page": [...]}` all of this
 is about other studies.
 """
 
 import re
+from functools import partial
 from types import SimpleNamespace
 
 from histopair.pages import distinct
@@ -25,9 +26,21 @@ def runs(config):
     return rows
 
 
-def read(config, run):
-    """Paths that a run reads, or that its pairs are made of. Raises InputError as `runs` does."""
-    paths = list(of_runs.artifacts(config, SimpleNamespace(**run)).values())
+def reads(config):
+    """For each run, and each evaluation on another dataset, a function that gives what it reads.
+
+    Each gives paths, whether or not they are there, and raises InputError where none can be named.
+    """
+    for run in runs(config):
+        yield partial(_read, config, run)
+    for study in entries.shown_studies(config):
+        for run in external.evaluated(config, SimpleNamespace(study=study)):
+            yield partial(_read_outside, config, run)
+
+
+def _read(config, run):
+    """The artifacts of a run, and what its pairs are made of."""
+    paths = list(of_runs.paths(config, SimpleNamespace(**run)).values())
     pairing = entries.pairing_of(config, run["dataset"], entries.of_run(config, run))
     if pairing and pairing["encoder"] != "oracle":
         base = entries.base(config, run["dataset"])
@@ -39,12 +52,8 @@ def read(config, run):
     return paths
 
 
-def read_outside(config):
-    """For each evaluation on another dataset, a function that gives the paths that it reads."""
-    for study in entries.shown_studies(config):
-        for run in external.evaluated(config, SimpleNamespace(study=study)):
-            w = SimpleNamespace(**run)
-            yield lambda w=w: list(external.artifacts(config, w).values())
+def _read_outside(config, run):
+    return list(external.artifacts(config, SimpleNamespace(**run)).values())
 
 
 def cache(path):

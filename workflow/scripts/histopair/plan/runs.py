@@ -32,10 +32,19 @@ def text_encoder(config, w):
 
 
 def artifacts(config, w):
-    """Path of each artifact that the method needs, by its name; `labels` always."""
-    paths = {**_of_dataset(config, w), **_of_retriever(config, w), **_of_teacher(config, w)}
-    paths |= _distilled(config, w)
-    needed = {name: paths[name] for name in needs(config, w) if name in paths}
+    """Path of each artifact that the method needs, by its name; `labels` always.
+
+    Raises InputError if one that is not made here is not there.
+    """
+    named = paths(config, w)
+    return named | {name: there(named[name]) for name in ("bags", "pairs") if name in named}
+
+
+def paths(config, w):
+    """The same, whether or not they are there."""
+    every = {**_of_dataset(config, w), **_of_retriever(config, w), **_of_teacher(config, w)}
+    every |= _distilled(config, w)
+    needed = {name: every[name] for name in needs(config, w) if name in every}
     return {"labels": LABELS.format(dataset=w.dataset), **needed}
 
 
@@ -104,7 +113,7 @@ def _of_dataset(config, w):
     """What encoders make of a dataset's images, captions and classes."""
     texts, bags = text_encoder(config, w), {}
     if entries.bags(config, w.dataset):
-        bags = {"bags": there(entries.features(config, w.dataset)[w.encoder])}
+        bags = {"bags": entries.features(config, w.dataset)[w.encoder]}
     return bags | {
         "image_embeddings": _embeddings(config, w, w.encoder, "images"),
         "caption_embeddings": _embeddings(config, w, texts, "captions"),
@@ -128,7 +137,7 @@ def _of_retriever(config, w):
         "teacher_prompts": _embeddings(config, w, retriever, "prompts"),
     }
     if settings.get("pairing") == "label":
-        return paths | {"pairs": there(config["corpora"][corpus]["truth"])}
+        return paths | {"pairs": config["corpora"][corpus]["truth"]}
     pairing = entries.pairing_of(config, w.dataset, settings)
     return paths | ({"pairs": f"{PAIRS}.parquet".format(**pairing)} if pairing else {})
 
