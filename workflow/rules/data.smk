@@ -23,9 +23,11 @@ rule clean_labels:
         "results/benchmarks/clean_labels/{dataset}.tsv"
     wildcard_constraints:
         dataset=pattern(asked(plan.data.sources)),
+    # Before all that waits for encoders. More threads would wait for cores that trainings hold.
+    priority: 2
     conda:
         "../../envs/data.yaml"
-    threads: 2
+    threads: 8 if config["gpu"] else 1
     resources:
         mem_mb=8000,
         runtime="4h",

@@ -17,6 +17,8 @@ rule train_encoder:
         "logs/encoders/{encoder}.txt",
     benchmark:
         "results/benchmarks/train_encoder/{encoder}.tsv"
+    # The longest jobs, and nearly all others wait for them.
+    priority: 2
     conda:
         "../../envs/torch.yaml"
     threads: 1

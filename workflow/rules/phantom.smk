@@ -111,6 +111,8 @@ rule phantom_captions:
         "logs/phantom/captions.txt",
     benchmark:
         "results/benchmarks/phantom/captions.tsv"
+    # Encoders are trained on them.
+    priority: 2
     conda:
         "../../envs/data.yaml"
     threads: 1
