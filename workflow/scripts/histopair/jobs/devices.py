@@ -18,7 +18,8 @@ def start(seed: int | None = None) -> torch.device:
     """
     torch.set_num_threads(jobs.threads())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms, which also loads torch's compiler, and that takes a second.
+    torch.set_deterministic_debug_mode("warn")
     if seed is not None:
         torch.manual_seed(seed)
     if torch.cuda.is_available():

@@ -142,14 +142,15 @@ def pairings(config: dict) -> list[dict]:
     """The pairings that the page shows, as `pairing_of` gives them.
 
     The corrections in retrieval.compare follow each that is retrieved, where there is one train
-    split to correct by.
+    split to correct by and all of it has labels.
     """
     pairs = []
     for study in shown_studies(config):
         for run in runs(config, study):
             entry, kinds = of_run(config, run), []
-            has_one_split = not folds(config["datasets"][run["dataset"]])
-            if entry.get("pairing") == "retrieved" and has_one_split:
+            is_one_split = not folds(config["datasets"][run["dataset"]])
+            is_whole = not labels(config, run["dataset"])
+            if entry.get("pairing") == "retrieved" and is_one_split and is_whole:
                 kinds = [{"pairing": kind} for kind in config["retrieval"]["compare"]]
             pairs += [pairing_of(config, run["dataset"], entry | kind) for kind in [{}, *kinds]]
     return list({tuple(pair.items()): pair for pair in pairs if pair}.values())
