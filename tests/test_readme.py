@@ -114,7 +114,7 @@ def test_the_examples_added_to_the_default_config_are_valid(page, monkeypatch):
 
 
 def test_the_tiles_of_the_tutorial_become_a_dataset(tmp_path, monkeypatch):
-    """Its Python makes a table of two of the phantom's tissues; its entry reads them, all of them."""
+    """Its Python makes a table of two tissues of the phantom; its entry reads all of them."""
     colon = tmp_path / "results/phantom/nct-crc"
     paths = [
         f"NCT-CRC-HE-100K/{tissue}/{tissue}-{n}.tif"
