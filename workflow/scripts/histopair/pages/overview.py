@@ -50,6 +50,7 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "studies": [study for study, _ in studies],
         "multilabel": [block for _, block in studies if block],
         "datasets": shown_datasets,
+        "counts": _counts(shown_datasets),
         "corpora": [
             corpora.context(name, config["corpora"][name], shown["chunks"], results)
             for name in shown["corpora"]
@@ -64,6 +65,12 @@ def context(config: dict, shown: dict, results: str, about: dict) -> dict:
         "time": timings.context(f"{results}/benchmarks"),
         "provenance": provenance.context(config, shown, results, about),
     }
+
+
+def _counts(shown_datasets: list[dict]) -> dict[str, int]:
+    """Datasets and their images; several splits of one are one dataset."""
+    images = {data["of"] or data["name"]: data["images"] for data in shown_datasets}
+    return {"datasets": len(images), "images": sum(images.values())}
 
 
 def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:

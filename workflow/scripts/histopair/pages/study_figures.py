@@ -53,7 +53,7 @@ def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str
         badge = "  [synthetic]" if rows["synthetic"].any() else ""
         panel.set_title(f"{dataset}{badge}\n{encoder}")
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside right upper", handlelength=2.4)
+    figure.legend(*handles, loc="outside right center", handlelength=2.4)
     figure.supxlabel("labelled samples of each class", fontsize=9)
     figure.supylabel(_axis(metric), fontsize=9)
     return _headed(figure, title)
