@@ -130,7 +130,7 @@ def test_how_much_of_an_image_tower_each_method_trains():
         by_recipe.setdefault(whole["methods"][name]["recipe"], set()).add(amount)
     frozen = ("linear_probe", "text_only", "attentive_probe")
     assert [by_recipe[recipe] for recipe in frozen] == [{0}] * 3
-    assert by_recipe["lora"] == {"all"}
+    assert by_recipe["lora"] == {2, "all"}  # adapters in the last two blocks, or in all
     assert by_recipe["fusion_partial"] == {0, 1, 2, 4}  # as `unfreeze` of each says
 
 
