@@ -77,9 +77,7 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
     GPU, and for whole batches in parts; ValueError for a name in `rates` that fits no trainable
     parameter.
     """
-    if stage.whole and stage.accumulate > 1:
-        problem = "its loss compares the samples of a batch, which cannot pass in parts"
-        raise InputError(f"{stage.name} stage", problem, "Set accumulate to 1")
+    _require_whole_batches(stage)
     file = Path(resume) / f"{stage.name}.pt"
     stage.model = parallel.prepared(stage.model)
     if not stage.epochs:
@@ -244,6 +242,12 @@ def _row(stage: Stage, epoch: int, now: Progress, train: dict, val: dict) -> dic
     for split, losses in (("train", train), ("val", val)):
         row |= {f"{split}_{name}": value for name, value in losses.items()}
     return row
+
+
+def _require_whole_batches(stage: Stage) -> None:
+    if stage.whole and stage.accumulate > 1:
+        problem = "its loss compares the samples of a batch, which cannot pass in parts"
+        raise InputError(f"{stage.name} stage", problem, "Set accumulate to 1")
 
 
 def _require_finite(value: float, what: str, stage: Stage, where: str) -> None:
