@@ -31,8 +31,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from timing import clock, interleaved, show
 
-from histopair.activations import cache as activation_cache
 from histopair.analyses import cost
+from histopair.encoders.activations import cache as activation_cache
 from histopair.files import tables
 from histopair.jobs import devices
 from histopair.training import heads, one_run

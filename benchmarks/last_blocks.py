@@ -29,8 +29,8 @@ from PIL import Image
 from timing import clock
 from torch import Tensor, nn
 
-from histopair.activations import cache as activation_cache
 from histopair.analyses import cost
+from histopair.encoders.activations import cache as activation_cache
 from histopair.files import tables
 from histopair.jobs import devices
 from histopair.methods.clip_it import students

@@ -14,9 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from histopair import encoders
-from histopair.activations import cache as activation_cache
-from histopair.activations import split_towers
-from histopair.activations.source import turned
+from histopair.encoders.activations import cache as activation_cache
+from histopair.encoders.activations import split_towers
+from histopair.encoders.activations.source import turned
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels

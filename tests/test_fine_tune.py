@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from histopair import encoders
-from histopair.activations import split_towers
 from histopair.encoders import embed
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.jobs import devices
 from histopair.methods import (

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 from test_methods import LORA, make
 
-from histopair.activations import cache as activation_cache
 from histopair.encoders import Encoder
+from histopair.encoders.activations import cache as activation_cache
 from histopair.export import finished
 from histopair.files import tables
 from histopair.images import pixels

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from test_methods import METHODS, SETTINGS, execute
 
-from histopair.activations import cache as activation_cache
 from histopair.encoders import embed
+from histopair.encoders.activations import cache as activation_cache
 from histopair.export import read
 from histopair.files import tables
 from histopair.jobs import devices

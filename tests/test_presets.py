@@ -28,9 +28,9 @@ from PIL import Image
 
 import commands.presets
 from histopair import encoders
-from histopair.activations import split_towers
 from histopair.datasets import licences
 from histopair.encoders import conv_stem
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.export import architectures, preprocessing
 from histopair.plan import presets

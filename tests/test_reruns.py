@@ -149,7 +149,7 @@ EDITS = {
         ELSEWHERE,
     ),
     "how activations are kept": (
-        f"{PACKAGE}/activations/cache.py",
+        f"{PACKAGE}/encoders/activations/cache.py",
         "SHARD_BYTES = 128 * 10**6",
         "SHARD_BYTES = 64 * 10**6",
         CACHED,

@@ -14,8 +14,8 @@ from torch.nn.functional import normalize
 from torchvision import transforms
 
 from histopair import encoders
-from histopair.activations import cache, source
 from histopair.encoders import embed
+from histopair.encoders.activations import cache, source
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.methods import (

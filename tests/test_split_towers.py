@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from histopair.activations import split_towers, towers
+from histopair.encoders.activations import split_towers, towers
 from histopair.encoders.libraries.open_clip import _allow_cut_tokens
 from histopair.encoders.libraries.transformers import PooledText
 from histopair.encoders.plain_attention import rewritten

@@ -1,7 +1,7 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair.activations import cache as activation_cache
+    from histopair.encoders.activations import cache as activation_cache
 
     blocks, _, turns = snakemake.wildcards.blocks.partition("x")
     activation_cache.make(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from histopair.activations import split_towers
 from histopair.doctor import fixed_inputs
 from histopair.encoders import Encoder
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.jobs import devices
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from histopair import encoders
-from histopair.activations import split_towers
 from histopair.encoders import Encoder
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.export import architectures, layers
 from histopair.training import heads

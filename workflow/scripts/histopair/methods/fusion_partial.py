@@ -43,7 +43,7 @@ def build(run):
 
 
 def predictor(run, weights):
-    from histopair.activations import split_towers
+    from histopair.encoders.activations import split_towers
     from histopair.export.predictor import Predictor, loaded, text_encoder
 
     image = run.encoder()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from histopair.activations import source
 from histopair.encoders import Encoder
+from histopair.encoders.activations import source
 from histopair.images import pixels
 from histopair.training import lora
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from torch import nn
 
-from histopair.activations import split_towers, towers
+from histopair.encoders.activations import split_towers, towers
 from histopair.errors import InputError
 
 WRAPPED = ("trunk", "trained")  # what open_clip's TimmModel and split_towers' Projected wrap
@@ -32,8 +32,8 @@ def layers_of(tower: nn.Module) -> dict[str, int]:
     """The layer of each parameter by its name: 0 for the embedding, then one number a block.
 
     What follows the last block counts with it. timm numbers the layers of all its models, but only
-    those of classes that activations/towers.py does not know are left to it: it takes register
-    tokens and a norm before the blocks for the top.
+    those of classes that encoders/activations/towers.py does not know are left to it: it takes
+    register tokens and a norm before the blocks for the top.
     """
     for name in WRAPPED:
         if isinstance(inner := getattr(tower, name, None), nn.Module):

@@ -5,8 +5,8 @@ import re
 import torch
 from torch import Tensor, nn
 
-from histopair.activations import split_towers
 from histopair.encoders import plain_attention
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 
 TARGETS = {"all": (nn.Linear, nn.Embedding, nn.Conv2d), "no-linear": (nn.Embedding, nn.Conv2d)}

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from histopair import encoders
-from histopair.activations import source as activations
 from histopair.datasets import few_labels
+from histopair.encoders.activations import source as activations
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import bags

@@ -7,7 +7,7 @@ and patches are the states that enter the first block that trains.
 
 import torch
 
-from histopair.activations import source
+from histopair.encoders.activations import source
 from histopair.methods.cross_attention.asking import CrossAttention, before_blocks, questions
 from histopair.training import heads
 

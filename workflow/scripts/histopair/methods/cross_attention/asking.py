@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from histopair.activations import split_towers
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 
 

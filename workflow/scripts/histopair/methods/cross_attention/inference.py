@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from histopair.activations import split_towers
 from histopair.encoders import Encoder
+from histopair.encoders.activations import split_towers
 from histopair.export.predictor import Predictor
 from histopair.methods.cross_attention.asking import CrossAttention, before_blocks, questions
 

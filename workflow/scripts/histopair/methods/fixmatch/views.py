@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import Normalize, v2
 
-from histopair.activations.source import turned
+from histopair.encoders.activations.source import turned
 
 GREY = 0.5
 

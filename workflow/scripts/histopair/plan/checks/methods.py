@@ -8,7 +8,8 @@ from histopair.plan.mistakes import unknown
 from histopair.plan.recipes import BEYOND_RETRIEVAL, CORRECTIONS
 
 PAIRINGS = ("retrieved", *CORRECTIONS, *BEYOND_RETRIEVAL)
-AUGMENTATIONS = constant("histopair.activations.cache", "AUGMENTATIONS")  # its module needs torch
+# Its module needs torch.
+AUGMENTATIONS = constant("histopair.encoders.activations.cache", "AUGMENTATIONS")
 ENCODER_KEYS = ("encoder", "text_encoder", "teacher_encoder")
 
 

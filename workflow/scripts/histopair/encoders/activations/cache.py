@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from histopair import encoders, jobs
-from histopair.activations import source, split_towers
 from histopair.encoders import embed, first_pass
+from histopair.encoders.activations import source, split_towers
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.files.store import Store

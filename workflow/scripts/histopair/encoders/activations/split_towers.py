@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from histopair.activations import one_token, towers
-from histopair.activations.towers import Parts
+from histopair.encoders.activations import one_token, towers
+from histopair.encoders.activations.towers import Parts
 from histopair.errors import InputError
 
 # open_clip's names of poolers -> `pooling`.

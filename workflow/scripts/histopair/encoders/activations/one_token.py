@@ -12,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-from histopair.activations.towers import class_name
+from histopair.encoders.activations.towers import class_name
 from histopair.encoders.plain_attention import Attention
 
 Linear = tuple[Tensor, Tensor | None]

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from histopair import encoders
-from histopair.activations import split_towers
 from histopair.encoders import embed
+from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.files import tables
 
