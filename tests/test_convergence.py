@@ -39,6 +39,20 @@ def test_train_loss_that_still_falls_has_not_converged():
     )
 
 
+@pytest.mark.parametrize("steps, converged", [(12, False), (13, True)])
+def test_a_stage_of_fewer_than_fifty_steps_has_not_converged(steps, converged):
+    judged = convergence.judge(history([3.0, 1.0, 2.0, 2.0], flat(4), steps=steps))
+    assert judged["converged"] is converged
+    if not converged:
+        assert judged["reasons"] == ["main stage: it took 48 steps, fewer than 50"]
+
+
+def test_a_solver_that_is_done_needs_no_steps():
+    rows = history([1.0], [1.0], stage="main", converged=True, steps=np.nan)
+    other = history([3.0, 1.0, 2.0, 2.0], flat(4), stage="first", steps=20)
+    assert convergence.judge(pd.concat([other, rows]))["converged"]
+
+
 def test_a_loss_that_has_vanished_may_halve_again():
     losses = [2.0, *np.linspace(0.002, 0.001, 19)]
     assert convergence.judge(history([3.0, 2.0, *flat(18, 2.5)], losses))["converged"]

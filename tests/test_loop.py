@@ -275,6 +275,32 @@ def test_training_ends_after_so_many_epochs_without_a_better_one(
     assert torch.equal(weights(again), weights(one))
 
 
+@pytest.mark.parametrize("least, steps, passes", [(1, 3, 1), (3, 3, 1), (4, 6, 2), (7, 9, 3)])
+def test_an_epoch_of_few_steps_passes_its_samples_again(tmp_path, least, steps, passes):
+    one = stage(epochs=2, batch_size=10, least_steps=least)
+    batches, fetch = [], one.fetch
+
+    def spy(rows):
+        if one.model.training:
+            batches.append(rows)
+        return fetch(rows)
+
+    one.fetch = spy
+    loop.fit(one, 1, str(tmp_path), CPU)
+    assert [row["steps"] for row in one.history] == [steps, steps]
+    drawn = torch.cat(batches[:steps])
+    assert torch.equal(drawn.sort().values, one.train.repeat(passes).sort().values)
+    assert all(len(set(batch.tolist())) == 10 for batch in batches)  # no sample twice in a batch
+
+
+def test_the_train_loss_of_several_passes_is_their_mean(tmp_path):
+    once, twice = (stage(epochs=1, learning_rate=0.0, least_steps=least) for least in (1, 4))
+    for one in (once, twice):
+        one.batch_size, one.model[1], one.model[2] = 10, nn.Identity(), nn.Identity()
+        loop.fit(one, 1, str(tmp_path / str(one.least_steps)), CPU)
+    assert twice.history[0]["train_loss"] == pytest.approx(once.history[0]["train_loss"])
+
+
 def test_views_are_drawn_in_training_and_are_the_first_elsewhere(tmp_path):
     asked = {True: [], False: []}
 

@@ -10,6 +10,7 @@ from recompute.tally import Tally
 
 FALL = 0.02  # of the train loss, from the tenth of the epochs before the last to the last
 BEHIND = 0.1  # of the first epoch's train loss, above the middle seed's at the best epoch
+FEWEST_STEPS = 50  # of a whole stage
 VANISHED = 0.1  # of the first epoch's train loss: less counts as this much
 
 
@@ -43,7 +44,7 @@ def unfinished(histories: list[pd.DataFrame]) -> int:
 
 
 def _converged(rows: pd.DataFrame) -> bool:
-    """The best epoch is not the last, and the train loss has stopped falling.
+    """The best epoch is not the last, the train loss has stopped falling, and steps were enough.
 
     If the rows themselves say whether they have converged, that counts.
     """
@@ -51,6 +52,8 @@ def _converged(rows: pd.DataFrame) -> bool:
         return bool(rows["converged"].all())
     losses, count = rows["train_loss"].to_numpy(float), len(rows)
     if int(np.argmin(rows["val_task"])) == count - 1:
+        return False
+    if "steps" in rows and rows["steps"].sum(min_count=1) < FEWEST_STEPS:
         return False
     tenth = max(1, count // 10)
     before, last = losses[count - 2 * tenth : count - tenth].mean(), losses[count - tenth :].mean()

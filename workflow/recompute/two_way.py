@@ -5,6 +5,7 @@ instead of one value: those that the variance over groups can give, by the chanc
 resamples. Where the stated numbers imply that variance, they imply each other to the digit.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ CHANCE = 4.5  # standard errors that two sets of resamples may differ by
 HALF = 0.1  # if this near to half of the resamples have a metric, chance decides
 DIGITS = 1e-5  # relative: the error of six digits, and a bit
 DECIMALS = 6e-7  # absolute: survival's tables have six decimals
-STEPS = 41  # variances over groups that are tried
+STEPS = 41  # variances over groups that are tried, for each part
 BETWEEN = 2e-3  # of a range: between two of them a number may lie so far outside
 NOTHING = 1e-24  # a variance of rounding
 
@@ -100,14 +101,16 @@ def ranges(
     """The lowest and highest value of each number; None for what does not exist."""
     if groups is None or not np.isfinite(mean):
         return dict.fromkeys(("low", "high", "p", "p_better", "seed_share"))
-    doubt = max(part.doubt for part in groups)
-    rows = [
-        _student(mean, [part._replace(variance=scale * part.variance) for part in groups], seeds)
-        for scale in np.linspace(max(1e-3, 1 - doubt), 1 + doubt, STEPS)
-    ]
+    rows = [_student(mean, list(tried), seeds) for tried in product(*map(_doubtful, groups))]
     table = pd.DataFrame(rows).astype(float)
     table["low"], table["high"] = table["low"].clip(lower=least), table["high"].clip(upper=1.0)
     return {name: _ends(table[name]) for name in table}
+
+
+def _doubtful(part: Part) -> list[Part]:
+    """The part with each variance that it may have."""
+    scales = np.linspace(max(1e-3, 1 - part.doubt), 1 + part.doubt, STEPS)
+    return [part._replace(variance=scale * part.variance) for scale in scales]
 
 
 def _ends(values: pd.Series) -> tuple[float, float] | None:

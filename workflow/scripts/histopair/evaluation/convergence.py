@@ -7,6 +7,7 @@ with one of them decides nothing.
 import numpy as np
 import pandas as pd
 
+LEAST_STEPS = 50  # of a stage: patience of a few epochs of one step says nothing
 FALL = 0.02  # of the train loss, from one tenth of the epochs to the next
 BEHIND = 0.1  # of the train loss of the first epoch
 SMALL = 0.1  # of the train loss of the first epoch: below, a fall is measured against this much
@@ -16,8 +17,9 @@ def judge(history: pd.DataFrame) -> dict:
     """Whether a run has `converged`, the `reasons` why not, and its `stages`.
 
     history: rows of stage, epoch, train_loss, train_task and val_task, the loss that chooses the
-    best epoch; `converged` if the method itself knows. A stage has not converged if its best epoch
-    is its last, or if its train loss still fell by more than FALL at the end. A method that trains
+    best epoch; `steps` of an epoch, in histories that say it; `converged` if the method itself
+    knows. A stage has not converged if its best epoch is its last, if its train loss still fell by
+    more than FALL at the end, or if it took fewer than LEAST_STEPS steps. A method that trains
     nothing has converged.
     """
     parts = history.groupby("stage", sort=False) if len(history) else ()
@@ -76,6 +78,8 @@ def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:
         return "" if rows["converged"].all() else "its solver did not reach the optimum"
     if best == epochs:
         return f"its best epoch is its last, {best} of {epochs}"
+    if "steps" in rows and rows["steps"].sum(min_count=1) < LEAST_STEPS:
+        return f"it took {int(rows['steps'].sum())} steps, fewer than {LEAST_STEPS}"
     fall = falling(rows["train_loss"].to_numpy())
     if fall > FALL:
         return f"its train loss still fell by {fall:.0%} at the end of {epochs} epochs"

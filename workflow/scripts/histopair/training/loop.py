@@ -18,7 +18,7 @@ from histopair.training.checkpoint import Progress
 
 # The keys of a method's or an encoder's config that set its training.
 SETTINGS = ("epochs", "batch_size", "accumulate", "learning_rate", "optimizer", "weight_decay")
-SETTINGS += ("clip", "schedule", "precision", "patience")
+SETTINGS += ("clip", "schedule", "precision", "patience", "least_steps")
 CHECKPOINT_EVERY = 60.0  # seconds between checkpoints: short runs write none
 REMEDY = "Lower the method's learning_rate or set precision to float32"
 
@@ -38,7 +38,9 @@ class Stage:
     of two samples at least, whose gradients add up to the whole batch's. patience: training ends
     after so many epochs without a better one on `val`; 0 for never. With the schedule "plateau"
     it goes on from the best epoch at 0.3 of the learning rate, and ends at the fifth time, or at
-    the third in a row without a better epoch. whole: the loss compares a batch's samples with each
+    the third in a row without a better epoch. least_steps: an epoch of fewer steps passes its
+    samples several times, or patience would end a training on ten samples after as many steps.
+    whole: the loss compares a batch's samples with each
     other, so no batch is cut, and each process passes all of it.
     """
 
@@ -60,6 +62,7 @@ class Stage:
     rates: dict[str, float] = field(default_factory=dict)
     accumulate: int = 1
     patience: int = 0
+    least_steps: int = 1
     turns: int = 1
     whole: bool = False
     history: list[dict] = field(default_factory=list)
@@ -90,11 +93,12 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         if _finished(stage):
             print(f"{stage.name} stage: ended after {epoch} epochs, patience is out", flush=True)
             break
-        train = _train_epoch(stage, now, devices.seed_of(seed, stage.name, epoch), file, device)
+        drawn = devices.seed_of(seed, stage.name, epoch)
+        train, steps = _train_epoch(stage, now, drawn, file, device)
         parallel.share_buffers(stage.model)
         val = evaluate(stage, stage.val, device)
         _require_finite(val["task"], "the loss", stage, "validation")
-        stage.history.append(_row(stage, epoch, now, train, val))
+        stage.history.append(_row(stage, epoch, steps, now, train, val))
         show(stage.history[-1])
         if val["task"] < now.best["loss"]:
             weights = checkpoint.weights(stage.model)
@@ -133,8 +137,8 @@ def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
 
 def _train_epoch(
     stage: Stage, now: Progress, seed: int, file: Path, device: torch.device
-) -> dict[str, float]:
-    """One epoch, or what is left of it; the mean of each named loss."""
+) -> tuple[dict[str, float], int]:
+    """One epoch, or what is left of it: the mean of each named loss, and its steps."""
     stage.model.train()
     batches = _drawn(stage, now, seed, device)
     pieces = [_pieces(stage, batch) for batch in batches]
@@ -159,17 +163,20 @@ def _train_epoch(
             now.sums[name] = now.sums.get(name, 0.0) + value * len(batches[now.step])
         now.step += 1
         _save_if_due(file, stage, now, device)
-    means = {name: value / len(stage.train) for name, value in now.sums.items()}
+    passed = sum(map(len, batches))
+    means = {name: value / passed for name, value in now.sums.items()}
     now.step, now.sums = 0, {}
-    return means
+    return means, len(batches)
 
 
 def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list[Tensor]:
     """The epoch's batches; random numbers are left as they are before the next step."""
     resumed = devices.random_state(device)
     torch.manual_seed(seed)
-    order = stage.train[torch.randperm(len(stage.train))]
-    batches = _batches(_samples(stage, order, draw=True), stage.batch_size)
+    batches: list[Tensor] = []
+    while len(batches) < stage.least_steps:
+        order = stage.train[torch.randperm(len(stage.train))]
+        batches += _batches(_samples(stage, order, draw=True), stage.batch_size)
     if now.step:
         devices.set_random_state(resumed, device)
     elif parallel.rank() and not stage.whole:
@@ -236,9 +243,9 @@ def _pieces(stage: Stage, batch: Tensor) -> list[tuple[Tensor, float]]:
     return [(part, weight * of_batch) for part, weight, of_batch in shares]
 
 
-def _row(stage: Stage, epoch: int, now: Progress, train: dict, val: dict) -> dict:
+def _row(stage: Stage, epoch: int, steps: int, now: Progress, train: dict, val: dict) -> dict:
     rate = now.optimizer.param_groups[0]["lr"]
-    row = {"stage": stage.name, "epoch": epoch, "learning_rate": rate}
+    row = {"stage": stage.name, "epoch": epoch, "steps": steps, "learning_rate": rate}
     for split, losses in (("train", train), ("val", val)):
         row |= {f"{split}_{name}": value for name, value in losses.items()}
     return row
