@@ -93,8 +93,7 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         if _finished(stage):
             print(f"{stage.name} stage: ended after {epoch} epochs, patience is out", flush=True)
             break
-        drawn = devices.seed_of(seed, stage.name, epoch)
-        train, steps = _train_epoch(stage, now, drawn, file, device)
+        train, steps = _train_epoch(stage, now, seed, file, device)
         parallel.share_buffers(stage.model)
         val = evaluate(stage, stage.val, device)
         _require_finite(val["task"], "the loss", stage, "validation")
@@ -172,6 +171,7 @@ def _train_epoch(
 def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list[Tensor]:
     """The epoch's batches; random numbers are left as they are before the next step."""
     resumed = devices.random_state(device)
+    seed = devices.seed_of(seed, stage.name, len(stage.history))
     torch.manual_seed(seed)
     batches: list[Tensor] = []
     while len(batches) < stage.least_steps:
