@@ -18,7 +18,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SCRIPTS = ROOT / "workflow" / "scripts"
 # conda name -> name in the lock, and module -> name in the lock, where they differ
-CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib", "faiss-gpu": "faiss-cpu"}
 CONDA["huggingface_hub"] = "huggingface-hub"
 MODULES = {
     "faiss": "faiss-cpu",
@@ -109,8 +109,8 @@ def test_conda_environments_pin_the_locked_versions(path):
     assert conda_pins(path).items() <= locked().items()
 
 
-def test_there_are_three_conda_environments_and_only_one_has_torch():
-    assert [path.stem for path in ENVIRONMENTS] == ["data", "faiss", "torch"]
+def test_of_the_conda_environments_only_one_has_torch():
+    assert [path.stem for path in ENVIRONMENTS] == ["data", "faiss-gpu", "faiss", "torch"]
     assert [path.stem for path in ENVIRONMENTS if "torch" in conda_pins(path)] == ["torch"]
 
 

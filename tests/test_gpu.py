@@ -92,7 +92,7 @@ def test_a_run_stopped_at_any_step_ends_alike(world, tmp_path, recipe, monkeypat
     np.testing.assert_allclose(history(resumed), history(whole), rtol=1e-4)
 
 
-@pytest.mark.parametrize("backend", [search_torch.searcher, nearest._backend(gpu=True)])
+@pytest.mark.parametrize("backend", [search_torch.searcher, nearest.backend(gpu=True)[1]])
 def test_pairing_is_exact(backend):
     rng = np.random.default_rng(0)
     bank = tables.unit(rng.standard_normal((5000, 64), dtype=np.float32))

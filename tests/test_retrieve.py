@@ -249,7 +249,10 @@ def test_an_index_is_used_above_its_size_only_and_its_recall_is_told(tmp_path):
     chunks = len(tables.read(texts))
     settings = {"above": chunks, "index": "ivf", "effort": 1, "sample": 20}
     paired(images, texts, 3, more={"approximate": settings})
-    assert tables.about(tmp_path / "p.parquet")["search"] == {"index": "exact"}
+    assert tables.about(tmp_path / "p.parquet")["search"] == {
+        "index": "exact",
+        "searched_by": "FAISS on the processor",
+    }
     exact = tables.read(tmp_path / "p.parquet")
     paired(images, texts, 3, more={"approximate": settings | {"above": chunks - 1}})
     told = tables.about(tmp_path / "p.parquet")["search"]

@@ -1,10 +1,14 @@
 """Exact search by every backend: the order of a stable sort, ties by row, at any size of parts."""
 
+import sys
+
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from histopair.errors import InputError
 from histopair.files import tables
 from histopair.retrieval import approximate, nearest, search_torch
 
@@ -77,10 +81,37 @@ def test_candidates_of_doubled_rows_may_pass_in_parts(monkeypatch):
 
 def test_without_a_gpu_in_faiss_torch_searches(monkeypatch):
     monkeypatch.setattr("faiss.get_num_gpus", lambda: 0, raising=False)
-    assert nearest._backend(gpu=True) is search_torch.searcher
-    monkeypatch.setattr("faiss.get_num_gpus", lambda: 1, raising=False)
-    assert nearest._backend(gpu=True) is nearest._faiss_gpu
-    assert nearest._backend(gpu=False) is nearest._faiss
+    assert nearest.backend(gpu=True) == ("torch", search_torch.searcher)
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 2, raising=False)
+    assert nearest.backend(gpu=True) == ("FAISS on 2 GPUs", nearest._faiss_gpus)
+    assert nearest.backend(gpu=False) == ("FAISS on the processor", nearest._faiss)
+
+
+def test_without_a_gpu_and_without_torch_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr("faiss.get_num_gpus", lambda: 0, raising=False)
+    monkeypatch.setitem(sys.modules, "histopair.retrieval.search_torch", None)
+    with pytest.raises(InputError, match="FAISS sees no GPU here, and torch is not installed"):
+        nearest.backend(gpu=True)
+
+
+@pytest.mark.parametrize("count, asked", [(1, [0]), (3, [0, 1, 2]), (9, range(8))])
+def test_several_gpus_share_the_queries(monkeypatch, count, asked):
+    """A stand-in for FAISS with GPUs, which searches on the processor and keeps which one ran."""
+    queries, bank = whole_numbers(4, 8, 40)
+    devices = []
+
+    def knn_gpu(resources, share, bank, k, metric, device):
+        devices.append((device, len(share)))
+        return faiss.knn(share, bank, k, metric=metric)
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: count, raising=False)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "knn_gpu", knn_gpu, raising=False)
+    similarity, rows = nearest.exact(bank, gpu=True)(queries, 6)
+    np.testing.assert_array_equal(rows, brute(queries, bank, 6))
+    np.testing.assert_array_equal(similarity, np.take_along_axis(queries @ bank.T, rows, 1))
+    assert sorted(device for device, _ in devices) == list(asked)
+    assert sum(size for _, size in devices) == 8
 
 
 @pytest.mark.parametrize("index", ["ivf", "hnsw"])

@@ -17,9 +17,8 @@ rule pair:
         "results/benchmarks/pair/{encoder}/{dataset}.{corpus}{correction}.tsv"
     wildcard_constraints:
         encoder=pattern(config["encoders"]),
-    # FAISS comes without a GPU; on one, torch searches.
     conda:
-        "../../envs/faiss.yaml" if not config["gpu"] else "../../envs/torch.yaml"
+        "../../envs/faiss.yaml" if not config["gpu"] else "../../envs/faiss-gpu.yaml"
     threads: 1
     resources:
         gpu=config["gpu"],

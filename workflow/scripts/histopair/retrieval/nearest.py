@@ -7,6 +7,7 @@ differently at the edges of its blocks.
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from histopair import jobs
+from histopair.errors import InputError
 
 PART = 131_072  # rows of the bank searched at a time
 SETTLED = 2**24  # products held at once to settle ties, and candidates of doubled rows
@@ -41,20 +43,30 @@ def ordered(similarity: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarra
 
 def exact_among(unique: np.ndarray, gpu: bool = False) -> Search:
     """`exact` for a bank (u, d) whose rows are known to be distinct."""
+    _, searcher = backend(gpu)
     parts = [unique[start : start + PART] for start in range(0, len(unique), PART)]
-    return _settling(_merged([_backend(gpu)(part) for part in parts], PART), unique)
+    return _settling(_merged(list(map(searcher, parts)), PART), unique)
 
 
-def _backend(gpu: bool) -> Callable[[np.ndarray], Search]:
-    """FAISS on the processor or on a GPU; torch on a GPU if FAISS is missing or has no GPU."""
+def backend(gpu: bool) -> tuple[str, Callable[[np.ndarray], Search]]:
+    """The name of what searches, and its searcher.
+
+    That is FAISS on the processor or on GPUs, or torch if FAISS is missing or sees no GPU. Raises
+    InputError if torch is missing, too.
+    """
     if not gpu:
-        return _faiss
+        return "FAISS on the processor", _faiss
     with suppress(ImportError):
         import faiss
 
-        if getattr(faiss, "get_num_gpus", int)() > 0:
-            return _faiss_gpu
-    return import_module("histopair.retrieval.search_torch").searcher
+        if count := getattr(faiss, "get_num_gpus", int)():
+            return f"FAISS on {count} GPU{'s' if count > 1 else ''}", _faiss_gpus
+    try:
+        return "torch", import_module("histopair.retrieval.search_torch").searcher
+    except ImportError:
+        problem = "FAISS sees no GPU here, and torch is not installed"
+        remedy = "Set gpu to 0 in the config, or look at the driver"
+        raise InputError("gpu", problem, remedy) from None
 
 
 def _faiss(bank: np.ndarray) -> Search:
@@ -64,12 +76,23 @@ def _faiss(bank: np.ndarray) -> Search:
     return lambda queries, k: faiss.knn(queries, bank, k, metric=faiss.METRIC_INNER_PRODUCT)
 
 
-def _faiss_gpu(bank: np.ndarray) -> Search:
+def _faiss_gpus(bank: np.ndarray) -> Search:
+    """Each GPU searches the whole bank for its share of the queries, in a thread of its own."""
     import faiss
 
-    resources = faiss.StandardGpuResources()
     metric = faiss.METRIC_INNER_PRODUCT
-    return lambda queries, k: faiss.knn_gpu(resources, queries, bank, k, metric=metric)
+    resources = [faiss.StandardGpuResources() for _ in range(faiss.get_num_gpus())]
+
+    def search(queries: np.ndarray, k: int):
+        def on(device: int, share: np.ndarray):
+            return faiss.knn_gpu(resources[device], share, bank, k, metric=metric, device=device)
+
+        shares = np.array_split(queries, min(len(resources), len(queries)) or 1)
+        with ThreadPoolExecutor(len(resources)) as pool:
+            results = list(pool.map(on, range(len(resources)), shares))
+        return tuple(np.concatenate(arrays) for arrays in zip(*results, strict=True))
+
+    return search
 
 
 def _merged(searches: list[Search], size: int) -> Search:

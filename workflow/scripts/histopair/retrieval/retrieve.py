@@ -91,7 +91,9 @@ def _search(
     """Exact search, or an index of measured recall if the bank is above the config's size."""
     exact = nearest.exact(bank.vectors, gpu)
     if gpu or not settings or len(bank.vectors) <= settings["above"]:
-        return exact, {"index": "exact"}
+        name, _ = nearest.backend(gpu)
+        print(f"exact search by {name}", flush=True)
+        return exact, {"index": "exact", "searched_by": name}
     find = approximate.searcher(bank.vectors, settings["index"], settings["effort"])
     size = min(settings["sample"], total)
     drawn = np.sort(np.random.default_rng(0).choice(total, size, replace=False))
