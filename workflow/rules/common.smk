@@ -18,7 +18,8 @@ from histopair.plan import (
     pairs,
 )
 from histopair.plan import recipes, runs, studies, tunings
-from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, PAIRS, RUN, WEIGHTS, pattern
+from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, PAIRS, RUN
+from histopair.plan.places import SCORES, WEIGHTS, pattern
 from histopair.pages import look
 
 try:
