@@ -63,10 +63,8 @@ def _written(run, stage, folder):
     tables.write(out["predictions"], one_run._predictions(run, stage), about)
     one_run.write_weights(stage.model, out["weights"], about)
     tables.write(out["history"], pd.DataFrame({"stage": []}), about)
-    score.score(out["predictions"], out["history"], folder / "metrics.json", {})
-    files = out | {"metrics": str(folder / "metrics.json")}
-    write_export(replace(run, device=torch.device("cpu")), files, folder / "export")
-    return folder / "export", run, stage, files
+    write_export(replace(run, device=torch.device("cpu")), out, folder / "export")
+    return folder / "export", run, stage, out
 
 
 def write_export(run, files, out):
@@ -285,7 +283,8 @@ def test_the_cards_intervals_are_those_of_a_study(tmp_path):
     tables.write(files["predictions"], made, {"task": "single", "classes": ["a", "b"]})
     tables.write(tmp_path / "history", pd.DataFrame({"stage": []}), {})
     score.score(files["predictions"], tmp_path / "history", files["metrics"], {})
-    text = card._results(files, tmp_path / "labels")
+    scored = score.of_predictions(files["predictions"])
+    text = card._results(files["predictions"], scored, tmp_path / "labels")
     run = {"encoder": "e", "method": "m", "seed": 0} | files
     cell = cells.evaluate([run], tmp_path / "labels")
     values, replicates = cell["methods"]["m"]["balanced_accuracy"]
@@ -466,7 +465,7 @@ def test_recipes_without_a_predictor_are_one_clear_line(world, tmp_path):  # noq
 
 def test_the_card_gives_the_calibration_error_before_and_as_exported(exported):
     folder, *_, files = exported("linear_head")
-    test = tables.read_json(files["metrics"])["calibration"]["splits"]["test"]
+    test = score.of_predictions(files["predictions"])["calibration"]["splits"]["test"]
     text = (folder / "README.md").read_text()
     before, after = (f"{test[when]['ece']:.3f}" for when in ("before", "after"))
     assert f"| Calibration error, before calibration | {before} | – |" in text

@@ -209,6 +209,16 @@ def test_a_view_shares_embeddings_with_its_base_and_has_labels_of_its_own(config
     assert found["image_embeddings"].endswith("phantom-quilt.images.parquet")
 
 
+def test_a_study_scores_the_seeds_that_it_asks_for_and_no_others(config):
+    place = "results/runs/phantom-crc/phantom-vit/linear-head"
+    for study, seeds in (("clip-it", [0]), ("frozen", [0, 1])):
+        w = SimpleNamespace(study=study, **vars(run("linear-head")))
+        files = [f"{place}/{seed}/metrics.json" for seed in seeds]
+        assert studies.of_seeds(config, w, "metrics.json") == files
+    (scores,) = studies.scores(config, SimpleNamespace(study="frozen"))
+    assert scores == "results/scores/frozen/phantom-crc/phantom-vit/linear-head.json"
+
+
 def test_a_tuning_reads_what_its_runs_read(config):
     w = SimpleNamespace(tuning="small")
     assert tunings.artifacts(config, w) == runs.artifacts(config, run("lora"))

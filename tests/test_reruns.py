@@ -22,18 +22,25 @@ def result(*patterns):
 
 PAGE = result("page.html")
 STUDIES = (*result("studies/*.csv"), *PAGE)
+OUTSIDE = result("scores/external/phantom-hospitals/*")
 ELSEWHERE = (*result("studies/external.csv"), *PAGE)
 
 
 def runs(method="*", dataset="*", encoder="*", studies=("*",)):
     """Runs, and all that reads them."""
     tables = result(*(f"studies/{study}.csv" for study in studies))
-    run = f"{dataset}/{encoder}/{method}/*"
-    return (*result(f"runs/{run}", f"external/*/{run}"), *tables, *PAGE)
+    run = f"{dataset}/{encoder}/{method}"
+    scores = result(*(f"scores/{study}/*{run}.json" for study in studies))
+    return (*result(f"runs/{run}/*", f"external/*/{run}/*"), *scores, *tables, *PAGE)
+
+
+def scores(study, *methods):
+    """Of some methods of a study, the scores of all their runs."""
+    return result(*(f"scores/{study}/*/{method}.json" for method in methods))
 
 
 RETRIEVED = (*result("pairs/phantom-*"), *runs("clip-it", studies=("clip-it", "locked")))
-RETRIEVED += result("runs/*/*/clip-it-locked/*")
+RETRIEVED += (*result("runs/*/*/clip-it-locked/*"), *scores("locked", "clip-it-locked"))
 ORACLE = (*result("pairs/oracle/*"), *runs("clip-it-oracle", studies=["clip-it"]))
 LOCKED = (
     *result("encoders/phantom-locked-clip", "embeddings/phantom-locked-clip/*"),
@@ -46,6 +53,8 @@ EMBEDDED = (
     *result("external/*/linear-head/*", "studies/external.csv"),
     *result("runs/*/linear-probe/*", "runs/*/clip-it-image/*", "runs/*/clip-it-label/*"),
     *result("runs/*/clip-it-locked/*", "runs/*/zero-shot/*", "runs/*/fusion-frozen/*"),
+    *scores("*", "linear-*", "clip-it", "clip-it-image", "clip-it-label", "clip-it-locked"),
+    *scores("multi-label", "zero-shot", "fusion-frozen"),
     *result("studies/clip-it.csv"),
     *result("studies/frozen.csv", "studies/locked.csv", "studies/multi-label.csv"),
     *PAGE,
@@ -93,7 +102,7 @@ EDITS = {
         f"{PACKAGE}/evaluation/metrics.py",
         "\nTOP = 3\n",
         "\nTOP = 2\n",
-        (*result("runs/*/metrics.json", "external/*/metrics.json"), *STUDIES),
+        (*result("scores/*"), *STUDIES),
     ),
     "intervals": (
         f"{PACKAGE}/evaluation/bootstrap.py",
@@ -105,7 +114,7 @@ EDITS = {
         f"{PACKAGE}/evaluation/reliability.py",
         "BINS = 15",
         "BINS = 10",
-        (*result("runs/*/metrics.json", "external/*/metrics.json"), *STUDIES),
+        (*result("scores/*"), *STUDIES),
     ),
     "significance": (
         f"{PACKAGE}/evaluation/p_values.py",
@@ -124,13 +133,13 @@ EDITS = {
         f"{PACKAGE}/datasets/leaks.py",
         "(VAL, TRAIN))",
         "(TRAIN, VAL))",
-        (*result("labels/*.leaks.parquet", "external/*", "studies/external.csv"), *PAGE),
+        (*result("labels/*.leaks.parquet", "external/*"), *OUTSIDE, *ELSEWHERE),
     ),
     "what runs are shown of other datasets": (
         f"{PACKAGE}/export/finished.py",
         "BATCH = 64",
         "BATCH = 32",
-        (*result("external/*/predictions.parquet", "external/*/metrics.json"), *ELSEWHERE),
+        (*result("external/*/predictions.parquet"), *OUTSIDE, *ELSEWHERE),
     ),
     "how far a hospital is away": (
         CONFIG,
@@ -139,6 +148,7 @@ EDITS = {
         (
             *result("phantom/hospitals/*", "labels/phantom-hospitals.*"),
             *result("embeddings/*/phantom-hospitals.*", "external/*"),
+            *OUTSIDE,
             *ELSEWHERE,
         ),
     ),
@@ -281,6 +291,7 @@ EDITS = {
             *result("pairs/oracle/*.quality.json", "runs/phantom-crc/*/clip-it/*"),
             *result("runs/*/*/clip-it-random/*", "runs/*/*/clip-it-oracle/*"),
             *result("runs/*/clip-it-locked/*", "studies/clip-it.csv", "studies/locked.csv"),
+            *scores("*", "clip-it", "clip-it-random", "clip-it-oracle", "clip-it-locked"),
             *PAGE,
         ),
     ),
@@ -292,6 +303,7 @@ EDITS = {
         (
             *result("embeddings/phantom-clip/*", "activations/*", "pairs/phantom-clip/*"),
             *result("runs/phantom-crc/*/clip-it*", "runs/phantom-quilt*"),
+            *(*scores("clip-it", "clip-it*"), *scores("multi-label", "*")),
             *result("studies/clip-it.csv", "studies/multi-label.csv"),
             *PAGE,
         ),
@@ -321,7 +333,11 @@ EDITS = {
         CONFIG,
         "methods: [linear-head]\n    seeds: [0, 1]",
         "methods: [linear-head]\n    seeds: [0, 1, 2]",
-        (*result("runs/*/linear-head/2/*", "studies/frozen.csv"), *PAGE),
+        (
+            *result("runs/*/linear-head/2/*", "studies/frozen.csv"),
+            *scores("frozen", "linear-head"),
+            *PAGE,
+        ),
     ),
 }
 
@@ -363,7 +379,7 @@ def test_a_dataset_added_runs_its_chain_and_nothing_else(folder, jobs, restored)
     workflow.edit(folder / CONFIG, frozen, f"{frozen}, mine")
     planned = set(workflow.planned(folder))
     own = {job for job in planned if "/mine" in job}
-    assert {job.split("/")[1] for job in own} == {"labels", "embeddings", "runs"}
+    assert {job.split("/")[1] for job in own} == {"labels", "embeddings", "runs", "scores"}
     assert planned - own == {"results/studies/frozen.csv", "results/page.html"}
 
 
@@ -443,7 +459,8 @@ def test_an_export_runs_alone_and_its_code_trains_nothing_again(folder, jobs, re
         path = folder / PACKAGE / file
         before = path.read_bytes()
         workflow.edit(path, old, new)
-        patterns = (*result(f"external/*/{method}/*"), *ELSEWHERE) if method else ()
+        scored = scores("external/phantom-hospitals", method)
+        patterns = (*result(f"external/*/{method}/*"), *scored, *ELSEWHERE) if method else ()
         rerun = {job for job in jobs if any(fnmatch.fnmatch(job, name) for name in patterns)}
         assert set(workflow.planned(folder)) == rerun, file
         exported = {target: "export"} if fnmatch.fnmatch("linear-head", method) else {}

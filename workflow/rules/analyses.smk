@@ -187,7 +187,7 @@ rule repetitions:
 rule cost:
     input:
         costs="results/analyses/{study}.costs.parquet",
-        metrics=planned(plan.studies.outputs, "metrics.json"),
+        scores=planned(plan.studies.scores),
     output:
         table="results/analyses/{study}.cost.csv",
         svg="results/analyses/{study}.cost.svg",
@@ -202,6 +202,7 @@ rule cost:
     threads: 1
     params:
         runs=planned(plan.studies.runs),
+        files=planned(plan.studies.outputs, "metrics.json"),
         metric=planned(plan.studies.metric),
         synthetic=planned(plan.studies.synthetic),
         code=code("cost.py"),

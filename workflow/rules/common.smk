@@ -1,5 +1,6 @@
 # The checked config, and how rules ask plan/ for what they read: by plan.FILE.FUNCTION.
 
+from functools import cache
 from types import SimpleNamespace
 
 from histopair import plan
@@ -17,7 +18,8 @@ from histopair.plan import (
     pairs,
 )
 from histopair.plan import recipes, runs, studies, tunings
-from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, PAIRS, RUN, WEIGHTS, pattern
+from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, PAIRS, RUN
+from histopair.plan.places import SCORES, WEIGHTS, pattern
 from histopair.pages import look
 
 try:
@@ -47,9 +49,12 @@ def planned(function, *more):
     return of
 
 
+# Runs ask again for each seed.
+fingerprint = cache(plan.fingerprint.fingerprint)
+
+
 def code(script, modules=None, without=()):
     """Fingerprint of a rule's code: its script, and the modules that it finds by name."""
-    fingerprint = plan.fingerprint.fingerprint
     if modules is None:
         return fingerprint(script)
     return planned(lambda config, w: fingerprint(script, *modules(config, w), without=without))

@@ -1,5 +1,5 @@
 # Exports: a finished run as one folder that predicts on its own (histopair/export says what is in it).
-# Reads a run's weights, predictions and metrics, its labels and the encoders that it predicts with;
+# Reads a run's weights and predictions, its labels and the encoders that it predicts with;
 # writes results/exports/{dataset}/{encoder}/{method}/{seed}/. Nothing asks for it but you, by name.
 
 
@@ -8,7 +8,6 @@ rule export:
         unpack(planned(plan.exports.artifacts)),
         weights=f"{RUN}/weights.safetensors",
         predictions=f"{RUN}/predictions.parquet",
-        metrics=f"{RUN}/metrics.json",
         encoders=planned(plan.exports.encoder_files),
     output:
         directory("results/exports/{dataset}/{encoder}/{method}/{seed}"),

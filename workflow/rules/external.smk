@@ -59,14 +59,14 @@ rule predict_external:
 
 rule score_external:
     input:
-        predictions=f"{EXTERNAL}/predictions.parquet",
-        metrics=f"{RUN}/metrics.json",
+        predictions=planned(plan.studies.of_seeds, "predictions.parquet", EXTERNAL),
+        scores=SCORES,
     output:
-        f"{EXTERNAL}/metrics.json",
+        EXTERNAL_SCORES,
     log:
-        "logs/score_external/{external}/{dataset}/{encoder}/{method}/{seed}.txt",
+        "logs/score_external/{study}/{external}/{dataset}/{encoder}/{method}.txt",
     benchmark:
-        "results/benchmarks/score_external/{external}/{dataset}/{encoder}/{method}/{seed}.tsv"
+        "results/benchmarks/score_external/{study}/{external}/{dataset}/{encoder}/{method}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1

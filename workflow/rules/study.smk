@@ -1,6 +1,6 @@
 # Scores, pairing quality, study tables and the page.
 # Reads labels, reports, pairs, and the runs' predictions and histories; writes metrics.json of each
-# run, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
+# run, for all seeds of a method in one job, which results/scores/{study}/ lists, results/pairs/{encoder}/{dataset}.{corpus}{correction}.quality.json,
 # results/gates/{encoder}/{retriever}/{dataset}.{corpus}.json, whether a phantom can tell anything about text,
 # results/studies/{study}.csv and the study's other tables, .svg and .html, and results/page.html.
 
@@ -26,14 +26,14 @@ STUDY_TABLES = [
 
 rule score:
     input:
-        predictions=f"{RUN}/predictions.parquet",
-        history=f"{RUN}/history.parquet",
+        predictions=planned(plan.studies.of_seeds, "predictions.parquet"),
+        histories=planned(plan.studies.of_seeds, "history.parquet"),
     output:
-        f"{RUN}/metrics.json",
+        SCORES,
     log:
-        "logs/score/{dataset}/{encoder}/{method}/{seed}.txt",
+        "logs/score/{study}/{dataset}/{encoder}/{method}.txt",
     benchmark:
-        "results/benchmarks/score/{dataset}/{encoder}/{method}/{seed}.tsv"
+        "results/benchmarks/score/{study}/{dataset}/{encoder}/{method}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -92,12 +92,12 @@ rule study:
     input:
         gates=planned(plan.studies.gates),
         predictions=planned(plan.studies.outputs, "predictions.parquet"),
-        metrics=planned(plan.studies.outputs, "metrics.json"),
+        scores=planned(plan.studies.scores),
         labels=planned(plan.studies.labels),
         published=planned(plan.studies.paper),
         truths=planned(plan.studies.truth_files),
         external=planned(plan.external.files, "predictions.parquet"),
-        external_metrics=planned(plan.external.files, "metrics.json"),
+        external_scores=planned(plan.external.scores),
         external_labels=planned(plan.external.labels),
         shared=planned(plan.external.leaks),
     output:

@@ -1,13 +1,13 @@
-"""Compute the metrics of one run from its predictions and its history."""
+"""Compute the metrics of the runs of one method from their predictions and their histories."""
 
 from histopair.jobs import job  # first: it limits threads before numpy loads
 
 with job(snakemake) as about:
+    from histopair.evaluation import scored
     from histopair.evaluation.score import score
 
-    score(
-        snakemake.input.predictions,
-        snakemake.input.history,
-        snakemake.output[0],
-        about,
-    )
+    given, study = snakemake.input, snakemake.wildcards.study
+    for predictions, history in zip(given.predictions, given.histories, strict=True):
+        with scored.writing(predictions, study) as metrics:
+            score(predictions, history, metrics, scored.about_run(about, predictions))
+    scored.write(snakemake.output[0], given.predictions)

@@ -18,13 +18,16 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
     Raises InputError for a label that is not among the run's classes and for scores that are not
     finite numbers.
     """
-    content, parts, task = judge(predictions)
-    content |= {
-        "calibration": calibration.judge(parts, task) if isinstance(task, Labels) else None,
-        "convergence": convergence.judge(tables.read(history)),
-        "about": about,
-    }
+    content = of_predictions(predictions)
+    content |= {"convergence": convergence.judge(tables.read(history)), "about": about}
     tables.write_json(output, content)
+
+
+def of_predictions(predictions: str | Path) -> dict:
+    """What a run's metrics.json says, but for its convergence."""
+    content, parts, task = judge(predictions)
+    fitted = calibration.judge(parts, task) if isinstance(task, Labels) else None
+    return content | {"calibration": fitted}
 
 
 def score_elsewhere(

@@ -7,7 +7,6 @@ import numpy as np
 import histopair
 from histopair.datasets import licences
 from histopair.evaluation import bootstrap, calibration, cells, metrics, tasks, two_way
-from histopair.files import tables
 
 TASKS = {"single": "one of", "multi": "any of"}
 USE = "Research use only, not for diagnosis."
@@ -23,11 +22,20 @@ BOUND = (
 )
 
 
-def write(run, config: dict, files: dict, described: dict, difference: float, about: dict) -> str:
+def write(
+    run,
+    config: dict,
+    predictions: str,
+    scored: dict,
+    described: dict,
+    difference: float,
+    about: dict,
+) -> str:
     """The text of README.md.
 
-    `files` and `described` are those of `write.export`; `difference` is the largest between the
-    probabilities of the folder and those of the run.
+    `scored` is what `score.of_predictions` says of the run's `predictions`, and `described` is that
+    of `write.export`; `difference` is the largest between the probabilities of the folder and those
+    of the run.
     """
     names, sources = described["run"], described["sources"]
     strict = licences.strictest([source["licence"] for source in sources])
@@ -38,7 +46,7 @@ def write(run, config: dict, files: dict, described: dict, difference: float, ab
         f"{USE} It is not a medical device; nobody has tested it on patients.\n",
         _what(config, names),
         _use(config),
-        "## Results\n\n" + _results(files, run.artifacts["labels"]),
+        "## Results\n\n" + _results(predictions, scored, run.artifacts["labels"]),
         "## Probabilities\n\n" + _calibration(config),
         "## Made from\n\n" + _sources(sources),
         _licence(sources, strict),
@@ -78,13 +86,12 @@ def _use(config: dict) -> str:
     )
 
 
-def _results(files: dict, labels: str) -> str:
+def _results(predictions: str, scored: dict, labels: str) -> str:
     """Every metric of the test split with its bootstrap interval, computed as in a study."""
-    split = cells.test_split(files["predictions"])
+    split = cells.test_split(predictions)
     groups = cells.groups_of(labels, split["ids"])
     draws, task, count = bootstrap.resamples(groups), split["task"], int(groups.max()) + 1
     replicates = tasks.of(task).replicate(split["truth"], split["scores"], groups, draws)
-    scored = tables.read_json(files["metrics"])
     values, titles = scored["splits"]["test"], metrics.titles()
     after = None
     if scored["calibration"]:

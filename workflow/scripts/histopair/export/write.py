@@ -12,6 +12,7 @@ from torch import nn
 import histopair
 from histopair import images
 from histopair.errors import InputError
+from histopair.evaluation import score
 from histopair.evaluation.calibration import at_bound
 from histopair.export import (
     architectures,
@@ -39,7 +40,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def export(run, files: dict[str, str], described: dict, out: str, about: dict) -> None:
-    """Write folder `out` from a run's `files`: weights, predictions, metrics.
+    """Write folder `out` from a run's `files`: weights and predictions.
 
     `described` is for the model card: `run` (dataset, encoder, method, seed), `sources`
     (`lineage.sources`), `synthetic`. Raises InputError if the recipe cannot be exported, and if the
@@ -49,7 +50,8 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     folder = Path(f"{out}.partial")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    config = _config(run, model, files["metrics"], described, folder)
+    scored = score.of_predictions(files["predictions"])
+    config = _config(run, model, scored["calibration"], described, folder)
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -60,14 +62,13 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     if config["reads"] == ["image"]:
         write_onnx(model, inputs[0], folder / "model.onnx")
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
-    text = card.write(run, config, files, described, difference, about)
+    text = card.write(run, config, files["predictions"], scored, described, difference, about)
     tables.write_text(folder / "README.md", text)
     shutil.rmtree(out, ignore_errors=True)
     folder.rename(out)
 
 
-def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) -> dict:
-    calibration = tables.read_json(metrics).get("calibration")
+def _config(run, model: Predictor, fitted: dict | None, described: dict, folder: Path) -> dict:
     entries = {"image": run.encoder_entry, "text": run.text_encoder_entry or run.encoder_entry}
     config = {
         "format": read.FORMAT,
@@ -81,9 +82,9 @@ def _config(run, model: Predictor, metrics: str, described: dict, folder: Path) 
         "join": model.join,
         **({"recipe": model.recipe} if model.recipe else {}),
         "head": layers.describe(model.head),
-        "temperature": calibration["temperature"] if calibration else 1.0,
-        "calibrated": bool(calibration),
-        "temperature_at_bound": bool(calibration) and at_bound(calibration["temperature"]),
+        "temperature": fitted["temperature"] if fitted else 1.0,
+        "calibrated": bool(fitted),
+        "temperature_at_bound": bool(fitted) and at_bound(fitted["temperature"]),
     }
     for kind, encoder in model.encoders.items():
         parts = {other for other in model.encoders if entries[other] == entries[kind]}

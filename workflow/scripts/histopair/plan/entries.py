@@ -99,19 +99,21 @@ def runs(config: dict, study: str) -> list[dict]:
     """
     entry = config["studies"][study]
     return [
-        {
-            "dataset": dataset,
-            "encoder": encoder_of(config, column, settings),
-            "method": name,
-            "seed": seed,
-            "column": column,
-        }
+        {"dataset": dataset, "encoder": encoder, "method": name, "seed": seed, "column": column}
         for dataset in entry["datasets"]
         for column in entry["encoders"]
         for name in entry["methods"]
-        for settings in [method(config, name, dataset)]
-        for seed in _seeds(config, settings, dataset, entry["seeds"])
+        for encoder in [encoder_of(config, column, method(config, name, dataset))]
+        for seed in seeds(config, study, dataset, name)
     ]
+
+
+def seeds(config: dict, study: str, dataset: str, name: str) -> list[int]:
+    """The seeds of a method's runs in a study. Where labels are few, each seed draws its own."""
+    every = config["studies"][study]["seeds"]
+    if labels(config, dataset):
+        return every
+    return recipes.seeds(method(config, name, dataset), every)
 
 
 def teacher_of(config: dict, run: dict) -> dict | None:
@@ -126,11 +128,6 @@ def teacher_of(config: dict, run: dict) -> dict | None:
     column = student["teacher_encoder"] or run["encoder"]
     encoder = encoder_of(config, column, method(config, name, run["dataset"]))
     return run | {"encoder": encoder, "method": name}
-
-
-def _seeds(config: dict, settings: dict, dataset: str, seeds: list[int]) -> list[int]:
-    """The seeds of a method's runs. Where labels are few, each seed draws its own."""
-    return seeds if labels(config, dataset) else recipes.seeds(settings, seeds)
 
 
 def shown_studies(config: dict) -> list[str]:

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from histopair.plan import encoders, entries, exports, runs
-from histopair.plan.places import EMBEDDINGS, EXTERNAL, EXTERNAL_LEAKS, LABELS
+from histopair.plan.places import EMBEDDINGS, EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, LABELS
 
 # Needs of a method whose model cannot start from cached embeddings.
 NOT_FROZEN = {"images", "image_activations", "caption_activations"}
@@ -33,6 +33,12 @@ def evaluated(config, w):
 def files(config, w, file):
     """A file of each of them."""
     return [f"{EXTERNAL}/{file}".format(**run) for run in evaluated(config, w)]
+
+
+def scores(config, w):
+    """What says that they are scored, a file for all seeds of a method."""
+    paths = (EXTERNAL_SCORES.format(study=w.study, **run) for run in evaluated(config, w))
+    return list(dict.fromkeys(paths))
 
 
 def leaks(config, w):

@@ -59,11 +59,16 @@ def import_closure(modules: set[str], without: tuple[str, ...] = ()) -> set[str]
 
 def module_path(module: str) -> Path:
     """The file of a module of the package."""
-    path = SCRIPTS / Path(*module.split("."))
+    return _module_path(SCRIPTS, module)
+
+
+@cache
+def _module_path(scripts: Path, module: str) -> Path:
+    path = scripts / Path(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
             return candidate
-    raise FileNotFoundError(f"no module {module} under {SCRIPTS}")
+    raise FileNotFoundError(f"no module {module} under {scripts}")
 
 
 def constant(module: str, name: str) -> object:
@@ -71,10 +76,19 @@ def constant(module: str, name: str) -> object:
 
     Raises KeyError if the module assigns no such literal.
     """
-    for node in _tree(module_path(module)).body:
-        if _assigns(node, name):
-            return ast.literal_eval(node.value)
-    raise KeyError(f"{module} has no constant {name}")
+    path = module_path(module)
+    if name not in _assigned(path):
+        raise KeyError(f"{module} has no constant {name}")
+    return ast.literal_eval(_assigned(path)[name])
+
+
+@cache
+def _assigned(path: Path) -> dict[str, ast.expr]:
+    """What each name at the top of a file is first assigned."""
+    nodes = [node for node in _tree(path).body if isinstance(node, ast.Assign)]
+    pairs = [(target, node.value) for node in nodes for target in node.targets]
+    names = [(target.id, value) for target, value in pairs if isinstance(target, ast.Name)]
+    return dict(reversed(names))
 
 
 @cache
@@ -147,7 +161,7 @@ def _tree(path: Path, without: tuple[str, ...] = ()) -> ast.Module:
     """The syntax tree of a file, without some of its top-level functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if not _is_function(node, without)]
-    for name in sorted(_named(tree) & set(without)):
+    for name in sorted(without and _named(tree) & set(without)):
         problem = f"it uses {name!r} where it trains, and that function is not part of a run's code"
         raise InputError(path, problem, "Give another name to what both parts share")
     return tree

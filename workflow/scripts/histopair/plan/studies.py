@@ -2,7 +2,17 @@
 
 from histopair.pages import different, of_papers
 from histopair.plan import entries, recipes
-from histopair.plan.places import EMBEDDINGS, GATE, LABELS, PAIRS, of_runs, there, truths
+from histopair.plan.places import (
+    EMBEDDINGS,
+    GATE,
+    LABELS,
+    PAIRS,
+    RUN,
+    SCORES,
+    of_runs,
+    there,
+    truths,
+)
 
 STUDY = ("title", "description", "metric", "reference", "order", "published", "claims")
 
@@ -51,6 +61,17 @@ def datasets(config, w):
 def outputs(config, w, file):
     """A file of each run of a study, once for each column that shows it."""
     return of_runs(runs(config, w), file)
+
+
+def of_seeds(config, w, file, place=RUN):
+    """A file of the run of each seed that a study asks of a method on a dataset."""
+    seeds = entries.seeds(config, w.study, w.dataset, w.method)
+    return [f"{place}/{file}".format(**vars(w) | {"seed": seed}) for seed in seeds]
+
+
+def scores(config, w):
+    """What says that the runs of a study are scored, a file for all seeds of a method."""
+    return list(dict.fromkeys(SCORES.format(study=w.study, **run) for run in runs(config, w)))
 
 
 def labels(config, w):
