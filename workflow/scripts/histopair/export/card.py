@@ -7,10 +7,10 @@ import numpy as np
 import histopair
 from histopair.datasets import licences
 from histopair.evaluation import bootstrap, calibration, cells, metrics, tasks, two_way
+from histopair.export.findings import USE
 from histopair.files import tables
 
 TASKS = {"single": "one of", "multi": "any of"}
-USE = "Research use only, not for diagnosis."
 PHANTOM = (
     "**Synthetic.** Trained and tested on histopair's phantom, drawn images and made-up texts: "
     "this model knows nothing about tissue."

@@ -1,0 +1,51 @@
+"""Show exported models as a local page: an image and a note in, ranked findings out.
+
+    histopair serve EXPORT... [--port 8765]
+
+Needs no Snakemake and no network, and sends nothing out. Only this machine reaches it, unless
+--host names another address. The same as JSON: /openapi.json. `--help` lists the rest.
+"""
+
+import argparse
+import os
+
+from histopair import jobs
+
+
+def main(words: list[str]) -> None:
+    jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
+    from serve import listen
+    from serve.limits import Limits
+
+    options = parsed(words, Limits())
+    limits = Limits(options.upload * 2**20, options.max_pixels, options.queue + 1)
+    listen.forever(options.export, options.host, options.port, limits)
+
+
+def parsed(words: list[str], usual) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="histopair serve",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("export", nargs="+", help="folders of results/exports")
+    help_ = "address to listen at (default 127.0.0.1: this machine alone)"
+    parser.add_argument("--host", default="127.0.0.1", help=help_)
+    parser.add_argument("--port", type=int, default=8765, help="default 8765; 0 takes a free one")
+    numbers = (
+        ("--upload", usual.upload // 2**20, "largest file, in MB"),
+        ("--max-pixels", usual.pixels, "largest image; decoding needs up to 16 bytes a pixel"),
+        ("--queue", usual.places - 1, "requests that wait; more are refused"),
+    )
+    for name, default, help_ in numbers:
+        parser.add_argument(
+            name, type=at_least_one, default=default, help=f"{help_} (default {default})"
+        )
+    return parser.parse_args(words)
+
+
+def at_least_one(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word} is not 1 or more")
+    return number
