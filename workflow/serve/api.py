@@ -13,7 +13,7 @@ from histopair.export.findings import USE
 from serve import exported, refusals, regions, shapes
 from serve.desk import Desk, Question
 from serve.guard import Guard
-from serve.limits import FORM, NOTE, WIDTH
+from serve.limits import NOTE, WIDTH
 
 ASSETS = Path(__file__).parent / "assets"
 OFF = {"tracing": False, "metrics": False, "logs": False}  # FastAPI's OpenTelemetry
@@ -32,7 +32,6 @@ def create(desk: Desk, host: str) -> Guard:
         docs_url=None,  # these pages load from other machines
         redoc_url=None,
         telemetry=OFF,
-        max_body_size=desk.limits.upload + FORM,
         form_limits={"max_files": 1, "max_fields": 8, "max_part_size": 4 * NOTE},
     )
     app.state.desk = desk

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve import refusals
-from serve.limits import Limits
+from serve.limits import FORM, Limits
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -66,14 +66,14 @@ class Guard:
 
 
 class Body:
-    """A request's body, which is read to its end before the answer starts.
+    """A request's body: never more than an upload, and read to its end before the answer starts.
 
     A client that still sends while the server has answered and closed sees a broken connection, not
     the answer. What is read then is dropped, up to 8 uploads and 10 seconds.
     """
 
     def __init__(self, receive: Receive, upload: int):
-        self._receive, self._most, self._ended = receive, 8 * upload, False
+        self._receive, self._upload, self._size, self._ended = receive, upload, 0, False
         self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def receive(self) -> Message:
@@ -86,6 +86,9 @@ class Body:
             self._ended = True
             raise HTTPException(408) from error  # FastAPI passes on no other error of a body
         self._ended = not message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > self._upload + FORM:
+            raise HTTPException(413)
         return message
 
     def sender(self, send: Send) -> Send:
@@ -102,11 +105,11 @@ class Body:
         return sends
 
     async def _drop(self) -> None:
-        size = 0
-        with suppress(TimeoutError, HTTPException):
+        with suppress(TimeoutError):
             async with asyncio.timeout(10):
-                while not self._ended and size < self._most:
-                    size += len((await self.receive()).get("body", b""))
+                while not self._ended and self._size < 8 * self._upload:
+                    with suppress(HTTPException):
+                        await self.receive()
 
 
 def check_host(headers: Headers, host: str) -> None:

@@ -7,7 +7,6 @@ from starlette.exceptions import HTTPException
 
 from histopair.errors import InputError
 from histopair.export.findings import USE
-from histopair.files.paths import printable
 
 LENGTH = 300  # characters of an error, whatever a request put into it
 REMEDIES = {
@@ -16,6 +15,11 @@ REMEDIES = {
     408: ("the upload took too long to arrive", "Send it again"),
     413: ("the upload is too large", "Cut the image, or start the server with a larger --upload"),
 }
+
+
+def plain(text: str, length: int) -> str:
+    """The start of a text, without line ends and letters that are not seen."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:length])
 
 
 class Refusal(InputError):
@@ -30,7 +34,7 @@ def response(error: InputError) -> JSONResponse:
     """The JSON of an error; 422 for input that is no good."""
     parts = {"problem": error.problem, "remedy": error.remedy}
     content = {"error": str(error), **parts, "notice": USE}
-    shown = {key: printable(text)[:LENGTH] for key, text in content.items()}
+    shown = {key: plain(text, LENGTH) for key, text in content.items()}
     status = getattr(error, "status", 422)
     return JSONResponse(shown, status, {"Retry-After": "1"} if status == 503 else {})
 
@@ -55,7 +59,8 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
 async def _fields(request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"][1:])) or request.url.path
-    return response(Refusal(422, field, first["msg"], "See /openapi.json"))
+    problem = first["msg"].removeprefix("Value error, ")
+    return response(Refusal(422, field, problem, "See /openapi.json"))
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -9,9 +9,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from histopair import images
-from histopair.files.paths import printable
 from serve.limits import Limits
-from serve.refusals import Refusal
+from serve.refusals import Refusal, plain
 
 BLOCK = 2**20  # bytes copied at a time
 NAME = 80  # characters of a file's name that are shown
@@ -31,7 +30,7 @@ def read(file: BinaryIO, name: str | None, folder: Path, limits: Limits) -> Uplo
 
     Raises Refusal if it is empty, no image, damaged or larger than the limits.
     """
-    shown = printable(Path(name or "image").name)[:NAME] or "image"
+    shown = plain(Path(name or "").name, NAME) or "image"
     place = folder / "upload"
     try:
         digest = _copied(file, place)
