@@ -22,7 +22,9 @@ from histopair.export import (
     read,
     same_run,
 )
+from histopair.export.answer import Answer
 from histopair.export.predictor import Predictor
+from histopair.export.second_read import measured
 from histopair.files import tables
 from histopair.images import pixels
 
@@ -42,14 +44,17 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     """Write folder `out` from a run's `files`: weights, predictions, metrics.
 
     `described` is for the model card: `run` (dataset, encoder, method, seed), `sources`
-    (`lineage.sources`), `synthetic`. Raises InputError if the recipe cannot be exported, and if the
-    folder would not predict what the run does.
+    (`lineage.sources`), `synthetic`; and `export`, the config's entry of that name. Raises
+    InputError if the recipe cannot be exported, and if the folder would not predict what the run
+    does.
     """
     model = finished.model_of(run, files["weights"])
     folder = Path(f"{out}.partial")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config = _config(run, model, files["metrics"], described, folder)
+    trusted = (files["predictions"], described["export"], folder)
+    config["trust"] = measured.write(run, model, config, *trusted)
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -58,7 +63,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     samples = same_run.some(run)
     inputs = finished.inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
-        write_onnx(model, inputs[0], folder / "model.onnx")
+        write_onnx(Answer(model), inputs[0], folder / "model.onnx", ("logits", "features"))
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
     text = card.write(run, config, files, described, difference, about)
     tables.write_text(folder / "README.md", text)
@@ -109,8 +114,10 @@ def _labels(run) -> list[dict]:
     ]
 
 
-def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
-    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C)."""
+def write_onnx(
+    model: nn.Module, batch: torch.Tensor, path: Path, outputs: tuple[str, ...] = ("logits",)
+) -> None:
+    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C), or `outputs`."""
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -118,7 +125,7 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
             model,
             (batch[:1].repeat(2, 1, 1, 1),),  # of one image, torch would fix the batch size
             input_names=["pixels"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             verbose=False,

@@ -35,12 +35,13 @@ def spec(config, w):
 
 
 def described(config, w):
-    """What a model card says about a run: its names, and what it was made from."""
+    """What an export says of a run: its names, what it was made from, what is asked of it."""
     run = {name: getattr(w, name) for name in ("dataset", "encoder", "method", "seed")}
     return {
         "run": run,
         "sources": lineage.sources(config, run),
         "synthetic": entries.dataset(config, w.dataset)["synthetic"],
+        "export": config["export"],
     }
 
 
