@@ -1,5 +1,6 @@
 """The server of the second read: its answers are the models' own, and bad input is one line."""
 
+import dataclasses
 import io
 import os
 import re
@@ -18,7 +19,7 @@ from test_export import exported  # noqa: F401
 from test_methods import world  # noqa: F401
 
 from histopair.errors import InputError
-from histopair.export import preprocessing, read
+from histopair.export import preprocessing
 from histopair.export.findings import USE
 from serve import api, listen, private, regions
 from serve import exported as served
@@ -43,7 +44,9 @@ def models(folders):
 
 @pytest.fixture
 def desk(models, tmp_path):
-    return Desk(models, SMALL, tmp_path)
+    folder = tmp_path / "private"
+    folder.mkdir()
+    return Desk(models, SMALL, folder, tmp_path / "answers.csv")
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def test_findings_are_the_models_own_probabilities_of_the_region(client, models)
     content = png(size=(100, 80))
     fields = {"region": "10,20,50,40"}
     answer = client.post("/api/predict", files={"image": ("a.png", content)}, data=fields).json()
-    model = models["tiles/vit/linear_head/0"]
+    model = models["tiles/vit/linear_head/0"].model
     part = Image.open(io.BytesIO(content)).crop((10, 20, 60, 60))
     values = model.probabilities(model.pixels(part)[None], None)[0]
     assert [one["probability"] for one in answer["findings"]] == sorted(values.tolist())[::-1]
@@ -420,12 +423,12 @@ def test_a_fault_of_the_server_is_one_line_too(desk, monkeypatch):
     assert "the server failed (ZeroDivisionError)" in line
 
 
-def test_labels_without_a_training_sample_are_what_a_model_abstains_from(models):
+def test_labels_without_a_training_sample_are_named(models):
     model = models["tiles/vit/linear_head/0"]
-    assert served.unlearnt(model) == []
-    rows = [{**row, "train_samples": i} for i, row in enumerate(model.labels)]
-    blind = read.Exported(**{**vars(model), "labels": rows})
-    assert served.unlearnt(blind) == [{"label": "c0", "name": "c0"}]
+    assert model.unlearnt == []
+    rows = [{**row, "train_samples": i} for i, row in enumerate(model.model.labels)]
+    blind = served.Served("x", dataclasses.replace(model.model, labels=rows), None)
+    assert blind.unlearnt == [{"label": "c0", "name": "c0"}]
 
 
 def test_the_frame_is_what_preparation_keeps():
@@ -477,12 +480,13 @@ def test_folders_of_killed_servers_are_removed_and_those_in_use_stay(tmp_path, m
 def test_a_server_of_onnx_models_imports_no_torch(exported):  # noqa: F811
     code = (
         "import sys, io; from PIL import Image; from pathlib import Path\n"
-        "from serve import api, exported, listen\nfrom serve.desk import Desk, Question\n"
+        "from serve import api, exported, listen\nfrom serve.cases import Question\n"
+        "from serve.desk import Desk\n"
         "from serve.limits import Limits\nfrom serve.uploads import Upload\n"
-        "desk = Desk(exported.load([sys.argv[1]]), Limits(), Path('.'))\n"
+        "desk = Desk(exported.load([sys.argv[1]]), Limits(), Path('.'), Path('a'))\n"
         "desk.shelf.add(Upload('a', 'a', Image.new('RGB', (50, 50))))\n"
         "assert desk.answer(Question(image_id='a'))['findings']\n"
-        "heavy = {'torch', 'scipy', 'pandas', 'sklearn', 'matplotlib', 'pyarrow'}\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'matplotlib', 'pyarrow'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(exported("clip_it")[0])]

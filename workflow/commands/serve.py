@@ -8,6 +8,7 @@ Needs no Snakemake and no network, and sends nothing out. Only this machine reac
 
 import argparse
 import os
+from pathlib import Path
 
 from histopair import jobs
 
@@ -19,7 +20,7 @@ def main(words: list[str]) -> None:
 
     options = parsed(words, Limits())
     limits = Limits(options.upload * 2**20, options.max_pixels, options.queue + 1)
-    listen.forever(options.export, options.host, options.port, limits)
+    listen.forever(options.export, options.host, options.port, limits, options.answers)
 
 
 def parsed(words: list[str], usual) -> argparse.Namespace:
@@ -32,6 +33,8 @@ def parsed(words: list[str], usual) -> argparse.Namespace:
     help_ = "address to listen at (default 127.0.0.1: this machine alone)"
     parser.add_argument("--host", default="127.0.0.1", help=help_)
     parser.add_argument("--port", type=int, default=8765, help="default 8765; 0 takes a free one")
+    help_ = "csv that readers' answers are added to (default answers.csv), for accept-labels"
+    parser.add_argument("--answers", type=Path, default=Path("answers.csv"), help=help_)
     numbers = (
         ("--upload", usual.upload // 2**20, "largest file, in MB"),
         ("--max-pixels", usual.pixels, "largest image; decoding needs up to 16 bytes a pixel"),

@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import Json
 
 import histopair
 from histopair.export.findings import USE
-from serve import exported, refusals, regions, shapes
-from serve.desk import Desk, Question
+from serve import refusals, regions, shapes
+from serve.cases import Question
+from serve.desk import Desk
 from serve.guard import Guard
 from serve.limits import NOTE, WIDTH
 
@@ -50,9 +52,9 @@ async def page() -> FileResponse:
 async def models(request: Request) -> shapes.Models:
     """The models of this server, and its limits."""
     desk = request.app.state.desk
-    rows = [exported.described(name, model) for name, model in desk.models.items()]
+    rows = [served.described for served in desk.models.values()]
     limits = {"upload": desk.limits.upload, "pixels": desk.limits.pixels, "note": NOTE}
-    return {"notice": USE, "models": rows, "limits": limits}
+    return {"notice": USE, "models": rows, "limits": limits, "answers": desk.answers.name}
 
 
 @api.post("/images")
@@ -75,16 +77,49 @@ async def view(
     return Response(content, media_type="image/jpeg")
 
 
-@api.post("/predict")
-async def predict(
-    request: Request,
+def asked(
     image: Annotated[UploadFile | None, File(description="the file of an image")] = None,
     image_id: Annotated[str | None, Form(description="or an image that is held")] = None,
     note: Annotated[str | None, Form(description="for models that read text")] = None,
     model: Annotated[str | None, Form(description="its name; default: the first one")] = None,
     region: Annotated[str | None, Form(description="x,y,width,height; default: all")] = None,
-) -> shapes.Answer:
+) -> Question:
+    return Question(image, image_id, note, model, region)
+
+
+Asked = Annotated[Question, Depends(asked)]
+
+
+@api.post("/predict")
+async def predict(request: Request, question: Asked) -> shapes.Answer:
     """Ranked findings of an image, a note, or both."""
     desk = request.app.state.desk
-    question = Question(image, image_id, note, model, region)
     return await desk.compute(desk.answer, question)
+
+
+@api.post("/saliency")
+async def saliency(
+    request: Request, question: Asked, finding: Annotated[str, Form()]
+) -> shapes.Saliency:
+    """Where in the image a finding comes from."""
+    desk = request.app.state.desk
+    return await desk.compute(desk.saliency, question, finding)
+
+
+@api.post("/words")
+async def words(request: Request, question: Asked) -> shapes.Words:
+    """Which words of the note the findings come from."""
+    desk = request.app.state.desk
+    return await desk.compute(desk.words, question)
+
+
+@api.post("/answers")
+async def keep_answer(
+    request: Request,
+    question: Asked,
+    reader: Annotated[str, Form(description="who answers")],
+    labels: Annotated[Json[list[str]], Form(description="JSON list of what is true")],
+) -> shapes.Changes:
+    """Keep what a reader says of an answer: one line of a csv on this server."""
+    desk = request.app.state.desk
+    return await desk.compute(desk.keep_answer, question, reader, labels)

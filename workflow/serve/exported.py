@@ -1,66 +1,69 @@
 """The exported models of a server, each with the name by which it is asked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from histopair.errors import InputError
 from histopair.export import read
 from histopair.export.read import Exported
+from histopair.export.second_read import trust
 from serve.refusals import Refusal
 
 BLANK = Image.new("RGB", (64, 64))
 
 
-def load(folders: Sequence[str | Path]) -> dict[str, Exported]:
+@dataclass
+class Served:
+    """A model, and what its folder says about trust, if anything."""
+
+    name: str
+    model: Exported
+    trust: trust.Trust | None
+
+    @cached_property
+    def described(self) -> dict:
+        """What a page says of it: its run, what it reads, and how sure its probabilities are."""
+        config = self.model.config
+        keys = ("run", "task", "reads", "synthetic", "calibrated", "temperature")
+        about = {key: config[key] for key in keys} | {"name": self.name, "input": None}
+        about["temperature_at_bound"] = config.get("temperature_at_bound", False)
+        if "image" in self.model.reads:
+            about["input"] = list(self.model.pixels(BLANK).shape[:0:-1])
+        return about | {"labels": [_named(label) for label in self.model.labels]}
+
+    @property
+    def unlearnt(self) -> list[dict]:
+        """Labels of which the model saw no training sample: it cannot tell them."""
+        return [_named(row) for row in self.model.labels if row.get("train_samples", 1) == 0]
+
+
+def _named(row: dict) -> dict:
+    return {key: row[key] for key in ("label", "name")}
+
+
+def load(folders: Sequence[str | Path]) -> dict[str, Served]:
     """Models by name, dataset/encoder/method/seed.
 
     Raises InputError for a folder that is no export, and for two with one name.
     """
-    models: dict[str, Exported] = {}
+    models: dict[str, Served] = {}
     for folder in folders:
         model = read.load(folder)
         name = "{dataset}/{encoder}/{method}/{seed}".format(**model.config["run"])
         if name in models:
             problem = f"another export is named {name}, too"
             raise InputError(folder, problem, "Serve them one at a time")
-        models[name] = model
+        models[name] = Served(name, model, trust.load(model))
     return models
 
 
-def chosen(models: dict[str, Exported], name: str | None) -> tuple[str, Exported]:
+def chosen(models: dict[str, Served], name: str | None) -> Served:
     """The model of a name; the first one without a name."""
     name = name or next(iter(models))
     if name not in models:
         raise Refusal(422, "model", f"there is no {name[:100]!r}", f"Choose {', '.join(models)}")
-    return name, models[name]
-
-
-def described(name: str, model: Exported) -> dict:
-    """What a page says of a model: its run, what it reads, and how sure its probabilities are."""
-    config = model.config
-    keys = ("run", "task", "reads", "synthetic", "calibrated", "temperature")
-    about = {key: config[key] for key in keys} | {"name": name, "input": None}
-    about["temperature_at_bound"] = config.get("temperature_at_bound", False)
-    if "image" in model.reads:
-        about["input"] = list(model.pixels(BLANK).shape[:0:-1])
-    about["labels"] = [{key: label[key] for key in ("label", "name")} for label in model.labels]
-    return about
-
-
-def unlearnt(model: Exported) -> list[dict]:
-    """Labels of which the model saw no training sample: it cannot tell them."""
-    keys = ("label", "name")
-    rows = [label for label in model.labels if label.get("train_samples", 1) == 0]
-    return [{key: label[key] for key in keys} for label in rows]
-
-
-def probabilities(name: str, model: Exported, image: Image.Image | None, note: str) -> np.ndarray:
-    """Calibrated probabilities (C,) of an image, a note, or both: what the model reads of them."""
-    pixels = model.pixels(image)[None] if "image" in model.reads else None
-    values = model.probabilities(pixels, [note] if "text" in model.reads else None)[0]
-    if not np.isfinite(values).all():
-        raise InputError(name, "it gives no number for this image", "Export another run")
-    return values
+    return models[name]

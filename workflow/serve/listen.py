@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
@@ -19,11 +20,14 @@ HOW = {"log_level": "warning", "access_log": False, "server_header": False, "lif
 HOW |= {"ws": "none", "timeout_graceful_shutdown": 5}
 
 
-def forever(folders: Sequence[str], host: str, port: int, limits: Limits) -> None:
-    """Serve exports until Ctrl-C. Raises InputError for a bad export, host or port."""
+def forever(folders: Sequence[str], host: str, port: int, limits: Limits, answers: Path) -> None:
+    """Serve exports until Ctrl-C. Raises InputError for a bad export, host or port.
+
+    answers: the csv that readers' answers go to.
+    """
     with bound(host, port) as place, private.folder() as folder:
         models = exported.load(folders)
-        app = api.create(Desk(models, limits, folder), host)
+        app = api.create(Desk(models, limits, folder, answers), host)
         say(models, host, place)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which uvicorn restores and raises
         with suppress(KeyboardInterrupt):

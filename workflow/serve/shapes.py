@@ -50,6 +50,15 @@ class Models(BaseModel):
     notice: str
     models: list[Model]
     limits: dict[str, int] = Field(description="upload (bytes), pixels, note (characters)")
+    answers: str = Field(description="the csv of readers' answers")
+
+
+class Check(BaseModel):
+    name: str
+    title: str
+    value: float = Field(description="larger is worse")
+    limit: float | None = Field(description="of the validation images; above it the check fails")
+    holds: bool = Field(description="true: the image is not like those of training")
 
 
 class Answer(BaseModel):
@@ -59,6 +68,40 @@ class Answer(BaseModel):
     region: tuple[int, int, int, int] | None = Field(description="x, y, width, height of the image")
     read: Box | None = Field(description="the frame within it that reaches the model")
     findings: list[Finding]
-    abstains: list[Label] = Field(description="labels without a training sample: it cannot tell")
+    proposed: list[str] = Field(description="the most probable label; of several, those from 0.5")
+    checks: list[Check] = Field(description="whether the image is like those of training")
+    set: list[str] | None = Field(description="labels that may be true, at the stated coverage")
+    coverage: float | None = Field(description="how often such sets hold the truth")
+    abstains: bool = Field(description="the set does not decide")
+    unlearnt: list[Label] = Field(description="labels without a training sample: it cannot tell")
     note_tokens_read: int | None = Field(description="the note is longer: these tokens were read")
     seconds: float
+
+
+class Saliency(BaseModel):
+    notice: str
+    finding: str
+    method: str
+    frame: Box = Field(description="where in the image the map lies: x, y, width, height")
+    png: str = Field(description="base64 of a grey PNG: 255 where most speaks for the finding")
+    empty: bool = Field(description="nothing in the image speaks for the finding")
+
+
+class Word(BaseModel):
+    start: int = Field(description="first letter of the word in the note (code points)")
+    end: int
+    adds: dict[str, float] = Field(description="label: its probability less that without the word")
+
+
+class Words(BaseModel):
+    notice: str
+    note: str = Field(description="as the model read it")
+    words: list[Word]
+
+
+class Changes(BaseModel):
+    accepted: list[str]
+    removed: list[str]
+    added: list[str]
+    file: str = Field(description="the csv that has one line more")
+    damaged: str | None = Field(description="what was repaired in it before")

@@ -15,12 +15,14 @@ export const percent = (value) => `${(100 * value).toFixed(1)} %`;
 
 export const named = ({ name, label }) => (name === label ? name : `${name} (${label})`);
 
-export function show(answer) {
+// explain(row, pressed) is called by the button beside a finding.
+export function show(answer, explain) {
   $("answer").hidden = false;
   warnings(answer);
   $("kind").textContent =
     answer.model.task === "multi" ? "Any number of these may be true." : "One of these is true.";
-  findings(answer.findings);
+  $("set").textContent = likely(answer);
+  findings(answer.findings, explain);
   $("about").textContent = about(answer);
   const [first] = answer.findings;
   return `Answer: most probable is ${named(first)}, ${percent(first.probability)}. ${answer.notice}`;
@@ -31,9 +33,23 @@ export function hide() {
 }
 
 function warnings(answer) {
-  const lines = [...sureness(answer.model), ...reading(answer), ...(answer.warnings ?? [])];
+  const lines = [...doubts(answer), ...sureness(answer.model), ...reading(answer)];
   $("warnings").replaceChildren(...lines.map((line) => element("li", "", line)));
   $("warnings").hidden = !lines.length;
+}
+
+function doubts({ checks, abstains, set }) {
+  const lines = checks.filter((check) => check.holds).map(({ title }) => `Look out: this image is ${title}.`);
+  if (abstains) lines.push(`The model does not decide: ${set.length || "no"} findings may be true.`);
+  return lines.map((line) => line.replace("is its structures", "has other structures: they"));
+}
+
+function likely({ set, coverage, model, findings }) {
+  if (!set) return "";
+  const names = set.map((label) => named(findings.find((row) => row.label === label))).join(", ");
+  const holds = model.task === "multi" ? "such sets hold that share of all findings" : "such sets hold the truth";
+  const often = `On images like those of validation, ${holds} in ${Math.round(100 * coverage)} of 100.`;
+  return `May be true: ${names || "none"}. ${often}`;
 }
 
 function sureness(model) {
@@ -49,14 +65,14 @@ function reading(answer) {
   const lines = [];
   if (answer.note_tokens_read)
     lines.push(`The note is long: the model read its first ${answer.note_tokens_read} tokens.`);
-  if (answer.abstains.length)
-    lines.push(`Never seen in training, so not to be told: ${answer.abstains.map(named).join(", ")}.`);
+  if (answer.unlearnt.length)
+    lines.push(`Never seen in training, so it cannot tell: ${answer.unlearnt.map(named).join(", ")}.`);
   return lines;
 }
 
-function findings(rows) {
+function findings(rows, explain) {
   const list = $("findings");
-  list.replaceChildren(...rows.map(finding));
+  list.replaceChildren(...rows.map((row) => finding(row, explain)));
   const rest = [...list.children].slice(SHOWN);
   const more = $("more");
   rest.forEach((row) => (row.hidden = true));
@@ -70,18 +86,33 @@ function findings(rows) {
   };
 }
 
-function finding(row) {
+function finding(row, explain) {
   const item = element("li");
   const line = element("div", "finding");
   const name = element("span", "name", row.name);
   if (row.name !== row.label) name.append(" ", element("span", "label", row.label));
-  line.append(element("span", "rank", `${row.rank}`), name, element("span", "value", percent(row.probability)));
+  const value = element("span", "value", percent(row.probability));
+  line.append(element("span", "rank", `${row.rank}`), name, value, why(row, explain));
   const track = element("div", "track");
   const fill = element("div", "fill");
   fill.style.width = `${100 * row.probability}%`;
   track.append(fill);
   item.append(line, track);
   return item;
+}
+
+function why(row, explain) {
+  const button = element("button", "", "Why");
+  button.type = "button";
+  button.setAttribute("aria-label", `Why ${row.name}`);
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    const pressed = button.getAttribute("aria-pressed") !== "true";
+    for (const other of $("findings").querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
+    button.setAttribute("aria-pressed", pressed);
+    explain(row, pressed);
+  });
+  return button;
 }
 
 function about({ model, region, read, image, seconds }) {

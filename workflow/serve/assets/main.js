@@ -2,11 +2,13 @@
 
 import * as answers from "./answer.js";
 import { get, post, Problem } from "./api.js";
+import * as reader from "./reader.js";
 import { Viewer } from "./viewer.js";
+import * as why from "./why.js";
 
 const $ = (id) => document.getElementById(id);
 const SIDES = ["x", "y", "width", "height"];
-const state = { models: [], limits: {}, file: null, image: null };
+const state = { models: [], limits: {}, answers: "", file: null, image: null, answer: null, words: null };
 
 const model = () => state.models.find((one) => one.name === $("model").value);
 const reads = (what) => model()?.reads.includes(what) ?? false;
@@ -35,8 +37,8 @@ async function guarded(work) {
 }
 
 async function load() {
-  const { models, limits } = await get("/api/models");
-  Object.assign(state, { models, limits });
+  const { models, limits, answers: file } = await get("/api/models");
+  Object.assign(state, { models, limits, answers: file });
   $("model").replaceChildren(...models.map((one) => new Option(one.name, one.name)));
   const size = Math.round(limits.upload / 2 ** 20);
   $("file-hint").textContent = `PNG, JPEG, TIFF, JPEG 2000, …; up to ${size} MB`;
@@ -57,7 +59,8 @@ function chosen() {
 // An answer belongs to its question: it goes when that changes.
 function stale() {
   answers.hide();
-  viewer.frame = null;
+  why.hide(viewer);
+  state.answer = state.words = viewer.frame = null;
   viewer.draw();
 }
 
@@ -79,8 +82,7 @@ const viewer = new Viewer(
   $("canvas"),
   (region) => {
     sized(region);
-    answers.hide();
-    viewer.frame = null;
+    stale();
   },
   () => guarded(sendAgain),
 );
@@ -95,7 +97,7 @@ async function send(file) {
 }
 
 async function opened(file) {
-  answers.hide();
+  stale();
   const image = await send(file);
   $("viewer").hidden = false;
   $("choose").textContent = "Choose another image";
@@ -133,12 +135,35 @@ export async function asked(address, more = {}) {
 async function ask() {
   if (!state.models.length) await load();
   tell("The model reads.");
+  stale();
   const answer = await asked("/api/predict");
-  tell(answers.show(answer));
+  state.answer = answer;
+  tell(answers.show(answer, (row, pressed) => guarded(() => explain(row, pressed))));
+  reader.offer(answer, state.answers);
   viewer.frame = answer.read;
   viewer.draw();
   $("answer-title").focus({ preventScroll: true });
   $("answer").scrollIntoView({ block: "nearest" });
+}
+
+async function explain(row, pressed) {
+  if (!pressed) return why.hide(viewer);
+  const { answer } = state;
+  why.title(row);
+  tell("Looking for what speaks for it.");
+  if (reads("image")) {
+    const map = await asked("/api/saliency", { finding: row.label });
+    if (answer === state.answer) await why.map(map, viewer);
+  }
+  if (reads("text")) {
+    state.words ??= await asked("/api/words");
+    if (answer === state.answer) why.words(state.words, row);
+  }
+  tell([$("where").textContent, $("words-about").textContent].join(" ").trim());
+}
+
+async function save() {
+  tell(reader.saved(await asked("/api/answers", reader.fields())));
 }
 
 function dropping() {
@@ -169,6 +194,11 @@ function listen() {
   });
   $("model").addEventListener("change", chosen);
   $("note").addEventListener("input", stale);
+  $("opacity").addEventListener("input", () => viewer.setOpacity($("opacity").value / 100));
+  $("reader").addEventListener("submit", (event) => {
+    event.preventDefault();
+    guarded(save);
+  });
   $("zoom-in").addEventListener("click", () => viewer.zoomIn());
   $("zoom-out").addEventListener("click", () => viewer.zoomOut());
   $("fit").addEventListener("click", () => viewer.fit());

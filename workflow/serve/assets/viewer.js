@@ -24,6 +24,7 @@ export class Viewer {
     const whole = [0, 0, image.width, image.height];
     const overview = await picture(image.image_id, whole, OVERVIEW);
     Object.assign(this, { image, overview, whole, detail: null, layer: null, frame: null });
+    this.canvas.style.aspectRatio = image.width / image.height;
     this.setRegion(whole);
     this.resized();
     this.fit();
