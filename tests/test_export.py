@@ -70,10 +70,10 @@ def _written(run, stage, folder):
     return folder / "export", run, stage, files
 
 
-def write_export(run, files, out):
+def write_export(run, files, out, export=EXPORT, sources=SOURCES):
     recipe = run.method["recipe"]
     names = {"dataset": "tiles", "encoder": "vit", "method": recipe, "seed": "0"}
-    described = {"run": names, "sources": SOURCES, "synthetic": False, "export": EXPORT}
+    described = {"run": names, "sources": sources, "synthetic": False, "export": export}
     made = write.write_onnx
     write.write_onnx = made if recipe in ONNX else lambda *_: None
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from test_export import exported, world  # noqa: F401
+from test_export import EXPORT, SOURCES, exported, world, write_export  # noqa: F401
 from torch import nn
 from torch.nn import functional
 
@@ -18,6 +18,7 @@ from histopair.export import read
 from histopair.export.predictor import Predictor
 from histopair.export.second_read import (
     conformal,
+    evidence,
     familiar,
     look,
     measured,
@@ -319,3 +320,72 @@ def test_folders_of_before_say_nothing_and_broken_ones_say_so(exported, tmp_path
     del config["trust"]
     (folder / "config.json").write_text(json.dumps(config))
     assert trust.load(read.load(folder)) is None
+
+
+@pytest.fixture(scope="module")
+def with_evidence(exported, world, tmp_path_factory):  # noqa: F811
+    """Exports that carry a bank, of runs that were exported without one."""
+
+    def of(recipe):
+        folder, run, _, files = exported(recipe)
+        assert not list(folder.glob("evidence*"))
+        assert evidence.load(read.load(folder)) is None
+        out = tmp_path_factory.mktemp(f"{recipe}-evidence") / "export"
+        reports = {"evidence": world["artifacts"]["reports"]}
+        terms = {"role": "reports as evidence", "name": "notes", "description": ""}
+        sources = [*SOURCES, terms | {"licence": "CC-BY-4.0"}]
+        write_export(run, files | reports, out, EXPORT | {"evidence": True}, sources)
+        return out, run
+
+    return of
+
+
+def test_the_nearest_training_image_of_one_is_itself(with_evidence):
+    folder, run = with_evidence("zero_shot")
+    one = read.load(folder)
+    bank = evidence.load(one)
+    train = run.samples[run.samples["split"] == "train"]
+    pixels = one.pixels(images.load(run.root, train["path"].iloc[3]))[None]
+    features = one.answer(pixels, None)[1][0]
+    nearest = bank.nearest({"image": features}, 3)
+    first = nearest["images"][0]
+    assert first["image"] == train["path"].iloc[3]
+    assert first["labels"] == list(train["labels"].iloc[3])
+    assert first["similarity"] == pytest.approx(1, abs=2e-3)
+    assert (first["source"], first["licence"]) == ("tiles", "CC0-1.0")
+    # A frozen CLIP's image tower is compared with its texts.
+    text = run.encoder()
+    words = nearest["reports"][0]["text"]
+    cosine = torch.cosine_similarity(
+        torch.from_numpy(features)[None], text.text(text.tokenize([words]))
+    )
+    assert nearest["reports"][0]["similarity"] == pytest.approx(cosine.item(), abs=2e-3)
+    assert nearest["reports"][0]["licence"] == "CC-BY-4.0"
+    card = (folder / "README.md").read_text()
+    assert "16 training images (paths, labels, features) and 8 reports" in card
+
+
+def test_a_note_asks_for_reports_and_a_trained_image_tower_for_none(with_evidence):
+    folder, _ = with_evidence("text_only")
+    one = read.load(folder)
+    bank = evidence.load(one)
+    assert list(bank.described) == ["reports"]
+    encoder = one.predictor.encoders["text"]
+    text = bank.described["reports"]["rows"][5]["text"]
+    features = encoder.text(encoder.tokenize([text]))[0].detach().numpy()
+    nearest = bank.nearest({"text": features}, 8)["reports"]
+    similarities = {row["text"]: row["similarity"] for row in nearest}
+    # A random tower tells texts hardly apart.
+    assert similarities[text] == pytest.approx(1, abs=2e-3)
+    assert nearest[0]["similarity"] == max(similarities.values()) <= 1.002
+    assert bank.nearest({"image": features}) == {}
+    assert list(evidence.load(read.load(with_evidence("lora")[0])).described) == ["images"]
+
+
+def test_a_bank_that_does_not_fit_is_refused(with_evidence):
+    folder, _ = with_evidence("linear_head")
+    rows = json.loads((folder / evidence.ROWS).read_text())
+    rows["images"]["rows"].pop()
+    (folder / evidence.ROWS).write_text(json.dumps(rows))
+    with pytest.raises(InputError, match="15 images have 16 vectors"):
+        evidence.load(read.load(folder))

@@ -24,7 +24,7 @@ from histopair.export import (
 )
 from histopair.export.answer import Answer
 from histopair.export.predictor import Predictor
-from histopair.export.second_read import measured
+from histopair.export.second_read import evidence_bank, measured
 from histopair.files import tables
 from histopair.images import pixels
 
@@ -41,7 +41,7 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def export(run, files: dict[str, str], described: dict, out: str, about: dict) -> None:
-    """Write folder `out` from a run's `files`: weights, predictions, metrics.
+    """Write folder `out` from a run's `files`: weights, predictions, metrics, maybe evidence.
 
     `described` is for the model card: `run` (dataset, encoder, method, seed), `sources`
     (`lineage.sources`), `synthetic`; and `export`, the config's entry of that name. Raises
@@ -55,6 +55,10 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     config = _config(run, model, files["metrics"], described, folder)
     trusted = (files["predictions"], described["export"], folder)
     config["trust"] = measured.write(run, model, config, *trusted)
+    if described["export"]["evidence"]:
+        sources = described["sources"]
+        counts = evidence_bank.write(run, model, files.get("evidence"), sources, folder)
+        config["evidence"] = counts
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}

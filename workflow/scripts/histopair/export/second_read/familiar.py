@@ -23,7 +23,7 @@ class Familiar(NamedTuple):
 
 
 def fitted(features: np.ndarray) -> Familiar:
-    """Of training features (n, d): a shrunk covariance (Ledoit and Wolf 2004), so that n may be < d."""
+    """Of training features (n, d), maybe n < d: the covariance is Ledoit and Wolf's (2004)."""
     from sklearn.covariance import LedoitWolf
 
     if len(features) < 2:
