@@ -27,7 +27,8 @@ def said(*words: str, folder: Path, command=HISTOPAIR, **environment: str):
 def test_help_names_every_command_and_what_it_is_for(capsys):
     assert command.main(["--help"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[2:]]
-    names = ["accept-merges", "audit", "data", "doctor", "predict", "presets", "run"]
+    names = ["accept-labels", "accept-merges", "audit", "data", "doctor", "make-queue", "predict"]
+    names += ["presets", "run"]
     assert [name for name, _ in lines] == names
     assert all(purpose.endswith(".") for _, purpose in lines)
     assert command.main([]) == 2
@@ -45,7 +46,8 @@ def test_a_command_that_there_is_not_is_one_line(tmp_path):
     assert done.returncode == 1
     assert done.stderr == (
         "histopair: there is no command 'audits' (did you mean 'audit'?). "
-        "Choose accept-merges, audit, data, doctor, predict, presets, run\n"
+        "Choose accept-labels, accept-merges, audit, data, doctor, make-queue, predict, presets, "
+        "run\n"
     )
 
 

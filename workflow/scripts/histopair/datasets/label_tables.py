@@ -14,11 +14,14 @@ from histopair.files import audit, tables
 TEXT, TEXTS = pa.string(), pa.list_(pa.string())
 NAMES = ("sample_id", "image_id", "path", "sha256", "phash", "group", "split")
 LABELS = pa.schema([*((name, TEXT) for name in NAMES), ("labels", TEXTS), ("caption", TEXT)])
-# Only of cross-validated datasets, of those with sites, and of bags with follow-up.
+# Only of cross-validated datasets, of those with sites or amendments, and of bags with follow-up.
 SOMETIMES = pa.schema(
     [
         ("fold", pa.int64()),
         ("site", TEXT),
+        ("published", TEXTS),
+        ("amended", TEXTS),
+        ("amended_by", TEXT),
         ("time", pa.float64()),
         ("event", pa.bool_()),
         ("slides", TEXTS),

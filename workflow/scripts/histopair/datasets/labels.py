@@ -6,7 +6,7 @@ from types import ModuleType
 import pandas as pd
 
 from histopair import readers
-from histopair.datasets import label_tables, partition, quarantine, sites, standardise
+from histopair.datasets import amendments, label_tables, partition, quarantine, sites, standardise
 from histopair.errors import InputError
 from histopair.files import audit, folding, labels_map, sheets
 
@@ -74,11 +74,13 @@ def _images(
     frame, standardised = standardise.apply(frame, entry, place, info["classes"])
     rows += standardised
     _unique(frame, place)
+    frame = amendments.attach(frame, entry.get("amendments"), info["task"], name)
     official = sorted(set(frame.split.dropna()))
     frame, odd = partition.split(frame, entry, name, info["task"])
     rows += odd
     unit = entry.get("unit") or getattr(reader, "UNIT", "group")
     facts = {"task": info["task"], "root": entry["root"], "official": official, "unit": unit}
+    facts |= {key: entry[key] for key in ("amended_splits",) if key in entry}
     return frame, bad, raw, facts | _classes(frame, raw, entry, info, place)
 
 

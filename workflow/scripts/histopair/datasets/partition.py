@@ -4,7 +4,7 @@ from itertools import chain
 
 import pandas as pd
 
-from histopair.datasets import folds, sites, splits
+from histopair.datasets import amendments, folds, sites, splits
 from histopair.errors import InputError
 from histopair.files import audit
 
@@ -15,28 +15,32 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
     With `folds`, or a fold for each of `sites`, each sample has the `fold` in which it is tested;
-    its other uses depend on the fold that is held out, which a resplit names (`fold`). Raises
-    InputError for a split without samples, for `sites` that are not those of the samples and, if
-    single-label, for a class without train samples.
+    its other uses depend on the fold that is held out, which a resplit names (`fold`). Samples with
+    amendments have them as labels in the entry's `amended_splits`. Raises InputError for a split
+    without samples, for `sites` that are not those of the samples and, if single-label, for a class
+    without train samples.
     """
     settings = dict(entry.get("split") or {})
     settings.pop("labels", None)  # of a run: its seed draws them
     count, held_out = settings.pop("folds", None), settings.pop("fold", None)
     named = settings.pop("sites", None)
     folded = {key: settings.get(key, default) for key, default in FOLDED.items()}
-    if named and not held_out:
-        fold = sites.folds(frame, named, name)
-        rows = _ungrouped(frame, name) + sites.crossing(frame)
-        return frame.assign(fold=fold, split=splits.TEST), rows
-    if count and not held_out:
-        fold = folds.assign(frame, count, **folded, name=name)
-        return frame.assign(fold=fold, split=splits.TEST), _ungrouped(frame, name)
+    amended = entry.get("amended_splits", amendments.SPLITS)
+    if not held_out and (named or count):
+        if named:
+            fold = sites.folds(frame, named, name)
+            rows = _ungrouped(frame, name) + sites.crossing(frame)
+        else:
+            fold, rows = folds.assign(frame, count, **folded, name=name), _ungrouped(frame, name)
+        frame, changed = amendments.settle(frame.assign(split=splits.TEST), amended, name)
+        return frame.assign(fold=fold), rows + changed
     if held_out:
         frame = frame.assign(split=folds.held_out(frame, held_out, **folded, name=name))
     else:
         frame = frame.assign(split=splits.assign(frame, **settings))
     _none_empty(frame, settings, name)
-    rows = [] if settings.get("by") in splits.IGNORES_GROUPS else _ungrouped(frame, name)
+    frame, rows = amendments.settle(frame, amended, name)
+    rows += [] if settings.get("by") in splits.IGNORES_GROUPS else _ungrouped(frame, name)
     if settings.get("by") == splits.TEST:
         return frame, rows
     if task == "single":

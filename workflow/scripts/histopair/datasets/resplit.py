@@ -9,7 +9,7 @@ from histopair.datasets.splits import TRAIN
 from histopair.files import audit, tables
 
 INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
-INHERITED += ("max_patches", "time_unit")
+INHERITED += ("max_patches", "time_unit", "amended_splits")
 
 
 def resplit(
@@ -29,10 +29,11 @@ def resplit(
     """
     facts = tables.about(source)
     frame = tables.read(source)
-    frame["labels"] = frame.labels.map(list)
+    frame["labels"] = frame.get("published", frame.labels).map(list)
     frame["split"] = _official(frame.split, facts["official"])
     rows = [audit.row("read", "kept", entry["of"], "samples of that dataset", count=len(frame))]
-    frame, odd = partition.split(frame, entry, name, facts["task"])
+    amended = {key: facts[key] for key in ("amended_splits",) if key in facts}
+    frame, odd = partition.split(frame, entry | amended, name, facts["task"])
     counts = tables.read(source_frequencies, ["label", "raw"])
     raw = Counter(dict(zip(counts.label, counts.raw, strict=True)))
     about = about | {key: facts[key] for key in INHERITED if key in facts}

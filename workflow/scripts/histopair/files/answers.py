@@ -100,7 +100,8 @@ def read(path: str | Path) -> "pd.DataFrame":
     sheets.require_filled(frame, "reader", path)
     _require(frame, "image", frame.image.map(SHA256.fullmatch), path)
     for name in FINDINGS:
-        frame[name] = pd.Series([_parsed(cell, name) for cell in frame[name]], dtype=object)
+        kind = dict if name == "before" else list
+        frame[name] = pd.Series([parsed(cell, kind) for cell in frame[name]], dtype=object)
         _require(frame, name, frame[name], path)
     return frame[[*COLUMNS, "row"]]
 
@@ -121,15 +122,15 @@ def _line(answer: Answer, path: Path) -> bytes:
     cells |= {name: _plain(cells[name])[:most] for name, most in LONGEST.items()}
     cells["before"] = {name: round(float(value), 6) for name, value in answer.before.items()}
     cells |= {name: list(cells[name]) for name in FINDINGS[1:]}
-    cells |= {name: _json(cells[name]) for name in FINDINGS}
+    cells |= {name: as_cell(cells[name]) for name in FINDINGS}
     line = _encoded([sheets.guarded(cells[name]) for name in COLUMNS])
     if len(line) > LONGEST_LINE:
         raise InputError(path, "the answer is too long for a line", "Give fewer findings")
     return line
 
 
-def _json(value: dict | list) -> str:
-    """JSON without semicolons, at which a spreadsheet could begin a cell with a formula."""
+def as_cell(value: dict | Sequence[str]) -> str:
+    """Findings as JSON without semicolons, after which a spreadsheet could see a formula."""
     return json.dumps(value, ensure_ascii=False).replace(";", r"\u003b")
 
 
@@ -219,7 +220,7 @@ def _whole(tail: bytes) -> bool:
         cells = next(csv.reader([tail.decode("utf-8-sig", "replace")], strict=True))
     except csv.Error:
         return False
-    full = len(cells) == len(COLUMNS) and _parsed(cells[-1], COLUMNS[-1]) is not None
+    full = len(cells) == len(COLUMNS) and parsed(cells[-1]) is not None
     return full or cells == [*COLUMNS]
 
 
@@ -235,13 +236,13 @@ def _write(file: int, content: bytes) -> None:
         raise
 
 
-def _parsed(cell: object, name: str) -> dict | list | None:
-    """A cell of findings: a dict of numbers for `before`, else a list of texts; None for others."""
+def parsed(cell: object, kind: type = list) -> list[str] | dict[str, float] | None:
+    """The findings in a cell: a list of texts, or a dict of numbers; None for anything else."""
     try:
         value = json.loads(cell)
     except (TypeError, ValueError, RecursionError):
         return None
-    if name == "before":
-        numbers = isinstance(value, dict) and all(type(v) in (int, float) for v in value.values())
-        return value if numbers else None
-    return value if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
+    if not isinstance(value, kind):
+        return None
+    items, allowed = (value.values(), (int, float)) if kind is dict else (value, (str,))
+    return value if all(type(item) in allowed for item in items) else None

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXTS = ("step", "action", "subject", "before", "after", "reason")
-STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "split", "chunk")
+STEPS = ("read", "clean", "standardise", "quarantine", "deduplicate", "amend", "split", "chunk")
 # "unread": a file that is, or may be, an image but is not a sample.
 ACTIONS = ("dropped", "merged", "renamed", "quarantined", "unread", "warned", "kept", "cut")
+ACTIONS += ("amended",)
 
 
 def row(

@@ -7,7 +7,7 @@ from histopair.plan import entries
 from histopair.plan.places import EMBEDDINGS, LABELS, there
 
 NOT_READING = {"split", "min_count", "most_classes", "max_quarantined", "max_pixels", "labels_map"}
-NOT_READING |= {"site"}
+NOT_READING |= {"site", "amendments", "amended_splits"}
 NOT_CLEANING = {"chunk_tokens", "corpus", "description", "licence", "match", "proposals"}
 NOT_CLEANING |= {"published", "synthetic", "truth"}
 
@@ -112,9 +112,9 @@ def _cleaning(entry):
 
 
 def published(entry):
-    """The files and folders that an entry's reader reads, and its mapping of labels."""
-    mapping = [entry["labels_map"]] if entry.get("labels_map") else []
-    return readers.find(entry["reader"]).inputs(entry) + mapping
+    """The files and folders that an entry's reader reads, its mapping and its amendments."""
+    tables = [entry[key] for key in ("labels_map", "amendments") if entry.get(key)]
+    return readers.find(entry["reader"]).inputs(entry) + tables
 
 
 def check_headings(entry):

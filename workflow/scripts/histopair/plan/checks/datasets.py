@@ -12,6 +12,7 @@ READ_BY |= {"folders": ("class_folders",), "caption": ("quilt",), "official": ("
 OF_BAGS = ("clinical", "features")
 READ_BY |= {key: ("cohort",) for key in (*OF_BAGS, "max_patches", "time_unit")}
 READ_BY |= {"groups": ("bach", "breakhis", "class_folders", "nct_crc", "pcam")}
+OF_IMAGES = ("amendments", "amended_splits")
 READ_BY |= {"magnification": ("breakhis",), "pattern": ("path_pattern",)}
 TABLE = ("path", "label", "labels", "group", "split", "site", "caption", "label_name", "id")
 COLUMNS = {"table": TABLE, "cohort": ("patient", "time", "event", "slide")}
@@ -79,6 +80,11 @@ def _source(key: str, entry: dict, config: dict) -> list[str]:
     needed = OF_BAGS if reader == "cohort" else ("root",)
     needed += ("pattern",) if reader == "path_pattern" else ()
     mistakes += [f"{key}: {part!r} is a required property" for part in needed if part not in entry]
+    if reader == "cohort":
+        problem = "the samples are bags, and readers correct images; remove the key"
+        mistakes += [f"{key}.{part}: {problem}" for part in OF_IMAGES if part in entry]
+    if "amended_splits" in entry and "amendments" not in entry:
+        mistakes.append(f"{key}.amended_splits: nothing reads it without 'amendments'")
     if "pattern" in entry:
         mistakes += _named(f"{key}.pattern", entry["pattern"])
     for encoder in entry.get("features", ()):

@@ -5,7 +5,7 @@ import re
 
 # By section, the keys that are paths. Paths below a dataset's root are not expanded.
 PATHS = {
-    "datasets": ("root", "labels_map", "truth", "clinical", "features"),
+    "datasets": ("root", "labels_map", "amendments", "truth", "clinical", "features"),
     "corpora": ("table", "tables", "cancer_types", "truth"),
     "encoders": ("weights", "model"),
     "studies": ("published",),

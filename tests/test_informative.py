@@ -1,0 +1,144 @@
+"""The orders of a queue against cases by hand, and the queue of finished runs."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from histopair import jobs
+from histopair.analyses import reading_queue
+from histopair.errors import InputError
+from histopair.evaluation import informative
+from histopair.files import tables
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
+
+from commands import make_queue
+
+
+def test_uncertainty_is_the_entropy_of_the_classes():
+    shares = np.array([[1, 0], [0.5, 0.5], [0.9, 0.1]])
+    expected = [0, np.log(2), -0.9 * np.log(0.9) - 0.1 * np.log(0.1)]
+    assert np.allclose(informative.uncertainty(shares), expected, atol=1e-9)
+    # Two labels that are as likely as not are twice as unsure as one.
+    several = informative.uncertainty(np.array([[0.5, 0.5], [0.5, 1], [0, 1]]), several=True)
+    assert np.allclose(several, [2 * np.log(2), np.log(2), 0], atol=1e-9)
+
+
+def test_disagreement_counts_where_models_differ_not_where_they_are_unsure():
+    one = np.array([[1.0, 0.0], [0.5, 0.5], [0.9, 0.1]])
+    other = np.array([[0.0, 1.0], [0.5, 0.5], [0.9, 0.1]])
+    assert np.allclose(informative.disagreement([one, other]), [np.log(2), 0, 0], atol=1e-9)
+    assert np.allclose(informative.disagreement([one]), 0)
+    several = informative.disagreement([one, other], several=True)
+    assert np.allclose(several, [2 * np.log(2), 0, 0], atol=1e-9)
+
+
+def test_the_farthest_comes_first():
+    line = np.array([[0.0], [1], [2], [10], [11]])
+    order, reach = informative.farthest_first(line, 4, np.array([True, False, False, False, False]))
+    assert order.tolist() == [4, 2, 1, 3] and reach.tolist() == [11, 2, 1, 1]
+    # The mean is 4.8; the nearest to it is 2, then 11 is farthest, then 0.
+    order, reach = informative.farthest_first(line, 3)
+    assert order.tolist() == [2, 4, 0] and np.allclose(reach, [2.8, 9, 2])
+    assert len(informative.farthest_first(line, 9)[0]) == 5
+    assert len(informative.farthest_first(line, 9, np.ones(5, bool))[0]) == 0
+
+
+def test_the_farthest_of_many_are_those_of_a_plain_search():
+    draw = np.random.default_rng(0)
+    vectors, labelled = draw.normal(size=(60, 5)), np.arange(60) < 7
+    order, _ = informative.farthest_first(vectors, 10, labelled)
+    chosen = list(range(7))
+    for row in order:
+        apart = np.linalg.norm(vectors[:, None] - vectors[chosen][None], axis=2).min(1)
+        assert np.isclose(apart[row], apart.max())
+        chosen.append(row)
+
+
+SAMPLES = ["s0", "s1", "s2", "s3", "t0"]
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """Two seeds of a method that predict two val and two test samples, and embeddings of all."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jobs, "limit_threads", lambda count: None)
+    labels = pd.DataFrame(
+        {
+            "sample_id": SAMPLES,
+            "image_id": SAMPLES,
+            "path": ["=a.png", "b.png", "c.png", "d.png", "e.png"],
+            "sha256": [name * 32 for name in SAMPLES],
+            "split": ["val", "val", "test", "test", "train"],
+            "labels": [["x"], ["y"], ["x"], ["y"], ["x"]],
+        }
+    )
+    tables.write("results/labels/data.parquet", labels, {})
+    of_seeds = [
+        [[0.9, 0.1], [0.5, 0.5], [0.6, 0.4], [1, 0]],
+        [[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [1, 0]],
+    ]
+    for seed, scores in enumerate(of_seeds):
+        run = Path(f"results/runs/data/vit/probe/{seed}")
+        _predict(run, SAMPLES[:4], scores, labels["labels"][:4], labels["split"][:4])
+    vectors = np.array([[1, 0], [0, 1], [1, 1], [-1, 0.1], [1, 0.1]], "float32")
+    embedded = pa.table({"image_id": SAMPLES, "embedding": tables.vectors(vectors)})
+    tables.write("results/embeddings/vit/data.images.parquet", embedded, {})
+    return tmp_path
+
+
+def _predict(run, ids, scores, labels, split, temperature=1.0):
+    columns = {"sample_id": ids, "labels": list(labels), "split": list(split)}
+    columns["scores"] = tables.vectors(np.array(scores, "float32"))
+    about = {"task": "single", "classes": ["x", "y"]}
+    tables.write(run / "predictions.parquet", pa.table(columns), about)
+    tables.write_json(run / "metrics.json", {"calibration": {"temperature": temperature}})
+
+
+def queue(*words):
+    make_queue.main(["data/vit/probe", *words])
+    return pd.read_csv("results/queues/data.csv")
+
+
+def test_a_queue_has_the_most_informative_first(finished):
+    table = queue()
+    assert table.columns.to_list() == reading_queue.COLUMNS
+    assert table.sample_id.to_list() == ["s1", "s2", "s0", "s3"]
+    assert table["rank"].to_list() == [1, 2, 3, 4]
+    assert table.path[2] == "'=a.png" and table.labels[0] == "y"
+    assert table.finding[1] == "y" and np.isclose(table.probability[1], 0.6)
+    assert np.allclose(table.uncertainty[:2], [np.log(2), 0.673012], atol=1e-5)
+    table = queue("--order", "disagreement", "--split", "test", "--most", "1")
+    assert table.sample_id.to_list() == ["s2"]
+    # From the train sample t0, s3 lies on the other side, and then s1 is farther than s2.
+    table = queue("--order", "diversity", "--most", "2")
+    assert table.sample_id.to_list() == ["s3", "s1"] and (table.distance.diff()[1:] < 0).all()
+
+
+def test_a_queue_is_of_calibrated_probabilities(finished):
+    for seed in range(2):
+        run = Path(f"results/runs/data/vit/probe/{seed}")
+        tables.write_json(run / "metrics.json", {"calibration": {"temperature": 0.5}})
+    table = queue().set_index("sample_id")
+    # Logits doubled: .9 against .1 becomes .81 against .01.
+    assert np.isclose(table.probability["s0"], 0.81 / 0.82, atol=1e-6)
+
+
+def test_runs_that_make_no_queue_are_named(finished):
+    with pytest.raises(InputError, match="it has no finished and scored run"):
+        make_queue.main(["data/vit/other"])
+    with pytest.raises(InputError, match="is not DATASET/ENCODER/METHOD"):
+        make_queue.main(["../../etc"])
+    run = Path("results/runs/data/vit/fewer/0")
+    _predict(run, SAMPLES[:2], [[1, 0], [0, 1]], [["x"], ["y"]], ["val", "val"])
+    with pytest.raises(InputError, match="its samples or classes differ"):
+        queue("data/vit/fewer")
+    with pytest.raises(InputError, match="one run cannot disagree"):
+        make_queue.main(["data/vit/fewer", "--order", "disagreement"])
+    _predict(run, SAMPLES[:2], [[3, 0], [0, 1]], [["x"], ["y"]], ["val", "val"])
+    with pytest.raises(InputError, match="its scores are no probabilities"):
+        make_queue.main(["data/vit/fewer"])

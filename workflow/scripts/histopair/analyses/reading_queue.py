@@ -1,0 +1,117 @@
+"""A queue of a dataset's samples for a reader, the most informative first, from finished runs."""
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histopair.datasets.splits import TRAIN
+from histopair.errors import InputError
+from histopair.evaluation import calibration, informative, tasks
+from histopair.evaluation.tasks.labelled import Labels
+from histopair.files import sheets, tables
+
+ORDERS = ("uncertainty", "disagreement", "diversity")
+COLUMNS = ["rank", "sample_id", "path", "sha256", "split", "labels", "finding", "probability"]
+COLUMNS += ["uncertainty", "disagreement", "distance"]
+
+
+def write(
+    runs: Sequence[Path],
+    labels: str | Path,
+    embeddings: str | Path | None,
+    output: str | Path,
+    order: str = ORDERS[0],
+    splits: Collection[str] | None = None,
+    most: int | None = None,
+) -> int:
+    """Write the csv `output` with COLUMNS, and return its number of rows.
+
+    runs: folders with predictions.parquet and metrics.json of the same samples; their mean is the
+    prediction, at each run's temperature. labels: labels parquet of their dataset. embeddings: of
+    its images, for the order "diversity", which starts from the train samples. splits: those to
+    queue; None: all that the runs predict. Raises InputError for runs that cannot be compared, or
+    that give no probabilities, and if nothing is left to queue.
+    """
+    rows, members, about = _predicted(runs)
+    samples = tables.read(labels)
+    missing = "it has no sample {}, which a run predicted"
+    places = tables.positions(rows, samples["sample_id"], labels, missing, "Rerun the runs")
+    several, mean = about["task"] == "multi", np.mean(members, axis=0)
+    table = samples.iloc[places][["sample_id", "image_id", "path", "sha256", "split", "labels"]]
+    table = table.reset_index(drop=True).assign(
+        finding=np.array(about["classes"], object)[mean.argmax(1)],
+        probability=mean.max(1),
+        uncertainty=informative.uncertainty(mean, several),
+        disagreement=informative.disagreement(members, several),
+        distance=np.nan,
+    )
+    table = table[table["split"].isin(splits)] if splits else table
+    if table.empty:
+        raise InputError(labels, "no predicted sample is in these splits", "Name others")
+    if order == "disagreement" and len(runs) < 2:
+        remedy = "Name another method, or train more seeds"
+        raise InputError(runs[0], "one run cannot disagree", remedy)
+    if order == "diversity":
+        table = _farthest(table, samples, embeddings, most)
+    else:
+        table = table.sort_values(order, ascending=False, kind="stable")[:most]
+    tables.write_text(output, _text(table))
+    return len(table)
+
+
+def _predicted(runs: Sequence[Path]) -> tuple[pd.Series, list[np.ndarray], dict]:
+    """Ids of the n samples, each run's calibrated probabilities (n, C), and facts of the runs."""
+    ids, members, first = None, [], None
+    for run in runs:
+        path = run / "predictions.parquet"
+        frame, about = tables.without_vectors(path), tables.about(path)
+        first = first or about
+        place = np.argsort(frame["sample_id"].to_numpy(), kind="stable")
+        here = frame["sample_id"].iloc[place].reset_index(drop=True)
+        ids = here if ids is None else ids
+        if not here.equals(ids) or about["classes"] != first["classes"]:
+            problem = f"its samples or classes differ from those of {runs[0]}"
+            raise InputError(path, problem, "Name runs of one dataset")
+        scores = tables.matrix(path, "scores")[place].astype(float)
+        members.append(_calibrated(run, scores, tasks.of(about["task"])))
+    return ids, members, first
+
+
+def _calibrated(run: Path, scores: np.ndarray, task) -> np.ndarray:
+    if not (isinstance(task, Labels) and task.are_probabilities(scores)):
+        problem = "its scores are no probabilities of labels"
+        raise InputError(run, problem, "Name a run of another method")
+    fitted = tables.read_json(run / "metrics.json")["calibration"]
+    low, high = calibration.LOWEST, calibration.HIGHEST
+    scores = np.clip(scores, low, high)
+    return calibration.scale(scores, task, fitted["temperature"]) if fitted else scores
+
+
+def _farthest(table, samples: pd.DataFrame, embeddings, most: int | None) -> pd.DataFrame:
+    """The rows, the farthest from train and from each other first; an image counts once."""
+    table = table.drop_duplicates("image_id").reset_index(drop=True)
+    trained = samples.loc[samples["split"] == TRAIN, "image_id"].drop_duplicates()
+    trained = trained[~trained.isin(table["image_id"])]
+    images = pd.concat([table["image_id"], trained], ignore_index=True)
+    names = tables.read(embeddings, ["image_id"])["image_id"]
+    places = tables.positions(images, names, embeddings, "it has no image {}", "Embed it again")
+    vectors = tables.matrix(embeddings, normalise=True)[places]
+    labelled = np.arange(len(images)) >= len(table)
+    order, reach = informative.farthest_first(vectors, most or len(table), labelled)
+    return table.iloc[order].assign(distance=reach)
+
+
+def _text(table: pd.DataFrame) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    labels = table["labels"].map("; ".join)
+    table = table.assign(rank=range(1, len(table) + 1), labels=labels)
+    for row in table[COLUMNS].itertuples(index=False):
+        cells = [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row]
+        writer.writerow(["" if cell == "nan" else sheets.guarded(cell) for cell in cells])
+    return text.getvalue()
