@@ -1,7 +1,10 @@
 """The server of the second read: its answers are the models' own, and bad input is one line."""
 
+import base64
 import dataclasses
+import hashlib
 import io
+import json
 import os
 import re
 import struct
@@ -21,10 +24,14 @@ from test_methods import world  # noqa: F401
 from histopair.errors import InputError
 from histopair.export import preprocessing
 from histopair.export.findings import USE
-from serve import api, listen, private, regions
+from histopair.export.second_read.evidence import Evidence
+from histopair.files import answers
+from serve import api, listen, private, regions, replies, uploads
 from serve import exported as served
+from serve.cases import Case
 from serve.desk import Desk
 from serve.limits import Limits
+from serve.reading_list import ReadingList
 
 ROOT = Path(__file__).parents[1]
 SMALL = Limits(upload=300_000, pixels=500_000, places=2, held=2)
@@ -427,8 +434,144 @@ def test_labels_without_a_training_sample_are_named(models):
     model = models["tiles/vit/linear_head/0"]
     assert model.unlearnt == []
     rows = [{**row, "train_samples": i} for i, row in enumerate(model.model.labels)]
-    blind = served.Served("x", dataclasses.replace(model.model, labels=rows), None)
+    blind = served.Served("x", dataclasses.replace(model.model, labels=rows))
     assert blind.unlearnt == [{"label": "c0", "name": "c0"}]
+
+
+def test_why_is_a_map_over_the_frame_and_the_words_of_the_note(client, models):
+    content = png(size=(60, 40))
+    fields = {"model": "tiles/vit/fusion_frozen/0", "note": " tumour 🤔 colon ", "finding": "c1"}
+    files = {"image": ("a.png", content)}
+    map_ = client.post("/api/saliency", files=files, data=fields).json()
+    assert map_["frame"] == pytest.approx([10, 0, 40, 40], abs=1)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(map_["png"]))))
+    assert shown.shape == (32, 32) and shown.max() == (0 if map_["empty"] else 255)
+    answer = client.post("/api/words", files=files, data=fields).json()
+    assert answer["note"] == "tumour 🤔 colon"
+    assert [answer["note"][row["start"] : row["end"]] for row in answer["words"]] == [
+        "tumour",
+        "colon",
+    ]
+    values = []
+    for note in ("tumour 🤔 colon", "🤔 colon"):
+        found = client.post("/api/predict", files=files, data=fields | {"note": note}).json()
+        values += [row["probability"] for row in found["findings"] if row["label"] == "c1"]
+    assert answer["words"][0]["adds"]["c1"] == pytest.approx(values[0] - values[1], abs=1e-5)
+
+
+def test_why_of_a_finding_that_the_model_does_not_have_is_one_line(client):
+    files = {"image": ("a.png", png())}
+    response = client.post("/api/saliency", files=files, data={"finding": "other"})
+    assert "'other' is none of the model's" in line_of(response, 422)
+    assert "this model reads no note" in line_of(client.post("/api/words", files=files), 422)
+
+
+def test_checks_and_sets_are_those_of_the_export(client, models):
+    one = models["tiles/vit/linear_head/0"]
+    content = png(size=(60, 40))
+    answer = client.post("/api/predict", files={"image": ("a.png", content)}).json()
+    pixels = one.model.pixels(Image.open(io.BytesIO(content)))
+    logits, features = one.model.answer(pixels[None], None)
+    assert answer["checks"] == one.trust.warnings(pixels, features[0])
+    findings = one.trust.findings(one.model.probabilities_of(logits)[0])
+    assert {key: answer[key] for key in findings} == findings
+    without = dataclasses.replace(one, trust=None)
+    part = regions.Region(0, 0, 60, 40)
+    upload = uploads.Upload("a", "a", Image.open(io.BytesIO(content)))
+    silent = replies.trusted(Case(without, upload, part, None))
+    assert silent == {"checks": [], "set": None, "coverage": None, "abstains": False}
+
+
+def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
+    content = png(2)
+    files, fields = {"image": ("a.png", content)}, {"reader": " A. Reader "}
+    proposed = client.post("/api/predict", files=files).json()["proposed"]
+    (other,) = {"c0", "c1"} - set(proposed)
+    fields |= {"labels": json.dumps([other]), "region": "0,0,40,40"}
+    changes = client.post("/api/answers", files=files, data=fields).json()
+    assert changes == {
+        "accepted": [],
+        "removed": proposed,
+        "added": [other],
+        "file": "answers.csv",
+        "damaged": None,
+    }
+    fields = {"reader": "B", "labels": json.dumps(proposed)}
+    assert client.post("/api/answers", files=files, data=fields).json()["accepted"] == proposed
+    rows = answers.read(desk.answers)
+    assert list(rows["reader"]) == ["A. Reader", "B"]
+    assert list(rows["image"]) == [hashlib.sha256(content).hexdigest()] * 2
+    assert list(rows["region"].fillna("")) == ["0,0,40,40", ""]
+    assert list(rows["model"]) == ["tiles/vit/linear_head/0"] * 2
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"reader": "A", "labels": "[]"}, "0 findings, and the model's images have one"),
+        ({"reader": "A", "labels": '["c0", "c1"]'}, "2 findings, and the model's images have one"),
+        ({"reader": " ", "labels": '["c0"]'}, "there is no name"),
+        ({"reader": "A", "labels": "c0"}, "Invalid JSON"),
+        ({"reader": "A", "labels": '[""]'}, "empty or too long"),
+        ({"labels": '["c0"]'}, "reader: Field required"),
+    ],
+)
+def test_an_answer_that_says_nothing_is_one_line(client, desk, fields, message):
+    response = client.post("/api/answers", files={"image": ("a.png", png())}, data=fields)
+    assert message in line_of(response, 422)
+    assert not desk.answers.exists()
+
+
+def test_the_queue_shows_its_samples_and_which_are_answered(models, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "=a.png").write_bytes(png(5))
+    (root / "b.png").write_bytes(png(6))
+    sha256 = [hashlib.sha256(png(seed)).hexdigest() for seed in (5, 6)]
+    queue = tmp_path / "queue.csv"
+    lines = [f"1,s1,'=a.png,{sha256[0]},val,c0", f"2,s2,b.png,{sha256[0]},test,c1"]
+    lines += [f"3,s3,../x.png,{sha256[1]},test,c1"]
+    queue.write_text("\n".join(["rank,sample_id,path,sha256,split,labels", *lines, ""]))
+    samples = ReadingList(queue, root)
+    client = client_of(Desk(models, SMALL, tmp_path, tmp_path / "answers.csv", samples))
+    listed = client.get("/api/queue").json()["samples"]
+    assert [row["path"] for row in listed] == ["=a.png", "b.png", "../x.png"]
+    assert "c0" not in client.get("/api/queue").text
+    image_id = client.post("/api/queue/1").json()["image_id"]
+    assert image_id == sha256[0]
+    assert "another image than when the queue was made" in line_of(client.post("/api/queue/2"), 422)
+    assert "outside" in line_of(client.post("/api/queue/3"), 422)
+    assert "it has no rank 4" in line_of(client.post("/api/queue/4"), 404)
+    fields = {"image_id": image_id, "reader": "A", "labels": '["c0"]'}
+    assert client.post("/api/answers", data=fields).status_code == 200
+    done = [row["done"] for row in client.get("/api/queue").json()["samples"]]
+    assert done == [True, True, False]
+
+
+def test_without_a_queue_there_is_none(client):
+    assert client.get("/api/queue").json()["samples"] == []
+    assert "Start the server with --queue FILE" in line_of(client.post("/api/queue/1"), 404)
+
+
+def test_evidence_is_the_nearest_of_the_exports_bank(desk, models):
+    one = models["tiles/vit/fusion_frozen/0"]
+    vectors = {"images": np.eye(24, dtype=np.float32)[:2], "reports": np.eye(16, dtype=np.float32)}
+    rows = {"images": [{"image": f"{i}.png", "labels": [f"c{i}"]} for i in range(2)]}
+    rows["reports"] = [{"report": f"r{i}", "text": "<b>"} for i in range(16)]
+    terms = {"source": "tiles", "licence": "CC0-1.0"}
+    described = {
+        kind: terms | {"asked_by": tower, "rows": rows[kind]}
+        for kind, tower in (("images", "image"), ("reports", "text"))
+    }
+    desk.models = {one.name: dataclasses.replace(one, evidence=Evidence(vectors, described))}
+    files, fields = {"image": ("a.png", png())}, {"note": "tumour"}
+    kinds = client_of(desk).post("/api/evidence", files=files, data=fields).json()["kinds"]
+    assert [len(kinds[kind]) for kind in ("images", "reports")] == [2, 5]
+    pixels = one.model.pixels(Image.open(io.BytesIO(png())))
+    features = one.model.answer(pixels[None], ["tumour"])[1][0]
+    cosines = sorted(features[:2] / np.linalg.norm(features), reverse=True)
+    assert [row["similarity"] for row in kinds["images"]] == pytest.approx(cosines, abs=1e-6)
+    assert kinds["images"][0]["licence"] == "CC0-1.0" and kinds["reports"][0]["text"] == "<b>"
 
 
 def test_the_frame_is_what_preparation_keeps():

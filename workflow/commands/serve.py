@@ -1,6 +1,7 @@
 """Show exported models as a local page: an image and a note in, ranked findings out.
 
     histopair serve EXPORT... [--port 8765]
+    histopair serve EXPORT... --queue results/queues/crc.csv --root data/crc
 
 Needs no Snakemake and no network, and sends nothing out. Only this machine reaches it, unless
 --host names another address. The same as JSON: /openapi.json. `--help` lists the rest.
@@ -15,12 +16,19 @@ from histopair import jobs
 
 def main(words: list[str]) -> None:
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
-    from serve import listen
+    from serve import exported, listen
+    from serve.desk import Desk
     from serve.limits import Limits
+    from serve.reading_list import ReadingList
 
     options = parsed(words, Limits())
-    limits = Limits(options.upload * 2**20, options.max_pixels, options.queue + 1)
-    listen.forever(options.export, options.host, options.port, limits, options.answers)
+    limits = Limits(options.upload * 2**20, options.max_pixels, options.waiting + 1)
+
+    def desk(folder: Path) -> Desk:
+        samples = ReadingList(options.queue, options.root) if options.queue else None
+        return Desk(exported.load(options.export), limits, folder, options.answers, samples)
+
+    listen.forever(desk, options.host, options.port)
 
 
 def parsed(words: list[str], usual) -> argparse.Namespace:
@@ -35,15 +43,17 @@ def parsed(words: list[str], usual) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8765, help="default 8765; 0 takes a free one")
     help_ = "csv that readers' answers are added to (default answers.csv), for accept-labels"
     parser.add_argument("--answers", type=Path, default=Path("answers.csv"), help=help_)
-    numbers = (
+    parser.add_argument("--queue", type=Path, help="samples for readers, a csv of make-queue")
+    help_ = "folder that the paths of the queue start from: the dataset's root"
+    parser.add_argument("--root", type=Path, default=Path(), help=help_)
+    bounds = (
         ("--upload", usual.upload // 2**20, "largest file, in MB"),
         ("--max-pixels", usual.pixels, "largest image; decoding needs up to 16 bytes a pixel"),
-        ("--queue", usual.places - 1, "requests that wait; more are refused"),
+        ("--waiting", usual.places - 1, "requests that wait; more are refused"),
     )
-    for name, default, help_ in numbers:
-        parser.add_argument(
-            name, type=at_least_one, default=default, help=f"{help_} (default {default})"
-        )
+    for name, default, help_ in bounds:
+        about = {"type": at_least_one, "default": default, "help": f"{help_} (default {default})"}
+        parser.add_argument(name, **about)
     return parser.parse_args(words)
 
 

@@ -113,6 +113,27 @@ async def words(request: Request, question: Asked) -> shapes.Words:
     return await desk.compute(desk.words, question)
 
 
+@api.post("/evidence")
+async def evidence(request: Request, question: Asked) -> shapes.Evidence:
+    """The nearest training images, and reports of the corpus; none if the export carries none."""
+    desk = request.app.state.desk
+    return await desk.compute(desk.evidence, question)
+
+
+@api.get("/queue")
+async def queue(request: Request) -> shapes.Queue:
+    """The samples that wait for a reader, the most informative first."""
+    desk = request.app.state.desk
+    return {"notice": USE, "samples": await desk.compute(desk.queue)}
+
+
+@api.post("/queue/{rank}")
+async def take(request: Request, rank: Annotated[int, InPath(ge=1)]) -> shapes.Kept:
+    """Hold the image of a sample of the queue, as if it had been sent."""
+    desk = request.app.state.desk
+    return {"notice": USE, **await desk.compute(desk.take, rank)}
+
+
 @api.post("/answers")
 async def keep_answer(
     request: Request,

@@ -63,6 +63,17 @@ class Case:
         return model.probabilities_of(logits)[0], None if features is None else features[0]
 
     @property
+    def features(self) -> dict[str, np.ndarray]:
+        """What the towers make of the image and of the note, (d,) each, by tower."""
+        named = {"image": self.passed[1], "text": None}
+        if self.note is not None:
+            from histopair.export.answer import tokens_of
+
+            model = self.served.model.predictor
+            named["text"] = model.text(tokens_of(model, [self.note])).numpy(force=True)[0]
+        return {name: vector for name, vector in named.items() if vector is not None}
+
+    @property
     def probabilities(self) -> np.ndarray:
         return self.passed[0]
 

@@ -12,6 +12,7 @@ from serve import cases, exported, kept_answers, regions, replies, uploads
 from serve.cases import Case, Question
 from serve.exported import Served
 from serve.limits import Limits
+from serve.reading_list import ReadingList
 from serve.refusals import Refusal
 from serve.uploads import Upload
 
@@ -19,11 +20,20 @@ from serve.uploads import Upload
 class Desk:
     """Models, the images that were sent last, and the thread that computes.
 
-    folder: where uploads lie while they are decoded; answers: the csv of readers' answers.
+    folder: where uploads lie while they are decoded; answers: the csv of readers' answers;
+    samples: a queue for readers, if there is one.
     """
 
-    def __init__(self, models: dict[str, Served], limits: Limits, folder: Path, answers: Path):
-        self.models, self.limits, self.folder, self.answers = models, limits, folder, answers
+    def __init__(
+        self,
+        models: dict[str, Served],
+        limits: Limits,
+        folder: Path,
+        answers: Path,
+        samples: ReadingList | None = None,
+    ):
+        self.models, self.limits, self.folder = models, limits, folder
+        self.answers, self.samples = answers, samples
         self.shelf = uploads.Shelf(limits)
         self.thread = ThreadPoolExecutor(1, "desk")
 
@@ -53,6 +63,21 @@ class Desk:
 
     def words(self, question: Question) -> dict:
         return replies.important_words(self.case(question))
+
+    def evidence(self, question: Question) -> dict:
+        return replies.nearest(self.case(question))
+
+    def queue(self) -> list[dict]:
+        """The samples of the queue, none without one."""
+        return self.samples.listed(self.answers) if self.samples else []
+
+    def take(self, rank: int) -> dict:
+        """Hold the image of a queued sample, as if it had been sent."""
+        if self.samples is None:
+            raise Refusal(404, "queue", "there is none", "Start the server with --queue FILE")
+        upload = self.samples.take(rank, self.limits.pixels)
+        self.shelf.add(upload)
+        return replies.shown(upload)
 
     def keep_answer(self, question: Question, reader: str, labels: list[str]) -> dict:
         return kept_answers.keep(self.case(question), reader, labels, self.answers)

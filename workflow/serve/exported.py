@@ -10,7 +10,7 @@ from PIL import Image
 from histopair.errors import InputError
 from histopair.export import read
 from histopair.export.read import Exported
-from histopair.export.second_read import trust
+from histopair.export.second_read import evidence, trust
 from serve.refusals import Refusal
 
 BLANK = Image.new("RGB", (64, 64))
@@ -18,11 +18,12 @@ BLANK = Image.new("RGB", (64, 64))
 
 @dataclass
 class Served:
-    """A model, and what its folder says about trust, if anything."""
+    """A model, what its folder says about trust, and its bank of evidence, if they are there."""
 
     name: str
     model: Exported
-    trust: trust.Trust | None
+    trust: trust.Trust | None = None
+    evidence: evidence.Evidence | None = None
 
     @cached_property
     def described(self) -> dict:
@@ -33,6 +34,7 @@ class Served:
         about["temperature_at_bound"] = config.get("temperature_at_bound", False)
         if "image" in self.model.reads:
             about["input"] = list(self.model.pixels(BLANK).shape[:0:-1])
+        about["evidence"] = self.evidence is not None
         return about | {"labels": [_named(label) for label in self.model.labels]}
 
     @property
@@ -57,7 +59,7 @@ def load(folders: Sequence[str | Path]) -> dict[str, Served]:
         if name in models:
             problem = f"another export is named {name}, too"
             raise InputError(folder, problem, "Serve them one at a time")
-        models[name] = Served(name, model, trust.load(model))
+        models[name] = Served(name, model, trust.load(model), evidence.load(model))
     return models
 
 

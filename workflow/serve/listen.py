@@ -3,7 +3,7 @@
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,23 +12,22 @@ import uvicorn
 from histopair import jobs
 from histopair.errors import InputError
 from histopair.export.findings import USE
-from serve import api, exported, guard, private
+from serve import api, guard, private
 from serve.desk import Desk
-from serve.limits import Limits
 
 HOW = {"log_level": "warning", "access_log": False, "server_header": False, "lifespan": "off"}
 HOW |= {"ws": "none", "timeout_graceful_shutdown": 5}
 
 
-def forever(folders: Sequence[str], host: str, port: int, limits: Limits, answers: Path) -> None:
-    """Serve exports until Ctrl-C. Raises InputError for a bad export, host or port.
+def forever(make: Callable[[Path], Desk], host: str, port: int) -> None:
+    """Serve a desk until Ctrl-C. `make` gets the folder for uploads.
 
-    answers: the csv that readers' answers go to.
+    Raises InputError for a bad host or port, before it makes the desk, which takes longer.
     """
     with bound(host, port) as place, private.folder() as folder:
-        models = exported.load(folders)
-        app = api.create(Desk(models, limits, folder, answers), host)
-        say(models, host, place)
+        desk = make(folder)
+        app = api.create(desk, host)
+        say(desk, host, place)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which uvicorn restores and raises
         with suppress(KeyboardInterrupt):
             uvicorn.Server(uvicorn.Config(app, **HOW)).run(sockets=[place])
@@ -44,9 +43,11 @@ def bound(host: str, port: int) -> socket.socket:
         raise InputError(f"{host}:{port}", problem, "Choose another --port or --host") from error
 
 
-def say(models: dict, host: str, place: socket.socket) -> None:
+def say(desk: Desk, host: str, place: socket.socket) -> None:
     name = f"[{host}]" if ":" in host else host
-    jobs.say(f"{', '.join(models)}\nOpen http://{name}:{place.getsockname()[1]}  (Ctrl-C ends it)")
+    jobs.say(
+        f"{', '.join(desk.models)}\nOpen http://{name}:{place.getsockname()[1]}  (Ctrl-C ends it)"
+    )
     if host not in guard.LOCAL:
         jobs.say(f"Anyone who reaches {host} can use it: no password is asked.")
     jobs.say(USE)

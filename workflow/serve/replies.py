@@ -71,3 +71,9 @@ def important_words(case: Case) -> dict:
         for (start, end), row in zip(places, values, strict=True)
     ]
     return {"notice": USE, "note": case.note or "", "words": rows}
+
+
+def nearest(case: Case) -> dict:
+    """The nearest training images, and reports of the corpus, that the export carries."""
+    bank = case.served.evidence
+    return {"notice": USE, "kinds": {} if bank is None else bank.nearest(case.features)}

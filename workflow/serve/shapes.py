@@ -20,6 +20,7 @@ class Model(BaseModel):
     synthetic: bool = Field(description="trained on drawn images: it knows nothing of tissue")
     calibrated: bool
     temperature: float
+    evidence: bool = Field(description="its export carries training images and reports to compare")
     temperature_at_bound: bool = Field(description="true: do not trust the probabilities")
 
 
@@ -97,6 +98,33 @@ class Words(BaseModel):
     notice: str
     note: str = Field(description="as the model read it")
     words: list[Word]
+
+
+class Neighbour(BaseModel):
+    similarity: float = Field(description="cosine")
+    source: str
+    licence: str
+    image: str | None = Field(None, description="path of a training image in its dataset")
+    labels: list[str] | None = None
+    report: str | None = Field(None, description="its id in the corpus")
+    text: str | None = None
+
+
+class Evidence(BaseModel):
+    notice: str
+    kinds: dict[str, list[Neighbour]] = Field(description="images, reports: the nearest first")
+
+
+class Sample(BaseModel):
+    rank: int
+    path: str
+    split: str
+    done: bool = Field(description="the csv of answers has one about its image")
+
+
+class Queue(BaseModel):
+    notice: str
+    samples: list[Sample]
 
 
 class Changes(BaseModel):

@@ -2,13 +2,15 @@
 
 import * as answers from "./answer.js";
 import { get, post, Problem } from "./api.js";
+import * as evidence from "./evidence.js";
+import * as queue from "./queue.js";
 import * as reader from "./reader.js";
 import { Viewer } from "./viewer.js";
 import * as why from "./why.js";
 
 const $ = (id) => document.getElementById(id);
 const SIDES = ["x", "y", "width", "height"];
-const state = { models: [], limits: {}, answers: "", file: null, image: null, answer: null, words: null };
+const state = { models: [], limits: {}, answers: "", file: null, sample: null, image: null, answer: null, words: null };
 
 const model = () => state.models.find((one) => one.name === $("model").value);
 const reads = (what) => model()?.reads.includes(what) ?? false;
@@ -43,6 +45,12 @@ async function load() {
   const size = Math.round(limits.upload / 2 ** 20);
   $("file-hint").textContent = `PNG, JPEG, TIFF, JPEG 2000, …; up to ${size} MB`;
   chosen();
+  await queued();
+}
+
+async function queued() {
+  const { samples } = await get("/api/queue");
+  queue.show(samples, (sample) => guarded(() => taken(sample)));
 }
 
 function chosen() {
@@ -92,13 +100,24 @@ async function send(file) {
     throw new Problem(`${file.name} is larger than ${state.limits.upload / 2 ** 20} MB. Cut it, or start the server with a larger --upload.`);
   tell(`Reading ${file.name}.`);
   const image = await post("/api/images", { image: file });
-  Object.assign(state, { file, image });
+  Object.assign(state, { file, image, sample: null });
   return image;
 }
 
 async function opened(file) {
   stale();
-  const image = await send(file);
+  await shown(await send(file));
+}
+
+async function taken(sample) {
+  stale();
+  tell(`Opening ${sample.path}.`);
+  const image = await post(`/api/queue/${sample.rank}`, {});
+  Object.assign(state, { file: null, sample, image });
+  await shown(image);
+}
+
+async function shown(image) {
   $("viewer").hidden = false;
   $("choose").textContent = "Choose another image";
   await viewer.show(image);
@@ -107,7 +126,8 @@ async function opened(file) {
 
 // A server that was started again, or that read many other images, has lost this one.
 async function sendAgain() {
-  await send(state.file);
+  if (state.file) await send(state.file);
+  else await post(`/api/queue/${state.sample.rank}`, {});
 }
 
 function fields() {
@@ -126,7 +146,7 @@ export async function asked(address, more = {}) {
   try {
     return await post(address, { ...fields(), ...more });
   } catch (problem) {
-    if (problem.status !== 404 || !state.file) throw problem;
+    if (problem.status !== 404 || !state.image) throw problem;
     await sendAgain();
     return post(address, { ...fields(), ...more });
   }
@@ -140,6 +160,8 @@ async function ask() {
   state.answer = answer;
   tell(answers.show(answer, (row, pressed) => guarded(() => explain(row, pressed))));
   reader.offer(answer, state.answers);
+  $("evidence-field").hidden = !answer.model.evidence;
+  $("evidence-field").open = false;
   viewer.frame = answer.read;
   viewer.draw();
   $("answer-title").focus({ preventScroll: true });
@@ -163,7 +185,9 @@ async function explain(row, pressed) {
 }
 
 async function save() {
-  tell(reader.saved(await asked("/api/answers", reader.fields())));
+  const line = reader.saved(await asked("/api/answers", reader.fields()));
+  await queued();
+  tell(line);
 }
 
 function dropping() {
@@ -198,6 +222,10 @@ function listen() {
   $("reader").addEventListener("submit", (event) => {
     event.preventDefault();
     guarded(save);
+  });
+  $("evidence-field").addEventListener("toggle", () => {
+    if ($("evidence-field").open)
+      guarded(async () => evidence.show((await asked("/api/evidence")).kinds));
   });
   $("zoom-in").addEventListener("click", () => viewer.zoomIn());
   $("zoom-out").addEventListener("click", () => viewer.zoomOut());
