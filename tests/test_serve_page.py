@@ -1,7 +1,9 @@
 """The page of the second read in a real browser: by pointer, by keyboard, by ear, on a phone."""
 
+import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,8 @@ import pytest
 from PIL import Image
 from test_export import exported  # noqa: F401
 from test_methods import world  # noqa: F401
+
+from histopair.files import answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -26,12 +30,13 @@ SLOW = 60_000  # ms: a busy machine is no failure
 
 
 class Server:
-    """`histopair serve` on a free port, or on a given one."""
+    """`histopair serve` in a folder, on a free port, or on a given one."""
 
-    def __init__(self, folders, port: int = 0):
-        words = ["serve", *map(str, folders), "--port", str(port), "--upload", "1"]
+    def __init__(self, folders, here: Path, port: int = 0, more=()):
+        words = ["serve", *map(str, folders), "--port", str(port), "--upload", "1", *more]
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "workflow" / "commands"), *words],
+            cwd=here,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -51,8 +56,19 @@ def folders(exported):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def server(folders):
-    server = Server(folders)
+def here(tmp_path_factory, tile):
+    """Where the server runs: a queue of one sample, and the answers that it gets."""
+    here = tmp_path_factory.mktemp("here")
+    (here / "root").mkdir()
+    shutil.copy(tile, here / "root")
+    digest = hashlib.sha256(tile.read_bytes()).hexdigest()
+    (here / "queue.csv").write_text(f"path,sha256,split\ntile.png,{digest},val\n")
+    return here
+
+
+@pytest.fixture(scope="module")
+def server(folders, here):
+    server = Server(folders, here, more=["--queue", "queue.csv", "--root", "root"])
     yield server
     server.end()
 
@@ -289,6 +305,51 @@ def choose_hostile(page, name, content):
     page.get_by_label("Choose").set_input_files(file)
 
 
+def test_why_marks_the_image_and_the_words(opened, tile):
+    page = opened()
+    choose(page, tile)
+    page.get_by_label("Model").select_option("tiles/vit/fusion_frozen/0")
+    page.get_by_label("Note").fill("tumour <b>colon</b>")
+    ask(page)
+    plain = page.locator("#canvas").screenshot()
+    button = page.get_by_role("button", name="Why").first
+    button.click()
+    expect(page.locator("#words-about")).not_to_be_empty(timeout=SLOW)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#note-words")).to_have_text("tumour <b>colon</b>")
+    if page.locator("#opacity").is_visible():
+        marked = page.locator("#canvas").screenshot()
+        assert marked != plain
+        page.locator("#opacity").fill("0")
+        assert page.locator("#canvas").screenshot() != marked
+    button.click()
+    expect(page.locator("#why")).to_be_hidden()
+
+
+def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):
+    page = opened()
+    expect(page.locator("#queue-about")).to_have_text("0 of 1 answered.")
+    page.get_by_role("button", name="Next in the queue").click()
+    expect(page.get_by_role("status")).to_contain_text("tile.png, 60 × 40", timeout=SLOW)
+    ask(page)
+    page.get_by_text("Accept or correct").click()
+    choices = page.get_by_role("group", name="What is true").get_by_role("radio")
+    proposed = choices.evaluate_all("all => all.find(one => one.checked).value")
+    other = {"c0": "c1", "c1": "c0"}[proposed]
+    page.get_by_label(other, exact=True).check()
+    page.get_by_role("button", name="Save my answer").click()
+    expect(page.get_by_role("alert")).to_contain_text("there is no name", timeout=SLOW)
+    page.get_by_label("Your name or initials").fill("<i>A</i>")
+    page.get_by_role("button", name="Save my answer").click()
+    words = f"Saved in answers.csv: removed {proposed}; added {other}."
+    expect(page.get_by_role("status")).to_have_text(words, timeout=SLOW)
+    expect(page.locator("#queue-about")).to_have_text("1 of 1 answered.")
+    rows = answers.read(here / "answers.csv")
+    assert rows[["reader", "removed", "added"]].values.tolist() == [
+        ["<i>A</i>", [proposed], [other]]
+    ]
+
+
 def test_an_image_is_dropped_on_the_page(opened, tile):
     page = opened()
     data = page.evaluate_handle(
@@ -304,8 +365,8 @@ def test_an_image_is_dropped_on_the_page(opened, tile):
     ask(page)
 
 
-def test_a_killed_server_that_is_started_again_goes_on(browser, folders, tile):
-    server = Server(folders[:1])
+def test_a_killed_server_that_is_started_again_goes_on(browser, folders, tile, tmp_path):
+    server = Server(folders[:1], tmp_path)
     context = browser.new_context()
     context.set_default_timeout(SLOW)
     page = context.new_page()
@@ -315,7 +376,7 @@ def test_a_killed_server_that_is_started_again_goes_on(browser, folders, tile):
     server.end(signal.SIGKILL)
     page.get_by_role("button", name="Rank the findings").click()
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer", timeout=SLOW)
-    again = Server(folders[:1], server.port)
+    again = Server(folders[:1], tmp_path, server.port)
     page.get_by_role("button", name="Rank the findings").click()
     expect(page.get_by_role("alert")).to_be_hidden(timeout=SLOW)
     assert ask(page) == before
