@@ -77,7 +77,7 @@ async def view(
     return Response(content, media_type="image/jpeg")
 
 
-def asked(
+async def asked(
     image: Annotated[UploadFile | None, File(description="the file of an image")] = None,
     image_id: Annotated[str | None, Form(description="or an image that is held")] = None,
     note: Annotated[str | None, Form(description="for models that read text")] = None,
