@@ -484,10 +484,10 @@ def test_checks_and_sets_are_those_of_the_export(client, models):
 
 def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
     content = png(2)
-    files, fields = {"image": ("a.png", content)}, {"reader": " A. Reader "}
-    proposed = client.post("/api/predict", files=files).json()["proposed"]
+    files, region = {"image": ("a.png", content)}, {"region": "0,0,40,40"}
+    proposed = client.post("/api/predict", files=files, data=region).json()["proposed"]
     (other,) = {"c0", "c1"} - set(proposed)
-    fields |= {"labels": json.dumps([other]), "region": "0,0,40,40"}
+    fields = region | {"reader": " A. Reader ", "labels": json.dumps([other])}
     changes = client.post("/api/answers", files=files, data=fields).json()
     assert changes == {
         "accepted": [],
@@ -496,6 +496,7 @@ def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
         "file": "answers.csv",
         "damaged": None,
     }
+    proposed = client.post("/api/predict", files=files).json()["proposed"]
     fields = {"reader": "B", "labels": json.dumps(proposed)}
     assert client.post("/api/answers", files=files, data=fields).json()["accepted"] == proposed
     rows = answers.read(desk.answers)
@@ -555,7 +556,7 @@ def test_without_a_queue_there_is_none(client):
 
 def test_evidence_is_the_nearest_of_the_exports_bank(desk, models):
     one = models["tiles/vit/fusion_frozen/0"]
-    vectors = {"images": np.eye(24, dtype=np.float32)[:2], "reports": np.eye(16, dtype=np.float32)}
+    vectors = {"images": np.eye(16, dtype=np.float32)[:2], "reports": np.eye(16, dtype=np.float32)}
     rows = {"images": [{"image": f"{i}.png", "labels": [f"c{i}"]} for i in range(2)]}
     rows["reports"] = [{"report": f"r{i}", "text": "<b>"} for i in range(16)]
     terms = {"source": "tiles", "licence": "CC0-1.0"}

@@ -11,6 +11,8 @@ from histopair.errors import InputError
 from histopair.export import read
 from histopair.export.read import Exported
 from histopair.export.second_read import evidence, trust
+from histopair.export.second_read.evidence import Evidence
+from histopair.export.second_read.trust import Trust
 from serve.refusals import Refusal
 
 BLANK = Image.new("RGB", (64, 64))
@@ -22,8 +24,8 @@ class Served:
 
     name: str
     model: Exported
-    trust: trust.Trust | None = None
-    evidence: evidence.Evidence | None = None
+    trust: Trust | None = None
+    evidence: Evidence | None = None
 
     @cached_property
     def described(self) -> dict:
