@@ -2,7 +2,7 @@
 
 from histopair.errors import InputError
 from histopair.plan import encoders, entries, lineage, recipes, runs
-from histopair.plan.places import REPORTS
+from histopair.plan.places import REPORTS, truths
 
 
 def reads_notes(config, w):
@@ -54,6 +54,11 @@ def described(config, w):
         "synthetic": entries.dataset(config, w.dataset)["synthetic"],
         "export": config["export"],
     }
+
+
+def truth(config, w):
+    """The truth of the run's dataset, for a phantom."""
+    return truths(truth=entries.dataset(config, w.dataset))
 
 
 def modules(config, w):

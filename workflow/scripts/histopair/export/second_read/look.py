@@ -6,7 +6,7 @@ They tell an image apart from training images only if no kind of them looks like
 
 import numpy as np
 
-SIGMAS = 2.0 ** np.arange(0, 4.5, 0.5)  # pixels
+SIGMAS = 2.0 ** np.arange(0, 2.5, 0.5)  # pixels: nuclei, and not what they form together
 
 
 def grey(pixels: np.ndarray) -> np.ndarray:
@@ -22,10 +22,11 @@ def focus(pixels: np.ndarray) -> float:
 
 
 def scale(pixels: np.ndarray) -> float:
-    """Logarithm to base 2 of the size of structures in pixels; 1 more at twice the magnification.
+    """Logarithm to base 2 of the size of structures in pixels: it grows with the magnification.
 
     The mean of log2 of sigma, weighted by the variance of the scale-normalised Laplacian of the
-    Gaussian (Lindeberg 1998), over SIGMAS. Blur raises it too: it removes small structures.
+    Gaussian (Lindeberg 1998), over SIGMAS. Blur raises it too, because it removes small structures;
+    and where nuclei have two pixels, half the magnification leaves nothing to measure.
     """
     from scipy import ndimage
 
