@@ -22,6 +22,7 @@ export function show(answer, explain) {
   $("kind").textContent =
     answer.model.task === "multi" ? "Any number of these may be true." : "One of these is true.";
   $("set").textContent = likely(answer);
+  $("often").textContent = often(answer);
   findings(answer.findings, explain);
   $("about").textContent = about(answer);
   const [first] = answer.findings;
@@ -44,12 +45,17 @@ function doubts({ checks, abstains, set }) {
   return lines.map((line) => line.replace("is its structures", "has other structures: they"));
 }
 
-function likely({ set, coverage, model, findings }) {
+function likely({ set, findings }) {
   if (!set) return "";
-  const names = set.map((label) => named(findings.find((row) => row.label === label))).join(", ");
-  const holds = model.task === "multi" ? "such sets hold that share of all findings" : "such sets hold the truth";
-  const often = `On images like those of validation, ${holds} in ${Math.round(100 * coverage)} of 100.`;
-  return `May be true: ${names || "none"}. ${often}`;
+  const names = set.map((label) => named(findings.find((row) => row.label === label)));
+  return `May be true: ${names.join(", ") || "none"}.`;
+}
+
+function often({ set, coverage, model }) {
+  if (!set) return "";
+  const whole = model.task === "multi" ? `${Math.round(100 * coverage)} % of all findings` : "the truth";
+  const times = model.task === "multi" ? "" : ` in ${Math.round(100 * coverage)} of 100`;
+  return `On images like those of validation, such sets hold ${whole}${times}.`;
 }
 
 function sureness(model) {

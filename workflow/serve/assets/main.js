@@ -152,6 +152,11 @@ export async function asked(address, more = {}) {
   }
 }
 
+// Whether preparation cut edges of the region by a pixel or more.
+function isCut({ read, region }) {
+  return Boolean(read) && (read[2] < region[2] - 1 || read[3] < region[3] - 1);
+}
+
 async function ask() {
   if (!state.models.length) await load();
   tell("The model reads.");
@@ -162,7 +167,7 @@ async function ask() {
   reader.offer(answer, state.answers);
   $("evidence-field").hidden = !answer.model.evidence;
   $("evidence-field").open = false;
-  viewer.frame = answer.read;
+  viewer.frame = isCut(answer) ? answer.read : null;
   viewer.draw();
   $("answer-title").focus({ preventScroll: true });
   $("answer").scrollIntoView({ block: "nearest" });
