@@ -514,7 +514,8 @@ def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
         ({"reader": " ", "labels": '["c0"]'}, "there is no name"),
         ({"reader": "A", "labels": "c0"}, "Invalid JSON"),
         ({"reader": "A", "labels": '[""]'}, "empty or too long"),
-        ({"labels": '["c0"]'}, "reader: Field required"),
+        ({"labels": '["c0"]'}, "there is no name"),
+        ({"reader": "A"}, "labels: Field required"),
     ],
 )
 def test_an_answer_that_says_nothing_is_one_line(client, desk, fields, message):

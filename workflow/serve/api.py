@@ -138,8 +138,8 @@ async def take(request: Request, rank: Annotated[int, InPath(ge=1)]) -> shapes.K
 async def keep_answer(
     request: Request,
     question: Asked,
-    reader: Annotated[str, Form(description="who answers")],
     labels: Annotated[Json[list[str]], Form(description="JSON list of what is true")],
+    reader: Annotated[str, Form(description="who answers: never empty")] = "",
 ) -> shapes.Changes:
     """Keep what a reader says of an answer: one line of a csv on this server."""
     desk = request.app.state.desk

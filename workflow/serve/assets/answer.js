@@ -11,7 +11,11 @@ export function element(tag, className, text) {
   return one;
 }
 
-export const percent = (value) => `${(100 * value).toFixed(1)} %`;
+// Never 0 or 100: no model is that sure.
+export function percent(value) {
+  if (value > 0.9995) return "> 99.9 %";
+  return value < 0.0005 ? "< 0.1 %" : `${(100 * value).toFixed(1)} %`;
+}
 
 export const named = ({ name, label }) => (name === label ? name : `${name} (${label})`);
 
