@@ -143,6 +143,14 @@ def test_attention_with_weights_is_torchs(kind):
     torch.testing.assert_close(passed.attentions[0] @ value, expected)
 
 
+def test_blocks_that_ran_without_gradients_are_asked_by_hiding_squares(exported):  # noqa: F811
+    pixels = np.random.default_rng(0).normal(size=(3, 32, 32)).astype(np.float32)
+    for recipe in ("cross_attention", "nearest_neighbours"):
+        one = read.load(exported(recipe)[0])
+        note = "tumour" if "text" in one.reads else None
+        assert saliency.of(one, pixels, 0, note)[1] == saliency.OCCLUSION
+
+
 @pytest.mark.parametrize("recipe", ["linear_head", "lora", "fusion_partial", "cnn"])
 def test_exported_towers_have_maps_that_other_weights_change(exported, recipe):  # noqa: F811
     one = read.load(exported(recipe)[0])

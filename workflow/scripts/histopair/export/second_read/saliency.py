@@ -58,8 +58,10 @@ def by_gradient(model, pixels: np.ndarray, finding: int, note: str | None = None
         if not score.requires_grad:
             return None, ""
         if passed.attentions:
-            return _rolled_out(score, passed), ROLLOUT
-        return (None, "") if passed.map is None else (_grad_cam(score, passed.map), GRAD_CAM)
+            relevance, method = _rolled_out(score, passed), ROLLOUT
+        else:
+            relevance, method = _grad_cam(score, passed.map), GRAD_CAM
+    return (None, "") if relevance is None else (relevance, method)
 
 
 def _rolled_out(score: "Tensor", passed: "Seen") -> np.ndarray | None:
@@ -72,6 +74,8 @@ def _rolled_out(score: "Tensor", passed: "Seen") -> np.ndarray | None:
     square = all(m.shape[-2] == count for m in maps[:-1])
     if not (whole and square) or grid is None or grid[0] * grid[1] > count:
         return None
+    if not all(m.requires_grad for m in maps):
+        return None  # some blocks ran without gradients
     gradients = torch.autograd.grad(score, maps, allow_unused=True)
     if all(gradient is None for gradient in gradients):
         return None
@@ -106,9 +110,11 @@ def rollout(steps: "list[Tensor]") -> "Tensor":
     return rows[read].mean(0)
 
 
-def _grad_cam(score: "Tensor", activations: "Tensor") -> np.ndarray | None:
+def _grad_cam(score: "Tensor", activations: "Tensor | None") -> np.ndarray | None:
     import torch
 
+    if activations is None or not activations.requires_grad:
+        return None
     (gradient,) = torch.autograd.grad(score, [activations], allow_unused=True)
     if gradient is None:
         return None
