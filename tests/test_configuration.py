@@ -113,6 +113,14 @@ MISTAKES = [
     (("datasets", "tiles", "pattern"), "(?P<label>.", "tiles.pattern: '(?P<label>.' is not a reg"),
     (("datasets", "tiles", "pattern"), "(?P<class>.)", "tiles.pattern: 'class' is not allowed"),
     (("datasets", "tiles", "pattern"), "(.)", "tiles.pattern: it has no group (?P<label>...)"),
+    (
+        ("datasets", "tiles", "amended_splits"),
+        ["val"],
+        "datasets.tiles.amended_splits: nothing reads it without 'amendments'",
+    ),
+    (("datasets", "tiles-rows", "amendments"), "a.csv", "a resplit cannot have 'amendments'"),
+    (("studies", "main", "active_learning"), {}, "dataset 'tiles' has no truth; only a phantom's"),
+    (("studies", "main", "active_learning"), {"pools": ["all"]}, "'all' is not allowed"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
     (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),
     (

@@ -214,6 +214,12 @@ EDITS = {
         "Kidney,,no class",
         (*result("labels/phantom-quilt*", "labels/phantom-captions.*"), *EVERYTHING_TRAINED),
     ),
+    "labels that readers amend": (
+        CONFIG,
+        "root: results/phantom/bach\n",
+        "root: results/phantom/bach\n    amendments: config/labels/quilt.csv\n",  # any file
+        BACH,
+    ),
     "one correction of retrieval": (
         CONFIG,
         "compare: [sinkhorn]",

@@ -1,5 +1,5 @@
 # Analyses of a study, by name: where text helps, what was distilled, how embeddings lie, what it costs,
-# and how often its verdicts come out when it is repeated.
+# how often its verdicts come out when it is repeated, and which labels a reader should give first.
 # Reads the study's runs, labels and metrics; writes results/analyses/{study}.{analysis}.{csv,svg} and
 # results/analyses/{study}.html, representations.parquet beside runs, and costs.parquet: times of this
 # machine, which no rerun repeats.
@@ -182,6 +182,35 @@ rule repetitions:
         code=code("repetitions.py"),
     script:
         "../scripts/repetitions.py"
+
+
+rule active_learning:
+    input:
+        planned(plan.analyses.world_files),
+    output:
+        table="results/analyses/{study}.active_learning.csv",
+        svg="results/analyses/{study}.active_learning.svg",
+    log:
+        "logs/active_learning/{study}.txt",
+    benchmark:
+        "results/benchmarks/active_learning/{study}.tsv"
+    wildcard_constraints:
+        study=pattern(asked(plan.analyses.studies_with, "active_learning")),
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        worlds=planned(plan.analyses.worlds),
+        settings=planned(plan.analyses.asked),
+        seeds=planned(plan.analyses.asked_seeds),
+        metric=planned(plan.studies.metric),
+        synthetic=planned(plan.studies.synthetic),
+        code=code("active_learning.py"),
+    script:
+        "../scripts/active_learning.py"
 
 
 rule cost:

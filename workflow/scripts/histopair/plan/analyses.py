@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from histopair.plan import encoders, entries, exports, recipes, runs, studies
-from histopair.plan.places import RUN, TEXTS, of_runs
+from histopair.plan.places import EMBEDDINGS, LABELS, RUN, TEXTS, of_runs, there
 
 
 def named(config, w):
@@ -20,6 +20,7 @@ def of_study(config, study):
         "tsne": distilled,
         "cost": _costed_methods(config, w),
         "repetitions": repeated(config, w),
+        "active_learning": "active_learning" in config["studies"][study],
     }
     return [name for name, possible_here in possible.items() if possible_here]
 
@@ -142,6 +143,41 @@ def repeated_encoders(config, w):
 
 def repeated_modules(config, w):
     return _of_runs(config, studies.runs(config, w), runs.modules)
+
+
+def asked(config, w):
+    """How a simulated reader is asked for labels."""
+    return config["studies"][w.study]["active_learning"]
+
+
+def asked_seeds(config, w):
+    return config["studies"][w.study]["seeds"]
+
+
+def worlds(config, w):
+    """Each dataset of a study with each encoder: names, and paths of what a reader is asked about.
+
+    Raises InputError if a truth is not there.
+    """
+    study = config["studies"][w.study]
+    return [
+        {
+            "dataset": dataset,
+            "encoder": encoder,
+            "labels": LABELS.format(dataset=dataset),
+            "truth": there(entries.dataset(config, dataset)["truth"]),
+            "embeddings": EMBEDDINGS.format(
+                encoder=encoder, dataset=entries.base(config, dataset), kind="images"
+            ),
+        }
+        for dataset in study["datasets"]
+        for encoder in study["encoders"]
+    ]
+
+
+def world_files(config, w):
+    parts = ("labels", "truth", "embeddings")
+    return list(dict.fromkeys(world[part] for world in worlds(config, w) for part in parts))
 
 
 def _trained(config, run):

@@ -20,6 +20,7 @@ def studies(config: dict) -> list[str]:
             lines += unknown(f"{key}.evaluate_on", other, config["datasets"])
         mistakes += lines + _comparisons(key, study, config)
         if not lines:
+            mistakes += _asked(f"{key}.active_learning", study, config)
             mistakes += _gate(key, study, config) + _external(f"{key}.evaluate_on", study, config)
             for dataset in study["datasets"]:
                 for method in study["methods"]:
@@ -34,6 +35,24 @@ def _gate(key: str, study: dict, config: dict) -> list[str]:
         for name in (study["datasets"] if study["gate"] else ())
         if "truth" not in entries.dataset(config, name)
     ]
+
+
+def _asked(key: str, study: dict, config: dict) -> list[str]:
+    """Datasets and metrics with which no reader can be simulated."""
+    if "active_learning" not in study:
+        return []
+    mistakes = []
+    for name in study["datasets"]:
+        if "truth" not in entries.dataset(config, name):
+            mistakes.append(
+                f"{key}: dataset {name!r} has no truth; only a phantom's reader has one"
+            )
+        elif entries.bags(config, name) or entries.folds(config["datasets"][name]):
+            mistakes.append(f"{key}: dataset {name!r} has no train split of images; name another")
+    metric = METRICS.get(study["metric"])
+    if metric and not metric.rate:
+        mistakes.append(f"{key}: {study['metric']} follows from no counts; use balanced_accuracy")
+    return mistakes
 
 
 def _external(key: str, study: dict, config: dict) -> list[str]:
