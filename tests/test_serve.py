@@ -1,5 +1,6 @@
 """The server of the second read: its answers are the models' own, and bad input is one line."""
 
+import asyncio
 import base64
 import dataclasses
 import hashlib
@@ -26,7 +27,7 @@ from histopair.export import preprocessing
 from histopair.export.findings import USE
 from histopair.export.second_read.evidence import Evidence
 from histopair.files import answers
-from serve import api, listen, private, regions, replies, uploads
+from serve import api, guard, listen, private, regions, replies, uploads
 from serve import exported as served
 from serve.cases import Case
 from serve.desk import Desk
@@ -297,6 +298,27 @@ def test_a_large_upload_is_refused_however_it_is_sent(client):
     parts = iter([head, *[content[:50_000]] * 12])
     headers = {"content-type": "multipart/form-data; boundary=x"}
     assert line_of(client.post("/api/images", content=parts, headers=headers), 413)
+
+
+def test_an_upload_that_never_ends_gives_up_its_place(desk, monkeypatch):
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+    app, sent = api.create(desk, "localhost"), []
+    headers = {"host": "localhost", "content-type": "multipart/form-data; boundary=x"}
+    scope = {"type": "http", "method": "POST", "path": "/api/images", "query_string": b""}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
+    parts = iter([{"type": "http.request", "body": b"--x\r\n", "more_body": True}])
+
+    async def receive():
+        for part in parts:
+            return part
+        await asyncio.sleep(60)
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 408 and app.busy == 0
+    assert b"took too long to arrive. Send it again" in sent[1]["body"]
 
 
 def test_broken_forms_are_one_line(client):

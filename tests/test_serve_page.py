@@ -1,12 +1,15 @@
 """The page of the second read in a real browser: by pointer, by keyboard, by ear, on a phone."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -365,6 +368,17 @@ def test_an_image_is_dropped_on_the_page(opened, tile):
     page.dispatch_event("body", "drop", {"dataTransfer": data})
     expect(page.get_by_role("status")).to_contain_text("dropped.png, 60 × 40", timeout=SLOW)
     ask(page)
+
+
+def test_a_client_that_still_sends_reads_why_it_is_refused(server):
+    """The server reads what it refuses: else the connection breaks before its answer is read."""
+    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    request = urllib.request.Request(f"{server.url}/api/images", head + b"x" * 6_000_000, headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert refused.value.code == 413
+    assert "the upload is too large" in json.loads(refused.value.read())["error"]
 
 
 def test_a_killed_server_that_is_started_again_goes_on(browser, folders, tile, tmp_path):

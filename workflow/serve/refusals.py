@@ -52,7 +52,7 @@ async def _input(request: Request, error: InputError) -> JSONResponse:
 
 
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
-    problem, remedy = REMEDIES.get(error.status_code, (str(error.detail), "Send it again"))
+    problem, remedy = REMEDIES.get(error.status_code, (str(error.detail), "See /openapi.json"))
     return response(Refusal(error.status_code, request.url.path, problem.rstrip("."), remedy))
 
 
