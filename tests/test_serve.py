@@ -476,8 +476,8 @@ def test_why_is_a_map_over_the_frame_and_the_words_of_the_note(client, models):
     ]
     values = []
     for note in ("tumour 🤔 colon", "🤔 colon"):
-        found = client.post("/api/predict", files=files, data=fields | {"note": note}).json()
-        values += [row["probability"] for row in found["findings"] if row["label"] == "c1"]
+        reply = client.post("/api/predict", files=files, data=fields | {"note": note}).json()
+        values += [row["probability"] for row in reply["findings"] if row["label"] == "c1"]
     assert answer["words"][0]["adds"]["c1"] == pytest.approx(values[0] - values[1], abs=1e-5)
 
 

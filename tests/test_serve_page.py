@@ -189,7 +189,7 @@ def test_what_a_screen_reader_says(opened, tile):
     choose(page, tile)
     ask(page)
     page.locator("summary").first.click()
-    said = page.locator("body").aria_snapshot()
+    snapshot = page.locator("body").aria_snapshot()
     for name in (
         'heading "Second read" [level=1]',
         'region "Image"',
@@ -202,7 +202,7 @@ def test_what_a_screen_reader_says(opened, tile):
         'region "Answer"',
         'list "Findings, the most probable first"',
     ):
-        assert name in said, said
+        assert name in snapshot, snapshot
     expect(page.get_by_role("status")).to_contain_text(re.compile("most probable is .* %"))
     unnamed = page.locator("button:visible, input, select, textarea").evaluate_all(
         "all => all.filter(one => !one.labels?.length && !one.ariaLabel && !one.innerText).length"
