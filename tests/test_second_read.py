@@ -271,6 +271,16 @@ def test_blur_lowers_focus_and_magnification_enlarges_structures():
     assert np.isfinite([look.focus(np.zeros((3, 4, 4))), look.scale(np.zeros((3, 4, 4)))]).all()
 
 
+def test_an_appearance_is_its_colours_and_differences():
+    pixels = np.zeros((3, 8, 8))
+    pixels[1] = np.arange(8)[:, None]
+    numbers = look.appearance(pixels)
+    assert numbers.shape == (15,) and numbers[:3].tolist() == [0, 3.5, 0]
+    assert numbers[4] == pytest.approx(np.sqrt(5.25))
+    assert np.exp(numbers[[7, 13]]) == pytest.approx([1, 4], rel=1e-4)
+    assert np.isfinite(numbers).all()
+
+
 def test_a_limit_is_exceeded_as_often_as_stated():
     values = np.arange(1.0, 20)
     assert measured.limit(values, 0.1) == 18  # ceil(20 * 0.9)
@@ -292,9 +302,9 @@ def test_an_export_says_how_far_it_can_be_trusted(exported, recipe):  # noqa: F8
     expected = one.predictor.image(torch.from_numpy(pixels)).detach()
     np.testing.assert_allclose(features, expected, atol=1e-4)
     names = [w["name"] for w in believed.warnings(pixels[0], features[0])]
-    assert names == ["unfamiliar", "blurred", "magnified", "shrunk"]
+    assert names == ["unfamiliar", "unusual", "blurred", "magnified", "shrunk"]
     far = believed.warnings(pixels[0] * 0, features[0] + 100)
-    assert [w["holds"] for w in far][:2] == [True, True]
+    assert [w["holds"] for w in far][:3] == [True, True, True]
     answer = believed.findings(one.probabilities_of(logits)[0])
     assert answer["coverage"] == 0.5 and set(answer["set"]) <= {"c0", "c1"}
     assert answer["abstains"] == (len(answer["set"]) != 1)
@@ -303,13 +313,13 @@ def test_an_export_says_how_far_it_can_be_trusted(exported, recipe):  # noqa: F8
 def test_a_model_of_notes_warns_of_no_image(exported):  # noqa: F811
     one = read.load(exported("text_only")[0])
     believed = trust.load(one)
-    assert believed.warnings(None, None) == [] and believed.familiar is None
+    assert believed.warnings(None, None) == [] and believed.familiar == {}
     assert believed.findings(np.array([1.0, 0.0]))["set"] is not None
 
 
 def test_several_labels_abstain_only_from_nothing():
     settings = {"coverage": 0.9, "threshold": 0.5, "limits": {}}
-    believed = trust.Trust(settings, None, "multi", ["a", "b"])
+    believed = trust.Trust(settings, {}, "multi", ["a", "b"])
     assert believed.findings(np.array([0.9, 0.5])) == {
         "set": ["a", "b"],
         "coverage": 0.9,

@@ -138,7 +138,7 @@ def test_the_table_holds_an_export_against_the_truth(exported, monkeypatch, tmp_
     assert (known["low"] <= known["value"] + 1e-9).all()
     assert (known["value"] <= known["high"] + 1e-9).all()
     auc = found[found["measure"].str.startswith("AUC")]["value"]
-    assert len(auc) == 16 and auc.between(0, 1).all()
+    assert len(auc) == 20 and auc.between(0, 1).all()
     without = questions.tabulate(str(folder), given, run.root, None)
     assert set(without["question"]) == {"sets", "warnings"}
 

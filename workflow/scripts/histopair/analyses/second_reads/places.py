@@ -5,7 +5,7 @@ the mass is the share of the map inside of it. Chance is the lesion's share of t
 other weights must do no better than chance (Adebayo et al. 2018, model parameter randomisation).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from histopair.export.second_read import saliency
 MEASURES = ("pointing game", "mass inside")
 
 
-def measured(exported: Exported, randomised, cases: list[dict]) -> Iterator[dict]:
+def measured(exported: Exported, randomised, cases: Iterable[dict]) -> Iterator[dict]:
     """For each case and each of its findings a dict of case, method, measure and value.
 
     cases: `pixels`, `note`, `findings` (numbers) and `masks`, booleans (h, w) by finding, as the

@@ -89,7 +89,8 @@ def _warnings(exported: read.Exported, believed: trust.Trust, samples, root: str
 
 
 def _each(samples: pd.DataFrame, name: str):
-    return jobs.progress([row for _, row in samples.iterrows()], len(samples), "images", name)
+    rows_of = [row for _, row in samples.iterrows()]
+    return jobs.progress(rows_of, len(rows_of), "images", name, size=lambda _: 1)
 
 
 def _warned(exported, believed, row, root: str, side: int, shift) -> dict[str, float]:
@@ -121,8 +122,8 @@ def _truths(exported: read.Exported, samples: pd.DataFrame, root: str) -> Iterat
     for kind, (question, module) in questions.items():
         if kind not in exported.reads:
             continue
-        one_by_one = jobs.progress(cases, len(cases), "images", question)
-        table = pd.DataFrame(module.measured(exported, randomised, list(one_by_one)))
+        one_by_one = jobs.progress(cases, len(cases), "images", question, size=lambda _: 1)
+        table = pd.DataFrame(module.measured(exported, randomised, one_by_one))
         for (method, measure), part in table.groupby(["method", "measure"], sort=False):
             about = {"question": question, "method": method, "measure": measure}
             yield about | rows.mean(part["value"].to_numpy(), groups[part["case"]])

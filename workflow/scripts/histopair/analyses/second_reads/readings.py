@@ -1,6 +1,6 @@
 """Whether words that matter are those that name the finding, against chance and other weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from histopair.phantom import lesions
 MEASURES = ("top word names it", "weight on its words")
 
 
-def measured(exported: Exported, randomised, cases: list[dict]) -> Iterator[dict]:
+def measured(exported: Exported, randomised, cases: Iterable[dict]) -> Iterator[dict]:
     """For each case and each of its findings a dict of case, method, measure and value."""
     other = replace(exported)
     other.predictor = randomised

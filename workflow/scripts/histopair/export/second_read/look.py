@@ -1,7 +1,8 @@
-"""How sharp an image is and how large its structures are, on the pixels that the model reads.
+"""How sharp an image is, how large its structures are, and its colours and textures as numbers.
 
-Both depend on the tissue too: fat has larger structures than lymphocytes, and glass has no edges.
-They tell an image apart from training images only if no kind of them looks like that.
+All are of the pixels that the model reads. They depend on the tissue too: fat has larger structures
+than lymphocytes, and glass has no edges. They tell an image apart from training images only if no
+kind of them looks like that.
 """
 
 import numpy as np
@@ -19,6 +20,23 @@ def focus(pixels: np.ndarray) -> float:
     from scipy import ndimage
 
     return float(np.log(ndimage.laplace(grey(pixels)).var() + 1e-12))
+
+
+def appearance(pixels: np.ndarray) -> np.ndarray:
+    """15 numbers on colours and textures: of each channel mean, standard deviation, and how rough.
+
+    Roughness is the logarithm of three mean absolute differences: of rows that are next to each
+    other, of these differences themselves, and of rows that are 4 apart.
+    """
+    pixels = pixels.astype(np.float64)
+    far = min(4, pixels.shape[1] - 1)
+    steps = (
+        np.diff(pixels, axis=1),
+        np.diff(pixels, n=2, axis=1),
+        pixels[:, far:] - pixels[:, :-far],
+    )
+    textures = [np.log(np.abs(step).mean((1, 2)) + 1e-6) for step in steps]
+    return np.concatenate([pixels.mean((1, 2)), pixels.std((1, 2)), *textures])
 
 
 def scale(pixels: np.ndarray) -> float:

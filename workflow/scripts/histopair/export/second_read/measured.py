@@ -21,7 +21,7 @@ MOST = 512  # images of a split; more would take long on a processor, and change
 
 
 def write(run, model: Predictor, config: dict, predictions: str, settings: dict, folder: Path):
-    """Write the features' summary into the folder, and return what config.json says as `trust`.
+    """Write what is usual of training images into the folder; what config.json says as `trust`.
 
     settings: `coverage` of the sets, and `flagged`, the share of validation images that each
     warning names; more keys do not matter.
@@ -29,19 +29,22 @@ def write(run, model: Predictor, config: dict, predictions: str, settings: dict,
     settings = {name: settings[name] for name in ("coverage", "flagged")}
     threshold, samples = _threshold(config, predictions, settings["coverage"])
     train, val = (_measured(run, model, split) for split in ("train", "val"))
-    summary = familiar.fitted(train.features) if len(train.features) > 1 else None
-    if summary is not None:
-        trust.save(summary, folder)
+    usual = {}
+    if len(train.features) > 1:
+        of_train = {"unfamiliar": train.features, "unusual": train.appearance}
+        usual = {name: familiar.fitted(values) for name, values in of_train.items()}
+        trust.save(usual, folder)
     numbers = {"samples": samples, "images": len(val.features)}
-    limits = _limits(val, summary, settings["flagged"])
+    limits = _limits(val, usual, settings["flagged"])
     return {**settings, "threshold": threshold, "limits": limits, "validation": numbers}
 
 
-def _limits(val: "_Measured", summary: familiar.Familiar | None, flagged: float) -> dict:
+def _limits(val: "_Measured", usual: dict[str, familiar.Familiar], flagged: float) -> dict:
     """The value of each warning that a share `flagged` of validation images exceeds, if any can."""
     worse = {"blurred": -val.focus, "magnified": val.scale, "shrunk": -val.scale}
-    if summary is not None and len(val.features):
-        worse["unfamiliar"] = summary.distance(val.features)
+    of_val = {"unfamiliar": val.features, "unusual": val.appearance}
+    if len(val.features):
+        worse |= {name: one.distance(of_val[name]) for name, one in usual.items()}
     limits = {name: limit(values, flagged) for name, values in worse.items()}
     return {name: value for name, value in limits.items() if value is not None}
 
@@ -70,9 +73,10 @@ def _threshold(config: dict, predictions: str, coverage: float) -> tuple[float |
 
 
 class _Measured(NamedTuple):
-    """Features (n, d), focus and scale (n,) of n images; none if the model reads no image."""
+    """Features (n, d), appearance (n, 15), focus and scale (n,); none if no image is read."""
 
     features: np.ndarray
+    appearance: np.ndarray
     focus: np.ndarray
     scale: np.ndarray
 
@@ -82,12 +86,12 @@ def _measured(run, model: Predictor, split: str) -> _Measured:
     """Of at most MOST images, spread over the split."""
     rows = run.samples[run.samples["split"] == split].drop_duplicates("path")
     if rows.empty or model.image is None:
-        return _Measured(*np.zeros((3, 0)))
+        return _Measured(*np.zeros((4, 0)))
     chosen = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, MOST).astype(int))]
-    features, sharp, sizes = [], [], []
+    parts = []
     for start in range(0, len(chosen), finished.BATCH):
         pixels, _ = finished.inputs_of(run, model, chosen.iloc[start : start + finished.BATCH])
-        features.append(model.image(pixels).numpy())
-        sharp += [look.focus(one) for one in pixels.numpy()]
-        sizes += [look.scale(one) for one in pixels.numpy()]
-    return _Measured(np.concatenate(features), np.array(sharp), np.array(sizes))
+        measures = (look.appearance, look.focus, look.scale)
+        numbers = [np.array([measure(one) for one in pixels.numpy()]) for measure in measures]
+        parts.append((model.image(pixels).numpy(), *numbers))
+    return _Measured(*map(np.concatenate, zip(*parts, strict=True)))

@@ -16,7 +16,8 @@ from histopair.export.second_read.familiar import Familiar
 
 FILE = "trust.safetensors"
 TITLES = {
-    "unfamiliar": "unlike the training images",
+    "unfamiliar": "the model sees something unlike the training images",
+    "unusual": "its colours or textures are unlike those of the training images",
     "blurred": "less sharp than the training images",
     "magnified": "its structures are larger than in the training images",
     "shrunk": "its structures are smaller than in the training images",
@@ -28,12 +29,13 @@ class Trust:
     """What `measured.write` found for one exported model.
 
     settings: coverage; flagged, the share of validation images that each warning names; threshold
-    of the sets, or None; limits, by warning, or None; validation, the numbers of samples and images
-    that decided them.
+    of the sets, or None; limits, by warning; validation, the numbers of samples and images that
+    decided them. familiar: what is usual of features ("unfamiliar") and of `look.appearance`
+    ("unusual"), by the warning that measures the distance from it.
     """
 
     settings: dict
-    familiar: Familiar | None
+    familiar: dict[str, Familiar]
     task: str
     classes: list[str]
 
@@ -53,8 +55,11 @@ class Trust:
     def values(self, pixels: np.ndarray | None, features: np.ndarray | None) -> dict[str, float]:
         """What each warning measures; larger is worse."""
         values = {}
-        if features is not None and self.familiar is not None:
-            values["unfamiliar"] = float(self.familiar.distance(features[None])[0])
+        measured = {"unfamiliar": features}
+        measured["unusual"] = None if pixels is None else look.appearance(pixels)
+        for name, usual in self.familiar.items():
+            if measured[name] is not None:
+                values[name] = float(usual.distance(measured[name][None])[0])
         if pixels is not None:
             size = look.scale(pixels)
             values |= {"blurred": -look.focus(pixels), "magnified": size, "shrunk": -size}
@@ -88,18 +93,25 @@ def load(exported: Exported) -> Trust | None:
     if settings is None:
         return None
     try:
-        familiar = Familiar(**load_file(file)) if file.is_file() else None
+        stored = load_file(file) if file.is_file() else {}
+        names = [name for name in ("unfamiliar", "unusual") if f"{name}.mean" in stored]
+        arrays = {name: [stored[f"{name}.{part}"] for part in Familiar._fields] for name in names}
+        familiar = {name: Familiar(*parts) for name, parts in arrays.items()}
         if not {"coverage", "threshold", "limits"} <= settings.keys():
             raise ValueError("`trust` of config.json lacks a key")
         return Trust(settings, familiar, config["task"], config["classes"])
-    except (AttributeError, OSError, SafetensorError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
         problem = f"it does not fit config.json ({error})"
         raise InputError(file, problem, "Export again") from error
 
 
-def save(familiar: Familiar, folder: Path) -> None:
-    """Write the features' summary into an exported folder."""
+def save(familiar: dict[str, Familiar], folder: Path) -> None:
+    """Write what is usual into an exported folder."""
     from safetensors.numpy import save_file
 
-    arrays = {name: np.ascontiguousarray(a, np.float32) for name, a in familiar._asdict().items()}
+    arrays = {
+        f"{name}.{part}": np.ascontiguousarray(array, np.float32)
+        for name, usual in familiar.items()
+        for part, array in usual._asdict().items()
+    }
     save_file(arrays, folder / FILE)
