@@ -15,6 +15,8 @@ from histopair.errors import InputError
 from histopair.files import answers, tables
 from histopair.files.answers import Answer
 from histopair.plan import data
+from recompute import artifacts
+from recompute import data as recomputed
 
 COMMANDS = Path(__file__).parents[1] / "workflow" / "commands"
 SPLITS = ["train"] * 12 + ["val"] * 4 + ["test"] * 4
@@ -56,10 +58,16 @@ def audited(name: str = "mine") -> list[list]:
     return table[table.step == "amend"][columns].to_numpy().tolist()
 
 
+def unexplained() -> list[str]:
+    """What `histopair audit` says of the labels."""
+    artifacts.forget()
+    lines = recomputed.labels(Path("results")).disagreements
+    return [line for line in lines if "no amendment explains" in line]
+
+
 def answer(number: int, before: dict, file: str = "answers.csv", reader: str = "Ada", **more):
     sha256 = clean(dataset()).sha256[f"{number}.png"] if number < 20 else "f" * 64
-    said = Answer(reader, "m", "f", sha256, f"{number}.png", before, **more)
-    answers.append(file, said)
+    answers.append(file, Answer(reader, "m", "f", sha256, f"{number}.png", before, **more))
 
 
 def accept(*words: str) -> subprocess.CompletedProcess:
@@ -98,6 +106,7 @@ def test_an_answer_reaches_the_labels_and_their_audit(folder):
     ]
     counts = tables.read("results/labels/mine.counts.parquet").set_index("label")
     assert counts.train.to_dict() == {"a": 5, "b": 7}
+    assert unexplained() == []
     # Accepted again, from the labels that are amended by now, the file stays as it is.
     written = Path("config/labels/mine.amendments.csv").stat().st_mtime_ns
     assert accept().stdout == process.stdout
@@ -243,6 +252,20 @@ def test_a_reader_may_change_an_answer(folder):
     answer(0, {"a": 1}, accepted=["a"])
     accept()
     assert amendments.read("config/labels/mine.amendments.csv").labels.to_list() == [["a"]]
+
+
+def test_the_audit_finds_labels_that_nobody_gave(folder):
+    clean(dataset())
+    answer(0, {"a": 1}, removed=["a"], added=["b"])
+    accept()
+    clean(dataset(amendments="config/labels/mine.amendments.csv"))
+    table, about = (
+        tables.read("results/labels/mine.parquet"),
+        tables.about("results/labels/mine.parquet"),
+    )
+    table["labels"] = [["b"]] * len(table)
+    tables.write("results/labels/mine.parquet", table, about)
+    assert len(unexplained()) == 1
 
 
 AMENDED = "sha256,path,labels,removed,reader,time\n"

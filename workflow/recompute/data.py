@@ -24,11 +24,25 @@ def labels(results: Path) -> Tally:
             if about["task"] != "survival":
                 used, classes = set(table["labels"].explode()), about["classes"]
                 tally.holds(file, "classes", used == set(classes), sorted(classes), sorted(used))
+            if "amended" in table:
+                tally.equal(
+                    file, "labels that no amendment explains", 0, _unexplained(table, about)
+                )
             for split in ("test",) if _only_tested(table, about) else SPLITS:
                 count = (table["split"] == split).sum()
                 tally.holds(file, f"samples in {split}", count > 0, "some", "none")
             _frequencies(tally, file, table)
     return tally
+
+
+def _unexplained(table: pd.DataFrame, about: dict) -> int:
+    """How many samples have neither the published nor, in the splits for it, the amended labels."""
+    splits = about.get("amended_splits", ["train", "val"])
+    expected = [
+        row.amended if row.amended is not None and row.split in splits else row.published
+        for row in table.itertuples()
+    ]
+    return sum(list(a) != list(b) for a, b in zip(table["labels"], expected, strict=True))
 
 
 def _only_tested(table: pd.DataFrame, about: dict) -> bool:

@@ -36,19 +36,8 @@ def write(
     queue; None: all that the runs predict. Raises InputError for runs that cannot be compared, or
     that give no probabilities, and if nothing is left to queue.
     """
-    rows, members, about = _predicted(runs)
     samples = tables.read(labels)
-    missing = "it has no sample {}, which a run predicted"
-    places = tables.positions(rows, samples["sample_id"], labels, missing, "Rerun the runs")
-    several, mean = about["task"] == "multi", np.mean(members, axis=0)
-    table = samples.iloc[places][["sample_id", "image_id", "path", "sha256", "split", "labels"]]
-    table = table.reset_index(drop=True).assign(
-        finding=np.array(about["classes"], object)[mean.argmax(1)],
-        probability=mean.max(1),
-        uncertainty=informative.uncertainty(mean, several),
-        disagreement=informative.disagreement(members, several),
-        distance=np.nan,
-    )
+    table = _judged(runs, samples, labels)
     table = table[table["split"].isin(splits)] if splits else table
     if table.empty:
         raise InputError(labels, "no predicted sample is in these splits", "Name others")
@@ -61,6 +50,22 @@ def write(
         table = table.sort_values(order, ascending=False, kind="stable")[:most]
     tables.write_text(output, _text(table))
     return len(table)
+
+
+def _judged(runs: Sequence[Path], samples: pd.DataFrame, labels: str | Path) -> pd.DataFrame:
+    """The predicted samples with what their mean prediction is, and how sure."""
+    ids, members, about = _predicted(runs)
+    missing = "it has no sample {}, which a run predicted"
+    places = tables.positions(ids, samples["sample_id"], labels, missing, "Rerun the runs")
+    several, mean = about["task"] == "multi", np.mean(members, axis=0)
+    table = samples.iloc[places][["sample_id", "image_id", "path", "sha256", "split", "labels"]]
+    return table.reset_index(drop=True).assign(
+        finding=np.array(about["classes"], object)[mean.argmax(1)],
+        probability=mean.max(1),
+        uncertainty=informative.uncertainty(mean, several),
+        disagreement=informative.disagreement(members, several),
+        distance=np.nan,
+    )
 
 
 def _predicted(runs: Sequence[Path]) -> tuple[pd.Series, list[np.ndarray], dict]:

@@ -101,7 +101,7 @@ def _agreed(sound: Iterable, task: str, rule: Rule) -> tuple[list[dict], list[st
         by_image.setdefault(row.image, {}).setdefault(_statement(row, task), []).append(row)
     rows, left = [], []
     for image, statements in by_image.items():
-        enough = [said for said, readers in statements.items() if len(readers) >= rule.agree]
+        enough = [one for one, readers in statements.items() if len(readers) >= rule.agree]
         if len(enough) == 1 and (len(statements) == 1 or rule.agree > 1):
             rows.append(_row(image, enough[0], statements[enough[0]]))
         else:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 TEXTS = ("time", "reader", "model", "fingerprint", "image", "file", "region", "note")
 FINDINGS = ("before", "accepted", "removed", "added")
 COLUMNS = (*TEXTS, *FINDINGS)
-LONGEST = {"reader": 100, "file": 255}  # characters; the rest is cut
+# Characters of texts from outside; the rest is cut.
+LONGEST = {"reader": 100, "model": 300, "fingerprint": 64, "file": 255}
 LONGEST_LINE = 1_000_000  # bytes
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REGION = re.compile(r"([0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*)?")
@@ -106,11 +107,11 @@ def read(path: str | Path) -> "pd.DataFrame":
     return frame[[*COLUMNS, "row"]]
 
 
-def _require(frame: "pd.DataFrame", column: str, parsed: "pd.Series", path: Path) -> None:
-    """Raise InputError for the first row in which a cell could not be parsed: it is null there."""
-    if parsed.isna().any():
+def _require(frame: "pd.DataFrame", column: str, values: "pd.Series", path: Path) -> None:
+    """Raise InputError for the first row in which a cell could not be read: it is null there."""
+    if values.isna().any():
         problem = f"the cell '{column}' is not as the page writes it"
-        row = frame.row[parsed.isna().idxmax()]
+        row = frame.row[values.isna().idxmax()]
         raise InputError(path, problem, "Restore it or remove the row", row)
 
 
