@@ -44,9 +44,9 @@ function warnings(answer) {
 }
 
 function doubts({ checks, abstains, set }) {
-  const lines = checks.filter((check) => check.holds).map(({ title }) => `Look out: this image is ${title}.`);
+  const lines = checks.filter((check) => check.holds).map(({ title }) => `Look out: ${title}.`);
   if (abstains) lines.push(`The model does not decide: ${set.length || "no"} findings may be true.`);
-  return lines.map((line) => line.replace("is its structures", "has other structures: they"));
+  return lines;
 }
 
 function likely({ set, findings }) {
