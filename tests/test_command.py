@@ -28,7 +28,7 @@ def test_help_names_every_command_and_what_it_is_for(capsys):
     assert command.main(["--help"]) == 0
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[2:]]
     names = ["accept-labels", "accept-merges", "audit", "data", "doctor", "make-queue", "predict"]
-    names += ["presets", "run"]
+    names += ["presets", "run", "serve"]
     assert [name for name, _ in lines] == names
     assert all(purpose.endswith(".") for _, purpose in lines)
     assert command.main([]) == 2
@@ -47,7 +47,7 @@ def test_a_command_that_there_is_not_is_one_line(tmp_path):
     assert done.stderr == (
         "histopair: there is no command 'audits' (did you mean 'audit'?). "
         "Choose accept-labels, accept-merges, audit, data, doctor, make-queue, predict, presets, "
-        "run\n"
+        "run, serve\n"
     )
 
 

@@ -47,7 +47,7 @@ BY_NAME = {"analyses", "downloads", "export", "instrument", "tuning"}
 BY_NAME_RULES = {"phantom_synthetic", "embed_labels", "phantom_cohort", "phantom_features"}
 BY_NAME_RULES |= {"embed_bags", "join_folds", "teach", "distil"}
 BY_NAME_RULES |= {"phantom_grades", "phantom_grades_captions", "gate"}
-BY_NAME_RULES |= {"phantom_own_reports"}
+BY_NAME_RULES |= {"phantom_own_reports", "phantom_lesions"}
 
 
 def test_every_rule_of_the_workflow_is_part_of_the_small_run(finished_run):

@@ -32,6 +32,7 @@ SOURCES = [
     {"role": "training data", "name": "tiles", "licence": "CC0-1.0", "description": "a|b"},
     {"role": "retriever", "name": "conch", "licence": "CC-BY-NC-ND-4.0", "description": ""},
 ]
+EXPORT = {"coverage": 0.5, "flagged": 0.5, "evidence": False}
 # Which have a form for onnxruntime here: making one takes seconds.
 ONNX = ("clip_it", "zero_shot", "nearest_neighbours", "attentive_probe")
 RECIPES = {name: METHODS[name] for name in METHODS if recipes.predicts({"recipe": name})}
@@ -67,10 +68,10 @@ def _written(run, stage, folder):
     return folder / "export", run, stage, out
 
 
-def write_export(run, files, out):
+def write_export(run, files, out, export=EXPORT, sources=SOURCES):
     recipe = run.method["recipe"]
     names = {"dataset": "tiles", "encoder": "vit", "method": recipe, "seed": "0"}
-    described = {"run": names, "sources": SOURCES, "synthetic": False}
+    described = {"run": names, "sources": sources, "synthetic": False, "export": export}
     made = write.write_onnx
     write.write_onnx = made if recipe in ONNX else lambda *_: None
     try:

@@ -302,6 +302,18 @@ def test_an_export_asks_for_no_text_of_the_training(config):
     assert exports.spec(config, run("clip-it"))["retriever"] is None
 
 
+def test_evidence_brings_the_reports_and_their_licence_only_if_asked(config):
+    asked = config | {"export": config["export"] | {"evidence": True}}
+    assert exports.artifacts(asked, run("clip-it"))["evidence"] == (
+        "results/reports/phantom-colon.parquet"
+    )
+    sources = exports.described(asked, run("clip-it"))["sources"]
+    assert sources[-1]["role"] == "reports as evidence"
+    assert sources[-1]["licence"] == config["corpora"]["phantom-colon"]["licence"]
+    roles = [source["role"] for source in exports.described(config, run("clip-it"))["sources"]]
+    assert "reports as evidence" not in roles
+
+
 def test_a_study_has_the_analyses_that_its_methods_allow(config):
     assert "distillation" in analyses.of_study(config, "clip-it")
     assert "distillation" not in analyses.of_study(config, "multi-label")

@@ -1,7 +1,8 @@
 # Phantom: a synthetic world with known truth, in the formats of the real data sets.
 # Reads nothing but config `phantom`; writes results/phantom/{name}/, name one of pcam, bach, nct-crc,
 # quilt-1m, captions, tcga, synthetic (a second, weaker grammar of reports), grades (classes that are not entities) with
-# grades-captions and reports of the tiles themselves, hospitals (colon tiles under other stains), and cohort, patients with follow-up,
+# grades-captions and reports of the tiles themselves, hospitals (colon tiles under other stains), lesions at known places, with
+# masks in truth/lesions-masks, and cohort, patients with follow-up,
 # whose features are embeddings of their tiles in the layouts of TRIDENT and CLAM,
 # and the true attributes, results/phantom/truth/{name}.parquet.
 
@@ -256,6 +257,29 @@ rule phantom_hospitals:
         code=code("phantom_hospitals.py"),
     script:
         "../scripts/phantom_hospitals.py"
+
+
+rule phantom_lesions:
+    output:
+        tiles=directory("results/phantom/lesions/tiles"),
+        masks=directory("results/phantom/truth/lesions-masks"),
+        labels="results/phantom/lesions/labels.csv",
+        truth="results/phantom/truth/lesions.parquet",
+    log:
+        "logs/phantom/lesions.txt",
+    benchmark:
+        "results/benchmarks/phantom/lesions.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        size=config["phantom"]["lesions"],
+        seed=config["phantom"]["seed"],
+        code=code("phantom_lesions.py"),
+    script:
+        "../scripts/phantom_lesions.py"
 
 
 rule phantom_cohort:

@@ -7,9 +7,9 @@ import numpy as np
 import histopair
 from histopair.datasets import licences
 from histopair.evaluation import bootstrap, calibration, cells, metrics, tasks, two_way
+from histopair.export.findings import USE
 
 TASKS = {"single": "one of", "multi": "any of"}
-USE = "Research use only, not for diagnosis."
 PHANTOM = (
     "**Synthetic.** Trained and tested on histopair's phantom, drawn images and made-up texts: "
     "this model knows nothing about tissue."
@@ -50,6 +50,7 @@ def write(
         "## Probabilities\n\n" + _calibration(config),
         "## Made from\n\n" + _sources(sources),
         _licence(sources, strict),
+        _evidence(config),
         "## Method\n\n" + _method(run, names, about),
         "## Checked\n\n" + _checked(config, difference),
     ]
@@ -140,6 +141,24 @@ def _licence(sources: list[dict], strict: str) -> str:
             "the strictest of all: find and read them before you pass this model on.\n"
         )
     return text
+
+
+def _evidence(config: dict) -> str:
+    """What training data travels with the model, for `evidence: true`."""
+    counts = config.get("evidence")
+    if counts is None:
+        return ""
+    kinds = {
+        "images": "training images (paths, labels, features)",
+        "reports": "reports (ids, whole texts)",
+    }
+    parts = [f"{count} {kinds[kind]}" for kind, count in counts.items()]
+    return (
+        f"## Evidence inside\n\n**This folder carries {' and '.join(parts) or 'no evidence'}.** "
+        "They may be personal data, and are under the licences of their sources: check both before "
+        "you pass the folder on. Without evidence.json and evidence.safetensors the model predicts "
+        "as before.\n"
+    )
 
 
 def _method(run, names: dict, about: dict) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from histopair import images
 from histopair.errors import InputError
 from histopair.export import read, terminal
+from histopair.export.findings import USE, ranked
 from histopair.files import paths
 from histopair.jobs import say
 
@@ -48,7 +49,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="histopair predict",
         description="Ranked findings of a histology image, from a model of results/exports.",
-        epilog="Research use only, not for diagnosis.",
+        epilog=USE,
     )
     parser.add_argument("export", type=Path, help="a folder of results/exports")
     what = parser.add_mutually_exclusive_group()
@@ -156,12 +157,7 @@ def _predict(model: read.Exported, case: dict, options) -> dict:
         say(f"predict: {error}", stream=sys.stderr)
         return {"image": case["name"], "error": str(error)}
     notes = [case["note"]] if "text" in model.reads else None
-    values = model.probabilities(pixels, notes)[0]
-    ranked = sorted(zip(values.tolist(), model.labels, strict=True), key=lambda pair: -pair[0])
-    findings = [
-        {"rank": rank, "label": label["label"], "name": label["name"], "probability": value}
-        for rank, (value, label) in enumerate(ranked, 1)
-    ]
+    findings = ranked(model.probabilities(pixels, notes)[0], model.labels)
     shown = findings[: options.top]
     return {"image": case["name"], "findings": findings if options.csv else shown, "shown": shown}
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+RESIZES = ("resize", "resize_keep_ratio")
 
 
 def describe(transform: Callable) -> list[dict]:
@@ -40,11 +41,8 @@ def _step(part: Callable) -> list[dict]:
 def apply(steps: list[dict], image: Image.Image) -> np.ndarray:
     """Pixels (3, h, w), float32, of an RGB image."""
     for step in steps:
-        if step["step"] == "resize":
-            image = image.resize(_size(image, step["size"]), FILTERS[step["filter"]])
-        elif step["step"] == "resize_keep_ratio":
-            size = _kept_ratio(image, step["size"], step["longest"])
-            image = image.resize(size, FILTERS[step["filter"]])
+        if step["step"] in RESIZES:
+            image = image.resize(_resized(step, *image.size), FILTERS[step["filter"]])
         elif step["step"] == "centre_crop":
             image = _centre_crop(image, step["size"], step["fill"])
     pixels = np.asarray(image, np.float32) / np.float32(255)
@@ -55,19 +53,45 @@ def apply(steps: list[dict], image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _size(image: Image.Image, size: int | list[int]) -> tuple[int, int]:
+def frame(steps: list[dict], width: int, height: int) -> tuple[float, float, float, float]:
+    """What `apply` keeps of an image of this size: left, top, width and height in its pixels.
+
+    Where it adds a border, the frame is larger than the image and left or top is negative.
+    """
+    left, top, across, down = 0.0, 0.0, 1.0, 1.0  # pixels of the image for one of the result
+    for step in steps:
+        if step["step"] in RESIZES:
+            new = _resized(step, width, height)
+            across, down = across * width / new[0], down * height / new[1]
+        elif step["step"] == "centre_crop":
+            new = step["size"][1], step["size"][0]
+            left += round((width - new[0]) / 2) * across
+            top += round((height - new[1]) / 2) * down
+        else:
+            continue
+        width, height = new
+    return left, top, width * across, height * down
+
+
+def _resized(step: dict, width: int, height: int) -> tuple[int, int]:
+    if step["step"] == "resize":
+        return _size(width, height, step["size"])
+    return _kept_ratio(width, height, step["size"], step["longest"])
+
+
+def _size(width: int, height: int, size: int | list[int]) -> tuple[int, int]:
     """Width and height: a list is (h, w); a number is the shorter side, and the ratio is kept."""
     if isinstance(size, list):
         return size[1], size[0]
-    short = min(image.size)
-    return tuple(size if side == short else int(size * side / short) for side in image.size)
+    short = min(width, height)
+    return tuple(size if side == short else int(size * side / short) for side in (width, height))
 
 
-def _kept_ratio(image: Image.Image, size: list[int], longest: float) -> tuple[int, int]:
+def _kept_ratio(width: int, height: int, size: list[int], longest: float) -> tuple[int, int]:
     """Width and height at which the shortest (longest = 0) or longest (1) side fits `size`."""
-    ratios = image.height / size[0], image.width / size[1]
+    ratios = height / size[0], width / size[1]
     ratio = max(ratios) * longest + min(ratios) * (1 - longest)
-    return round(image.width / ratio), round(image.height / ratio)
+    return round(width / ratio), round(height / ratio)
 
 
 def _centre_crop(image: Image.Image, size: list[int], fill: list[int]) -> Image.Image:

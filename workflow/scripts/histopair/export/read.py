@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +27,33 @@ class Exported:
     """An exported model: `probabilities(pixels, notes)` -> (n, C).
 
     pixels: float32 (n, 3, h, w) or None; notes: n strings or None; `reads` names those it needs.
-    room(note) is the number of tokens that a note may have, if it fills them all, else 0.
+    answer(pixels, notes) gives the logits and, in the same pass, the image's features (n, d): None
+    if it reads no image, and from folders whose model.onnx has no features. room(note) is the
+    number of tokens that a note may have, if it fills them all, else 0.
     """
 
+    folder: Path
     config: dict
     labels: list[dict]
-    logits: Callable[[np.ndarray | None, list[str] | None], np.ndarray]
+    answer: Callable[[np.ndarray | None, list[str] | None], tuple[np.ndarray, np.ndarray | None]]
     room: Callable[[str], int]
 
     @property
     def reads(self) -> list[str]:
         return self.config["reads"]
+
+    @property
+    def has_torch(self) -> bool:
+        """Whether `predictor` can be had."""
+        return find_spec("torch") is not None
+
+    @cached_property
+    def predictor(self):
+        """The model in torch, which has gradients and takes the towers apart."""
+        return _torch_model(self.folder, self.config)
+
+    def logits(self, pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
+        return self.answer(pixels, notes)[0]
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Pixels (3, h, w) of an RGB image."""
@@ -44,8 +61,11 @@ class Exported:
 
     def probabilities(self, pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
         """Calibrated with the temperature that was fitted on validation, or 1."""
-        logits = self.logits(pixels, notes) / self.config["temperature"]
-        return probabilities(logits, self.config["task"])
+        return self.probabilities_of(self.logits(pixels, notes))
+
+    def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
+        """The probabilities of logits (n, C)."""
+        return probabilities(logits / self.config["temperature"], self.config["task"])
 
 
 def load(folder: str | Path) -> Exported:
@@ -58,11 +78,13 @@ def load(folder: str | Path) -> Exported:
     folder = Path(folder)
     config = _config(folder / "config.json")
     labels = _labels(folder / "labels.json", len(config["classes"]))
-    logits = onnx_logits(folder)
-    if logits is not None:
-        return Exported(config, labels, logits, room=lambda note: 0)
+    answer = _onnx_answer(folder)
+    if answer is not None:
+        return Exported(folder, config, labels, answer, room=lambda note: 0)
     model = _torch_model(folder, config)
-    return Exported(config, labels, _logits_of(model), partial(_room, model))
+    exported = Exported(folder, config, labels, _answer_of(model), partial(_room, model))
+    exported.predictor = model
+    return exported
 
 
 def probabilities(logits: np.ndarray, task: str) -> np.ndarray:
@@ -76,6 +98,11 @@ def probabilities(logits: np.ndarray, task: str) -> np.ndarray:
 
 def onnx_logits(folder: Path) -> Callable | None:
     """logits(pixels, notes) of model.onnx; None without the file or without onnxruntime."""
+    answer = _onnx_answer(folder)
+    return answer and (lambda pixels, notes: answer(pixels, notes)[0])
+
+
+def _onnx_answer(folder: Path) -> Callable | None:
     file = folder / "model.onnx"
     if not file.is_file():
         return None
@@ -89,12 +116,15 @@ def onnx_logits(folder: Path) -> Callable | None:
     options.intra_op_num_threads = jobs.threads()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-    return lambda pixels, notes: session.run(["logits"], {"pixels": pixels})[0]
+    named = {output.name for output in session.get_outputs()}
+    outputs = ["logits", "features"] if "features" in named else ["logits"]  # older folders
+    return lambda pixels, notes: (*session.run(outputs, {"pixels": pixels}), None)[:2]
 
 
 def torch_logits(folder: Path, config: dict) -> Callable:
     """logits(pixels, notes) of model.safetensors."""
-    return _logits_of(_torch_model(folder, config))
+    answer = _answer_of(_torch_model(folder, config))
+    return lambda pixels, notes: answer(pixels, notes)[0]
 
 
 def _torch_model(folder: Path, config: dict):
@@ -119,23 +149,22 @@ def _room(model, note: str) -> int:
     return int(lengths[0]) if (tokens[0] == tokens[1]).all() else 0
 
 
-def _logits_of(model) -> Callable:
+def _answer_of(model) -> Callable:
     import torch
 
-    from histopair.encoders import embed
+    from histopair.export.answer import Answer, tokens_of
 
-    text = model.encoders.get("text")
+    both = Answer(model)
 
     @torch.inference_mode()
-    def logits(pixels: np.ndarray | None, notes: list[str] | None) -> np.ndarray:
-        tokens = None
-        if text is not None:
-            tokens, lengths = embed.tokenize_all(text.tokenize, text.pad_id, notes)
-            tokens = tokens[:, : lengths.max()]
+    def answer(
+        pixels: np.ndarray | None, notes: list[str] | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         image = None if pixels is None else torch.from_numpy(pixels)
-        return model(image, tokens).numpy()
+        logits, features = both(image, tokens_of(model, notes))
+        return logits.numpy(), None if features is None else features.numpy()
 
-    return logits
+    return answer
 
 
 def _config(file: Path) -> dict:

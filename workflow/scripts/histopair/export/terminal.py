@@ -2,6 +2,8 @@
 
 import sys
 
+from histopair.export.findings import USE
+
 BAR = 24  # characters at a probability of one
 
 
@@ -43,7 +45,7 @@ def footer(config: dict) -> str:
         sure = "Probabilities not calibrated (temperature 1)"
     model = "{method} on {dataset}, encoder {encoder}, seed {seed}".format(**config["run"])
     synthetic = " Trained on synthetic images." if config["synthetic"] else ""
-    return f"{model}. {sure}.{synthetic}\nResearch use only, not for diagnosis."
+    return f"{model}. {sure}.{synthetic}\n{USE}"
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,9 @@ from histopair.export import (
     read,
     same_run,
 )
+from histopair.export.answer import Answer
 from histopair.export.predictor import Predictor
+from histopair.export.second_read import evidence_bank, measured
 from histopair.files import tables
 from histopair.images import pixels
 
@@ -40,11 +42,12 @@ def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def export(run, files: dict[str, str], described: dict, out: str, about: dict) -> None:
-    """Write folder `out` from a run's `files`: weights and predictions.
+    """Write folder `out` from a run's `files`: weights, predictions, maybe evidence.
 
     `described` is for the model card: `run` (dataset, encoder, method, seed), `sources`
-    (`lineage.sources`), `synthetic`. Raises InputError if the recipe cannot be exported, and if the
-    folder would not predict what the run does.
+    (`lineage.sources`), `synthetic`; and `export`, the config's entry of that name. Raises
+    InputError if the recipe cannot be exported, and if the folder would not predict what the run
+    does.
     """
     model = finished.model_of(run, files["weights"])
     folder = Path(f"{out}.partial")
@@ -52,6 +55,12 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     folder.mkdir(parents=True)
     scored = score.of_predictions(files["predictions"])
     config = _config(run, model, scored["calibration"], described, folder)
+    trusted = (files["predictions"], described["export"], folder)
+    config["trust"] = measured.write(run, model, config, *trusted)
+    if described["export"]["evidence"]:
+        sources = described["sources"]
+        counts = evidence_bank.write(run, model, files.get("evidence"), sources, folder)
+        config["evidence"] = counts
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
     state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
@@ -60,7 +69,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     samples = same_run.some(run)
     inputs = finished.inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
-        write_onnx(model, inputs[0], folder / "model.onnx")
+        write_onnx(Answer(model), inputs[0], folder / "model.onnx", ("logits", "features"))
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
     text = card.write(run, config, files["predictions"], scored, described, difference, about)
     tables.write_text(folder / "README.md", text)
@@ -110,8 +119,10 @@ def _labels(run) -> list[dict]:
     ]
 
 
-def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
-    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C)."""
+def write_onnx(
+    model: nn.Module, batch: torch.Tensor, path: Path, outputs: tuple[str, ...] = ("logits",)
+) -> None:
+    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C), or `outputs`."""
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,7 +130,7 @@ def write_onnx(model: Predictor, batch: torch.Tensor, path: Path) -> None:
             model,
             (batch[:1].repeat(2, 1, 1, 1),),  # of one image, torch would fix the batch size
             input_names=["pixels"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             verbose=False,

@@ -2,6 +2,7 @@
 
 from histopair.errors import InputError
 from histopair.plan import encoders, entries, lineage, recipes, runs
+from histopair.plan.places import REPORTS, truths
 
 
 def reads_notes(config, w):
@@ -19,7 +20,16 @@ def artifacts(config, w):
         remedy = f"Export a fold's: {entries.fold(w.dataset, 1)} instead of {w.dataset}"
         raise InputError(f"dataset {w.dataset}", problem, remedy)
     read = runs.paths(config, w)
-    return {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
+    read = {name: path for name, path in read.items() if name in ("labels", "prompt_embeddings")}
+    corpus = evidence_corpus(config, w)
+    return read | ({"evidence": REPORTS.format(corpus=corpus)} if corpus else {})
+
+
+def evidence_corpus(config, w):
+    """The corpus whose reports travel with the export: only if evidence is asked for."""
+    if not config["export"]["evidence"]:
+        return None
+    return entries.corpus_of(config, w.dataset, runs.method(config, w))
 
 
 def encoder_files(config, w):
@@ -35,13 +45,20 @@ def spec(config, w):
 
 
 def described(config, w):
-    """What a model card says about a run: its names, and what it was made from."""
+    """What an export says of a run: its names, what it was made from, what is asked of it."""
     run = {name: getattr(w, name) for name in ("dataset", "encoder", "method", "seed")}
+    corpus = evidence_corpus(config, w)
     return {
         "run": run,
-        "sources": lineage.sources(config, run),
+        "sources": lineage.sources(config, run) + lineage.evidence(config, corpus),
         "synthetic": entries.dataset(config, w.dataset)["synthetic"],
+        "export": config["export"],
     }
+
+
+def truth(config, w):
+    """The truth of the run's dataset, for a phantom."""
+    return truths(truth=entries.dataset(config, w.dataset))
 
 
 def modules(config, w):

@@ -27,6 +27,11 @@ def sources(config: dict, run: dict) -> list[dict]:
     return list({(source["role"], source["name"]): source for source in parts}.values())
 
 
+def evidence(config: dict, corpus: str | None) -> list[dict]:
+    """The source of reports that travel with an export, if any do."""
+    return [_source(config, "corpora", "reports as evidence", corpus)] if corpus else []
+
+
 def _source(config: dict, kind: str, role: str, name: str) -> dict:
     entry = config[kind][name]
     if kind == "datasets":

@@ -10,6 +10,7 @@ from histopair.errors import InputError
 
 RESULTS = "results"
 LABELS = "results/labels/{dataset}.parquet"
+REPORTS = "results/reports/{corpus}.parquet"
 CHUNKS = "results/chunks/{encoder}/{corpus}.parquet"
 ENCODER = "results/encoders/{encoder}"
 EMBEDDINGS = "results/embeddings/{encoder}/{dataset}.{kind}.parquet"

@@ -1,0 +1,24 @@
+// The samples that wait for a reader, the most informative first.
+
+import { element } from "./answer.js";
+
+const $ = (id) => document.getElementById(id);
+
+// open(sample) is called for a sample that was chosen.
+export function show(samples, open) {
+  $("queue").hidden = !samples.length;
+  const left = samples.filter((sample) => !sample.done);
+  $("queue-about").textContent = `${samples.length - left.length} of ${samples.length} answered.`;
+  $("next").disabled = !left.length;
+  $("next").onclick = () => open(left[0]);
+  $("samples").replaceChildren(...samples.map((sample) => row(sample, open)));
+}
+
+function row(sample, open) {
+  const item = element("li", sample.done ? "done" : "");
+  const button = element("button", "", `${sample.path}${sample.done ? " (answered)" : ""}`);
+  button.type = "button";
+  button.addEventListener("click", () => open(sample));
+  item.append(button);
+  return item;
+}
