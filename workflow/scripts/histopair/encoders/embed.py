@@ -29,10 +29,12 @@ CPU_BATCH, GPU_BATCH = 64, 512
 
 def embed_images(
     labels: str, root: str, encoder: dict, settings: dict, shards: str, out: str, about: dict
-) -> None:
+) -> dict[str, float]:
     """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
 
-    `encoder` and `settings` are config entries; `shards` is the folder of finished shards.
+    `encoder` and `settings` are config entries; `shards` is the folder of finished shards. Returns
+    the speed (see Idle.rate), which the log states; files hold none, so that a rerun writes the
+    same bytes.
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
@@ -54,7 +56,9 @@ def embed_images(
     identity = [*prepared, *_identity(tower, dtype, encoder, settings, about)]
     idle = Idle(device)
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
-    print(_speed(idle, "images"), flush=True)
+    rate = idle.rate()
+    print(_speed(rate, device), flush=True)
+    return rate
 
 
 def embed_texts(
@@ -201,13 +205,12 @@ def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
     return torch.cat([_forward(tower, batch[:half]), _forward(tower, batch[half:])])
 
 
-def _speed(idle: Idle, unit: str) -> str:
+def _speed(rate: dict[str, float], device: torch.device) -> str:
     """The line of the log about what was computed now; shards of earlier jobs do not count."""
-    rate = idle.rate()
     if not rate:
-        return f"no {unit} to compute: all shards are there"
-    speed = f"{rate['per_second']:.1f} {unit}/s in all"
-    return f"{speed}; {idle.device.type} waited for {unit} {rate['waited']:.1%} of the time"
+        return "no images to compute: all shards are there"
+    waited = f"{device.type} waited for images {rate['waited']:.1%} of the time"
+    return f"{rate['per_second']:.1f} images/s in all; {waited}"
 
 
 def _batch_size(settings: dict, device: torch.device) -> int:
