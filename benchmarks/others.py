@@ -56,7 +56,7 @@ class Other:
     def _answer(self) -> None:
         """Wait until it is ready; it may print other lines."""
         for line in self.process.stdout:
-            if line.startswith("ready"):
+            if line == "ready\n":
                 return
         raise OSError(f"{self.name} ended with status {self.process.wait()}")
 

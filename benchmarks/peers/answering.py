@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 def serve(run: Callable[[], object]) -> None:
     """Call run() for each line of the standard input."""
-    print("ready", flush=True)
+    print("\nready", flush=True)  # after what may stand in the line
     for _ in sys.stdin:
         run()
-        print("ready", flush=True)
+        print("\nready", flush=True)
