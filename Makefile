@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed-$(shell grep -v '^ *\#' requirements.lock | cksum
 COMMAND := $(BIN)/histopair
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster audit install lint format docs lock clean
+.PHONY: help demo test test-cluster bench bench-gpu bar audit install lint format docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -26,6 +26,15 @@ test: $(INSTALLED) ## install, then run all tests
 
 test-cluster: $(INSTALLED) ## run, kill and resume on Slurm, and run with conda, where they are there
 	@$(BIN)/python -m pytest -rs tests/cluster
+
+bench: $(INSTALLED) ## run the benchmarks on a quiet machine, and write benchmarks/README.md
+	@$(BIN)/python benchmarks/report.py $(BENCH)
+
+bar: $(INSTALLED) ## what must not get slower, in half a minute
+	@$(BIN)/python benchmarks/bar.py
+
+bench-gpu: $(INSTALLED) ## how near the embedding stage is to the bare forward pass of a GPU
+	@$(BIN)/python benchmarks/feed.py
 
 audit: $(COMMAND) ## recompute what the pages of results/ state, by other code
 	@$(COMMAND) audit $(RESULTS)

@@ -55,8 +55,8 @@ def main(images: int = 512) -> None:
             kind: lambda read=read: [read(batch) for batch in batches]
             for kind, read in readers.items()
         }
-        print(f"{BATCHES} batches of {BATCH} of {images} images, {SHAPE} float16, one thread")
-        show(interleaved(candidates, rounds=5), "npy, memory map")
+        question = f"{BATCHES} batches of {BATCH} of {images} images, {SHAPE} float16, one thread"
+        show(question, interleaved(candidates, rounds=5), "npy, memory map")
 
 
 def _npy(path: Path):

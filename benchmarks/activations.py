@@ -76,8 +76,7 @@ def main(rounds: int = 20) -> None:
         )
         medians = interleaved(steps, rounds, clock(DEVICE))
     kind = f"{NAME} on {cost.machine(DEVICE)}, {DTYPE}, batch {BATCH}"
-    print(f"\nThe last {BLOCKS} blocks of both towers of a {kind}")
-    show(medians, FROZEN)
+    show(f"The last {BLOCKS} blocks of both towers of a {kind}", medians, FROZEN)
     print(f"loss of step 1 and {rounds + 1}: {losses[FROZEN][0]:.4f}, {losses[FROZEN][-1]:.4f}")
     for name in (CACHED, ALONE):
         apart = np.abs(np.subtract(losses[name], losses[FROZEN])).max()

@@ -5,6 +5,7 @@ python benchmarks/cache.py [VECTORS]
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
@@ -20,8 +21,16 @@ from timing import interleaved, show
 
 from histopair.files import tables
 
+BASE, OURS, LIST = "np.load", "FixedSizeList (tables.matrix)", "list, through pandas"
+
 
 def main(vectors: int = 100_000, dimensions: int = 512) -> None:
+    question = f"Loading {vectors} vectors x {dimensions}, float16, one thread"
+    show(question, measured(vectors, dimensions), BASE)
+
+
+def measured(vectors: int, dimensions: int = 512, rounds: int = 5) -> dict[str, float]:
+    """Median CPU seconds of each format."""
     array = np.random.default_rng(0).normal(size=(vectors, dimensions)).astype(np.float16)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -38,17 +47,14 @@ def main(vectors: int = 100_000, dimensions: int = 512) -> None:
                 pa.table({"embedding": column}), folder / f"{kind}.parquet", compression="zstd"
             )
         candidates = {
-            "np.load": lambda: np.load(folder / "a.npy"),
-            "FixedSizeList (tables.matrix)": lambda: tables.matrix(folder / "fixed_list.parquet"),
+            BASE: lambda: np.load(folder / "a.npy"),
+            OURS: lambda: tables.matrix(folder / "fixed_list.parquet"),
             "FixedSizeBinary": lambda: _from_binary(folder / "fixed_binary.parquet", dimensions),
-            "list, through pandas": lambda: np.stack(
-                pq.read_table(folder / "list.parquet").to_pandas()["embedding"]
-            ),
+            LIST: lambda: np.stack(pq.read_table(folder / "list.parquet").to_pandas()["embedding"]),
         }
         assert (tables.matrix(folder / "fixed_list.parquet") == array).all()
         assert (_from_binary(folder / "fixed_binary.parquet", dimensions) == array).all()
-        print(f"{vectors} vectors x {dimensions}, float16, one thread")
-        show(interleaved(candidates, rounds=5), "np.load")
+        return interleaved(candidates, rounds, time.process_time)
 
 
 def _from_binary(path: Path, dimensions: int) -> np.ndarray:

@@ -64,8 +64,7 @@ def main() -> None:
         bases["onnxruntime, exported"] = ONNX
     with torch.inference_mode():
         medians = interleaved(candidates, ROUNDS, clock(DEVICE))
-    print(f"ViT-B/16 on {cost.machine(DEVICE)}, batch 1")
-    show(medians, BARE)
+    show(f"ViT-B/16 on {cost.machine(DEVICE)}, batch 1", medians, BARE)
     for name, base in bases.items():
         print(f"overhead of {name}: {100 * (medians[name] / medians[base] - 1):+.2f}%")
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import timm
 import torch
 from PIL import Image
-from timing import clock
+from timing import clock, record
 from torch import Tensor, nn
 
 from histopair.analyses import cost
@@ -59,11 +59,13 @@ def main(rounds: int = 10) -> None:
 
 
 def _show(name: str, times: dict[str, list[float]], losses: dict[str, list[float]]) -> None:
-    print(f"\n{name}, {BACKBONE} on {cost.machine(DEVICE)}, {DTYPE}, batch {BATCH}")
+    question = f"{name}, {BACKBONE} on {cost.machine(DEVICE)}, {DTYPE}, batch {BATCH}"
+    print(f"\n{question}")
     for kind, seconds in times.items():
         ratios = [base / value for base, value in zip(times[ALL], seconds, strict=True)]
         median = statistics.median(seconds), statistics.median(ratios)
         print(f"{kind:24s} {median[0]:8.3f} s   {median[1]:6.2f} x {ALL}")
+        record(question, kind, f"{median[0]:.4g} s", f"{median[1]:.2f}")
     pairs = zip(times[TOWER], times[CACHED], strict=True)
     print(f"cache against tower: {statistics.median(a / b for a, b in pairs):.2f} x")
     apart = np.abs(np.subtract(losses[TOWER], losses[CACHED]))

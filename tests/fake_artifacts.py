@@ -456,6 +456,8 @@ def _benchmarks(root: Path, random) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         seconds = float(random.gamma(2, 4))
         path.write_text(f"{BENCHMARK}{seconds:.4f}\t0:00:01\t{seconds:.2f}\t1\t1\t1\t0\t0\t9\t2\n")
+    speed = root / "results/benchmarks/embed_images/phantom-clip/phantom-crc.speed.json"
+    speed.write_text('{"per_second": 1234.56, "waited": 0.071}')
     short = root / "results/benchmarks/study/clip-it.tsv"
     short.parent.mkdir(parents=True)
     short.write_text(f"{BENCHMARK}0.2\t0:00:00\t-\t-\t-\t-\t-\t-\t0\t0\n")

@@ -1,5 +1,7 @@
 """The embedding cache: right vectors, whole files, shards found again after a kill."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -14,8 +16,15 @@ from histopair import encoders, images
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.jobs.idle import Idle
 
-SETTINGS = {"batch_size": 5, "precision": "float32", "storage": "float16", "shard_size": 8}
+SETTINGS = {
+    "batch_size": 5,
+    "precision": "float32",
+    "storage": "float16",
+    "shard_size": 8,
+    "decoding": "cpu",
+}
 ABOUT = {"rule": "embed_images", "code": "abc"}
 
 
@@ -231,3 +240,34 @@ def test_what_is_stored_is_the_vector_to_a_thousandth(array, power):
 
 def test_the_file_says_how_images_were_read(tmp_path):
     assert "Resize(size=" in tables.about(run(tmp_path))["pixels"]
+
+
+def test_the_log_says_how_fast_it_was_and_how_long_the_device_waited(tmp_path, capfd):
+    run(tmp_path)
+    line = r"\d+\.\d images/s in all; cpu waited for images \d+\.\d% of the time\n"
+    assert re.search(line, capfd.readouterr().out)
+    run(tmp_path)
+    assert "no images to compute: all shards are there" in capfd.readouterr().out
+
+
+def test_a_batch_too_large_for_the_memory_is_halved():
+    sizes = []
+
+    def tower(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return batch * 2
+
+    vectors = embed._features(tower, [torch.arange(7)[:, None]], Idle(torch.device("cpu")))
+    assert vectors[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12] and max(sizes) == 7
+
+
+def test_the_way_of_decoding_names_the_shards(tmp_path, monkeypatch):
+    run(tmp_path)
+    assert tables.about(tmp_path / "out.parquet")["decoding"] == "torchvision"
+    real, done = embed._forward, []
+    monkeypatch.setattr(embed, "_forward", lambda t, b: done.append(len(b)) or real(t, b))
+    monkeypatch.setattr(embed.pixels, "way", lambda *_: "another")
+    run(tmp_path)
+    assert sum(done) == 24

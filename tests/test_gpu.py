@@ -15,6 +15,7 @@ from histopair.encoders.activations import cache as activation_cache
 from histopair.export import read
 from histopair.files import tables
 from histopair.jobs import devices
+from histopair.jobs.idle import Idle
 from histopair.retrieval import nearest, search_torch
 from histopair.training import loop, one_run
 
@@ -137,7 +138,8 @@ def test_a_batch_too_large_for_the_memory_is_halved(monkeypatch):
             raise torch.cuda.OutOfMemoryError
         return batch * 2
 
-    found = embed._forward(tower, torch.arange(7, device="cuda")[:, None])
+    batches = [torch.arange(7, device="cuda")[:, None]]
+    found = embed._features(tower, batches, Idle(batches[0].device))
     assert found[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12] and max(sizes) == 7
 
 

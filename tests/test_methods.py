@@ -28,7 +28,13 @@ from histopair.plan import recipes
 from histopair.retrieval import paired_texts
 from histopair.training import logistic, loop, one_run, optimizers, unlabelled
 
-SETTINGS = {"batch_size": 8, "precision": "float32", "storage": "float32", "shard_size": 64}
+SETTINGS = {
+    "batch_size": 8,
+    "precision": "float32",
+    "storage": "float32",
+    "shard_size": 64,
+    "decoding": "cpu",
+}
 LORA = {"rank": 2, "alpha": 1, "targets": "all"}
 
 

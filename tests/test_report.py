@@ -243,6 +243,14 @@ def test_times_are_summed_by_rule(world):
     assert np.isnan(by_rule["study"]["memory"])  # too short a job for Snakemake to measure
 
 
+def test_the_page_says_how_fast_images_were_embedded_and_how_long_the_device_waited(
+    world, tmp_path
+):
+    text = write(world, tmp_path / "page.html")
+    row = text[text.index("Images per second") :]
+    assert "phantom-crc" in row and ("1234.6" in row or "1,234.6" in row) and "7%" in row
+
+
 def test_figures_are_equal_byte_by_byte_and_carry_no_date():
     tokens = {"clip": np.arange(20), "other": np.arange(30)}
     first, second = plots.chunk_lengths(tokens), plots.chunk_lengths(tokens)

@@ -24,7 +24,7 @@ rule cache_activations:
     threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=5500,
         runtime="12h",
     params:
         root=planned(plan.encoders.root),

@@ -24,7 +24,7 @@ rule train_encoder:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=5500,
         runtime="4h",
     params:
         train=planned(plan.encoders.training),
@@ -80,7 +80,7 @@ rule embed_images:
     threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=5500,
         runtime="8h",
     params:
         root=planned(plan.encoders.root),

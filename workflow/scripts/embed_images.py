@@ -2,8 +2,9 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.encoders import embed
+    from histopair.files import tables
 
-    embed.embed_images(
+    speed = embed.embed_images(
         snakemake.input.labels,
         snakemake.params.root,
         snakemake.params.encoder,
@@ -12,3 +13,7 @@ with job(snakemake) as about:
         snakemake.output[0],
         about,
     )
+    if speed:  # beside Snakemake's own measurements, which differ from run to run as it does
+        names = snakemake.wildcards
+        folder = f"results/benchmarks/embed_images/{names.encoder}"
+        tables.write_json(f"{folder}/{names.dataset}.speed.json", speed)

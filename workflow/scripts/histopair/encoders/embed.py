@@ -5,7 +5,7 @@ preprocessing, precision, storage type and code. So a change of labels alone emb
 and separate jobs can compute shards.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,21 @@ from histopair.errors import InputError
 from histopair.files import tables
 from histopair.files.store import Store
 from histopair.images import pixels
-from histopair.jobs import devices
+from histopair.images.prefetch import Lane, late
+from histopair.jobs import allocator, devices
+from histopair.jobs.idle import Idle
 
 CPU_BATCH, GPU_BATCH = 64, 512
 
 
 def embed_images(
     labels: str, root: str, encoder: dict, settings: dict, shards: str, out: str, about: dict
-) -> None:
+) -> dict[str, float]:
     """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
 
-    `encoder` and `settings` are config entries; `shards` is the folder of finished shards.
+    `encoder` and `settings` are config entries; `shards` is the folder of finished shards. Returns
+    the speed (see Idle.rate), which the log states; files hold none, so that a rerun writes the
+    same bytes.
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
@@ -39,16 +43,22 @@ def embed_images(
     layout = {"memory_format": torch.channels_last}
     dtype = devices.dtype(settings["precision"], device)
     tower = model.image.to(device, dtype, **layout)
-    size = _batch_size(settings, device)
+    size, decoding = _batch_size(settings, device), settings["decoding"]
 
     def compute(part: pd.DataFrame) -> np.ndarray:
-        batches = pixels.batches(root, list(part["path"]), model.preprocess, size, device)
-        features = [_forward(tower, batch.to(device, dtype, **layout)) for batch in batches]
-        return np.concatenate(features)
+        paths = list(part["path"])
+        batches = pixels.batches(root, paths, model.preprocess, size, device, decoding)
+        return _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
 
     about["pixels"] = first_pass.preparation(model.preprocess)
-    identity = [about["pixels"], *_identity(tower, dtype, encoder, settings, about)]
+    about["decoding"] = pixels.way(model.preprocess, device, decoding)
+    prepared = [about["pixels"], about["decoding"]]
+    identity = [*prepared, *_identity(tower, dtype, encoder, settings, about)]
+    idle = Idle(device)
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
+    rate = idle.rate()
+    print(_speed(rate, device), flush=True)
+    return rate
 
 
 def embed_texts(
@@ -110,13 +120,14 @@ def text_features(
     """Features (n, d) of n texts, float32, in their order."""
     tokens, lengths = tokenize_all(tokenize, pad_id, texts)
     order = np.argsort(lengths, kind="stable")
-    features: np.ndarray | None = None
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
-        values = _forward(tower, tokens[rows, : lengths[rows].max()].to(device))
-        if features is None:
-            features = np.empty((len(texts), values.shape[1]), np.float32)
-        features[rows] = values
+    parts, lane = (
+        [order[start : start + size] for start in range(0, len(order), size)],
+        Lane(device),
+    )
+    sent = (lane.send(tokens[rows, : lengths[rows].max()].unbind()) for rows in parts)
+    values = _features(tower, map(lane.receive, sent), Idle(device))
+    features = np.empty_like(values)
+    features[order] = values
     return features
 
 
@@ -152,6 +163,7 @@ def _embed(items, keys, content, compute, identity, settings, shards, out, about
             tables.write(file, table.replace_schema_metadata(None), about)
 
         files.append(store.piece(_rows(part[[*keys, content]]), write))
+    allocator.give_back()
     tables.write_stream(out, _in_turn(files), about)
     store.clear(files)
 
@@ -168,17 +180,37 @@ def _rows(part: pd.DataFrame) -> str:
     return pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes().hex()
 
 
+def _features(tower: torch.nn.Module, batches: Iterable[torch.Tensor], idle: Idle) -> np.ndarray:
+    """Features (n, d) of all batches, float32."""
+
+    def results() -> Iterator[torch.Tensor]:
+        for batch in batches:
+            with idle.computing(len(batch)):
+                result = _forward(tower, batch)
+            yield result
+
+    return np.concatenate([result.numpy() for result in late(results())])
+
+
 @torch.inference_mode()
-def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> np.ndarray:
-    """Features of a batch; if it does not fit into the GPU's memory, half by half."""
+def _forward(tower: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Features of a batch, on its device; if it does not fit into a GPU's memory, half by half."""
     try:
-        return tower(batch).float().cpu().numpy()
+        return tower(batch).float()
     except torch.cuda.OutOfMemoryError:
         if len(batch) == 1:
             raise
     torch.cuda.empty_cache()
     half = len(batch) // 2
-    return np.concatenate([_forward(tower, batch[:half]), _forward(tower, batch[half:])])
+    return torch.cat([_forward(tower, batch[:half]), _forward(tower, batch[half:])])
+
+
+def _speed(rate: dict[str, float], device: torch.device) -> str:
+    """The line of the log about what was computed now; shards of earlier jobs do not count."""
+    if not rate:
+        return "no images to compute: all shards are there"
+    waited = f"{device.type} waited for images {rate['waited']:.1%} of the time"
+    return f"{rate['per_second']:.1f} images/s in all; {waited}"
 
 
 def _batch_size(settings: dict, device: torch.device) -> int:

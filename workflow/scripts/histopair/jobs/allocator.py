@@ -19,3 +19,9 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for setting, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (ARENA_MAX, 1)):
             mallopt(setting, value)
+
+
+def give_back() -> None:
+    """Return freed memory to the system, after a stage whose size the next one does not need."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from histopair.files import tables
 from histopair.pages import plots
 
 SLOWEST = 12
 
 
 def context(folder: str | Path) -> dict | None:
-    """Seconds and peak memory by rule, and the slowest jobs; None without benchmark files.
+    """Seconds and peak memory by rule, the slowest jobs, speeds; None without benchmark files.
 
-    The files are `folder`/{rule}/{the job's wildcards}.tsv, one row per repetition.
+    The files are `folder`/{rule}/{the job's wildcards}.tsv, one row per repetition, and of
+    embeddings {dataset}.speed.json.
     """
     jobs = read(Path(folder))
     if jobs.empty:
@@ -28,10 +30,21 @@ def context(folder: str | Path) -> dict | None:
     return {
         "rules": by_rule.to_dict("records"),
         "slowest": slowest.to_dict("records"),
+        "speeds": _speeds(Path(folder)),
         "seconds": float(jobs["seconds"].sum()),
         "jobs": len(jobs),
         "plot": plots.times(by_rule),
     }
+
+
+def _speeds(folder: Path) -> list[dict]:
+    """encoder, dataset, and what embedding its images measured (see Idle.rate)."""
+    files = sorted(folder.glob("embed_images/*/*.speed.json"))
+    return [
+        {"encoder": file.parent.name, "dataset": file.name.removesuffix(".speed.json")}
+        | tables.read_json(file)
+        for file in files
+    ]
 
 
 def read(folder: Path) -> pd.DataFrame:

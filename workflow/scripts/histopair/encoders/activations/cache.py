@@ -30,7 +30,7 @@ from histopair.errors import InputError
 from histopair.files import tables
 from histopair.files.store import Store
 from histopair.images import pixels
-from histopair.jobs import devices
+from histopair.jobs import allocator, devices
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6
@@ -91,6 +91,7 @@ def make(
     print(f"{kind}: {len(missing)} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
     parts = jobs.progress(_parts(missing, sizes), len(missing), kind, folder.name)
     new = [_write(inputs, part, DTYPES[storage], store) for part in parts]
+    allocator.give_back()
     _publish(inputs.items, pd.concat([done, *new]), store, folder, about)
 
 
@@ -125,11 +126,14 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         preprocess, size = encoder.preprocess, _batch(device)
         for batch in pixels.batches(root, paths[positions], preprocess, size, device):
-            versions = [source.turned(batch.to(device), turn) for turn in range(turns)]
+            tiles = batch.contiguous()
+            versions = [source.turned(tiles, turn) for turn in range(turns)]
             yield from torch.stack([frozen(pixels)[0] for pixels in versions], dim=1).cpu()
 
     sizes = np.full(len(items), next(compute(np.array([0]))).numel())
-    return Inputs(items, sizes, compute, first_pass.preparation(encoder.preprocess))
+    decoding = pixels.way(encoder.preprocess, device)
+    prepared = f"{first_pass.preparation(encoder.preprocess)}, JPEG by {decoding}"
+    return Inputs(items, sizes, compute, prepared)
 
 
 def _captions(samples, labels, encoder, frozen, device) -> Inputs:
