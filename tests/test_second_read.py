@@ -143,6 +143,12 @@ def test_attention_with_weights_is_torchs(kind):
     torch.testing.assert_close(passed.attentions[0] @ value, expected)
 
 
+def test_log_odds_by_hand():
+    logits = np.log([[0.2, 0.3, 0.5]])
+    assert saliency.log_odds(logits, 0, "single") == pytest.approx(np.log(0.2 / 0.8))
+    assert saliency.log_odds(logits, 0, "multi") == pytest.approx(np.log(0.2))
+
+
 def test_blocks_that_ran_without_gradients_are_asked_by_hiding_squares(exported):  # noqa: F811
     pixels = np.random.default_rng(0).normal(size=(3, 32, 32)).astype(np.float32)
     for recipe in ("cross_attention", "nearest_neighbours"):

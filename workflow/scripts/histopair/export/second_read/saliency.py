@@ -130,9 +130,10 @@ def grad_cam(activations: "Tensor", gradient: "Tensor") -> "Tensor":
 def by_occlusion(
     exported: Exported, pixels: np.ndarray, finding: int, note: str | None = None
 ) -> np.ndarray:
-    """How much a finding's probability falls (OCCLUDED, OCCLUDED) if a square is hidden.
+    """How much a finding's log odds fall (OCCLUDED, OCCLUDED) if a square is hidden.
 
-    A hidden square has the image's mean colour.
+    A hidden square has the image's mean colour. Log odds, because probabilities near 0 and 1 hardly
+    move.
     """
     height, width = pixels.shape[1:]
     rows, columns = (np.linspace(0, side, OCCLUDED + 1).astype(int) for side in (height, width))
@@ -146,9 +147,17 @@ def by_occlusion(
     for start in range(0, len(hidden), AT_ONCE):
         part = np.stack(hidden[start : start + AT_ONCE])
         notes = [note] * len(part) if "text" in exported.reads else None
-        values.append(exported.probabilities(part, notes)[:, finding])
+        values.append(log_odds(exported.logits(part, notes), finding, exported.config["task"]))
     values = np.concatenate(values)
     return np.clip(values[0] - values[1:], 0, None).reshape(OCCLUDED, OCCLUDED)
+
+
+def log_odds(logits: np.ndarray, finding: int, task: str) -> np.ndarray:
+    """Those of a finding (n,), not calibrated: against all others if they exclude each other."""
+    if task == "multi":
+        return logits[:, finding]
+    others = np.delete(logits, finding, axis=1)
+    return logits[:, finding] - np.logaddexp.reduce(others, axis=1)
 
 
 def over_pixels(relevance: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
