@@ -139,6 +139,9 @@ def test_wherever_a_writer_was_killed_the_next_answer_is_whole(tmp_path):
         if cut not in whole:
             with pytest.raises(InputError, match="its last line is not whole"):
                 answers.read(path)
+            assert answers.mend(path) and answers.mend(path) is None
+            damaged.unlink()
+            path.write_bytes(content[:cut])
         moved = answers.append(path, answer(reader="Eve"))
         kept = [name for name, end in zip(["Ada", "Bob"], ends[1:], strict=True) if cut >= end]
         assert answers.read(path).reader.to_list() == [*kept, "Eve"], cut
@@ -146,6 +149,17 @@ def test_wherever_a_writer_was_killed_the_next_answer_is_whole(tmp_path):
         if moved:
             start = content[:cut].rfind(b"\n") + 1
             assert damaged.read_bytes() == content[start:cut] + b"\n"
+
+
+def test_a_mended_file_has_the_whole_answers(tmp_path):
+    path = tmp_path / "answers.csv"
+    assert answers.mend(path) is None and not path.exists()
+    answers.append(path, answer(reader="Ada"))
+    content = path.read_bytes()
+    path.write_bytes(content + b"2026-11-26T19:00:00+00:00,Bob,cr")
+    assert "was moved to" in answers.mend(path)
+    assert path.read_bytes() == content
+    assert answers.read(path).reader.to_list() == ["Ada"]
 
 
 def test_another_table_is_left_alone(tmp_path):

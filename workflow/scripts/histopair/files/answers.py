@@ -82,6 +82,22 @@ def append(path: str | Path, answer: Answer) -> str | None:
     return repaired
 
 
+def mend(path: str | Path) -> str | None:
+    """Make a csv that a killed process has left end with a whole line, as `append` does.
+
+    Returns the sentence that says what was moved; None if nothing was, or there is no file. Raises
+    InputError for a file that is no table of answers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        with _locked(path) as file:
+            return _repair(file, path)
+    except OSError as error:
+        raise errors.of_system(path, error) from error
+
+
 def read(path: str | Path) -> "pd.DataFrame":
     """The answers of a csv, one a row in the order of the file: `COLUMNS` and `row`.
 
