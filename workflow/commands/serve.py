@@ -16,6 +16,7 @@ from histopair import jobs
 
 def main(words: list[str]) -> None:
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
+    from histopair.files import answers
     from serve import exported, listen
     from serve.desk import Desk
     from serve.limits import Limits
@@ -23,6 +24,9 @@ def main(words: list[str]) -> None:
 
     options = parsed(words, Limits())
     limits = Limits(options.upload * 2**20, options.max_pixels, options.waiting + 1)
+
+    if repaired := answers.mend(options.answers):  # after a server that was killed
+        jobs.say(repaired)
 
     def desk(folder: Path) -> Desk:
         samples = ReadingList(options.queue, options.root) if options.queue else None
