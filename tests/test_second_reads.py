@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from test_export import exported, world  # noqa: F401
 
-from histopair.analyses.second_reads import places, questions, readings, rows, shifted
+from histopair.analyses.second_reads import pointing, questions, readings, rows, shifted
 from histopair.export import read
 from histopair.export.second_read import look
 from histopair.files import tables
@@ -63,11 +63,11 @@ def test_pointing_and_mass_by_hand():
     mask = np.zeros((2, 4), bool)
     mask[0, :2] = True
     one = np.array([[0.2, 1.0, 0.4, 0.4], [0, 0, 0, 0]])
-    assert places.scores(one, mask) == (1.0, pytest.approx(0.6))
-    assert places.scores(1 - one, mask)[0] == 0.0
-    assert places.scores(np.zeros((2, 4)), mask) == places.scores(None, mask) == (0.25, 0.25)
+    assert pointing.scores(one, mask) == (1.0, pytest.approx(0.6))
+    assert pointing.scores(1 - one, mask)[0] == 0.0
+    assert pointing.scores(np.zeros((2, 4)), mask) == pointing.scores(None, mask) == (0.25, 0.25)
     # Of equal highest places one is drawn.
-    assert places.scores(np.ones((2, 4)), mask)[0] == 0.25
+    assert pointing.scores(np.ones((2, 4)), mask)[0] == 0.25
 
 
 def test_words_that_name_a_finding_by_hand():
@@ -145,7 +145,7 @@ def test_the_table_holds_an_export_against_the_truth(exported, monkeypatch, tmp_
 
 def test_a_randomised_model_has_the_same_weights_in_another_order(exported):  # noqa: F811
     one = read.load(exported("fusion_partial")[0])
-    other = dict(places.randomise(one, 0).named_parameters())
+    other = dict(pointing.randomise(one, 0).named_parameters())
     for name, parameter in one.predictor.named_parameters():
         shuffled = other[name].flatten().sort().values
         assert shuffled.equal(parameter.flatten().sort().values), name

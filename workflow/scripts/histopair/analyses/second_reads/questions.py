@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from histopair import images, jobs
-from histopair.analyses.second_reads import places, readings, rows, shifted
+from histopair.analyses.second_reads import pointing, readings, rows, shifted
 from histopair.errors import InputError
 from histopair.evaluation import calibration, cells, tasks
 from histopair.export import read
@@ -117,8 +117,8 @@ def _masks(truth: str, samples: pd.DataFrame) -> list[str] | None:
 def _truths(exported: read.Exported, samples: pd.DataFrame, root: str) -> Iterator[dict]:
     """Saliency and words against the truth of the phantom's lesions."""
     cases = [_case(exported, row, root) for _, row in samples.iterrows()]
-    randomised, groups = places.randomise(exported, seed=0), samples["number"].to_numpy()
-    questions = {"image": ("where", places), "text": ("words", readings)}
+    randomised, groups = pointing.randomise(exported, seed=0), samples["number"].to_numpy()
+    questions = {"image": ("where", pointing), "text": ("words", readings)}
     for kind, (question, module) in questions.items():
         if kind not in exported.reads:
             continue
@@ -130,7 +130,7 @@ def _truths(exported: read.Exported, samples: pd.DataFrame, root: str) -> Iterat
 
 
 def _case(exported: read.Exported, row: pd.Series, root: str) -> dict:
-    """What `places` and `readings` take: a mask's value is 1 + the place of the lesion's name."""
+    """What `pointing` and `readings` take: a mask's value is 1 + the place of the lesion's name."""
     from histopair.phantom.lesions import LESIONS
 
     classes = exported.config["classes"]
