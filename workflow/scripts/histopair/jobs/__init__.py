@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from histopair.errors import InputError
-from histopair.jobs import gpus
+from histopair.jobs import gpus, loading
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -35,6 +35,7 @@ def job(snakemake) -> Iterator[dict]:
     beside the log, because Snakemake deletes its outputs.
     """
     limit_threads(snakemake.threads)
+    loading.without_collection()
     log = Path(snakemake.log[0])
     audit = log.with_suffix(".audit.csv")
     audit.unlink(missing_ok=True)
