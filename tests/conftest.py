@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from histopair.jobs import limit_threads  # noqa: E402
-from workflow import finish  # noqa: E402
+from workflow import copy_to, finish  # noqa: E402
 
 limit_threads(1)
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
@@ -31,7 +31,7 @@ def small_run(tmp_path_factory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not finished.exists():
             assert not folder.exists(), "the small run failed: another process says why"
-            finish(folder)
+            finish(copy_to(folder))
             finished.touch()
     return folder
 
@@ -43,17 +43,11 @@ def finished_run(small_run, tmp_path_factory) -> Path:
     return shutil.copytree(small_run, copy, symlinks=True)
 
 
-# Files that run whole workflows. The first builds the small run; the last three, which need it,
-# would wait for it if they came any sooner.
-SLOW = (
-    "test_reruns",
-    "test_bags_chain",
-    "test_labels_chain",
-    "test_real",
-    "test_bad_runs",
-    "test_resume",
-)
-SLOW += ("test_kill", "test_end_to_end", "test_recompute")
+# Files that run whole workflows. The first builds the small run; the others that need it come
+# last, as they would wait for it if they came any sooner.
+SLOW = ("test_reruns", "test_labels_chain", "test_real", "test_bags_chain", "test_bad_runs")
+SLOW += ("test_resume", "test_kill", "test_end_to_end", "test_recompute_studies")
+SLOW += ("test_recompute_runs", "test_recompute_data", "test_recompute")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

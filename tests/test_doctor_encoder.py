@@ -4,12 +4,14 @@ import copy
 import hashlib
 from pathlib import Path
 
+import doctor_folder
 import numpy as np
 import pytest
 import stand_in_hub
 import tiny
 import torch
 import yaml
+from doctor_folder import ran, write
 
 from commands import doctor
 from histopair import encoders
@@ -22,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 DIGESTS = ["7f2af0dfd7a360bb", "917214d3ddd563e1", "2c50459172adb1f3"]
 TEXTS = "a8e7b06e0ec7bbb0"
 
+folder = doctor_folder.place
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> dict:
@@ -29,28 +33,19 @@ def clip(tmp_path_factory) -> dict:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, clip) -> Path:
+def place(folder, monkeypatch, clip) -> Path:
     """A folder whose config has a CLIP, and an encoder that is trained here."""
-    (tmp_path / "config").mkdir()
     small = yaml.safe_load((ROOT / "tests/small.yaml").read_text())
     small["encoders"]["clip"] = {key: clip[key] for key in clip if key != "name"}
-    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(small))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(doctor.jobs, "limit_threads", lambda threads: None)
-    monkeypatch.setattr(reference, "FILE", tmp_path / "fingerprints.yaml")
-    (tmp_path / "fingerprints.yaml").write_text("# none yet\n")
-    return tmp_path
+    write(small)
+    monkeypatch.setattr(reference, "FILE", folder / "fingerprints.yaml")
+    (folder / "fingerprints.yaml").write_text("# none yet\n")
+    return folder
 
 
 @pytest.fixture(scope="module")
 def fingerprint(clip) -> dict:
     return reference.computed(encoders.load(clip), clip)
-
-
-def ran(capsys, *words: str) -> tuple[int, str]:
-    status = doctor.main(list(words))
-    return status, capsys.readouterr().out
 
 
 def test_the_tiles_and_texts_never_change():
@@ -159,7 +154,7 @@ def test_a_name_is_kept_once(place, capsys):
 def test_what_only_has_the_name_of_a_preset_is_not_kept_as_that(place, capsys, clip):
     small = yaml.safe_load(Path("config/config.yaml").read_text())
     small["encoders"]["uni"] = small["encoders"]["clip"]
-    Path("config/config.yaml").write_text(yaml.safe_dump(small))
+    write(small)
     with pytest.raises(InputError, match="Give the encoder another name"):
         doctor.main(["uni", "--write"])
     assert reference.stored() == {}

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import forked_jobs
+
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 HISTOPAIR_RUN = [sys.executable, "workflow/commands", "run"]
@@ -63,23 +65,15 @@ def environment() -> dict[str, str]:
     return kept | {"SLURM_CONF": os.devnull}
 
 
-def finish(folder: Path) -> Path:
-    """The whole small workflow, run to its end in a new folder."""
-    process = run(copy_to(folder))
-    assert process.returncode == 0, process.stdout[-5000:]
+def finish(folder: Path, *targets: str, config: str = CONFIG) -> Path:
+    """A small workflow, run to its end by jobs that start with their libraries loaded."""
+    _in_a_loaded_process(folder, config, *targets, forked=True)
     return folder
 
 
 def planned(folder: Path, *arguments: str, config: str = CONFIG) -> dict[str, str]:
     """What a dry run would do: {first output of each job: its rule}."""
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
-        words = ["--configfile", config, "--cores", "2", "--dry-run", *arguments]
-        process = LOADED.Process(target=_snakemake, args=(folder, words, log.name))
-        process.start()
-        process.join()
-        said = log.read()
-    assert process.exitcode == 0, said[-5000:]
-    return jobs_of(said)
+    return jobs_of(_in_a_loaded_process(folder, config, "--dry-run", *arguments))
 
 
 def rerun_by(edited: tuple[Path, str, str], folder: Path, *arguments: str, config: str) -> set[str]:
@@ -104,16 +98,32 @@ def jobs_of(said: str) -> dict[str, str]:
     return jobs
 
 
-def _snakemake(folder: Path, words: list[str], log: str) -> None:
+def _in_a_loaded_process(folder: Path, config: str, *arguments: str, forked: bool = False) -> str:
+    """What `snakemake ARGUMENTS` says, which must succeed."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as log:
+        words = ["--configfile", config, "--cores", "2", *arguments]
+        process = LOADED.Process(target=_snakemake, args=(folder, words, log.name, forked))
+        process.start()
+        process.join()
+        text = log.read()
+    assert process.exitcode == 0, text[-5000:]
+    return text
+
+
+def _snakemake(folder: Path, words: list[str], log: str, forked: bool) -> None:
     """`snakemake WORDS` in a folder, in this process, with all that it says in a file."""
     from snakemake import cli
 
     with open(log, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    kept = environment()
-    os.environ.clear()
-    os.environ.update(kept)
+    if forked:  # with the thread limits of the tests, as threads do not survive a fork
+        os.environ["SLURM_CONF"] = os.devnull
+        forked_jobs.fork_jobs()
+    else:
+        kept = environment()
+        os.environ.clear()
+        os.environ.update(kept)
     os.chdir(folder)
     sys.argv = ["snakemake", *words]
     cli.main()

@@ -1,0 +1,77 @@
+"""The doctor of a machine: packages, GPU, Slurm, and no network without request."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from histopair.doctor import environment, offline
+from histopair.doctor.rows import LOOK, MISSING, OK, UNKNOWN, WRONG, Row
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_versions_that_differ_from_the_lock_are_named_and_marks_of_a_build_are_not(monkeypatch):
+    installed = {"torch": "2.14.1+cpu", "timm": "1.0.30", "numpy": "2.4.6"}
+    monkeypatch.setattr(environment, "_version", installed.get)
+    lock = (
+        "timm==1.0.31 \\\n    --hash=sha256:0\ntorch==2.14.1 \\\nnumpy==2.3.0 ; python < '3.12'\n"
+    )
+    lock += "numpy==2.4.6 ; python >= '3.12'\nrich==15.0.0\n"
+    assert environment.differing(lock) == ["timm 1.0.30 (lock: 1.0.31)"]
+
+
+def test_the_lock_of_this_checkout_is_found():
+    assert environment.LOCK == ROOT / "requirements.lock" and environment.LOCK.is_file()
+
+
+def test_a_package_that_lacks_is_red(monkeypatch):
+    monkeypatch.setattr(environment, "_version", lambda name: None if name == "timm" else "1")
+    first = next(iter(environment._packages()))
+    assert first.state == MISSING and "timm not installed" in first.finding
+
+
+@pytest.mark.parametrize(
+    ("wanted", "slurm", "state"), [(0, False, OK), (1, False, WRONG), (1, True, UNKNOWN)]
+)
+def test_a_gpu_that_the_config_asks_for_and_that_is_not_here(wanted, slurm, state, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: "sbatch" if slurm else None)
+    assert environment._gpu(wanted).state == state
+
+
+def test_slurm_that_does_not_answer_is_no_reason_to_wait(tmp_path, monkeypatch):
+    for name, text in {"sbatch": "", "sinfo": "exec sleep 30"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(environment, "PATIENCE", 0.2)
+    assert environment._slurm().state == LOOK
+    (tmp_path / "sinfo").write_text("#!/bin/sh\nprintf 'gpu\\ncpu\\n'\n")
+    monkeypatch.setattr(environment, "PATIENCE", 10)
+    assert environment._slurm() == Row("slurm", OK, "partitions gpu, cpu; run with profiles/slurm")
+
+
+def test_inside_no_network_other_machines_cannot_be_reached():
+    before = constants.HF_HUB_OFFLINE
+    with offline.no_network():
+        assert constants.HF_HUB_OFFLINE
+        with pytest.raises(offline.NoNetworkError):
+            socket.create_connection(("127.0.0.1", 9), timeout=1)
+        with pytest.raises(offline.NoNetworkError), socket.socket() as opened:
+            opened.connect(("127.0.0.1", 9))
+    assert constants.HF_HUB_OFFLINE is before
+    with pytest.raises(ConnectionRefusedError), socket.socket() as opened:
+        opened.connect(("127.0.0.1", 9))
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked", "allowed"),
+    [(None, False, False), (None, True, True), ("0", False, True), ("1", False, False)],
+)
+def test_the_network_is_used_only_on_request(variable, asked, allowed, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    if variable:
+        monkeypatch.setenv("HF_HUB_OFFLINE", variable)
+    assert offline.allowed(asked) is allowed

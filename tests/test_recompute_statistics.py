@@ -1,0 +1,95 @@
+"""The formulas of the standing check: by hand, and beside those of the package."""
+
+import hypothesis
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from commands import audit
+from histopair.evaluation import convergence, tasks
+from recompute import artifacts, two_way
+from recompute import convergence as recomputed_convergence
+from recompute.tally import Tally
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_metrics_that_need_more_classes_are_not_expected(classes):
+    rng = np.random.default_rng(classes)
+    truth, scores = rng.random((30, classes)) < 0.4, rng.random((30, classes))
+    names = [f"c{i}" for i in range(classes)]
+    ids = np.arange(30).astype(str)
+    predictions = artifacts.Predictions(ids, np.full(30, "test"), truth, scores, names, "multi")
+    recomputed = audit.metrics.scalars(predictions)
+    stated = tasks.of("multi").judge(truth, scores, names)
+    assert {name: stated[name] for name in recomputed} == pytest.approx(recomputed)
+    assert [recomputed[f"label_accuracy_{k}"] is None for k in (1, 2, 3)] == [
+        k >= classes for k in (1, 2, 3)
+    ]
+
+
+LOSSES = hypothesis.strategies.lists(hypothesis.strategies.floats(0.5, 2), min_size=1, max_size=40)
+
+
+@hypothesis.given(train=LOSSES, val=LOSSES)
+def test_convergence_is_the_same_in_both(train, val):
+    epochs = min(len(train), len(val))
+    history = {"stage": "main", "train_loss": train[:epochs], "val_task": val[:epochs]}
+    history = pd.DataFrame(history | {"train_task": train[:epochs]})
+    judged, (recomputed,) = convergence.judge(history), audit.convergence.stages(history)
+    assert judged["converged"] == recomputed["converged"]
+    assert judged["stages"][0]["best_epoch"] == recomputed["best_epoch"]
+
+
+@pytest.mark.parametrize("p, agrees", [(0.02 * (1 - np.log(0.02)), True), (0.05, False)])
+def test_a_combined_p_is_fishers_of_the_cells_that_have_one(tmp_path, p, agrees):
+    """Of .1 and .2: P(chi-squared of 4 > -2 log .02) = .02 (1 - log .02)."""
+    rows = [("a", 0.1, 0.3, None), ("b", 0.2, 0.1, None), ("c", None, 0.5, None)]
+    rows += [("leaky", 0.9, 0.9, None), ("*", p, 0.2, 2)]
+    table = pd.DataFrame(rows, columns=["dataset", "p_better", "gain", "cells"])
+    table = table.assign(method="m", p_seeds_better=np.nan)
+    tally = Tally("tests")
+    audit.p_values._fisher(tally, tmp_path, table, {"leaky"})
+    assert (tally.disagreements == []) == agrees
+
+
+def test_stuck_seeds_are_counted_as_the_studies_count_them():
+    random, counts = np.random.default_rng(0), []
+    for _ in range(200):
+        histories = [_history(random) for _ in range(random.integers(1, 6))]
+        judged = [convergence.judge(history) for history in histories]
+        counts.append(convergence.unfinished(judged))
+        assert recomputed_convergence.unfinished(histories) == counts[-1]
+    assert len(set(counts)) > 2
+
+
+def _history(random) -> pd.DataFrame:
+    rows = [
+        pd.DataFrame({"stage": stage, "train_task": losses, "train_loss": 1.0, "val_task": val})
+        for stage in ("text", "main")
+        for losses, val in [(1 + random.uniform(0, 0.4) * random.random(6), random.random(6))]
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_two_way_interval_by_hand(tmp_path, seeds):
+    """A mean of 20 groups of ones and zeros: variance p (1 - p) / 19, and that of the seeds."""
+    draws = np.random.default_rng(0).multinomial(20, [0.05] * 20, 20_000)
+    replicates = draws[:, :10].sum(1) / 20
+    values = np.array([0.5, 0.4, 0.6])[:seeds]
+    of_groups, of_seeds = 0.25 / 19, 0.01 / 3 if seeds == 3 else 0.0
+    total = of_groups + of_seeds
+    t = {1: stats.t.ppf(0.975, 19), 3: 2.3901351}[seeds]
+    if seeds == 3:
+        beyond = of_groups * stats.t.sf(t, 19) + of_seeds * stats.t.sf(t, 2)
+        assert beyond / total == pytest.approx(0.025, abs=1e-6)
+    reach = t * np.sqrt(total)
+    share = of_seeds / total if seeds == 3 else None
+    for off, agrees in ((0.0, True), (0.01, False)):
+        stated = {"low": 0.5 - reach, "high": 0.5 + reach + off, "seed_share": share}
+        tally = Tally("by hand")
+        groups = two_way.of_groups(replicates, 20, 1000)
+        of = two_way.of_seeds(values)
+        two_way.check(tally, tmp_path, "mean", stated, 0.5, groups, of, 0.0)
+        assert (tally.disagreements == []) == agrees
