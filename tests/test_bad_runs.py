@@ -160,31 +160,10 @@ def test_what_planning_can_see_stops_it_before_a_finished_artifact_is_cleared(fo
     assert "Nothing to be done" in again.stdout
 
 
-MISTAKES = {
-    "an unknown key": (
-        ("retrieval", {"top_k": 3}),
-        "retrieval: unknown key 'top_k'; allowed are "
-        "['approximate', 'compare', 'csls', 'inverted_softmax', 'k', 'pool', 'sinkhorn']",
-    ),
-    "a typing error in a study": (
-        (
-            "studies",
-            {"main": {"datasets": ["mien"], "encoders": ["vit"], "methods": ["head"]}},
-        ),
-        "studies.main.datasets: 'mien' is not allowed; allowed are ['mine', 'other']",
-    ),
-    "an unknown recipe": (
-        ("methods", {"head": {"recipe": "unimodel"}}),
-        "methods.head.recipe: 'unimodel' is not allowed; allowed are",
-    ),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_config_is_one_line_before_anything_runs(folder, mistake):
-    (section, value), expected = MISTAKES[mistake]
-    process = run(folder, config() | {section: value})
+def test_a_mistake_in_the_config_is_one_line_before_anything_runs(folder):
+    process = run(folder, config() | {"retrieval": {"top_k": 3}})
     assert process.returncode == 1
+    expected = "retrieval: unknown key 'top_k'; allowed are ['approximate', 'compare', "
     lines = [line for line in process.stdout.splitlines() if expected in line]
     assert len(lines) == 1, process.stdout
     assert "Traceback" not in process.stdout

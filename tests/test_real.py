@@ -4,14 +4,13 @@ The full run is `snakemake --cores all --configfile tests/real/config.yaml`; her
 tiles, a hundred reports, one seed and one epoch, which takes a minute or so.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+import workflow
 from histopair.files import tables
 
 ROOT = Path(__file__).parents[1]
@@ -62,11 +61,7 @@ def results(tmp_path_factory) -> Path:
     work = folder / "work"
     work.mkdir()
     config = configure(folder, tiles=24, reports=40, epochs=1, seeds=[0])
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
-    command += ["--directory", str(work), "--configfile", str(config), "--quiet", "all"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return work / "results"
+    return workflow.finish(work, "-s", str(ROOT / "Snakefile"), config=str(config)) / "results"
 
 
 def test_the_whole_chain_runs_on_real_input(results):
