@@ -11,7 +11,7 @@ import torch
 from histopair.errors import InputError
 from histopair.training import parallel, processes
 
-PACKAGE = Path(processes.__file__).parents[2]
+PACKAGE = str(Path(processes.__file__).parents[2])
 TORCHRUN = f"{Path(sys.executable).parent}/torchrun --nproc-per-node=2 --no-python"
 # As srun with SLURM_KILL_BAD_EXIT: the first task that fails ends the others.
 SRUN = """#!/bin/bash
@@ -22,14 +22,20 @@ for task in $(seq 1 "$SLURM_NTASKS"); do
     wait -n || { status=$?; kill $(jobs -p); exit $status; }
 done
 """
-SCRIPT = """
-import os, signal, sys
+# A job that needs no Snakemake, and what each of its processes does.
+JOB = """
 from types import SimpleNamespace
+
+snakemake = SimpleNamespace(threads=2, log=["log.txt"], output=["made.txt"], rule="run")
+snakemake.params = snakemake.wildcards = {{}}
+snakemake.resources = {{"mpi": {starter!r}}}
+"""
+WORK = """
+import os, signal, sys
+
 sys.path.insert(0, {package!r})
 from histopair.jobs import job
 
-snakemake = SimpleNamespace(threads=2, log=["log.txt"], rule="run")
-snakemake.resources = snakemake.params = snakemake.wildcards = {{}}
 with job(snakemake):
     import torch
     from histopair.errors import InputError
@@ -42,21 +48,20 @@ with job(snakemake):
         places = torch.tensor([parallel.rank()])
         rows = parallel.in_order(torch.tensor([[10.0 + parallel.rank()]]), places, 2)
         if one:
-            with open("made.txt", "w") as made:
+            with open(snakemake.output[0], "w") as made:
                 made.write(str(rows.flatten().tolist()) + os.environ["OMP_NUM_THREADS"])
 
-    processes.launch(work, {count}, {starter!r})
+    processes.launch(work, 2, snakemake.resources.get("mpi", ""))
 """
 
 
-def started(folder: Path, starter: str, step: str = "pass", count: int = 2):
+def started(folder: Path, starter: str, step: str = "pass"):
     """A job whose processes `starter` starts, and what its log holds."""
     (folder / "srun").write_text(SRUN)
     (folder / "srun").chmod(0o755)
-    text = SCRIPT.format(package=str(PACKAGE), step=step, count=count, starter=starter)
+    text = (JOB + WORK).format(package=PACKAGE, step=step, starter=starter)
     (folder / "script.py").write_text(text)
-    path = f"{folder}:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "RANK": "7"}
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "RANK": "7"}
     command = [sys.executable, "script.py"]
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return ended, (folder / "log.txt").read_text()
@@ -88,8 +93,9 @@ LOST = "if one: os.kill(os.getpid(), signal.SIGKILL)"
         (BAD, "tiles/7.png, row 7: it is no image. Remove it"),
         (
             LOST,
-            "training.processes: one of 2 processes failed or was lost: srun ended with status "
-            "137. Short memory is a frequent cause. A rerun goes on from the last checkpoint",
+            "training.processes: one of 2 processes failed or was lost, and the log says which: "
+            "srun ended with status 137. Short memory is a frequent cause. A rerun goes on from "
+            "the last checkpoint",
         ),
     ],
 )

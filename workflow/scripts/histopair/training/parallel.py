@@ -70,7 +70,7 @@ def averaged(
         return _Loss(model, loss)
     return nn.parallel.DistributedDataParallel(
         _Loss(model, loss),
-        broadcast_buffers=False,
+        forward_sync_buffers=False,
         find_unused_parameters=True,
         gradient_as_bucket_view=True,
     )

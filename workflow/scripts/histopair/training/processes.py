@@ -91,8 +91,8 @@ def _start(starter: str, processes: int) -> None:
             raise InputError("resource mpi", f"{starter}: {error.strerror}", "Correct it") from None
         if ended.returncode:
             _raise_bad_input(folder)
-            status = f"{command[0]} ended with status {ended.returncode}"
-            raise _lost(f"one of {processes} processes failed or was lost: {status}")
+            problem = f"one of {processes} processes failed or was lost, and the log says which"
+            raise _lost(f"{problem}: {command[0]} ended with status {ended.returncode}")
 
 
 def _variables(store: dist.TCPStore, processes: int, folder: str) -> dict[str, str]:
