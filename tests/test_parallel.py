@@ -20,6 +20,7 @@ class Model(nn.Module):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(5, 8), *between, nn.Tanh())
         self.head, self.rare, self.spare = nn.Linear(8, 3), nn.Linear(5, 1), nn.Linear(2, 2)
+        self.register_buffer("mask", torch.ones(3, dtype=torch.bool))
 
     def embed(self, x):
         return self.body(x)
@@ -59,6 +60,8 @@ def trained(folder, count, make=stage, **settings) -> dict:
 
     def work():
         one = make(**settings)
+        with torch.no_grad():
+            one.model.head.weight += parallel.rank()  # all start as process 0 does
         loop.fit(one, 1, str(folder), CPU)
         made = {
             "drawn next": torch.rand(3),

@@ -63,13 +63,17 @@ def averaged(
 ) -> Callable[[dict], dict[str, Tensor]]:
     """The loss of a batch, whose backward leaves the mean of all processes' gradients.
 
-    A parameter that no process's batch reaches keeps the gradient None. Process 0's weights and
-    buffers are given to all.
+    A parameter that no process's batch reaches keeps the gradient None. All processes start with
+    the trained weights of process 0.
     """
     if count() == 1:
         return _Loss(model, loss)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            dist.broadcast(parameter.detach(), 0)
     return nn.parallel.DistributedDataParallel(
         _Loss(model, loss),
+        init_sync=False,  # it would send all buffers, and gloo sends no booleans
         forward_sync_buffers=False,
         find_unused_parameters=True,
         gradient_as_bucket_view=True,
