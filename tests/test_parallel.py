@@ -20,6 +20,8 @@ class Model(nn.Module):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(5, 8), *between, nn.Tanh())
         self.head, self.rare, self.spare = nn.Linear(8, 3), nn.Linear(5, 1), nn.Linear(2, 2)
+        # Some backbones have weights that are no contiguous memory, and masks.
+        self.head.weight = nn.Parameter(self.head.weight.detach().t().contiguous().t())
         self.register_buffer("mask", torch.ones(3, dtype=torch.bool))
 
     def embed(self, x):

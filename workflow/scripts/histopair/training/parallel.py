@@ -70,7 +70,7 @@ def averaged(
         return _Loss(model, loss)
     for parameter in model.parameters():
         if parameter.requires_grad:
-            dist.broadcast(parameter.detach(), 0)
+            _take_from_first(parameter.detach())
     return nn.parallel.DistributedDataParallel(
         _Loss(model, loss),
         init_sync=False,  # it would send all buffers, and gloo sends no booleans
@@ -123,4 +123,10 @@ def share_buffers(model: nn.Module) -> None:
     if count() > 1:
         for buffer in model.buffers():
             if buffer.is_floating_point():
-                dist.broadcast(buffer, 0)
+                _take_from_first(buffer)
+
+
+def _take_from_first(tensor: Tensor) -> None:
+    sent = tensor.contiguous()  # torch sends no other
+    dist.broadcast(sent, 0)
+    tensor.copy_(sent)
