@@ -1,11 +1,14 @@
 """Two processes train one run to what one process makes of it, and go on after a kill."""
 
+import os
+import signal
+
 import pytest
 import torch
 from torch import nn
 
 from histopair.errors import InputError
-from histopair.training import loop, one_run, parallel
+from histopair.training import loop, one_run, parallel, processes
 
 CPU = torch.device("cpu")
 
@@ -16,7 +19,10 @@ class Model(nn.Module):
     def __init__(self, *between: nn.Module):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(5, 8), *between, nn.Tanh())
-        self.head, self.spare = nn.Linear(8, 3), nn.Linear(2, 2)
+        self.head, self.rare, self.spare = nn.Linear(8, 3), nn.Linear(5, 1), nn.Linear(2, 2)
+        # Some backbones have weights that are no contiguous memory, and masks.
+        self.head.weight = nn.Parameter(self.head.weight.detach().t().contiguous().t())
+        self.register_buffer("mask", torch.ones(3, dtype=torch.bool))
 
     def embed(self, x):
         return self.body(x)
@@ -26,12 +32,17 @@ class Model(nn.Module):
 
 
 def stage(*between, train=29, val=9, **settings) -> loop.Stage:
-    """29 samples in batches of 8: the last has 5, and that of validation 1."""
+    """29 samples in batches of 8: the last has 5, and that of validation 1.
+
+    One part of a batch in one process alone reaches the layer `rare`, and none reaches `spare`.
+    """
     torch.manual_seed(3)
     x, y = torch.randn(50, 5), torch.randint(0, 3, (50,))
 
     def loss(model, batch):
         task = nn.functional.cross_entropy(model(batch["x"]), batch["y"])
+        if (first := batch["rows"] == 0).any():
+            task = task + model.rare(batch["x"][first]).sum() / len(first)
         return {"loss": task + model.embed(batch["x"]).square().mean(), "task": task}
 
     return loop.Stage(
@@ -46,11 +57,13 @@ def stage(*between, train=29, val=9, **settings) -> loop.Stage:
     )
 
 
-def trained(folder, processes, make=stage, **settings) -> dict:
+def trained(folder, count, make=stage, **settings) -> dict:
     """What each process has in the end: {"0": ..., "1": ...}."""
 
     def work():
         one = make(**settings)
+        with torch.no_grad():
+            one.model.head.weight += parallel.rank()  # all start as process 0 does
         loop.fit(one, 1, str(folder), CPU)
         made = {
             "drawn next": torch.rand(3),
@@ -62,7 +75,7 @@ def trained(folder, processes, make=stage, **settings) -> dict:
         torch.save(made, folder / f"made{parallel.rank()}.pt")
 
     folder.mkdir(exist_ok=True)
-    parallel.launch(work, processes)
+    processes.launch(work, count)
     return {path.stem[-1]: torch.load(path, weights_only=True) for path in folder.glob("made*.pt")}
 
 
@@ -78,9 +91,12 @@ def test_two_processes_give_the_weights_and_predictions_of_one(tmp_path, name):
     one = trained(tmp_path / "one", 1, **SETTINGS[name])["0"]
     two = trained(tmp_path / "two", 2, **SETTINGS[name])
     assert set(two) == {"0", "1"}
-    torch.testing.assert_close(two["0"], one, rtol=0, atol=1e-5)
+    torch.testing.assert_close(two["0"], one, rtol=0, atol=1e-6)
     torch.testing.assert_close(two["1"], two["0"], rtol=0, atol=0)
     assert len(one["history"]) == 3
+    start = stage().model.state_dict()
+    assert torch.equal(one["weights"]["spare.weight"], start["spare.weight"])
+    assert not torch.equal(one["weights"]["rare.weight"], start["rare.weight"])
 
 
 def compared(**settings):
@@ -102,7 +118,7 @@ def compared(**settings):
 def test_a_loss_that_compares_samples_sees_whole_batches(tmp_path):
     one = trained(tmp_path / "one", 1, compared)["0"]
     two = trained(tmp_path / "two", 2, compared)
-    torch.testing.assert_close(two["1"], one, rtol=0, atol=1e-5)
+    torch.testing.assert_close(two["1"], one, rtol=0, atol=1e-6)
     with pytest.raises(InputError, match=r"main stage: its loss compares.*Set accumulate to 1"):
         trained(tmp_path / "parts", 1, compared, accumulate=2)
 
@@ -111,7 +127,7 @@ def test_more_processes_than_samples_of_a_batch_all_take_part(tmp_path):
     settings = {"batch_size": 2, "train": 7, "epochs": 1}
     one = trained(tmp_path / "one", 1, **settings)["0"]
     three = trained(tmp_path / "three", 3, **settings)
-    torch.testing.assert_close(three["2"], one, rtol=0, atol=1e-5)
+    torch.testing.assert_close(three["2"], one, rtol=0, atol=1e-6)
 
 
 def test_no_process_has_a_single_sample_of_a_batch(monkeypatch):
@@ -137,28 +153,17 @@ def test_killed_processes_resume_to_the_same_bits(tmp_path, monkeypatch):
         def loss(model, batch):
             calls.append(1)
             if len(calls) == 9 and parallel.rank() == 1:
-                raise KeyError("killed")
+                os.kill(os.getpid(), signal.SIGKILL)
             return real(model, batch)
 
         one.loss = loss
         return one
 
-    with pytest.raises(torch.multiprocessing.ProcessRaisedException):
+    with pytest.raises(InputError, match=r"process 1 of 2 was ended by SIGKILL.*A rerun goes on"):
         trained(tmp_path / "cut", 2, dying)
     assert torch.load(tmp_path / "cut" / "main.pt", weights_only=True)["step"] > 0
     resumed = trained(tmp_path / "cut", 2, noisy)
     torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
-
-
-def test_bad_input_that_one_process_meets_is_one_line_and_ends_all():
-    def work():
-        if parallel.rank() == 1:
-            raise InputError("tiles/7.png", "it is no image", "Remove it", row=7)
-        parallel.totals({"loss": 1.0})
-
-    with pytest.raises(InputError) as caught:
-        parallel.launch(work, 2)
-    assert str(caught.value) == "tiles/7.png, row 7: it is no image. Remove it"
 
 
 def test_one_process_writes(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import time
 from typing import NamedTuple
 
 import pytest
+import test_processes
 
 import workflow
 
@@ -147,3 +148,24 @@ def test_what_is_cancelled_or_killed_on_slurm_ends_in_the_results_of_one_machine
     expected = compared(local / "results")
     assert len(expected) > 40
     assert compared(folder / "results") == expected
+
+
+SNAKEFILE = """
+rule run:
+    output: "made.txt"
+    log: "log.txt"
+    resources: mpi="srun", tasks=2, mem_mb=1500, runtime=10, disk_mb=0
+    script: "script.py"
+"""
+
+
+def test_srun_starts_the_processes_of_a_run(slurm, tmp_path):
+    """They find each other, and each has the threads of the job."""
+    work = test_processes.WORK.format(package=test_processes.PACKAGE, step="pass")
+    (tmp_path / "script.py").write_text(work)
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    options = ["--executor", "slurm", "--jobs", "1", "--latency-wait", "30"]
+    options += ["--slurm-status-command", "squeue", *ASK_SOONER]
+    subprocess.run([sys.executable, "-m", "snakemake", *options], cwd=tmp_path, check=True)
+    assert (tmp_path / "made.txt").read_text() == "[10.0, 11.0]1"
+    assert (tmp_path / "log.txt").read_text().count("process 0 alone prints") == 1

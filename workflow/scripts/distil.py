@@ -2,19 +2,19 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.jobs import devices
-    from histopair.training import checkpoint, one_run, parallel, unlabelled
+    from histopair.training import checkpoint, one_run, processes, unlabelled
 
-    params, processes = snakemake.params, snakemake.config["training"]["processes"]
+    params, count = snakemake.params, snakemake.config["training"]["processes"]
     seed, artifacts = int(snakemake.wildcards.seed), dict(snakemake.input.items())
     del artifacts["encoders"]
-    about["processes"] = processes
+    about["processes"] = count
     folder = snakemake.output.weights.rsplit("/", 1)[0]
     resume = checkpoint.folder(f"results/.resume/{folder}", about, snakemake.input)
 
     def work():
-        cache_mb = snakemake.resources.mem_mb // processes // 2
+        cache_mb = snakemake.resources.mem_mb // count // 2
         run = one_run.Run.of(params.run, artifacts, seed, devices.start(), cache_mb)
         out = {name: snakemake.output[name] for name in ("weights", "history", "vectors")}
         unlabelled.execute(run, resume, out, about)
 
-    parallel.launch(work, processes)
+    processes.launch(work, count, snakemake.resources.get("mpi", ""))

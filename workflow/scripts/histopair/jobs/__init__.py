@@ -23,6 +23,9 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "ARROW_NUM_THREADS",
 )
+# Set where a process is one of several that a job has started with its own script: the log, the
+# GPUs and the errors are the job's.
+PART = "HISTOPAIR_PART_OF"
 VERSIONED = ("torch", "open_clip_torch", "timm", "transformers", "peft", "faiss-cpu", "pyarrow")
 
 
@@ -36,6 +39,9 @@ def job(snakemake) -> Iterator[dict]:
     """
     limit_threads(snakemake.threads)
     loading.without_collection()
+    if PART in os.environ:
+        yield _about(snakemake)
+        return
     log = Path(snakemake.log[0])
     audit = log.with_suffix(".audit.csv")
     audit.unlink(missing_ok=True)

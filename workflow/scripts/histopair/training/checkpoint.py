@@ -35,7 +35,9 @@ def folder(path: str, about: dict, inputs: Iterable[str]) -> str:
     Checkpoints of any other job are removed: going on from them would give neither job's result.
     """
     mark, identity = Path(path, "job"), _identity(about, inputs)
-    if mark.parent.exists() and not (mark.exists() and mark.read_text() == identity):
+    if mark.exists() and mark.read_text() == identity:
+        return path
+    if mark.parent.exists():
         print(f"{path}: checkpoints of other settings, code or inputs are removed", flush=True)
         shutil.rmtree(path)
     tables.write_text(mark, identity)

@@ -87,13 +87,14 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
         return  # an optimizer, which loads torch's compiler, would take longer than a probe
     now = Progress(optimizers.of_stage(stage), optimizers.scaler(stage, device))
     checkpoint.load(file, stage, now, device)
+    loss = parallel.averaged(stage.model, stage.loss)
     show = tensorboard.writer(events, stage.name, stage.history)
     epochs = range(len(stage.history), stage.epochs)
     for epoch in jobs.progress(epochs, len(epochs), "epochs", f"{stage.name} stage"):
         if _finished(stage):
             print(f"{stage.name} stage: ended after {epoch} epochs, patience is out", flush=True)
             break
-        train, steps = _train_epoch(stage, now, seed, file, device)
+        train, steps = _train_epoch(stage, loss, now, seed, file, device)
         parallel.share_buffers(stage.model)
         val = evaluate(stage, stage.val, device)
         _require_finite(val["task"], "the loss", stage, "validation")
@@ -135,7 +136,7 @@ def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
 
 
 def _train_epoch(
-    stage: Stage, now: Progress, seed: int, file: Path, device: torch.device
+    stage: Stage, loss, now: Progress, seed: int, file: Path, device: torch.device
 ) -> tuple[dict[str, float], int]:
     """One epoch, or what is left of it: the mean of each named loss, and its steps."""
     stage.model.train()
@@ -146,14 +147,8 @@ def _train_epoch(
     while now.step < len(batches):
         done = (len(stage.history) + now.step / len(batches)) / stage.epochs
         optimizers.set_learning_rates(now.optimizer, stage.schedule, done, stalls)
-        losses: dict[str, float] = {}
-        for _, weight in pieces[now.step]:
-            with _autocast(stage, device):
-                values = stage.loss(stage.model, next(stream))
-            now.scaler.scale(values["loss"] * weight).backward()
-            for name, value in values.items():
-                losses[name] = losses.get(name, 0.0) + value.item() * weight
-        losses = parallel.totals(losses)
+        weights = [weight for _, weight in pieces[now.step]]
+        losses = _backward(stage, loss, weights, stream, now, device)
         _require_finite(losses["loss"], "the loss", stage, f"step {now.step}")
         if not stage.history and not now.step:
             lora.require_gradients(stage.model)
@@ -184,10 +179,25 @@ def _drawn(stage: Stage, now: Progress, seed: int, device: torch.device) -> list
     return batches
 
 
+def _backward(
+    stage: Stage, loss, weights: list[float], stream, now: Progress, device: torch.device
+) -> dict[str, float]:
+    """Give the weights the gradient of a batch that passes in parts: the mean of each loss."""
+    losses: dict[str, float] = {}
+    for part, weight in enumerate(weights, start=1):
+        with parallel.exchanging(loss, last=part == len(weights)):
+            with _autocast(stage, device):
+                values = loss(next(stream))
+            # The processes' gradients are averaged, and shares add up to a batch by their weights.
+            now.scaler.scale(values["loss"] * weight * parallel.count()).backward()
+        for name, value in values.items():
+            losses[name] = losses.get(name, 0.0) + value.item() * weight
+    return parallel.totals(losses)
+
+
 def _step(stage: Stage, now: Progress) -> None:
     """Move the weights along the accumulated gradients, and clear these."""
     parameters = [p for p in stage.model.parameters() if p.requires_grad]
-    parallel.add_gradients(parameters)
     now.scaler.unscale_(now.optimizer)
     norm = nn.utils.clip_grad_norm_(parameters, stage.clip).item()
     # A scaler meets an overflow by a lower scale and skips the step; below 1 it is not its fault.

@@ -1,80 +1,17 @@
 """Several processes train one run: each takes its share of every batch, on its own GPU if any.
 
-The loss of a share is weighted by its size and the gradients of all processes are added up, which
-gives the gradient of the whole batch. Ten lines of our own do it, because DistributedDataParallel
-hides the model's methods, which recipes call. Every process builds the same model from the same
-seed. Outside `launch` there is one process, and nothing here changes anything.
+torch's DistributedDataParallel exchanges the gradients, in buckets and while the backward goes on.
+It averages them, so that a share's loss is weighted by its size: the result is the gradient of the
+whole batch. Every process builds the same model from the same seed. With one process (processes.py
+starts more), nothing here changes anything.
 """
 
-import datetime
-import io
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-from histopair import jobs
-from histopair.errors import InputError
-
-# One process may write a cache while the others wait; `launch` notices one that died.
-WAIT = datetime.timedelta(days=2)
-FAILED = (
-    torch.multiprocessing.ProcessRaisedException,
-    torch.multiprocessing.ProcessExitedException,
-)
-
-
-def launch(work: Callable[[], None], processes: int) -> None:
-    """Call work() in `processes` processes that share this one's threads; in this one for 1.
-
-    They are forks, so that work may be any function; this process must not have used a GPU before.
-    If one fails, the others are stopped. Raises the InputError of a process that raised one.
-    """
-    if processes == 1:
-        work()
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            torch.multiprocessing.start_processes(
-                _join, (work, processes, folder), processes, start_method="fork"
-            )
-        except FAILED:
-            if (line := Path(folder, "error")).exists():
-                # `InputError()` itself would want its three parts, which are joined by now.
-                raise InputError.__new__(InputError, line.read_text()) from None
-            raise
-
-
-def _join(rank: int, work: Callable[[], None], processes: int, folder: str) -> None:
-    jobs.limit_threads(max(1, jobs.threads() // processes))
-    if rank:
-        sys.stdout = io.StringIO()  # one log is enough
-    try:
-        backend = "cpu:gloo,cuda:nccl" if _use_gpu(rank, processes) else "gloo"
-        store = f"file://{folder}/store"
-        dist.init_process_group(backend, store, WAIT, processes, rank)
-        work()
-        dist.destroy_process_group()
-    except InputError as error:
-        Path(folder, "error").write_text(str(error))
-        raise
-
-
-def _use_gpu(rank: int, processes: int) -> bool:
-    if not torch.cuda.is_available():
-        return False
-    if torch.cuda.device_count() < processes:
-        raise InputError(
-            "training.processes",
-            f"{processes} processes need a GPU each, and {torch.cuda.device_count()} can be seen",
-            "Lower training.processes, or let the job see more GPUs",
-        )
-    torch.cuda.set_device(rank)
-    return True
 
 
 def count() -> int:
@@ -108,17 +45,44 @@ def prepared(model: nn.Module) -> nn.Module:
     return convert_sync_batchnorm(model)
 
 
-def add_gradients(parameters: list[nn.Parameter]) -> None:
-    """Give every process the sum of all gradients; one that no process has stays None."""
+class _Loss(nn.Module):
+    """A loss as a forward, which is what DistributedDataParallel knows; the model stays itself."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[nn.Module, dict], dict[str, Tensor]]):
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        values = self.loss(self.model, batch)
+        # The others may reach parameters that the backward of "loss" does not, which DDP waits for.
+        return {name: v if name == "loss" else v.detach() for name, v in values.items()}
+
+
+def averaged(
+    model: nn.Module, loss: Callable[[nn.Module, dict], dict[str, Tensor]]
+) -> Callable[[dict], dict[str, Tensor]]:
+    """The loss of a batch, whose backward leaves the mean of all processes' gradients.
+
+    A parameter that no process's batch reaches keeps the gradient None. All processes start with
+    the trained weights of process 0.
+    """
     if count() == 1:
-        return
-    flat = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    present = torch.tensor([p.grad is not None for p in parameters]).to(flat[0])
-    together = torch.cat([*(grad.flatten() for grad in flat), present])
-    dist.all_reduce(together)
-    *sums, present = together.split([*(p.numel() for p in parameters), len(parameters)])
-    for parameter, total, holders in zip(parameters, sums, present.tolist(), strict=True):
-        parameter.grad = total.view_as(parameter).to(parameter.dtype) if holders else None
+        return _Loss(model, loss)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            _take_from_first(parameter.detach())
+    return nn.parallel.DistributedDataParallel(
+        _Loss(model, loss),
+        init_sync=False,  # it would send all buffers, and gloo sends no booleans
+        forward_sync_buffers=False,
+        find_unused_parameters=True,
+        gradient_as_bucket_view=True,
+    )
+
+
+def exchanging(loss: Callable, last: bool) -> AbstractContextManager:
+    """Where a batch passes in parts, gradients are exchanged in the backward of the last alone."""
+    return nullcontext() if last or count() == 1 else loss.no_sync()
 
 
 def totals(values: dict[str, float]) -> dict[str, float]:
@@ -159,4 +123,10 @@ def share_buffers(model: nn.Module) -> None:
     if count() > 1:
         for buffer in model.buffers():
             if buffer.is_floating_point():
-                dist.broadcast(buffer, 0)
+                _take_from_first(buffer)
+
+
+def _take_from_first(tensor: Tensor) -> None:
+    sent = tensor.contiguous()  # torch sends no other
+    dist.broadcast(sent, 0)
+    tensor.copy_(sent)
