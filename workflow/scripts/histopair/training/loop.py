@@ -95,14 +95,12 @@ def fit(stage: Stage, seed: int, resume: str, device: torch.device, events: str 
             print(f"{stage.name} stage: ended after {epoch} epochs, patience is out", flush=True)
             break
         train, steps = _train_epoch(stage, loss, now, seed, file, device)
-        parallel.share_buffers(stage.model)
         val = evaluate(stage, stage.val, device)
         _require_finite(val["task"], "the loss", stage, "validation")
         stage.history.append(_row(stage, epoch, steps, now, train, val))
         show(stage.history[-1])
         if val["task"] < now.best["loss"]:
-            weights = checkpoint.weights(stage.model)
-            now.best = {"loss": val["task"], "epoch": epoch, "weights": weights}
+            now.best = dict(loss=val["task"], epoch=epoch, weights=checkpoint.weights(stage.model))
         elif stage.schedule == "plateau" and _stalls(stage) > _stalls(stage, epoch):
             stage.model.load_state_dict(now.best["weights"], strict=False)
         _save_if_due(file, stage, now, device)
@@ -157,6 +155,7 @@ def _train_epoch(
             now.sums[name] = now.sums.get(name, 0.0) + value * len(batches[now.step])
         now.step += 1
         _save_if_due(file, stage, now, device)
+    parallel.share_buffers(stage.model)
     passed = sum(map(len, batches))
     means = {name: value / passed for name, value in now.sums.items()}
     now.step, now.sums = 0, {}
