@@ -39,8 +39,9 @@ def main(words: list[str]) -> None:
     folder = (options.directory or Path.cwd()).resolve()
     hold(folder)
     clear(folder)
+    command = [sys.executable, *starter(options), *added(options), *words]
     os.environ.update(environment(options))
-    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *added(options), *words])
+    os.execv(sys.executable, command)
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
@@ -61,6 +62,19 @@ def go_to(folder: Path) -> None:
         os.chdir(folder)
 
 
+def starter(options: argparse.Namespace) -> list[str]:
+    """How Python starts Snakemake: on a single machine with Linux, its jobs are forked."""
+    if sys.platform != "linux" or on_cluster(options):
+        return ["-m", "snakemake"]
+    return [str(TERMINAL / "forked_jobs.py"), "snakemake"]
+
+
+def on_cluster(options: argparse.Namespace) -> bool:
+    """Whether an executor or a profile is chosen, which may send jobs to other machines."""
+    chosen = options.executor or options.profile or options.workflow_profile
+    return bool(chosen) or "SNAKEMAKE_PROFILE" in os.environ or "SLURM_CONF" in os.environ
+
+
 def added(options: argparse.Namespace) -> list[str]:
     """Arguments that are not given: the logger and, if the folder has none, the Snakefile."""
     logger = ["--logger=calm"] if options.logger is None and options.quiet is None else []
@@ -75,9 +89,8 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
     The Slurm plugin asks a controller at every start, and waits ten seconds if that is down.
     """
     paths = [str(TERMINAL), *filter(None, [os.environ.get("PYTHONPATH")])]
-    chosen = options.executor or options.profile or options.workflow_profile
-    cluster = chosen or "SNAKEMAKE_PROFILE" in os.environ or "SLURM_CONF" in os.environ
-    return {"PYTHONPATH": os.pathsep.join(paths)} | ({} if cluster else {"SLURM_CONF": os.devnull})
+    slurm = {} if on_cluster(options) else {"SLURM_CONF": os.devnull}
+    return {"PYTHONPATH": os.pathsep.join(paths)} | slurm
 
 
 def hold(folder: Path) -> None:
