@@ -26,6 +26,8 @@ SETTINGS = {
     "decoding": "cpu",
 }
 ABOUT = {"rule": "embed_images", "code": "abc"}
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
 
 
 def run(tmp_path, settings=SETTINGS, name="out"):
@@ -250,7 +252,8 @@ def test_the_log_says_how_fast_it_was_and_how_long_the_device_waited(tmp_path, c
     assert "no images to compute: all shards are there" in capfd.readouterr().out
 
 
-def test_a_batch_too_large_for_the_memory_is_halved():
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_batch_too_large_for_the_memory_is_halved(device):
     sizes = []
 
     def tower(batch):
@@ -259,7 +262,8 @@ def test_a_batch_too_large_for_the_memory_is_halved():
             raise torch.cuda.OutOfMemoryError
         return batch * 2
 
-    vectors = embed._features(tower, [torch.arange(7)[:, None]], Idle(torch.device("cpu")))
+    batches = [torch.arange(7, device=device)[:, None]]
+    vectors = embed._features(tower, batches, Idle(torch.device(device)))
     assert vectors[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12] and max(sizes) == 7
 
 

@@ -15,7 +15,6 @@ from histopair.encoders.activations import cache as activation_cache
 from histopair.export import read
 from histopair.files import tables
 from histopair.jobs import devices
-from histopair.jobs.idle import Idle
 from histopair.retrieval import nearest, search_torch
 from histopair.training import loop, one_run
 
@@ -127,20 +126,6 @@ def test_embeddings_are_those_of_the_processor(world, tmp_path, monkeypatch, pre
     gpu = made("gpu")
     monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: False)
     np.testing.assert_allclose(gpu, made("cpu"), atol=atol)
-
-
-def test_a_batch_too_large_for_the_memory_is_halved(monkeypatch):
-    sizes = []
-
-    def tower(batch):
-        sizes.append(len(batch))
-        if len(batch) > 2:
-            raise torch.cuda.OutOfMemoryError
-        return batch * 2
-
-    batches = [torch.arange(7, device="cuda")[:, None]]
-    found = embed._features(tower, batches, Idle(batches[0].device))
-    assert found[:, 0].tolist() == [0, 2, 4, 6, 8, 10, 12] and max(sizes) == 7
 
 
 def test_activations_are_those_of_the_processor(world, tmp_path, monkeypatch):
