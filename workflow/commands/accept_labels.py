@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import commands
 from histopair import jobs
 from histopair.datasets import agreement
 from histopair.errors import InputError
@@ -33,11 +34,7 @@ def main(words: list[str]) -> int:
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="histopair accept-labels",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("accept-labels", __doc__)
     parser.add_argument(
         "answers", nargs="+", help="csv files that the page of histopair serve wrote"
     )

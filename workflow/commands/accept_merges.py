@@ -5,18 +5,13 @@
 Write yes or no into the column `accept` first. Rows without an answer stay undecided.
 """
 
-import argparse
-
+import commands
 from histopair import jobs
 from histopair.datasets import merges
 
 
 def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="histopair accept-merges",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("accept-merges", __doc__)
     parser.add_argument("proposals", help="results/labels/DATASET.proposals.csv, answered")
     parser.add_argument("mapping", help="the dataset's labels_map; created if it does not exist")
     options = parser.parse_args(words)

@@ -6,8 +6,6 @@ Without a name: each source with its size, licence, how many of its files have c
 it lies or will lie. With one: the rest, the command that fetches it, and an entry for your config.
 """
 
-import argparse
-
 import yaml
 
 import commands
@@ -18,11 +16,7 @@ HEADING = ("name", "size", "licence", "checksums", "there", "folder")
 
 
 def main(words: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="histopair data",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("data", __doc__)
     parser.add_argument("name", nargs="?", help="one of the sources")
     name = parser.parse_args(words).name
     jobs.say(shown(name) if name else listed())

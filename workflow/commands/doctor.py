@@ -37,11 +37,7 @@ def main(words: list[str]) -> int:
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="histopair doctor",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("doctor", __doc__)
     parser.add_argument("encoder", nargs="?", help="an encoder of the config, or a preset")
     help_ = "as Snakemake takes them (default: config/config.yaml)"
     parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, help=help_)

@@ -11,6 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
+import commands
 from histopair import jobs
 from histopair.errors import InputError
 
@@ -53,11 +54,7 @@ def _seeds(results: Path, name: str) -> list[Path]:
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="histopair make-queue",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("make-queue", __doc__)
     parser.add_argument("runs", nargs="+", help="runs that predict the same samples")
     orders = ("uncertainty", "disagreement", "diversity")
     parser.add_argument("--order", choices=orders, default=orders[0], help="default uncertainty")

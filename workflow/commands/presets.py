@@ -8,6 +8,7 @@ import argparse
 
 import yaml
 
+import commands
 from histopair.errors import InputError, nearest
 from histopair.plan import presets
 
@@ -29,11 +30,7 @@ def main(words: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="histopair presets",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("presets", __doc__)
     parser.add_argument("name", nargs="?", help="show all that is known of this one")
     parser.add_argument("--licence", metavar="WORD", help="only those in whose licence it stands")
     access = parser.add_mutually_exclusive_group()

@@ -11,6 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
+import commands
 from histopair import jobs
 
 
@@ -36,11 +37,7 @@ def main(words: list[str]) -> None:
 
 
 def parsed(words: list[str], usual) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="histopair serve",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.parser("serve", __doc__)
     parser.add_argument("export", nargs="+", help="folders of results/exports")
     help_ = "address to listen at (default 127.0.0.1: this machine alone)"
     parser.add_argument("--host", default="127.0.0.1", help=help_)
