@@ -392,3 +392,17 @@ def test_a_ridge_regression_teaches_without_training(world):
     exported = distil_frozen.predictor(run, checkpoint.weights(stage.model))
     logits = exported.of_features([features.float()])
     torch.testing.assert_close(logits, stage.model(features.float()))
+
+
+def test_without_a_teacher_the_pool_whitens_the_features(world):
+    run = make(world, "distil_frozen", teacher_of="pool")
+    assert distil_frozen.needs(run.method) == ("image_embeddings",)
+    run.about["labels_per_class"] = 2
+    (stage,) = distil_frozen.build(run)
+    pool = run.embeddings("image_embeddings")[run.rows("train", labelled=False)]
+    white = stage.model.to_text(pool.float()).detach().double()
+    np.testing.assert_allclose(white.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(white.shape[1]), atol=1e-2)
+    exported = distil_frozen.predictor(run, checkpoint.weights(stage.model))
+    logits = exported.of_features([pool.float()])
+    torch.testing.assert_close(logits, stage.model(pool.float()))

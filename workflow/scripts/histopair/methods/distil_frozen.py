@@ -9,13 +9,15 @@ g is a ridge regression at its optimum, with the penalty that predicts each imag
 others. With `regression: mlp` it is an MLP that lowers the cosine distance until validation stops
 improving; where images are few, it learns noise beside the text.
 
-With a random report as teacher g has the same size and carries nothing: the fair control.
+Two controls: with a random report as teacher g has the same size and carries nothing; without a
+teacher (`teacher_of: pool`) g whitens v, which is what the pool tells alone.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -33,18 +35,25 @@ PARAMETERS = {
     "hidden": 512,
     "regression": "ridge",
 }
-CHOICES = {"teacher_of": ("text", "image", "label-prompt"), "regression": ("mlp", "ridge")}
+CHOICES = {
+    "teacher_of": ("text", "image", "label-prompt", "pool"),
+    "regression": ("mlp", "ridge"),
+}
 DESCRIPTIONS = {
     "hidden": "Width of the hidden layer of g, if it is an MLP.",
     "regression": "What g is: an `mlp` with one hidden layer, or a `ridge` regression.",
     "teacher_of": "What the teacher embeds: the paired report, the image itself by the retriever, "
-    "or the prompt of the labels.",
+    "or the prompt of the labels. `pool` is a control without a teacher: g is a linear layer that "
+    "whitens the features of all images of the train split.",
 }
-PENALTIES = 10.0 ** np.arange(-1, 6)
+PENALTIES = 10.0 ** np.arange(-5, 9)  # wide enough to keep all of a teacher, or nothing
+FLAT = 1e-9  # share of the largest variance, below which a direction is rounding
 
 
 def needs(method):
     """Beside the backbone's embeddings, those of the teacher."""
+    if method["teacher_of"] == "pool":
+        return ("image_embeddings",)
     if method["teacher_of"] == "image":
         return ("image_embeddings", "teacher_images")
     if method["teacher_of"] == "label-prompt":
@@ -70,14 +79,21 @@ def beside(to_text: nn.Module, features: Tensor) -> Tensor:
 
 def build(run):
     features = run.embeddings("image_embeddings")
-    vectors, train = teach(run), taught_rows(run)["train"]
-    if run.method["regression"] == "ridge":
+    train, facts = taught_rows(run)["train"], {}
+    if run.method["teacher_of"] == "pool":
+        to_text = whitening(features[train])
+    elif _linear(run.method):
+        teach(run)
         targets = normalize(run.teacher(train).float(), dim=1)
-        to_text = ridge(features[train], targets).to(run.device)
+        to_text, facts["penalty"] = ridge(features[train], targets)
     else:
-        to_text = heads.mlp(features.shape[1], vectors.shape[1], 2, run.method["hidden"])
+        to_text = heads.mlp(features.shape[1], teach(run).shape[1], 2, run.method["hidden"])
         yield distillation(run, to_text, lambda rows: features[rows])
-    yield _probe(run, to_text.eval(), features)
+    yield _probe(run, to_text.to(run.device).eval(), features, facts)
+
+
+def _linear(method) -> bool:
+    return method["teacher_of"] == "pool" or method["regression"] == "ridge"
 
 
 def teach(run) -> Tensor:
@@ -94,15 +110,28 @@ def taught_rows(run) -> dict[str, Tensor]:
     return {name: run.rows(name, labelled=labelled) for name in ("train", "val")}
 
 
-def ridge(features: Tensor, taught: Tensor) -> nn.Linear:
-    """The ridge regression of taught vectors (n, d_text) on standardised features (n, d)."""
+def ridge(features: Tensor, taught: Tensor) -> tuple[nn.Linear, float]:
+    """The ridge regression of vectors (n, d_text) on standardised features (n, d); its penalty."""
     inputs, targets = (part.double().cpu().numpy() for part in (features, taught))
     scaler = StandardScaler().fit(inputs)
     model = RidgeCV(PENALTIES).fit(scaler.transform(inputs), targets)
-    layer, weight = nn.Linear(inputs.shape[1], targets.shape[1]), model.coef_ / scaler.scale_
+    weight = model.coef_ / scaler.scale_
+    return _layer(weight, model.intercept_ - weight @ scaler.mean_), float(model.alpha_)
+
+
+def whitening(features: Tensor) -> nn.Linear:
+    """Features (n, d) along their principal directions, each with mean 0 and variance 1."""
+    model = PCA(svd_solver="full").fit(features.double().cpu().numpy())
+    kept = model.explained_variance_ > FLAT * model.explained_variance_[0]
+    weight = (model.components_.T / np.sqrt(model.explained_variance_)).T[kept]
+    return _layer(weight, -weight @ model.mean_)
+
+
+def _layer(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
-        layer.bias.copy_(torch.from_numpy(model.intercept_ - weight @ scaler.mean_))
+        layer.bias.copy_(torch.from_numpy(bias))
     return layer
 
 
@@ -120,10 +149,10 @@ def distillation(run, model: nn.Module, inputs: Callable[[Tensor], Tensor], **ov
 
 
 @torch.no_grad()
-def _probe(run, to_text: nn.Module, features: Tensor):
+def _probe(run, to_text: nn.Module, features: Tensor, facts: dict):
     read = beside(to_text, features)
     heads = logistic.candidates(run, read)
-    students = ((Student(to_text, head), facts) for head, facts in heads)
+    students = ((Student(to_text, head), facts | more) for head, more in heads)
     return chosen.stage(run, students, lambda rows: (features[rows],), logistic.WORSE)
 
 
@@ -131,7 +160,7 @@ def predictor(run, weights):
     from histopair.export.layers import BesidePrediction
     from histopair.export.predictor import Predictor, loaded
 
-    encoder, linear = run.encoder(), run.method["regression"] == "ridge"
+    encoder, linear = run.encoder(), _linear(run.method)
     width, text = encoder.image_dim, len(weights["to_text.bias" if linear else "to_text.2.bias"])
     both = BesidePrediction(width, text, 0 if linear else run.method["hidden"])
     head = nn.Linear(width + text, len(run.classes))
