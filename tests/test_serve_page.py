@@ -161,7 +161,7 @@ def test_a_note_is_asked_for_where_the_model_reads_one(opened, tile):
 
 def test_the_keyboard_alone_asks_and_reads_the_answer(opened, tile):
     page = opened()
-    # Said early: chromium drops a dialog that it is told to hand over only while the key is pressed.
+    # Said early: chromium drops a dialog that it shall hand over from the press of the key on.
     page.on("filechooser", lambda chooser: chooser.set_files(tile))
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the question")).to_be_focused()
