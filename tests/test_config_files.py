@@ -151,6 +151,7 @@ def with_dataset(**changes) -> dict:
         ({"match": {"a": "("}}, r"datasets.tiles.match.a: '\(' is not a regular expression"),
         ({"min_count": 2.0}, r"datasets.tiles.min_count: 2.0 is not of type 'integer'"),
         ({"max_quarantined": float("nan")}, r"max_quarantined: nan is not allowed"),
+        ({"max_quarantined": "1e-2"}, r"for a text: write 1.0e-2"),
         ({"description": "a\0b"}, r"description: it has the character '\\x00'"),
         ({"root": "data/{x}"}, r"datasets.tiles.root: 'data/\{x\}' has braces, which Snakemake"),
         ({"table": "{x}.csv"}, r"datasets.tiles.table: '\{x\}.csv' has braces"),

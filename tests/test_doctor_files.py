@@ -81,11 +81,12 @@ def test_a_method_that_needs_a_tower_which_an_encoder_lacks_is_red(filled, capsy
     ("changes", "words"),
     [
         ({"classes": ["a", "c"]}, "'b'"),
+        ({"class_names": {"a": "tumour", "bb": "normal"}}, "'bb' is no class"),
         ({"split": {"test": 0.5, "val": 0.45}}, "no sample falls into train"),
         ({"split": {"sites": ["north", "south"]}}, "column `site`"),
         ({"labels_map": "map.csv"}, "map.csv"),
     ],
-    ids=["classes", "split", "sites", "mapping"],
+    ids=["classes", "class names", "split", "sites", "mapping"],
 )
 def test_what_cleaning_would_refuse_of_labels_is_red(place, capsys, changes, words):
     tiles(place / "tiles", count=4)
@@ -94,6 +95,19 @@ def test_what_cleaning_would_refuse_of_labels_is_red(place, capsys, changes, wor
     status, text = ran(capsys)
     red = [line for line in text.splitlines() if "  missing  " in line or "  wrong  " in line]
     assert status == 1 and len(red) == 1 and red[0].startswith("dataset mine") and words in red[0]
+
+
+@pytest.mark.parametrize(("by", "shown"), [("group", True), ("row", False)])
+def test_tiles_without_patients_are_to_be_looked_at_unless_the_split_ignores_them(
+    filled, capsys, by, shown
+):
+    table = filled / "tiles/labels.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    entry = config()["datasets"]["mine"] | {"split": {"by": by}}
+    write(config(datasets={"mine": entry}))
+    status, text = ran(capsys)
+    assert status == 0 and ("12 samples name no patient" in text) == shown
 
 
 def test_one_image_that_does_not_open_is_to_be_looked_at(filled, capsys):

@@ -196,7 +196,7 @@ def test_table_of_a_spreadsheets_unicode_text_is_read(tmp_path, encoding):
 
 def test_absent_table_says_so(tmp_path):
     assert _said("table", root=str(tmp_path)) == (
-        f"{tmp_path}/labels.csv: there is no such file. Correct the path in the config"
+        f"{tmp_path}/labels.csv: there is no such file. Correct the path"
     )
 
 

@@ -38,7 +38,9 @@ SUBJECTS += (calibration, studies, intervals, verdicts, p_values, gates, curves,
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="histopair audit", description=__doc__.splitlines()[0])
-    parser.add_argument("results", nargs="?", default=commands.folder() / "results", type=Path)
+    help_ = "the folder of results (default: results, of the current folder or the checkout)"
+    default = commands.folder() / "results"
+    parser.add_argument("results", nargs="?", default=default, type=Path, help=help_)
     results = parser.parse_args(words).results
     artifacts.forget()
     tallies = []

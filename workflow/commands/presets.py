@@ -1,7 +1,7 @@
 """List the encoders that a config can have by name, or show one of them.
 
-histopair presets --open --text
-histopair presets uni2-h
+    histopair presets --open --text
+    histopair presets uni2-h
 """
 
 import argparse

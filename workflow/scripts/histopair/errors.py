@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SYSTEM = {
-    errno.ENOENT: ("there is no such file", "Correct the path in the config"),
-    errno.ENOTDIR: ("there is no such file", "Correct the path in the config"),
+    errno.ENOENT: ("there is no such file", "Correct the path"),
+    errno.ENOTDIR: ("there is no such file", "Correct the path"),
     errno.EISDIR: ("it is a folder", "Give a file"),
     errno.EACCES: ("there is no permission to read it", "Ask its owner, or run chmod u+rX on it"),
     errno.EPERM: ("there is no permission to read it", "Ask its owner, or run chmod u+rX on it"),

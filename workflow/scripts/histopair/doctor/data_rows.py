@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from histopair import images, readers
-from histopair.datasets import sources
+from histopair.datasets import sources, splits
 from histopair.doctor import dry_cleaning
 from histopair.doctor.rows import LATER, LOOK, MISSING, OK, WRONG, Row, checked, of_mistake
 from histopair.errors import InputError
@@ -120,6 +120,8 @@ def _samples(
         yield from _images(check, entry, list(unique["path"]))
     task, clean = frame.attrs["task"], dry_cleaning.cleaned(entry, name, frame, audit)
     yield from checked(check, lambda: _split(check, clean))
+    if kind == "images" and entry["split"].get("by") not in splits.IGNORES_GROUPS:
+        yield from _ungrouped(check, clean)
     for other in resplits:
         rows = partial(_resplit, config["datasets"][other], other, clean, task)
         yield from checked(f"dataset {other}", rows)
@@ -132,6 +134,14 @@ def _split(check: str, clean: pd.DataFrame) -> Iterator[Row]:
     parts = ", ".join(f"{part} {count:,}" for part, count in counts.items())
     classes = clean["labels"].explode().nunique()
     yield Row(check, OK, f"{f'{classes} classes; ' if classes else ''}{column}: {parts}")
+
+
+def _ungrouped(check: str, clean: pd.DataFrame) -> Iterator[Row]:
+    """A row for samples whose patients are not known."""
+    if unknown := clean["group"].isna().sum():
+        finding = f"{unknown:,} samples name no patient: each image counts as one of its own"
+        remedy = "If you know them, write them into the column `group`, or into groups.csv"
+        yield Row(check, LOOK, finding, remedy)
 
 
 def _resplit(entry: dict, name: str, clean: pd.DataFrame, task: str) -> Iterator[Row]:

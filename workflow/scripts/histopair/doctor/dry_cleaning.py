@@ -6,7 +6,7 @@ that samples of equal images may end in another split than here.
 
 import pandas as pd
 
-from histopair.datasets import partition, quarantine, sites, standardise
+from histopair.datasets import label_tables, labels, partition, quarantine, sites, standardise
 from histopair.files import folding
 
 
@@ -21,7 +21,9 @@ def cleaned(entry: dict, name: str, frame: pd.DataFrame, rows: list[dict]) -> pd
         frame["group"], _ = folding.united(frame.group, "group")
     frame, _ = sites.of_samples(frame, entry, name)
     if "features" not in entry:
+        raw = label_tables.counted(frame.labels)
         frame, _ = standardise.apply(frame, entry, name, info["classes"])
+        labels._classes(frame, raw, entry, info, name)  # a public name would clean all data again
         frame = frame.assign(sha256=None, phash=None)
     return _split(frame, entry, name, info["task"])
 

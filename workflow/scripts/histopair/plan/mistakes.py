@@ -65,5 +65,19 @@ def of_schema(error: jsonschema.ValidationError) -> str:
         return f"{key}: the name {error.instance!r} is not allowed; {NAMES} are"
     if error.validator == "type":
         error.message = f"{shown(error.instance)} is not of type {error.validator_value!r}"
+        error.message += _as_number(error)
     hint = error.schema.get("description", "").split(". ")[0]  # the first sentence says what it is
     return f"{key}: {error.message}" + (f" ({hint})" if hint else "")
+
+
+def _as_number(error: jsonschema.ValidationError) -> str:
+    """How to write a number that YAML takes for a text, as it does 1e-4; "" for anything else."""
+    if error.validator_value != "number" or not isinstance(error.instance, str):
+        return ""
+    try:
+        mantissa, power = error.instance.lower().split("e")
+        point = "" if "." in mantissa else ".0"
+        float(mantissa)  # anything else is no number
+        return f"; YAML takes it for a text: write {mantissa}{point}e{int(power):+d}"
+    except ValueError:
+        return ""
