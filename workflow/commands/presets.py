@@ -2,6 +2,8 @@
 
     histopair presets --open --text
     histopair presets uni2-h
+
+An entry of the config names one so: `encoders: {mine: {preset: uni2-h}}`.
 """
 
 import argparse
