@@ -4,6 +4,7 @@
 
 Plans a study of about RUNS runs in an empty folder: 4 datasets, 4 encoders and as many variants of
 LoRA and CLIP-IT as that takes at SEEDS seeds each. Seconds are user and system time of Snakemake.
+Beside them, what Snakemake alone takes for as many jobs and files (`planning_floor.smk`).
 """
 
 import os
@@ -26,19 +27,28 @@ def main(runs: int = 5088, seeds: int = 53) -> None:
         folder = Path(name)
         text = yaml.safe_dump(_config(folder, models, seeds))
         folder.joinpath("planning.yaml").write_text(text, encoding="utf-8")
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        jobs = _planned(folder)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        floor = ["--config", f"models={models}", f"seeds={seeds}"]
+        _, alone, _ = _planned(folder, "benchmarks/planning_floor.smk", floor)
+        ours = ["--configfile", "planning.yaml"]
+        jobs, spent, memory = _planned(folder, "workflow/Snakefile", ours)
+    work = f"{jobs['run']} runs of {seeds} seeds, {jobs['total']} jobs"
+    print(f"{work}: {spent:.1f} s, {memory} MB; Snakemake alone {alone:.1f} s: {spent / alone:.2f}")
+
+
+def _planned(folder: Path, snakefile: str, words: list[str]) -> tuple[dict[str, int], float, int]:
+    """Jobs of each rule and their `total`, CPU seconds, and the most MB of any dry run so far."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    jobs = _counted(folder, snakefile, words)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    memory = f"{after.ru_maxrss / 1024:.0f} MB"
-    print(f"{jobs['run']} runs of {seeds} seeds, {jobs['total']} jobs: {spent:.1f} s, {memory}")
+    return jobs, spent, after.ru_maxrss // 1024
 
 
-def _planned(folder: Path) -> dict[str, int]:
+def _counted(folder: Path, snakefile: str, words: list[str]) -> dict[str, int]:
     """How many jobs of each rule a dry run counts, and their `total`."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "workflow" / "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / snakefile)]
     command += ["--workflow-profile", str(ROOT / "profiles" / "default"), "--dry-run", "--quiet"]
-    command += ["rules", "--configfile", "planning.yaml", "--cores", "1"]
+    command += ["rules", "--cores", "1", *words]
     # Snakemake's plugin would ask a Slurm at its start.
     environment = os.environ | {"SLURM_CONF": os.devnull}
     process = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True)

@@ -42,6 +42,20 @@ def test_a_method_without_text_waits_for_no_report(config):
     assert runs.artifacts(config, run("lora")) == {"labels": "results/labels/phantom-crc.parquet"}
 
 
+@pytest.mark.parametrize("file", [CONFIG, "config/config.yaml"])
+def test_a_seed_decides_only_where_files_lie(file):
+    """So the rules ask once for all seeds, and Snakemake fills them in."""
+    config = load(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
+    for study in config["studies"]:
+        for each in entries.runs(config, study):
+            one, every = SimpleNamespace(**each), SimpleNamespace(**each | {"seed": "{seed}"})
+            for file, path in runs.paths(config, every).items():
+                assert path.format(seed=each["seed"]) == runs.paths(config, one)[file]
+            assert runs.encoder_files(config, every) == runs.encoder_files(config, one)
+            assert runs.spec(config, every) == runs.spec(config, one)
+            assert runs.modules(config, every) == runs.modules(config, one)
+
+
 def test_a_frozen_method_reads_embeddings_and_no_weights(config):
     found = runs.artifacts(config, run("linear-probe"))
     assert found["image_embeddings"] == "results/embeddings/phantom-vit/phantom-crc.images.parquet"

@@ -1,6 +1,8 @@
 # The checked config, and how rules ask plan/ for what they read: by plan.FILE.FUNCTION.
 
+import gc
 from functools import cache
+from inspect import signature
 from types import SimpleNamespace
 
 from histopair import plan
@@ -22,6 +24,9 @@ from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, PAI
 from histopair.plan.places import SCORES, WEIGHTS, pattern
 from histopair.pages import look
 
+# A plan is many objects that stay: looking through them for garbage takes a tenth of its time.
+gc.set_threshold(100_000)
+
 try:
     config = plan.load.load(config)
 except InputError as mistake:
@@ -36,20 +41,31 @@ def asked(function, *more):
         stop(mistake)
 
 
-def planned(function, *more):
-    """function(config, wildcards, *more) as a function of a rule's wildcards, asked once for each."""
+def planned(function, *more, fixed={}):
+    """function(config, wildcards, *more) as a function of a rule's wildcards, asked once for each.
+
+    `fixed` gives wildcards one value, whatever they are.
+    """
     answers = {}
 
     def of(wildcards):
-        key = tuple(wildcards.items())
+        named = {**wildcards, **fixed}
+        key = tuple(named.values())
         if key not in answers:
-            answers[key] = asked(function, SimpleNamespace(**dict(key)), *more)
+            answers[key] = asked(function, SimpleNamespace(**named), *more)
         return answers[key]
 
+    # Snakemake asks for it at each call, and else it is found out anew each time.
+    of.__signature__ = signature(of)
     return of
 
 
-# Runs ask again for each seed.
+def for_all_seeds(function, *more):
+    """The same, asked once for all seeds: Snakemake fills in `{seed}` in paths of inputs."""
+    return planned(function, *more, fixed={"seed": "{seed}"})
+
+
+# Rules ask again for each dataset and encoder.
 fingerprint = cache(plan.fingerprint.fingerprint)
 
 
@@ -57,7 +73,9 @@ def code(script, modules=None, without=()):
     """Fingerprint of a rule's code: its script, and the modules that it finds by name."""
     if modules is None:
         return fingerprint(script)
-    return planned(lambda config, w: fingerprint(script, *modules(config, w), without=without))
+    return for_all_seeds(
+        lambda config, w: fingerprint(script, *modules(config, w), without=without)
+    )
 
 
 wildcard_constraints:

@@ -8,8 +8,8 @@
 
 rule run:
     input:
-        unpack(planned(plan.runs.artifacts)),
-        encoders=planned(plan.runs.encoder_files),
+        unpack(for_all_seeds(plan.runs.artifacts)),
+        encoders=for_all_seeds(plan.runs.encoder_files),
     output:
         weights="results/runs/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
         history="results/runs/{dataset}/{encoder}/{method}/{seed}/history.parquet",
@@ -30,7 +30,7 @@ rule run:
         mem_mb=5500 * config["training"]["processes"],
         runtime="12h",
     params:
-        run=planned(plan.runs.spec),
+        run=for_all_seeds(plan.runs.spec),
         code=code("run.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/run.py"
@@ -38,8 +38,8 @@ rule run:
 
 rule distil:
     input:
-        unpack(planned(plan.runs.before_labels)),
-        encoders=planned(plan.runs.encoder_files),
+        unpack(for_all_seeds(plan.runs.before_labels)),
+        encoders=for_all_seeds(plan.runs.encoder_files),
     output:
         weights="results/distilled/{dataset}/{encoder}/{method}/{seed}/weights.safetensors",
         history="results/distilled/{dataset}/{encoder}/{method}/{seed}/history.parquet",
@@ -60,7 +60,7 @@ rule distil:
         mem_mb=5500 * config["training"]["processes"],
         runtime="12h",
     params:
-        run=planned(plan.runs.spec),
+        run=for_all_seeds(plan.runs.spec),
         code=code("distil.py", plan.runs.modules, plan.fingerprint.AFTER_TRAINING),
     script:
         "../scripts/distil.py"
@@ -68,9 +68,9 @@ rule distil:
 
 rule teach:
     input:
-        unpack(planned(plan.exports.artifacts)),
+        unpack(for_all_seeds(plan.exports.artifacts)),
         weights=f"{RUN}/weights.safetensors",
-        encoders=planned(plan.exports.encoder_files),
+        encoders=for_all_seeds(plan.exports.encoder_files),
     output:
         "results/runs/{dataset}/{encoder}/{method}/{seed}/logits.parquet",
     log:
@@ -88,7 +88,7 @@ rule teach:
         mem_mb=5500,
         runtime="4h",
     params:
-        run=planned(plan.exports.spec),
+        run=for_all_seeds(plan.exports.spec),
         code=code("teach.py", plan.exports.modules),
     script:
         "../scripts/teach.py"

@@ -13,7 +13,8 @@ def named(config, w):
 
 def of_study(config, study):
     w = SimpleNamespace(study=study)
-    distilled = distilled_runs(config, w)
+    methods = (entries.of_run(config, model) for model in studies.models(config, w))
+    distilled = any(map(recipes.distilled, methods))
     possible = {
         "complementarity": "complementarity" in config["studies"][study],
         "distillation": distilled,

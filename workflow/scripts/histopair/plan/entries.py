@@ -79,7 +79,7 @@ def method(config: dict, name: str, dataset: str) -> dict:
 
 
 def of_run(config: dict, run: dict) -> dict:
-    """The method of one of `runs`, as it runs there."""
+    """The method of one of `runs` or `models`, as it runs there."""
     return method(config, run["method"], run["dataset"])
 
 
@@ -91,20 +91,33 @@ def corpus_of(config: dict, dataset: str, method: dict) -> str | None:
 
 
 def runs(config: dict, study: str) -> list[dict]:
-    """The runs of a study: dataset, encoder, method, seed, column. Methods without chance run once.
+    """The runs of a study: dataset, encoder, method, seed, column.
 
-    `encoder` is the one that the run uses: the method's own, or else the study's, or the study's
+    Methods without chance run once.
+    """
+    names = ("dataset", "encoder", "method", "seed", "column")
+    return [
+        {name: run[name] for name in names}
+        for model in models(config, study)
+        for seed in seeds(config, study, model["dataset"], model["method"])
+        for run in [model | {"seed": seed}]
+    ]
+
+
+def models(config: dict, study: str) -> list[dict]:
+    """What a study trains, whatever the seed: dataset, encoder, method, column.
+
+    `encoder` is the one that the runs use: the method's own, or else the study's, or the study's
     `backbone` if the method reads only images. `column` is the study's: a method with an encoder of
     its own is compared in each column.
     """
     entry = config["studies"][study]
     return [
-        {"dataset": dataset, "encoder": encoder, "method": name, "seed": seed, "column": column}
+        {"dataset": dataset, "encoder": encoder, "method": name, "column": column}
         for dataset in entry["datasets"]
         for column in entry["encoders"]
         for name in entry["methods"]
         for encoder in [encoder_of(config, column, method(config, name, dataset))]
-        for seed in seeds(config, study, dataset, name)
     ]
 
 
@@ -143,13 +156,13 @@ def pairings(config: dict) -> list[dict]:
     """
     pairs = []
     for study in shown_studies(config):
-        for run in runs(config, study):
-            entry, kinds = of_run(config, run), []
-            is_one_split = not folds(config["datasets"][run["dataset"]])
-            is_whole = not labels(config, run["dataset"])
+        for model in models(config, study):
+            entry, kinds = of_run(config, model), []
+            is_one_split = not folds(config["datasets"][model["dataset"]])
+            is_whole = not labels(config, model["dataset"])
             if entry.get("pairing") == "retrieved" and is_one_split and is_whole:
                 kinds = [{"pairing": kind} for kind in config["retrieval"]["compare"]]
-            pairs += [pairing_of(config, run["dataset"], entry | kind) for kind in [{}, *kinds]]
+            pairs += [pairing_of(config, model["dataset"], entry | kind) for kind in [{}, *kinds]]
     return list({tuple(pair.items()): pair for pair in pairs if pair}.values())
 
 

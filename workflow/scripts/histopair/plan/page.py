@@ -12,19 +12,19 @@ OF_TEXTS = ("caption_embeddings", "caption_activations", "prompt_embeddings")
 
 def shown(config):
     """Names of everything that the page shows."""
-    unique_runs, pairings = shown_runs(config), entries.pairings(config)
+    models, pairings = _models(config), entries.pairings(config)
     retrieved = [pair for pair in pairings if pair["encoder"] != "oracle"]
-    read = _read(config, unique_runs)
-    datasets = list(dict.fromkeys(run["dataset"] for run in unique_runs))
-    encoders = [row["encoder"] for row in [*unique_runs, *retrieved]]
+    read = _read(config, models)
+    datasets = list(dict.fromkeys(model["dataset"] for model in models))
+    encoders = [row["encoder"] for row in [*models, *retrieved]]
     return {
         "datasets": datasets,
         "proposals": [name for name in datasets if PROPOSING & set(config["datasets"][name])],
         "corpora": list(dict.fromkeys(corpus for _, corpus in read)),
         "chunks": _chunked(retrieved, read),
         "encoders": list(dict.fromkeys(encoders)),
-        "embeddings": _embedded(config, retrieved, unique_runs),
-        "texts": _texts(config, unique_runs),
+        "embeddings": _embedded(config, retrieved, models),
+        "texts": _texts(config, models),
         "pairs": pairings,
         "runs": {study: entries.runs(config, study) for study in entries.shown_studies(config)},
     }
@@ -41,9 +41,15 @@ def outputs(config, file):
     return of_runs(shown_runs(config), file)
 
 
-def _read(config, unique_runs):
-    """Retriever and corpus of each run that reads reports."""
-    methods = [(run["dataset"], entries.of_run(config, run)) for run in unique_runs]
+def _models(config):
+    """What the page's studies train, whatever the seed: dataset, encoder, method, column."""
+    studies = entries.shown_studies(config)
+    return [model for study in studies for model in entries.models(config, study)]
+
+
+def _read(config, models):
+    """Retriever and corpus of each model that reads reports."""
+    methods = [(model["dataset"], entries.of_run(config, model)) for model in models]
     return [
         (method["retriever"], entries.corpus_of(config, dataset, method))
         for dataset, method in methods
@@ -57,18 +63,19 @@ def _chunked(retrieved, read):
     return [{"encoder": encoder, "corpus": corpus} for encoder, corpus in dict.fromkeys(chunks)]
 
 
-def _embedded(config, retrieved, unique_runs):
-    """Image embeddings that pairings or runs read: encoder and dataset."""
+def _embedded(config, retrieved, models):
+    """Image embeddings that pairings or models read: encoder and dataset."""
     read = [(pair["encoder"], pair["dataset"]) for pair in retrieved]
-    for run in unique_runs:
-        if "image_embeddings" in recipes.needs(entries.of_run(config, run)):
-            read.append((run["encoder"], run["dataset"]))
+    for model in models:
+        if "image_embeddings" in recipes.needs(entries.of_run(config, model)):
+            read.append((model["encoder"], model["dataset"]))
     bases = [(encoder, entries.base(config, dataset)) for encoder, dataset in read]
     return [{"encoder": encoder, "dataset": dataset} for encoder, dataset in dict.fromkeys(bases)]
 
 
-def _texts(config, unique_runs):
-    """Captions and prompts that runs read: the files that say how many are cut."""
-    inputs = [runs.artifacts(config, SimpleNamespace(**run)) for run in unique_runs]
+def _texts(config, models):
+    """Captions and prompts that models read: the files that say how many are cut."""
+    # Those of a student's teacher and of a distillation name the seed, but are none of these files.
+    inputs = [runs.artifacts(config, SimpleNamespace(**model, seed=0)) for model in models]
     files = [paths[kind] for paths in inputs for kind in OF_TEXTS if kind in paths]
     return list(dict.fromkeys(files))

@@ -55,12 +55,12 @@ def chunks_judged(config, w):
 
 
 def _oracle_retriever(config, w):
-    """The retriever of the first run that reads pairs by truth."""
+    """The retriever of the first model that reads pairs by truth."""
     wanted = {"encoder": "oracle", "dataset": w.dataset, "corpus": w.corpus, "correction": ""}
     for study in config["studies"]:
-        for run in entries.runs(config, study):
-            method = entries.of_run(config, run)
-            if entries.pairing_of(config, run["dataset"], method) == wanted:
+        for model in entries.models(config, study):
+            method = entries.of_run(config, model)
+            if entries.pairing_of(config, model["dataset"], method) == wanted:
                 return method["retriever"]
     pairing = f"pairs of {w.dataset} with {w.corpus}"
     raise InputError(pairing, "no run reads them by truth", "Name other pairs")

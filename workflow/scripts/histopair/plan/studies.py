@@ -22,40 +22,49 @@ def runs(config, w):
     return entries.runs(config, w.study)
 
 
+def models(config, w):
+    """The same without seeds."""
+    return entries.models(config, w.study)
+
+
 def judged(config, w):
     """The same, each with `probes`, methods of its cell that it is held against, and its `gate`.
 
     Probes are at their optimum and read no more than the run does. A run that is at its optimum
     itself has none.
     """
-    probes = {}
-    for run in runs(config, w):
-        if recipes.at_optimum(entries.of_run(config, run)):
-            cell = probes.setdefault((run["dataset"], run["column"]), {})
-            cell[run["method"]] = _inputs(config, run)
-    return [
-        run | {"probes": _held_against(config, run, probes), "gate": gate_of(config, w, run)}
-        for run in runs(config, w)
-    ]
+    probes, facts = {}, {}
+    for model in models(config, w):
+        if recipes.at_optimum(entries.of_run(config, model)):
+            cell = probes.setdefault((model["dataset"], model["column"]), {})
+            cell[model["method"]] = _inputs(config, model)
+    for model in models(config, w):
+        against = {"probes": _held_against(config, model, probes)}
+        facts[_key(model)] = against | {"gate": gate_of(config, w, model)}
+    return [run | facts[_key(run)] for run in runs(config, w)]
 
 
-def _held_against(config, run, probes):
-    cell = probes.get((run["dataset"], run["column"]), {})
-    if run["method"] in cell:
+def _key(model):
+    return model["dataset"], model["column"], model["method"]
+
+
+def _held_against(config, model, probes):
+    cell = probes.get((model["dataset"], model["column"]), {})
+    if model["method"] in cell:
         return []
-    read = _inputs(config, run)
+    read = _inputs(config, model)
     return [method for method, inputs in cell.items() if inputs <= read]
 
 
-def _inputs(config, run):
-    """What a run's model reads, each with its encoder."""
-    method = entries.of_run(config, run)
-    encoders = {"image": run["encoder"], "caption": method.get("text_encoder") or run["encoder"]}
+def _inputs(config, model):
+    """What a model reads, each with its encoder."""
+    method, own = entries.of_run(config, model), model["encoder"]
+    encoders = {"image": own, "caption": method.get("text_encoder") or own}
     return {(kind, encoders[kind]) for kind in recipes.reads(method)}
 
 
 def datasets(config, w):
-    return list(dict.fromkeys(run["dataset"] for run in runs(config, w)))
+    return list(dict.fromkeys(model["dataset"] for model in models(config, w)))
 
 
 def outputs(config, w, file):
@@ -71,7 +80,7 @@ def of_seeds(config, w, file, place=RUN):
 
 def scores(config, w):
     """What says that the runs of a study are scored, a file for all seeds of a method."""
-    return list(dict.fromkeys(SCORES.format(study=w.study, **run) for run in runs(config, w)))
+    return list(dict.fromkeys(SCORES.format(study=w.study, **of) for of in models(config, w)))
 
 
 def labels(config, w):
@@ -106,20 +115,20 @@ def synthetic(config, w):
 
 def gates(config, w):
     """Files that say whether a study's worlds can tell anything about text, by retriever."""
-    paths = [gate_of(config, w, run) for run in runs(config, w)]
+    paths = [gate_of(config, w, model) for model in models(config, w)]
     return [path for path in dict.fromkeys(paths) if path]
 
 
-def gate_of(config, w, run):
-    """The gate of a run's world; None without a retriever, and in a study without gates."""
-    method = entries.of_run(config, run)
+def gate_of(config, w, model):
+    """The gate of a model's world; None without a retriever, and in a study without gates."""
+    method = entries.of_run(config, model)
     if not (config["studies"][w.study]["gate"] and method.get("retriever")):
         return None
     return GATE.format(
-        encoder=run["encoder"],
+        encoder=model["encoder"],
         retriever=method["retriever"],
-        dataset=split(config, run["dataset"])["whole"],
-        corpus=entries.corpus_of(config, run["dataset"], method),
+        dataset=split(config, model["dataset"])["whole"],
+        corpus=entries.corpus_of(config, model["dataset"], method),
     )
 
 
