@@ -95,6 +95,33 @@ def test_image_bomb_is_refused_before_its_pixels_are_decoded(tmp_path):
     assert images.load(tmp_path, "a.png", max_pixels=20).size == (5, 4)
 
 
+@pytest.mark.parametrize("size", [(100_000, 1), (1, 100_000), (41, 2)])
+def test_a_strip_is_refused_before_its_pixels_are_decoded(tmp_path, size):
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[:50])  # little more than the header
+    with pytest.raises(images.Unreadable) as error:
+        images.load(tmp_path, "a.png")
+    assert str(error.value) == (
+        f"a.png: {size[0]} x {size[1]} pixels are too narrow a strip. "
+        "Cut it into tiles of sides of 1:20 at most"
+    )
+    (tmp_path / "a.png").write_bytes(whole)
+    assert images.load(tmp_path, "a.png", strips=True).size == size
+
+
+def test_an_image_of_1_to_20_is_no_strip(tmp_path):
+    Image.new("RGB", (2, 40)).save(tmp_path / "a.png")
+    assert images.load(tmp_path, "a.png").size == (2, 40)
+
+
+def test_rows_of_an_array_may_be_strips_too(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = np.zeros((3, 1, 21, 3), np.uint8)
+    found = image_checks.check_all(tmp_path, ["a.h5#0", "a.h5#1"])
+    assert [one.reason for one in found] == ["21 x 1 pixels are too narrow a strip"] * 2
+
+
 @pytest.mark.parametrize("path", ["../out.png", "in/../../out.png", "link.png", "linked/out.png"])
 def test_paths_outside_the_root_are_refused_also_through_links(tmp_path, path):
     root = tmp_path / "root"

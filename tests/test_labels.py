@@ -86,6 +86,18 @@ def test_unreadable_images_are_set_aside_and_the_run_goes_on(tmp_path):
     assert counts.raw.sum() - counts.cleaned.sum() == 1
 
 
+def test_strips_are_set_aside(tmp_path):
+    """Prepared for an encoder, 100,000 x 1 pixels would become 22 million x 224."""
+    entry = _tiles(tmp_path / "t", _rows())
+    Image.new("RGB", (100_000, 1)).save(tmp_path / "t" / "t005.png")
+    (clean, rows, away, _), _ = _clean(tmp_path, entry)
+    reason = "100000 x 1 pixels are too narrow a strip"
+    remedy = "Cut it into tiles of sides of 1:20 at most"
+    assert away.to_numpy().tolist() == [["t005.png", 7, reason, remedy]]
+    assert rows[rows.action == "quarantined"].reason.to_list() == [reason]
+    assert len(clean) == 39 and "t005.png" not in set(clean.path)
+
+
 def test_missing_images_are_set_aside(tmp_path):
     entry = _tiles(tmp_path / "t", _rows()) | {"max_quarantined": 0.05}
     (tmp_path / "t" / "t005.png").unlink()

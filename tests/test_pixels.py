@@ -114,6 +114,13 @@ def test_other_preprocessings_are_done_as_they_are(tmp_path, name):
     assert pixels.way(UNUSUAL[name], CPU) == "Pillow"
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_strip_that_took_the_place_of_an_image_is_named(tmp_path, name):
+    tissue(60_000, 1).save(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: 60000 x 1 pixels are too narrow a strip"):
+        next(pixels.batches(tmp_path, [name], ORDINARY["open_clip"], 1, CPU))
+
+
 def test_a_truncated_jpeg_is_named_as_pillow_names_it(tmp_path):
     stream = io.BytesIO()
     tissue(90, 80).save(stream, "JPEG")

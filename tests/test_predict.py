@@ -132,6 +132,15 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(image_model, tiles,
     assert captured.out.count(" %") == 4
 
 
+def test_a_strip_is_refused_in_one_line(image_model, tiles, capsys):
+    Image.new("RGB", (1, 100_000)).save(tiles / "a.png")
+    assert predict.main([image_model, "--image", str(tiles / "a.png")]) == 2
+    assert said(capsys) == (
+        f"predict: {tiles / 'a.png'}: 1 x 100000 pixels are too narrow a strip. "
+        "Cut it into tiles of sides of 1:20 at most"
+    )
+
+
 def test_when_nothing_could_be_predicted_the_status_says_so(image_model, tiles, capsys):
     for name in ("a.png", "b.jpg", "sub/c.tif"):
         (tiles / name).write_text("no image")

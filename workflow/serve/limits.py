@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from histopair import images
 
 NOTE = 20_000  # characters: 4 pages, more than any text tower reads
-ASPECT = 20  # longer to shorter side: a tower's input grows with it while it is prepared
 WIDTH = 2048  # pixels of a view's longer side
 FORM = 65_536  # bytes around the image: the other fields and their headers
 

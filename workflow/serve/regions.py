@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from serve.limits import ASPECT, WIDTH
+from histopair.images import MAX_RATIO, is_strip
+from serve.limits import WIDTH
 from serve.refusals import Refusal
 
 PATTERN = r"^\d{1,9},\d{1,9},\d{1,9},\d{1,9}$"
@@ -43,10 +44,9 @@ def of(text: str | None, image: Image.Image) -> Region:
 
 def check_shape(region: Region) -> None:
     """Refuse a region so narrow that a tower's input would be huge."""
-    short, long = sorted((region.width, region.height))
-    if long > ASPECT * short:
+    if is_strip(region.width, region.height):
         problem = f"{region.width} x {region.height} pixels are too narrow a strip"
-        raise Refusal(422, "region", problem, f"Choose sides of 1:{ASPECT} at most")
+        raise Refusal(422, "region", problem, f"Choose sides of 1:{MAX_RATIO} at most")
 
 
 def picture(image: Image.Image, region: Region, width: int) -> bytes:

@@ -34,7 +34,7 @@ def read(file: BinaryIO, name: str | None, folder: Path, limits: Limits) -> Uplo
     place = folder / "upload"
     try:
         digest = _copied(file, place)
-        image = images.load(folder, place.name, limits.pixels)
+        image = images.load(folder, place.name, limits.pixels, strips=True)  # regions have limits
     except images.Unreadable as error:
         remedy = "Give a whole image file, such as .png, .jpg or .tif"
         if "above the limit" in error.reason:

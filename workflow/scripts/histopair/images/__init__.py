@@ -1,4 +1,8 @@
-"""Images from files and HDF5 arrays: always RGB, never outside their root, never a bomb."""
+"""Images from files and HDF5 arrays: always RGB, never outside their root, never a bomb or strip.
+
+A strip is refused because preparation makes its shorter side that of the encoder's input: a line of
+1 x 100,000 pixels would become 224 x 22,400,000.
+"""
 
 import hashlib
 import math
@@ -15,6 +19,7 @@ from histopair.errors import InputError
 from histopair.images.decoders import jpeg2000, png, samples, tiff
 
 MAX_PIXELS = 100_000_000
+MAX_RATIO = 20  # longer to shorter side; of a longer one a square input shows less than a twentieth
 ARRAY_KEY = "x"
 Image.MAX_IMAGE_PIXELS = None  # _limit() has its own limit, checked before pixels are decoded
 
@@ -34,18 +39,25 @@ class Unreadable(InputError):
         self.reason, self.remedy = reason, remedy
 
 
-def load(root: str | Path, path: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load(
+    root: str | Path, path: str, max_pixels: int = MAX_PIXELS, strips: bool = False
+) -> Image.Image:
     """Load one image as RGB.
 
     `path` is relative to `root`: a file, or "file.h5#17" for row 17 of the file's array `x`.
     Raises InputError if the path leaves the root, Unreadable (an InputError) if the image is
-    missing, damaged, truncated or above `max_pixels`.
+    missing, damaged, truncated, above `max_pixels` or, unless `strips`, one of these (`is_strip`).
     """
     file, index = locate(root, path)
     if index is not None:
-        return Image.fromarray(array_pixels(file, path, index, max_pixels))
+        return Image.fromarray(array_pixels(file, path, index, max_pixels, strips))
     with _as_unreadable(path, "Restore it or remove its row"):
-        return _decoded(file, lambda width, height: _limit(path, width, height, max_pixels))
+        return _decoded(file, lambda width, height: _limit(path, width, height, max_pixels, strips))
+
+
+def is_strip(width: int, height: int) -> bool:
+    """Whether an image is too narrow to be prepared for an encoder."""
+    return max(width, height) > MAX_RATIO * min(width, height)
 
 
 @contextmanager
@@ -128,7 +140,11 @@ def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
 
 
 def array_pixels(
-    file: Path, path: str, index: int | slice, max_pixels: float = math.inf
+    file: Path,
+    path: str,
+    index: int | slice,
+    max_pixels: float = math.inf,
+    strips: bool = False,
 ) -> np.ndarray:
     """uint8 pixels (H, W, 3) of a row, (n, H, W, 3) of a slice; Unreadable as for `load`."""
     with _as_unreadable(path, "Restore it"):
@@ -137,7 +153,7 @@ def array_pixels(
         if last >= len(array):
             raise IndexError(f"row {last} of {len(array)}")
         if array.ndim == 4:
-            _limit(path, array.shape[2], array.shape[1], max_pixels)
+            _limit(path, array.shape[2], array.shape[1], max_pixels, strips)
         pixels = array[index]
         if pixels.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != 3:
             raise samples.Refused(
@@ -147,10 +163,13 @@ def array_pixels(
         return pixels
 
 
-def _limit(path: str, width: int, height: int, max_pixels: float) -> None:
+def _limit(path: str, width: int, height: int, max_pixels: float, strips: bool) -> None:
     if width * height > max_pixels:
         problem = f"{width} x {height} pixels are above the limit of {max_pixels}"
         raise Unreadable(path, problem, "Cut it into tiles, or raise `max_pixels`")
+    if not strips and is_strip(width, height):
+        problem = f"{width} x {height} pixels are too narrow a strip"
+        raise Unreadable(path, problem, f"Cut it into tiles of sides of 1:{MAX_RATIO} at most")
 
 
 def _array(file: Path):

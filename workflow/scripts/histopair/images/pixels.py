@@ -71,9 +71,14 @@ def _first_step(root: str, path: str, steps: chain.Chain) -> Tensor:
     """An image after the first of the two steps, (h, w, 3)."""
     file, row = images.locate(root, path)
     pixels = None if row is not None or steps.whole else jpeg.read(file)
-    if pixels is not None:
+    if _is_usable(pixels):
         return steps.of_pixels(pixels)
     return steps.of_image(images.load(root, path, max_pixels=CHECKED))
+
+
+def _is_usable(pixels: Tensor | None) -> bool:
+    """Whether a JPEG (3, H, W) was decoded and is no strip, which `images.load` refuses by name."""
+    return pixels is not None and not images.is_strip(*pixels.shape[1:])
 
 
 def _through_device(
@@ -86,7 +91,7 @@ def _through_device(
     pixels = dict(zip(rows, decoded, strict=True))
 
     def finished(row: int) -> Tensor:
-        if pixels.get(row) is None:
+        if not _is_usable(pixels.get(row)):
             return _first_step(root, part[row], steps).to(device)
         return steps.of_pixels(pixels[row]).to(device)
 
