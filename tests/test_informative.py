@@ -7,16 +7,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
 
-from histopair import jobs
+from histopair import images, jobs
 from histopair.analyses import reading_queue
 from histopair.errors import InputError
 from histopair.evaluation import informative
+from histopair.export import read
 from histopair.files import tables
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from commands import make_queue
+from serve.reading_list import ReadingList
 
 
 def test_uncertainty_is_the_entropy_of_the_classes():
@@ -142,3 +145,80 @@ def test_runs_that_make_no_queue_are_named(finished):
     _predict(run, SAMPLES[:2], [[3, 0], [0, 1]], [["x"], ["y"]], ["val", "val"])
     with pytest.raises(InputError, match="its scores are no probabilities"):
         make_queue.main(["data/vit/fewer"])
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """Exports of one dataset that see brightness, and images of which one has a label."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jobs, "limit_threads", lambda count: None)
+    levels = {"dark.png": 0, "grey.png": 127, "same.png": 127, "light.png": 255, "known.png": 90}
+    Path("pool/sub").mkdir(parents=True)
+    for name, level in levels.items():
+        Image.new("RGB", (4, 4), (level,) * 3).save(f"pool/sub/{name}")
+    Path("pool/broken.png").write_text("no image")
+    labelled = pd.DataFrame({"sha256": [images.digest("pool", "sub/known.png")]})
+    tables.write("results/labels/data.parquet", labelled, {})
+    made = {"e/0": seeing(4), "e/1": seeing(-4), "notes": seeing(4), "other": seeing(4)}
+    made["notes"].config["reads"] = ["image", "text"]
+    made["other"].config["classes"] = ["x", "z"]
+    monkeypatch.setattr(read, "load", made.__getitem__)
+    return levels
+
+
+def seeing(factor: float) -> read.Exported:
+    """A model of the classes x and y whose only feature is the brightness, 0 to 1."""
+
+    def answer(values, notes):
+        features = values.mean((2, 3))[:, :1]
+        return np.hstack([features - 0.5, 0.5 - features]) * factor, features * [[1, 0]] + [[0, 1]]
+
+    config = {"run": {"dataset": "data"}, "task": "single", "classes": ["x", "y"]}
+    config |= {"temperature": 1.0, "reads": ["image"], "preprocessing": []}
+    return read.Exported(Path(f"e{factor}"), config, [], answer, len)
+
+
+def test_a_pool_is_queued_without_labels_and_each_image_once(pool, capsys):
+    make_queue.main(["e/0", "--pool", "pool"])
+    said = capsys.readouterr()
+    assert (
+        said.out == "results/queues/data.csv: 3 unlabelled images by uncertainty, from 1 exports\n"
+    )
+    assert said.err.startswith("make-queue: broken.png: unreadable")
+    table = pd.read_csv("results/queues/data.csv")
+    assert table.columns.to_list() == reading_queue.COLUMNS
+    assert table.path[0] == "sub/grey.png" and set(table.path[1:]) == {
+        "sub/dark.png",
+        "sub/light.png",
+    }
+    assert set(table.split) == {"unlabelled"} and table.labels.isna().all()
+    finding = table.set_index("path").finding
+    assert (finding["sub/dark.png"], finding["sub/light.png"]) == ("y", "x")
+    assert table.sha256[0] == images.digest("pool", "sub/grey.png")
+    samples = ReadingList(Path("results/queues/data.csv"), Path("pool"))
+    assert samples.take(1, 100).image.getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_exports_disagree_on_a_pool_and_its_farthest_come_first(pool):
+    make_queue.main(["e/0", "e/1", "--pool", "pool", "--order", "disagreement", "--most", "2"])
+    table = pd.read_csv("results/queues/data.csv")
+    assert set(table.path) == {"sub/dark.png", "sub/light.png"} and (table.disagreement > 0.5).all()
+    make_queue.main(["e/0", "--pool", "pool", "--order", "diversity"])
+    table = pd.read_csv("results/queues/data.csv")
+    assert table.path.to_list() == ["sub/grey.png", "sub/dark.png", "sub/light.png"]
+
+
+def test_exports_that_make_no_queue_are_named(pool):
+    for words, message in (
+        (["e/0", "other"], "its classes differ from those of"),
+        (["notes"], "it reads notes, and the pool has none"),
+        (["e/0", "--order", "disagreement"], "one run cannot disagree"),
+    ):
+        with pytest.raises(InputError, match=message):
+            make_queue.main([*words, "--pool", "pool"])
+    with pytest.raises(InputError, match="there is no such folder"):
+        make_queue.main(["e/0", "--pool", "elsewhere"])
+    Path("empty").mkdir()
+    Path("pool/sub/known.png").rename("empty/known.png")
+    with pytest.raises(InputError, match="it has no readable image beside those of"):
+        make_queue.main(["e/0", "--pool", "empty"])

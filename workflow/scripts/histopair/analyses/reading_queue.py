@@ -41,15 +41,24 @@ def write(
     table = table[table["split"].isin(splits)] if splits else table
     if table.empty:
         raise InputError(labels, "no predicted sample is in these splits", "Name others")
-    if order == "disagreement" and len(runs) < 2:
-        remedy = "Name another method, or train more seeds"
-        raise InputError(runs[0], "one run cannot disagree", remedy)
+    require_several(order, runs)
     if order == "diversity":
         table = _farthest(table, samples, embeddings, most)
     else:
-        table = table.sort_values(order, ascending=False, kind="stable")[:most]
-    tables.write_text(output, _text(table))
+        table = most_informative(table, order, most)
+    tables.write_text(output, as_csv(table))
     return len(table)
+
+
+def require_several(order: str, members: Sequence) -> None:
+    """Raise InputError for the order "disagreement" of one run."""
+    if order == "disagreement" and len(members) < 2:
+        remedy = "Name another method, or train more seeds"
+        raise InputError(members[0], "one run cannot disagree", remedy)
+
+
+def most_informative(table: pd.DataFrame, order: str, most: int | None) -> pd.DataFrame:
+    return table.sort_values(order, ascending=False, kind="stable")[:most]
 
 
 def _judged(runs: Sequence[Path], samples: pd.DataFrame, labels: str | Path) -> pd.DataFrame:
@@ -57,10 +66,17 @@ def _judged(runs: Sequence[Path], samples: pd.DataFrame, labels: str | Path) -> 
     ids, members, about = _predicted(runs)
     missing = "it has no sample {}, which a run predicted"
     places = tables.positions(ids, samples["sample_id"], labels, missing, "Rerun the runs")
-    several, mean = about["task"] == "multi", np.mean(members, axis=0)
     table = samples.iloc[places][["sample_id", "image_id", "path", "sha256", "split", "labels"]]
-    return table.reset_index(drop=True).assign(
-        finding=np.array(about["classes"], object)[mean.argmax(1)],
+    return judged(table.reset_index(drop=True), members, about["classes"], about["task"])
+
+
+def judged(
+    table: pd.DataFrame, members: Sequence[np.ndarray], classes: Sequence[str], task: str
+) -> pd.DataFrame:
+    """The n samples with what the members' mean prediction (n, C) is, and how sure."""
+    several, mean = task == "multi", np.mean(members, axis=0)
+    return table.assign(
+        finding=np.array(classes, object)[mean.argmax(1)],
         probability=mean.max(1),
         uncertainty=informative.uncertainty(mean, several),
         disagreement=informative.disagreement(members, several),
@@ -110,7 +126,7 @@ def _farthest(table, samples: pd.DataFrame, embeddings, most: int | None) -> pd.
     return table.iloc[order].assign(distance=reach)
 
 
-def _text(table: pd.DataFrame) -> str:
+def as_csv(table: pd.DataFrame) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

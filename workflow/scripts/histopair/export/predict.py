@@ -89,7 +89,7 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
         place = {"root": options.image.parent.resolve(), "path": options.image.name}
         yield {"name": str(options.image), "note": options.note, **place}
     elif options.folder is not None:
-        names = _images(options.folder)
+        names = images_below(options.folder)
         notes = _notes(options.notes, options.folder, names) if options.notes else {}
         for path in names:
             note = notes.get(path, options.note)
@@ -98,7 +98,7 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
         raise InputError("predict", "there is nothing to predict", "Give --image or --folder")
 
 
-def _images(folder: Path) -> list[str]:
+def images_below(folder: Path) -> list[str]:
     """Sorted paths of the images below a folder, by their endings; hidden ones are left out."""
     if not folder.is_dir():
         raise InputError(folder, "there is no such folder", "Correct the path")
@@ -169,6 +169,8 @@ def _load(case: dict, max_pixels: int) -> Image.Image:
         remedy = "Give a whole image file, such as .png, .jpg or .tif"
         if "above the limit" in error.reason:
             remedy = "Cut it into tiles, or raise --max-pixels"
+        elif "too narrow" in error.reason:
+            remedy = error.remedy
         raise InputError(case["name"], error.reason, remedy) from error
 
 
