@@ -12,6 +12,14 @@ from histopair.jobs import idle
 CPU = torch.device("cpu")
 
 
+def until(holds):
+    """Wait until `holds()`; a minute, as a busy machine is no failure."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_parts_come_in_order_and_no_more_than_so_many_ahead(depth):
     """Preparing takes less and less time, so that later parts are ready first."""
@@ -24,7 +32,9 @@ def test_parts_come_in_order_and_no_more_than_so_many_ahead(depth):
 
     for number, result in enumerate(overlapped(prepare, range(12), depth)):
         assert result == number * 10
-        time.sleep(0.01)  # a slow consumer
+        submitted = min(number + 1 + depth, 12)
+        until(lambda submitted=submitted: len(begun) == submitted)
+        time.sleep(0.01)  # time to begin one too many
         ahead_of_consumer.append(len(begun) - number - 1)
     assert max(ahead_of_consumer) == depth
 
@@ -38,7 +48,7 @@ def test_a_slow_consumer_never_waits_for_parts_that_are_ready():
 
     for part in overlapped(prepare, range(6), 3):
         if part < 5:
-            assert ready[part + 1].wait(5)  # prepared while this one is at work
+            assert ready[part + 1].wait(60)  # prepared while this one is at work
 
 
 def test_an_error_comes_where_its_part_would():
@@ -58,8 +68,8 @@ def test_a_consumer_that_stops_leaves_nothing_running():
     results = overlapped(lambda part: begun.append(part) or part, range(100), 3)
     next(results)
     results.close()
-    time.sleep(0.05)
-    assert len(begun) <= 4 and threading.active_count() == others
+    until(lambda: threading.active_count() == others)
+    assert len(begun) <= 4
 
 
 def test_the_processor_prepares_and_computes_in_turn():

@@ -22,6 +22,8 @@ from histopair.files import answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
+SLOW = 60_000  # ms: a busy machine is no failure
+expect.set_options(timeout=SLOW)
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
@@ -29,11 +31,10 @@ CHROMIUM = next(
     None,
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-SLOW = 60_000  # ms: a busy machine is no failure
 
 
 class Server:
-    """`histopair serve` in a folder, on a free port, or on a given one."""
+    """`histopair serve` in a folder, on a free port, or on a given one; ended as a context."""
 
     def __init__(self, folders, here: Path, port: int = 0, more=()):
         words = ["serve", *map(str, folders), "--port", str(port), "--upload", "1", *more]
@@ -52,28 +53,37 @@ class Server:
         self.process.wait(60)
         self.process.stdout.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.end()
+
 
 @pytest.fixture(scope="module")
-def folders(exported):  # noqa: F811
+def folders(exported):
     return [exported(name)[0] for name in ("linear_head", "fusion_frozen")]
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory, tile):
-    """Where the server runs: a queue of one sample, and the answers that it gets."""
+    """Where the server runs: a queue of two samples, and the answers that it gets."""
     here = tmp_path_factory.mktemp("here")
     (here / "root").mkdir()
     shutil.copy(tile, here / "root")
-    digest = hashlib.sha256(tile.read_bytes()).hexdigest()
-    (here / "queue.csv").write_text(f"path,sha256,split\ntile.png,{digest},val\n")
+    other = here / "root" / "other.png"
+    Image.new("RGB", (50, 40), (200, 20, 90)).save(other)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (tile, other)]
+    rows = [f"tile.png,{digests[0]},val", f"other.png,{digests[1]},val"]
+    (here / "queue.csv").write_text("\n".join(["path,sha256,split", *rows, ""]))
     return here
 
 
 @pytest.fixture(scope="module")
 def server(folders, here):
-    server = Server(folders, here, more=["--queue", "queue.csv", "--root", "root"])
-    yield server
-    server.end()
+    with Server(folders, here, more=["--queue", "queue.csv", "--root", "root"]) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,7 @@ def opened(browser, server):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda request: faults.extend(elsewhere(request.url, server.url)))
         page.goto(server.url)
-        expect(page.get_by_label("Model")).to_have_value("tiles/vit/linear_head/0", timeout=SLOW)
+        expect(page.get_by_label("Model")).to_have_value("tiles/vit/linear_head/0")
         return page
 
     yield of
@@ -121,12 +131,12 @@ def tile(tmp_path_factory):
 
 def choose(page, path):
     page.get_by_label("Choose").set_input_files(path)
-    expect(page.get_by_role("status")).to_contain_text("is there", timeout=SLOW)
+    expect(page.get_by_role("status")).to_contain_text(f"{path.name}, ")
 
 
 def ask(page):
     page.get_by_role("button", name="Rank the findings").click()
-    expect(page.get_by_role("heading", name="Answer")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Answer")).to_be_visible()
     return page.get_by_role("list", name="Findings").get_by_role("listitem").all_inner_texts()
 
 
@@ -168,7 +178,7 @@ def test_the_keyboard_alone_asks_and_reads_the_answer(opened, tile):
     page.keyboard.press("Tab")
     expect(page.locator("#file")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("is there", timeout=SLOW)
+    expect(page.get_by_role("status")).to_contain_text("is there")
     page.keyboard.press("Tab")
     expect(page.locator("#canvas")).to_be_focused()
     for key in ("+", "+", "+", "+", "ArrowLeft", "ArrowUp", "v"):
@@ -179,7 +189,7 @@ def test_the_keyboard_alone_asks_and_reads_the_answer(opened, tile):
         if page.locator("#ask").evaluate("one => one === document.activeElement"):
             break
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Answer")).to_be_focused(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Answer")).to_be_focused()
     outline = page.locator("#answer-title").evaluate("one => getComputedStyle(one).outlineStyle")
     assert outline != "none"
 
@@ -288,7 +298,7 @@ def test_hostile_names_files_and_notes_run_nothing(opened, tile, tmp_path):
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     name = "<img src=x onerror=alert(1)>.png"
     choose_hostile(page, name, tile.read_bytes())
-    expect(page.get_by_role("status")).to_contain_text("is there", timeout=SLOW)
+    expect(page.get_by_role("status")).to_contain_text("is there")
     ask(page)
     expect(page.locator("#answer")).to_contain_text(name)
     page.get_by_label("Model").select_option("tiles/vit/fusion_frozen/0")
@@ -301,7 +311,7 @@ def test_hostile_names_files_and_notes_run_nothing(opened, tile, tmp_path):
         (b"x" * 2_000_000, "is larger than 1 MB"),
     ):
         choose_hostile(page, name, content)
-        expect(page.get_by_role("alert")).to_contain_text(message, timeout=SLOW)
+        expect(page.get_by_role("alert")).to_contain_text(message)
     ask(page)
 
 
@@ -319,7 +329,7 @@ def test_why_marks_the_image_and_the_words(opened, tile):
     plain = page.locator("#canvas").screenshot()
     button = page.get_by_role("button", name="Why").first
     button.click()
-    expect(page.locator("#words-about")).not_to_be_empty(timeout=SLOW)
+    expect(page.locator("#words-about")).not_to_be_empty()
     expect(button).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#note-words")).to_have_text("tumour <b>colon</b>")
     if page.locator("#opacity").is_visible():
@@ -333,9 +343,9 @@ def test_why_marks_the_image_and_the_words(opened, tile):
 
 def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):
     page = opened()
-    expect(page.locator("#queue-about")).to_have_text("0 of 1 answered.")
+    expect(page.locator("#queue-about")).to_have_text("0 of 2 answered.")
     page.get_by_role("button", name="Next in the queue").click()
-    expect(page.get_by_role("status")).to_contain_text("tile.png, 60 × 40", timeout=SLOW)
+    expect(page.get_by_role("status")).to_contain_text("tile.png, 60 × 40")
     ask(page)
     page.get_by_text("Accept or correct").click()
     choices = page.get_by_role("group", name="What is true").get_by_role("radio")
@@ -343,16 +353,47 @@ def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):
     other = {"c0": "c1", "c1": "c0"}[proposed]
     page.get_by_label(other, exact=True).check()
     page.get_by_role("button", name="Save my answer").click()
-    expect(page.get_by_role("alert")).to_contain_text("there is no name", timeout=SLOW)
+    expect(page.get_by_role("alert")).to_contain_text("there is no name")
     page.get_by_label("Your name or initials").fill("<i>A</i>")
     page.get_by_role("button", name="Save my answer").click()
     words = f"Saved in answers.csv: removed {proposed}; added {other}."
-    expect(page.get_by_role("status")).to_have_text(words, timeout=SLOW)
-    expect(page.locator("#queue-about")).to_have_text("1 of 1 answered.")
+    expect(page.get_by_role("status")).to_have_text(words)
+    expect(page.locator("#queue-about")).to_have_text("1 of 2 answered.")
     rows = answers.read(here / "answers.csv")
     assert rows[["reader", "removed", "added"]].values.tolist() == [
         ["<i>A</i>", [proposed], [other]]
     ]
+    page.locator("#reader").get_by_role("button", name="Next in the queue").click()
+    expect(page.get_by_role("status")).to_contain_text("other.png, 50 × 40")
+    expect(page.locator("#canvas")).to_be_focused()
+
+
+def test_an_answer_to_a_question_that_has_changed_is_not_shown(opened, tile):
+    """Its findings would stand beside another model's name, and be saved as if of that model."""
+    page = opened()
+    choose(page, tile)
+
+    def change(route):
+        page.get_by_label("Model").select_option("tiles/vit/fusion_frozen/0")
+        route.continue_()
+
+    page.route("**/api/predict", change)
+    page.get_by_role("button", name="Rank the findings").click()
+    changed = "The question has changed. Ask again."
+    expect(page.get_by_role("status")).to_have_text(changed)
+    expect(page.locator("#answer")).to_be_hidden()
+
+
+def test_an_image_that_is_not_shown_is_not_asked_about(opened, tile, tmp_path):
+    page = opened()
+    choose(page, tile)
+    before = ask(page)
+    page.route(re.compile("/view"), lambda route: route.abort())
+    Image.new("RGB", (60, 40), (200, 20, 90)).save(tmp_path / "other.png")
+    page.get_by_label("Choose").set_input_files(tmp_path / "other.png")
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    assert ask(page) == before
+    expect(page.locator("#answer")).to_contain_text("of tile.png")
 
 
 def test_an_image_is_dropped_on_the_page(opened, tile):
@@ -366,7 +407,7 @@ def test_an_image_is_dropped_on_the_page(opened, tile):
         list(tile.read_bytes()),
     )
     page.dispatch_event("body", "drop", {"dataTransfer": data})
-    expect(page.get_by_role("status")).to_contain_text("dropped.png, 60 × 40", timeout=SLOW)
+    expect(page.get_by_role("status")).to_contain_text("dropped.png, 60 × 40")
     ask(page)
 
 
@@ -382,20 +423,18 @@ def test_a_client_that_still_sends_reads_why_it_is_refused(server):
 
 
 def test_a_killed_server_that_is_started_again_goes_on(browser, folders, tile, tmp_path):
-    server = Server(folders[:1], tmp_path)
-    context = browser.new_context()
-    context.set_default_timeout(SLOW)
-    page = context.new_page()
-    page.goto(server.url)
-    choose(page, tile)
-    before = ask(page)
-    server.end(signal.SIGKILL)
-    page.get_by_role("button", name="Rank the findings").click()
-    expect(page.get_by_role("alert")).to_contain_text("The server does not answer", timeout=SLOW)
-    again = Server(folders[:1], tmp_path, server.port)
-    page.get_by_role("button", name="Rank the findings").click()
-    expect(page.get_by_role("alert")).to_be_hidden(timeout=SLOW)
-    assert ask(page) == before
-    context.close()
-    again.end()
+    with browser.new_context() as context:
+        context.set_default_timeout(SLOW)
+        page = context.new_page()
+        with Server(folders[:1], tmp_path) as server:
+            page.goto(server.url)
+            choose(page, tile)
+            before = ask(page)
+            server.end(signal.SIGKILL)
+        page.get_by_role("button", name="Rank the findings").click()
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+        with Server(folders[:1], tmp_path, server.port) as again:
+            page.get_by_role("button", name="Rank the findings").click()
+            expect(page.get_by_role("alert")).to_be_hidden()
+            assert ask(page) == before
     assert again.process.returncode == 0 and os.path.exists(tile)

@@ -10,7 +10,7 @@ import * as why from "./why.js";
 
 const $ = (id) => document.getElementById(id);
 const SIDES = ["x", "y", "width", "height"];
-const state = { models: [], limits: {}, answers: "", file: null, sample: null, image: null, answer: null, words: null };
+const state = { models: [], limits: {}, answers: "", file: null, sample: null, turn: 0, answer: null, words: null };
 
 const model = () => state.models.find((one) => one.name === $("model").value);
 const reads = (what) => model()?.reads.includes(what) ?? false;
@@ -60,7 +60,7 @@ function chosen() {
   $("note").maxLength = state.limits.note;
   const what = reads("text") ? (reads("image") ? "an image and a note" : "a note") : "an image";
   $("model-about").textContent = `Reads ${what}; ranks ${one.labels.length} findings.`;
-  if (state.image) sized(viewer.region);
+  if (viewer.image) sized(viewer.region);
   stale();
 }
 
@@ -68,6 +68,7 @@ function chosen() {
 function stale() {
   answers.hide();
   why.hide(viewer);
+  state.turn += 1;
   state.answer = state.words = viewer.frame = null;
   viewer.draw();
 }
@@ -75,7 +76,7 @@ function stale() {
 function sized(region) {
   const [, , width, height] = region;
   SIDES.forEach((side, i) => ($(`region-${side}`).value = region[i]));
-  const { image } = state;
+  const { image } = viewer;
   const whole = width === image.width && height === image.height;
   const where = whole ? "Whole image" : `Region at ${region[0]}, ${region[1]} of ${image.width} × ${image.height}`;
   const input = model()?.input;
@@ -99,22 +100,21 @@ async function send(file) {
   if (file.size > state.limits.upload)
     throw new Problem(`${file.name} is larger than ${state.limits.upload / 2 ** 20} MB. Cut it, or start the server with a larger --upload.`);
   tell(`Reading ${file.name}.`);
-  const image = await post("/api/images", { image: file });
-  Object.assign(state, { file, image, sample: null });
-  return image;
+  return post("/api/images", { image: file });
 }
 
 async function opened(file) {
   stale();
   await shown(await send(file));
+  Object.assign(state, { file, sample: null });
 }
 
 async function taken(sample) {
   stale();
   tell(`Opening ${sample.path}.`);
-  const image = await post(`/api/queue/${sample.rank}`, {});
-  Object.assign(state, { file: null, sample, image });
-  await shown(image);
+  await shown(await post(`/api/queue/${sample.rank}`, {}));
+  Object.assign(state, { file: null, sample });
+  $("canvas").focus(); // the button that was pressed may have gone with its answer
 }
 
 async function shown(image) {
@@ -134,8 +134,8 @@ function fields() {
   const question = { model: $("model").value };
   if (reads("text")) question.note = $("note").value;
   if (reads("image")) {
-    if (!state.image) throw new Problem("There is no image yet. Choose one, or drop it on the page.");
-    question.image_id = state.image.image_id;
+    if (!viewer.image) throw new Problem("There is no image yet. Choose one, or drop it on the page.");
+    question.image_id = viewer.image.image_id;
     if (!viewer.isWhole) question.region = viewer.region.join(",");
   }
   return question;
@@ -146,7 +146,7 @@ export async function asked(address, more = {}) {
   try {
     return await post(address, { ...fields(), ...more });
   } catch (problem) {
-    if (problem.status !== 404 || !state.image) throw problem;
+    if (problem.status !== 404 || !viewer.image) throw problem;
     await sendAgain();
     return post(address, { ...fields(), ...more });
   }
@@ -161,7 +161,9 @@ async function ask() {
   if (!state.models.length) await load();
   tell("The model reads.");
   stale();
+  const { turn } = state;
   const answer = await asked("/api/predict");
+  if (turn !== state.turn) return tell("The question has changed. Ask again.");
   state.answer = answer;
   tell(answers.show(answer, (row, pressed) => guarded(() => explain(row, pressed))));
   reader.offer(answer, state.answers);

@@ -9,8 +9,11 @@ export function show(samples, open) {
   $("queue").hidden = !samples.length;
   const left = samples.filter((sample) => !sample.done);
   $("queue-about").textContent = `${samples.length - left.length} of ${samples.length} answered.`;
-  $("next").disabled = !left.length;
-  $("next").onclick = () => open(left[0]);
+  for (const button of [$("next"), $("next-after")]) {
+    button.disabled = !left.length;
+    button.onclick = () => open(left[0]);
+  }
+  $("next-after").hidden = !samples.length;
   $("samples").replaceChildren(...samples.map((sample) => row(sample, open)));
 }
 
