@@ -1,0 +1,95 @@
+"""What readers answer to the server of the second read, and the queue that they go through."""
+
+import hashlib
+import json
+
+import pytest
+from served import (  # noqa: F401
+    SMALL,
+    client,
+    client_of,
+    desk,
+    exported,
+    folders,
+    line_of,
+    models,
+    png,
+    world,
+)
+
+from histopair.files import answers
+from serve.desk import Desk
+from serve.reading_list import ReadingList
+
+
+def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
+    content = png(2)
+    files, region = {"image": ("a.png", content)}, {"region": "0,0,40,40"}
+    proposed = client.post("/api/predict", files=files, data=region).json()["proposed"]
+    (other,) = {"c0", "c1"} - set(proposed)
+    fields = region | {"reader": " A. Reader ", "labels": json.dumps([other])}
+    changes = client.post("/api/answers", files=files, data=fields).json()
+    assert changes == {
+        "accepted": [],
+        "removed": proposed,
+        "added": [other],
+        "file": "answers.csv",
+        "damaged": None,
+    }
+    proposed = client.post("/api/predict", files=files).json()["proposed"]
+    fields = {"reader": "B", "labels": json.dumps(proposed)}
+    assert client.post("/api/answers", files=files, data=fields).json()["accepted"] == proposed
+    rows = answers.read(desk.answers)
+    assert list(rows["reader"]) == ["A. Reader", "B"]
+    assert list(rows["image"]) == [hashlib.sha256(content).hexdigest()] * 2
+    assert list(rows["region"].fillna("")) == ["0,0,40,40", ""]
+    assert list(rows["model"]) == ["tiles/vit/linear_head/0"] * 2
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"reader": "A", "labels": "[]"}, "0 findings, and the model's images have one"),
+        ({"reader": "A", "labels": '["c0", "c1"]'}, "2 findings, and the model's images have one"),
+        ({"reader": " ", "labels": '["c0"]'}, "there is no name"),
+        ({"reader": "A", "labels": "c0"}, "Invalid JSON"),
+        ({"reader": "A", "labels": '[""]'}, "empty or too long"),
+        ({"labels": '["c0"]'}, "there is no name"),
+        ({"reader": "A"}, "labels: Field required"),
+    ],
+)
+def test_an_answer_that_says_nothing_is_one_line(client, desk, fields, message):
+    response = client.post("/api/answers", files={"image": ("a.png", png())}, data=fields)
+    assert message in line_of(response, 422)
+    assert not desk.answers.exists()
+
+
+def test_the_queue_shows_its_samples_and_which_are_answered(models, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "=a.png").write_bytes(png(5))
+    (root / "b.png").write_bytes(png(6))
+    sha256 = [hashlib.sha256(png(seed)).hexdigest() for seed in (5, 6)]
+    queue = tmp_path / "queue.csv"
+    lines = [f"1,s1,'=a.png,{sha256[0]},val,c0", f"2,s2,b.png,{sha256[0]},test,c1"]
+    lines += [f"3,s3,../x.png,{sha256[1]},test,c1"]
+    queue.write_text("\n".join(["rank,sample_id,path,sha256,split,labels", *lines, ""]))
+    samples = ReadingList(queue, root)
+    client = client_of(Desk(models, SMALL, tmp_path, tmp_path / "answers.csv", samples))
+    listed = client.get("/api/queue").json()["samples"]
+    assert [row["path"] for row in listed] == ["=a.png", "b.png", "../x.png"]
+    assert "c0" not in client.get("/api/queue").text
+    image_id = client.post("/api/queue/1").json()["image_id"]
+    assert image_id == sha256[0]
+    assert "another image than when the queue was made" in line_of(client.post("/api/queue/2"), 422)
+    assert "outside" in line_of(client.post("/api/queue/3"), 422)
+    assert "it has no rank 4" in line_of(client.post("/api/queue/4"), 404)
+    fields = {"image_id": image_id, "reader": "A", "labels": '["c0"]'}
+    assert client.post("/api/answers", data=fields).status_code == 200
+    done = [row["done"] for row in client.get("/api/queue").json()["samples"]]
+    assert done == [True, True, False]
+
+
+def test_without_a_queue_there_is_none(client):
+    assert client.get("/api/queue").json()["samples"] == []
+    assert "Start the server with --queue FILE" in line_of(client.post("/api/queue/1"), 404)
