@@ -46,6 +46,7 @@ def finished_run(small_run, tmp_path_factory) -> Path:
 # Files that run whole workflows. The first builds the small run; the others that need it come
 # last, as they would wait for it if they came any sooner.
 SLOW = ("test_reruns", "test_labels_chain", "test_real", "test_bags_chain", "test_bad_runs")
+SLOW += ("test_second_read_chain",)
 SLOW += ("test_resume", "test_kill", "test_end_to_end", "test_recompute_studies")
 SLOW += ("test_recompute_runs", "test_recompute_data", "test_recompute")
 
