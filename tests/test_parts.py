@@ -161,7 +161,7 @@ def test_the_joining_job_misses_a_shard_and_says_what_to_do(work, kind, how):
     with pytest.raises(InputError) as error:
         one.job(joining)
     line = str(error.value)
-    assert "are missing or damaged, though all parts have ended. Delete results/.parts/" in line
+    assert "are missing or damaged, but all parts have ended. Delete results/.parts/" in line
     assert "\n" not in line and not one.out.exists()
     for part in each:
         one.job(part)
@@ -245,9 +245,8 @@ def test_parts_that_searched_in_different_ways_are_not_joined(work, monkeypatch)
     one = work(Pairing)
     first, second, joining = one.shares(2)
     one.job(first)
-    monkeypatch.setattr(
-        retrieve.nearest, "backend", lambda gpu: ("another", retrieve.nearest._faiss)
-    )
+    _, faiss = nearest.backend(gpu=False)
+    monkeypatch.setattr(nearest, "backend", lambda gpu: ("another", faiss))
     one.job(second)
     with pytest.raises(InputError, match=r"FAISS on the processor.*another.*nodes of one kind"):
         one.job(joining)

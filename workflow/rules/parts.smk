@@ -7,9 +7,8 @@ from snakemake.persistence import PersistenceBase
 from histopair.jobs.parts import FOLDER
 
 # How many parts a result was made in is nothing to rerun it for. No option of Snakemake says so.
-recorded = PersistenceBase._input
-PersistenceBase._input = lambda self, job: [
-    path for path in recorded(self, job) if FOLDER not in path
+PersistenceBase._input = lambda self, job, of=PersistenceBase._input: [
+    path for path in of(self, job) if FOLDER not in path
 ]
 
 

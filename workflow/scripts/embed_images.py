@@ -16,9 +16,8 @@ with job(snakemake) as about:
         about,
         share,
     )
-    if (
-        speed and share.alone
-    ):  # beside Snakemake's own measurements, which differ from run to run as it does
+    # Beside Snakemake's own measurements, which differ from run to run as it does.
+    if speed and share.alone:
         names = snakemake.wildcards
         folder = f"results/benchmarks/embed_images/{names.encoder}"
         tables.write_json(f"{folder}/{names.dataset}.speed.json", speed)

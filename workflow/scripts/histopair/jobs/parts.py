@@ -19,8 +19,7 @@ Pieces = TypeVar("Pieces", list, range)
 class Share:
     """What a job does of the work for `out`, which `of` jobs share.
 
-    number: which of them it is, from 0; None for the job that joins what they made. A job alone does
-    all.
+    number: which of them it is, from 0; None for the job that joins what they made.
     """
 
     out: str
@@ -41,7 +40,7 @@ class Share:
         return pieces[self.number :: self.of] if self.number is not None else pieces[:0]
 
     def found(self, store: Store, contents: list) -> list[Path]:
-        """The pieces that the parts made, by what they are made of. Raises InputError if any lacks."""
+        """The pieces that the parts made of `contents`. Raises InputError if any is not there."""
         files = [store.found(content) for content in contents]
         self.require(files.count(None), len(files), "shards")
         return [file for file in files if file is not None]
@@ -50,9 +49,7 @@ class Share:
         """Raise InputError if the joining job misses some of what the parts should have made."""
         if self.alone or not self.joins or not missing:
             return
-        problem = (
-            f"of {total} {what}, {missing} are missing or damaged, though all parts have ended"
-        )
+        problem = f"{missing} of {total} {what} are missing or damaged, but all parts have ended"
         remedy = f"Delete {FOLDER}/{self.out} and run again: its parts make only what is missing"
         raise InputError(self.out, problem, remedy)
 
@@ -60,7 +57,7 @@ class Share:
 def share(snakemake) -> Share:
     """The share of a rule's job: a part's by its wildcards, the joining job's by its inputs."""
     out, names = Path(snakemake.output[0]), snakemake.wildcards
-    if "part" in names.keys():
+    if names.get("part"):
         joined = str(out.parent).removeprefix(f"{FOLDER}/")
         return Share(joined, int(names.part) - 1, int(names.jobs))
     parts = snakemake.input.get("parts", [])

@@ -1,4 +1,4 @@
-"""The parts of long jobs, whose number decides no result: their marks, which the joining job reads."""
+"""The marks of the parts of long jobs, for which the joining job waits; they decide no result."""
 
 from histopair.jobs.parts import FOLDER
 from histopair.plan import entries
