@@ -30,6 +30,7 @@ README, MARK = HERE / "README.md", "<!-- Written by make bench from here on. -->
 SCRIPTS = {
     "embedding.py": [],
     "feed.py": [],
+    "parts.py": [],
     "decoding.py": [],
     "allocator.py": [],
     "pairing.py": [],

@@ -146,10 +146,12 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
     rules = {
         name
         for path in (ROOT / "workflow" / "rules").glob("*.smk")
-        for name in re.findall(r"^rule (\w+):", path.read_text(), flags=re.MULTILINE)
+        for name in re.findall(r"^(?:use rule \w+ as|rule) (\w+)", path.read_text(), re.MULTILINE)
     }
     own = {"clean_labels", "train_encoder", "embed_images", "cache_activations", "run", "teach"}
     own.add("distil")
+    # As many at a time as the profile's `jobs`: parts in one allocation would wait for each other.
+    own |= {"embed_images_part", "embed_captions_part", "cache_activations_part", "pair_part"}
     own |= {"tune", "embed_bags", "phantom_features", "predict_external"}
     own.add("measure_cost")  # in company, times are another's
     own.add("page")  # which waits for all
@@ -160,14 +162,17 @@ def test_every_rule_shares_a_slurm_allocation_or_is_large_enough_for_its_own():
     assert set(groups) <= rules
 
 
-def test_no_group_of_the_slurm_profile_waits_for_itself(tmp_path):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_no_group_of_the_slurm_profile_waits_for_itself(tmp_path, jobs):
     profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
     words = ["all", "studies"]
     for key in ("groups", "group-components"):
         words += [f"--{key}", *(f"{name}={value}" for name, value in profile[key].items())]
-    folder = workflow.copy_to(tmp_path / "histopair")
-    jobs = workflow.planned(folder, *words, config="config/config.yaml")
-    assert {"phantom_features", "embed_bags", "page"} <= set(jobs.values())
+    folder, config = workflow.copy_to(tmp_path / "histopair"), "config/config.yaml"
+    workflow.edit(folder / config, "shard_size: 512", f"shard_size: 512\n  jobs: {jobs}")
+    rules = set(workflow.planned(folder, *words, config=config).values())
+    assert {"phantom_features", "embed_bags", "page"} <= rules
+    assert ({"embed_images_part", "pair_part"} <= rules) == (jobs > 1)
 
 
 def test_the_profiles_agree_on_what_makes_a_step_run_again():

@@ -74,7 +74,8 @@ def test_the_diagram_has_every_rule_in_the_box_of_its_file():
     boxes = re.findall(r'^ +(\w+)\["<b>\1</b>: [^<]*<br>(.*)"\]$', diagram, re.M)
     drawn = {name: set(re.split(r", |<br>", rules)) for name, rules in boxes}
     files = {path.stem: path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")}
-    there = {name: set(re.findall(r"^rule (\w+):", text, re.M)) for name, text in files.items()}
+    rule = r"^(?:use rule \w+ as|rule) (\w+)"
+    there = {name: set(re.findall(rule, text, re.M)) for name, text in files.items()}
     assert drawn == {name: rules for name, rules in there.items() if rules}
 
 

@@ -6,6 +6,7 @@ Exactly the jobs of the finished run that match, and none beside them, must be i
 
 import fnmatch
 import os
+import shutil
 import time
 
 import pytest
@@ -399,6 +400,50 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
     }
     assert planned == expected
     assert planned
+
+
+SHARED = (CONFIG, "shard_size: 4,", "shard_size: 4, jobs: 3,")  # by three jobs and a joining one
+WORKS = {
+    "embed_images": "results/embeddings/phantom-vit/phantom-bach.images.parquet",
+    "embed_captions": "results/embeddings/phantom-clip/phantom-quilt.captions.parquet",
+    "cache_activations": "results/activations/phantom-clip/phantom-quilt.captions.1",
+    "pair": "results/pairs/phantom-clip/phantom-crc.phantom-colon.parquet",
+}
+
+
+def test_how_many_jobs_share_a_work_reruns_nothing_and_changes_no_byte(finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / "histopair", symlinks=True)
+    workflow.edit(folder / SHARED[0], *SHARED[1:])
+    assert workflow.planned(folder) == {}
+    before = {name: made_for(folder, work) for name, work in WORKS.items()}
+    for work in WORKS.values():
+        made = folder / work
+        shutil.rmtree(made) if made.is_dir() else made.unlink()
+        shutil.rmtree(folder / "results/.shards" / work, ignore_errors=True)
+    jobs = list(workflow.planned(folder, *WORKS.values()).values())
+    assert all((jobs.count(name), jobs.count(f"{name}_part")) == (1, 3) for name in WORKS)
+    workflow.finish(folder, *WORKS.values())
+    assert {name: made_for(folder, work) for name, work in WORKS.items()} == before
+    assert not (folder / "results/.parts").exists()
+    assert workflow.planned(folder, *WORKS.values()) == {}
+    workflow.edit(folder / SHARED[0], SHARED[2], SHARED[1])
+    assert workflow.planned(folder, *WORKS.values()) == {}
+
+
+def made_for(folder, work):
+    path = folder / work
+    return workflow.contents(path) if path.is_dir() else path.read_bytes()
+
+
+def test_what_reruns_a_work_reruns_its_parts(folder, restored):
+    workflow.edit(folder / SHARED[0], *SHARED[1:])
+    workflow.edit(folder / CONFIG, "precision: float32", "precision: bfloat16")
+    jobs = list(workflow.planned(folder).values())
+    for name in ("embed_images", "embed_captions"):
+        assert jobs.count(f"{name}_part") == 3 * jobs.count(name) > 0
+    corrected = sum(".sinkhorn." in job for job in workflow.planned(folder) if "pairs/" in job)
+    assert jobs.count("pair_part") == 3 * (jobs.count("pair") - corrected) > 0
+    assert "cache_activations_part" not in jobs
 
 
 def test_a_tuning_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, restored):

@@ -138,6 +138,8 @@ def kill_snakemake(folder, process) -> None:
 
 def test_what_is_cancelled_or_killed_on_slurm_ends_in_the_results_of_one_machine(slurm, tmp_path):
     folder = workflow.copy_to(tmp_path.resolve() / "slurm")
+    # Parts on Slurm, and one job for each work on one machine.
+    workflow.edit(folder / workflow.CONFIG, "shard_size: 4,", "shard_size: 4, jobs: 2,")
     process = started(folder)
     kill_and_cancel(folder, process)
     kill_snakemake(folder, process)

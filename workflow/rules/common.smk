@@ -18,6 +18,7 @@ from histopair.plan import (
     load,
     page,
     pairs,
+    parts,
 )
 from histopair.plan import recipes, runs, studies, tunings
 from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, PAIRS, RUN
@@ -65,6 +66,11 @@ def for_all_seeds(function, *more):
     return planned(function, *more, fixed={"seed": "{seed}"})
 
 
+def marks(function):
+    """The marks of the parts of a rule's job, older than anything: what reruns it reruns them, too."""
+    return lambda wildcards, of=planned(function): [ancient(mark) for mark in of(wildcards)]
+
+
 # Rules ask again for each dataset and encoder.
 fingerprint = cache(plan.fingerprint.fingerprint)
 
@@ -87,3 +93,5 @@ wildcard_constraints:
     study="|".join(config["studies"]),
     correction="|".join(["", *(rf"\.{kind}" for kind in plan.recipes.CORRECTIONS)]),
     seed=r"\d+",
+    part=r"\d+",
+    jobs=r"\d+",

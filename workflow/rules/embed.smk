@@ -66,6 +66,7 @@ rule embed_images:
     input:
         labels="results/labels/{dataset}.parquet",
         encoder=planned(plan.encoders.files),
+        parts=marks(plan.parts.images),
     output:
         "results/embeddings/{encoder}/{dataset}.images.parquet",
     log:
@@ -85,7 +86,7 @@ rule embed_images:
     params:
         root=planned(plan.encoders.root),
         encoder=planned(plan.encoders.entry),
-        embedding=config["embedding"],
+        embedding=asked(plan.encoders.embedding),
         code=code("embed_images.py", plan.encoders.modules),
     script:
         "../scripts/embed_images.py"
@@ -118,6 +119,7 @@ rule embed_captions:
     input:
         labels="results/labels/{dataset}.parquet",
         encoder=planned(plan.encoders.files),
+        parts=marks(plan.parts.captions),
     output:
         "results/embeddings/{encoder}/{dataset}.captions.parquet",
     log:
@@ -133,7 +135,7 @@ rule embed_captions:
         runtime="4h",
     params:
         encoder=planned(plan.encoders.entry),
-        embedding=config["embedding"],
+        embedding=asked(plan.encoders.embedding),
         code=code("embed_captions.py", plan.encoders.modules),
     script:
         "../scripts/embed_captions.py"
@@ -159,7 +161,7 @@ rule embed_prompts:
     params:
         encoder=planned(plan.encoders.entry),
         templates=planned(plan.encoders.templates),
-        embedding=config["embedding"],
+        embedding=asked(plan.encoders.embedding),
         code=code("embed_prompts.py", plan.encoders.modules),
     script:
         "../scripts/embed_prompts.py"
@@ -184,7 +186,7 @@ rule embed_texts:
         runtime="4h",
     params:
         encoder=planned(plan.encoders.entry),
-        embedding=config["embedding"],
+        embedding=asked(plan.encoders.embedding),
         code=code("embed_texts.py", plan.encoders.modules),
     script:
         "../scripts/embed_texts.py"
@@ -212,7 +214,7 @@ rule embed_labels:
     params:
         entry=planned(plan.data.reading),
         encoder=planned(plan.encoders.entry),
-        embedding=config["embedding"],
+        embedding=asked(plan.encoders.embedding),
         code=code("embed_labels.py", plan.encoders.labels_modules),
     script:
         "../scripts/embed_labels.py"

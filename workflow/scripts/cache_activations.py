@@ -2,7 +2,9 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.encoders.activations import cache as activation_cache
+    from histopair.jobs import parts
 
+    share = parts.share(snakemake)
     blocks, _, turns = snakemake.wildcards.blocks.partition("x")
     activation_cache.make(
         snakemake.wildcards.kind,
@@ -12,7 +14,8 @@ with job(snakemake) as about:
         int(blocks),
         int(turns or 1),
         snakemake.params.activations,
-        f"results/.shards/{snakemake.output[0]}",
-        snakemake.output[0],
+        f"results/.shards/{share.out}",
+        share.out,
         about,
+        share,
     )

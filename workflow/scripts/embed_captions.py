@@ -2,14 +2,17 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.encoders import embed
+    from histopair.jobs import parts
 
+    share = parts.share(snakemake)
     embed.embed_texts(
         snakemake.input.labels,
         ["sample_id"],
         "caption",
         snakemake.params.encoder,
         snakemake.params.embedding,
-        f"results/.shards/{snakemake.output[0]}",
-        snakemake.output[0],
+        f"results/.shards/{share.out}",
+        share.out,
         about,
+        share,
     )

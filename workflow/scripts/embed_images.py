@@ -3,17 +3,21 @@ from histopair.jobs import job
 with job(snakemake) as about:
     from histopair.encoders import embed
     from histopair.files import tables
+    from histopair.jobs import parts
 
+    share = parts.share(snakemake)
     speed = embed.embed_images(
         snakemake.input.labels,
         snakemake.params.root,
         snakemake.params.encoder,
         snakemake.params.embedding,
-        f"results/.shards/{snakemake.output[0]}",
-        snakemake.output[0],
+        f"results/.shards/{share.out}",
+        share.out,
         about,
+        share,
     )
-    if speed:  # beside Snakemake's own measurements, which differ from run to run as it does
+    # Beside Snakemake's own measurements, which differ from run to run as it does.
+    if speed and share.alone:
         names = snakemake.wildcards
         folder = f"results/benchmarks/embed_images/{names.encoder}"
         tables.write_json(f"{folder}/{names.dataset}.speed.json", speed)

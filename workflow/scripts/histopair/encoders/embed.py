@@ -2,10 +2,12 @@
 
 A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights and
 preprocessing, precision, storage type and code. So a change of labels alone embeds nothing again,
-and separate jobs can compute shards.
+and several jobs can compute shards (jobs/parts.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +25,27 @@ from histopair.images import pixels
 from histopair.images.prefetch import Lane, late
 from histopair.jobs import allocator, devices
 from histopair.jobs.idle import Idle
+from histopair.jobs.parts import Share
 
 CPU_BATCH, GPU_BATCH = 64, 512
 
 
 def embed_images(
-    labels: str, root: str, encoder: dict, settings: dict, shards: str, out: str, about: dict
+    labels: str,
+    root: str,
+    encoder: dict,
+    settings: dict,
+    shards: str,
+    out: str,
+    about: dict,
+    share: Share | None = None,
 ) -> dict[str, float]:
     """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
 
-    `encoder` and `settings` are config entries; `shards` is the folder of finished shards. Returns
-    the speed (see Idle.rate), which the log states; files hold none, so that a rerun writes the
-    same bytes.
+    `encoder` and `settings` are config entries; `shards` is the folder of finished shards; `share`
+    is what this job does of the work, by default all. Returns the speed (see Idle.rate), which the
+    log states; files hold none, so that a rerun writes the same bytes. Raises InputError if the
+    joining job misses shards.
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
@@ -55,7 +66,7 @@ def embed_images(
     prepared = [about["pixels"], about["decoding"]]
     identity = [*prepared, *_identity(tower, dtype, encoder, settings, about)]
     idle = Idle(device)
-    _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about)
+    _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about, share)
     rate = idle.rate()
     print(_speed(rate, device), flush=True)
     return rate
@@ -70,6 +81,7 @@ def embed_texts(
     shards: str,
     out: str,
     about: dict,
+    share: Share | None = None,
 ) -> None:
     """Embed one text column of a table: its `keys` columns, embedding (raw, not normalised).
 
@@ -89,7 +101,7 @@ def embed_texts(
 
     about |= too_long(items[column], model)
     identity = _identity(tower, dtype, encoder, settings, about)
-    _embed(items, keys, column, compute, identity, settings, shards, out, about)
+    _embed(items, keys, column, compute, identity, settings, shards, out, about, share)
 
 
 def too_long(texts: pd.Series, model: encoders.Encoder) -> dict:
@@ -141,31 +153,57 @@ def tokenize_all(
     return tokens, lengths.numpy()
 
 
-def _embed(items, keys, content, compute, identity, settings, shards, out, about) -> None:
-    """Compute missing shards, then join all of them as the row groups of one file.
+def _embed(
+    items, keys, content, compute, identity, settings, shards, out, about, share=None
+) -> None:
+    """Compute the missing shards of this job's share, then join all as the row groups of one file.
 
     compute(part) gives the vectors (n, d) of some of the items. A shard has the storage type of the
     settings, or float32 if that type cannot hold its vectors.
     """
     if items.empty:
         raise InputError(out, "there is nothing to embed", "Look at the audit table of its source")
-    size = settings["shard_size"]
-    parts = [items.iloc[start : start + size] for start in range(0, len(items), size)]
-    store, files = Store(shards, identity), []
-    for part in jobs.progress(parts, len(items), "items", Path(out).stem):
+    share, store = share or Share(out), Store(shards, identity)
 
-        def write(file: Path, part: pd.DataFrame = part) -> None:
-            vectors = compute(part)
-            _check_finite(vectors, part[keys[0]], out)
-            stored = tables.narrowed(vectors, settings["storage"])
-            table = pa.Table.from_pandas(part[keys], preserve_index=False)
-            table = table.append_column("embedding", tables.vectors(stored))
-            tables.write(file, table.replace_schema_metadata(None), about)
+    def write(part: pd.DataFrame, file: Path) -> None:
+        vectors = compute(part)
+        _check_finite(vectors, part[keys[0]], out)
+        stored = tables.narrowed(vectors, settings["storage"])
+        table = pa.Table.from_pandas(part[keys], preserve_index=False)
+        table = table.append_column("embedding", tables.vectors(stored))
+        tables.write(file, table.replace_schema_metadata(None), {})
 
-        files.append(store.piece(_rows(part[[*keys, content]]), write))
+    pieces = _pieces(items, [*keys, content], settings["shard_size"])
+    mine = share.mine(pieces)
+    number = sum(len(part) for part, _ in mine)
+    turns = jobs.progress(mine, number, "items", Path(out).stem, lambda piece: len(piece[0]))
+    files = [store.piece(name, partial(write, part)) for part, name in turns]
     allocator.give_back()
-    tables.write_stream(out, _in_turn(files), about)
-    store.clear(files)
+    if share.joins:
+        files = files if share.alone else share.found(store, [name for _, name in pieces])
+        tables.write_stream(out, _in_turn(files), about)
+        store.clear(files)
+
+
+def _pieces(items: pd.DataFrame, columns: list[str], size: int) -> list[tuple[pd.DataFrame, str]]:
+    """Some items at a time, with a key for these columns of theirs and their order."""
+    hashes = pd.util.hash_pandas_object(items[columns], index=False).to_numpy()
+    ends = pairwise(_cuts(hashes, size))
+    return [(items.iloc[start:end], hashes[start:end].tobytes().hex()) for start, end in ends]
+
+
+def _cuts(hashes: np.ndarray, size: int) -> list[int]:
+    """Where shards of half to one and a half times `size` items begin, and the end.
+
+    A shard begins at the item of the least hash within reach of the last one. So items that are
+    added or removed change the shards that they are in and perhaps the next ones; then cuts fall
+    where they fell before.
+    """
+    starts, least = [0], size - size // 2
+    while len(hashes) - starts[-1] > size + size // 2:
+        first = starts[-1] + least
+        starts.append(first + int(hashes[first : first + size].argmin()))
+    return [*starts, len(hashes)]
 
 
 def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
@@ -173,11 +211,6 @@ def _in_turn(files: list[Path]) -> Iterator[pa.Table]:
     schemas = [pq.read_schema(file) for file in files]
     widest = max(schemas, key=lambda schema: schema.field("embedding").type.value_type.bit_width)
     return (pq.ParquetFile(file).read().cast(widest) for file in files)
-
-
-def _rows(part: pd.DataFrame) -> str:
-    """A key for the rows of a table and their order."""
-    return pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes().hex()
 
 
 def _features(tower: torch.nn.Module, batches: Iterable[torch.Tensor], idle: Idle) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A piece's name is three hashes: of how all pieces of its store are made, of what this one is made
 of, and of its own bytes. So a job that was killed finds its finished pieces again and never takes
-another's, and a piece that a disk has damaged is made again.
+another's, and a piece that a disk has damaged is made again. Several jobs may make pieces of one
+store at once, as long as each piece has one maker and none of them clears it.
 """
 
 import hashlib
@@ -23,8 +24,15 @@ class Store:
 
         write(path) writes it there, whole or not at all.
         """
-        name = f"{self.made_by}-{hashed(content)}"
-        return next(self._whole(name), None) or self._made(name, write)
+        return self.found(content) or self._made(f"{self.made_by}-{hashed(content)}", write)
+
+    def found(self, content: object) -> Path | None:
+        """The whole file of the piece that is made of `content`; None if there is none."""
+        return next(self._whole(f"{self.made_by}-{hashed(content)}"), None)
+
+    def named(self) -> list[Path]:
+        """Every piece that is there, whole or damaged."""
+        return sorted(self.folder.glob(f"{self.made_by}-*.{self.end}"))
 
     def finished(self) -> list[Path]:
         """Every whole piece that is there."""
@@ -45,7 +53,7 @@ class Store:
 
     def _made(self, name: str, write: Callable[[Path], None]) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
-        unnamed = self.folder / f"unfinished.{self.end}"
+        unnamed = self.folder / f"unfinished-{name}.{self.end}"
         write(unnamed)
         file = self.folder / f"{name}-{_checksum(unnamed)}.{self.end}"
         os.replace(unnamed, file)

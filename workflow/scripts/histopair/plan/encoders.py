@@ -61,6 +61,11 @@ def labels_modules(config, w):
     return [*modules(config, w), *data.dataset_reader(config, w)]
 
 
+def embedding(config):
+    """How vectors are computed and stored: all of `embedding` but how many jobs do it."""
+    return {key: value for key, value in config["embedding"].items() if key != "jobs"}
+
+
 def root(config, w):
     """The folder of a dataset's images; "" for bags, which are in their encoder's folder."""
     return entries.dataset(config, w.dataset).get("root", "")

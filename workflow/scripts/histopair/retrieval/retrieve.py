@@ -4,6 +4,7 @@ CLIP-IT Eq. 1: j*(i) = argmax_j cos(v_i, t_j), v and t from the same retrieval C
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -40,26 +41,48 @@ def pair(
     is 0. Raises InputError for vectors with values that are not numbers, towers of two models, and
     a correction without train images.
     """
+    searched = search(images, texts, retrieval, corrected, labels, gpu)
+    size = lambda block: len(block[0])  # noqa: E731
+    blocks = jobs.progress(searched.blocks, searched.total, "images", "pairing", size)
+    rows = (searched.table(*block) for block in blocks)
+    tables.write_stream(out, rows, about | searched.how)
+
+
+@dataclass
+class Searched:
+    """Blocks of a dataset's images, and how to pair one.
+
+    blocks: ids and unit vectors of up to BLOCK images at a time; table(ids, vectors) gives the rows
+    of `pair`; total: the number of images; how: facts for the artifact.
+    """
+
+    blocks: Iterator[tuple]
+    table: Callable[[pa.Array, np.ndarray], pa.Table]
+    total: int
+    how: dict
+
+
+def search(
+    images: str, texts: str, retrieval: dict, corrected: str, labels: str | None, gpu: bool
+) -> Searched:
+    """The search of `pair`, before its first block."""
     bank = banks.read(texts, retrieval["pool"])
-    total = _check(images, texts, bank)
+    total, about = _check(images, texts, bank), {}
     bias = np.zeros(bank.codes.max() + 1, np.float32)
     if corrected:
         reference = _reference(images, labels, bank)
         settings = retrieval.get(corrected.replace("-", "_"), {})
-        bias, how = correction.biases(corrected, reference, settings)
-        about = about | {"correction": how}
+        bias, about["correction"] = correction.biases(corrected, reference, settings)
         bank = banks.with_bias(bank, bias)
     k = min(retrieval["k"], len(bias))
     if k < retrieval["k"]:
         print(f"k is {retrieval['k']}, and each image gets all {k} reports there are", flush=True)
-    find, how = _search(images, bank, total, k, retrieval.get("approximate"), gpu)
-    blocks = _blocks(images, bank)
-    blocks = jobs.progress(blocks, total, "images", "pairing", size=lambda block: len(block[0]))
-    rows = (
-        _table(ids, bank, bias, *best_reports(find, queries, bank.codes, k))
-        for ids, queries in blocks
-    )
-    tables.write_stream(out, rows, about | {"search": how})
+    find, about["search"] = _search(images, bank, total, k, retrieval.get("approximate"), gpu)
+
+    def table(ids: pa.Array, queries: np.ndarray) -> pa.Table:
+        return _table(ids, bank, bias, *best_reports(find, queries, bank.codes, k))
+
+    return Searched(_blocks(images, bank), table, total, about)
 
 
 def best_reports(

@@ -3,6 +3,7 @@
 A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's
 preprocessing, blocks, turns, storage type, code and the inputs themselves. After a kill or a change
 of labels, finished images and texts are found by their content; only missing ones are computed.
+Several jobs may share the computing (jobs/parts.py).
 
 Shards are safetensors: a memory map of them gives random rows about as fast as npy, also in
 bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
@@ -12,14 +13,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -31,6 +33,7 @@ from histopair.files import tables
 from histopair.files.store import Store
 from histopair.images import pixels
 from histopair.jobs import allocator, devices
+from histopair.jobs.parts import Share
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6
@@ -66,33 +69,40 @@ def make(
     shards: str,
     out: str,
     about: dict,
+    share: Share | None = None,
 ) -> None:
     """Write folder `out`: activations of a dataset's images or captions, or why there are none.
 
     kind: "images" or "captions". With 0 blocks they are an image tower's tokens after its last one.
     `settings` is the config's `activations`, `shards` the folder of finished shards; `out` has hard
-    links to them. Raises InputError if the tower cannot be split there, an activation does not fit
-    into the storage type, or images to be turned are not square.
+    links to them. `share` is what this job does of the work, by default all. Raises InputError if
+    the tower cannot be split there, an activation does not fit into the storage type, images to be
+    turned are not square, or the joining job misses shards.
     """
-    folder, storage = Path(out), settings["storage"]
+    folder, storage, share = Path(out), settings["storage"], share or Share(out)
     about = about | {"kind": kind, "blocks": blocks, "augmentations": turns, "encoder": encoder}
     _check_turns(turns)
     if not settings["cache"]:
-        return _off(folder, about, "activations.cache is false")
+        return _off(folder, about, "activations.cache is false", share)
     inputs = _inputs(kind, labels, root, encoder, blocks, turns)
     sizes = inputs.sizes * DTYPES[storage].itemsize
     about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
     what = [encoder, kind, blocks, turns, storage, about["weights"], about["code"], inputs.prepared]
     store = Store(shards, what, "safetensors")
-    done = _finished(store)
-    missing = np.flatnonzero(~inputs.items["content"].isin(done.index))
+    done = _finished(store.finished() if share.joins else store.named())
+    content = inputs.items["content"]
+    missing = (~content.isin(done.index) & ~content.duplicated()).to_numpy()
     if reason := _too_large(sizes, missing, settings["budget_gb"], store.folder):
-        return _off(folder, about, reason)
-    print(f"{kind}: {len(missing)} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
-    parts = jobs.progress(_parts(missing, sizes), len(missing), kind, folder.name)
-    new = [_write(inputs, part, DTYPES[storage], store) for part in parts]
+        return _off(folder, about, reason, share)
+    share.require(missing.sum(), len(sizes), kind)
+    parts = _parts(share.mine(_blocks(sizes)), missing, sizes)
+    number = sum(map(len, parts))
+    print(f"{kind}: {number} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
+    turns = jobs.progress(parts, number, kind, folder.name)
+    new = [_write(inputs, part, DTYPES[storage], store) for part in turns]
     allocator.give_back()
-    _publish(inputs.items, pd.concat([done, *new]), store, folder, about)
+    if share.joins:
+        _publish(inputs.items, pd.concat([done, *new]), store, folder, about)
 
 
 def _check_turns(turns: int) -> None:
@@ -174,24 +184,43 @@ def _too_large(sizes, missing, budget_gb: float, folder: Path) -> str | None:
     return None
 
 
-def _off(folder: Path, about: dict, reason: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _off(folder: Path, about: dict, reason: str, share: Share) -> None:
     print(f"no activations are kept: {reason}; the frozen blocks will run in every step")
+    if not share.joins:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     tables.write_json(folder / source.ABOUT, about | {"on": False, "reason": reason})
 
 
-def _parts(missing: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
-    """Positions of inputs, in groups of about SHARD_BYTES."""
-    sizes = sizes[missing]
+def _blocks(sizes: np.ndarray) -> list[np.ndarray]:
+    """Positions of all inputs, in blocks of about SHARD_BYTES."""
     shard = (np.cumsum(sizes) - sizes) // SHARD_BYTES
-    return [missing[shard == number] for number in np.unique(shard)]
+    return [np.flatnonzero(shard == number) for number in np.unique(shard)]
 
 
-def _finished(store: Store) -> pd.DataFrame:
-    """The shard and row of each content that was computed before."""
+def _parts(blocks: list[np.ndarray], missing: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
+    """Positions of the missing inputs of some blocks, of several blocks together where they fit."""
+    parts, room = [], 0
+    for block in blocks:
+        left = block[missing[block]]
+        if not len(left):
+            continue
+        if (bytes_left := sizes[left].sum()) > room:
+            parts.append([])
+            room = SHARD_BYTES
+        parts[-1].append(left)
+        room -= bytes_left
+    return [np.concatenate(part) for part in parts]
+
+
+def _finished(files: Iterable[Path]) -> pd.DataFrame:
+    """The shard and row of each content that was computed before.
+
+    A file that cannot be opened has none: the joining job, which reads all bytes, deletes it.
+    """
     places = [_places([], "")]
-    for file in store.finished():
-        with safe_open(file, "pt") as shard:
+    for file in files:
+        with suppress(SafetensorError), safe_open(file, "pt") as shard:
             places.append(_places(json.loads(shard.metadata()["contents"]), file.name))
     joined = pd.concat(places)
     return joined[~joined.index.duplicated()]

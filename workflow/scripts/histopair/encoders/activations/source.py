@@ -181,6 +181,8 @@ def _reader(folder: Path, keys: pd.Series) -> Callable[..., Tensor]:
 
     @cache
     def shard(name: str):
+        if not (folder / name).exists():
+            raise InputError(folder / name, "the shard is gone", f"Remove {folder} and rerun")
         file = safe_open(folder / name, "pt")
         return file.get_slice(STATES), [0, *file.get_tensor(ENDS).tolist()]
 

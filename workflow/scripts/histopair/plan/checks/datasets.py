@@ -58,6 +58,8 @@ def datasets(config: dict) -> list[str]:
             mistakes.append(f"{key}.split.labels: {problem}; add a dataset with `of: {name}`")
         if entry["split"]["test"] + entry["split"]["val"] >= 1:
             mistakes.append(f"{key}.split: test and val leave nothing to train on")
+    if isinstance(jobs := config["embedding"]["jobs"], dict):
+        mistakes += [line for name in jobs for line in unknown("embedding.jobs", name, whole)]
     return mistakes
 
 
