@@ -232,6 +232,15 @@ def test_readers_who_differ_are_named_until_a_rule_decides(folder):
     )
 
 
+def test_a_reader_whom_a_rule_names_is_one_in_all_spellings(folder):
+    """Else an earlier answer would count where a later one is spelled otherwise."""
+    answer(0, {"a": 1}, removed=["a"], added=["b"])
+    answer(0, {"a": 1}, reader="ada ", accepted=["a"])
+    for name in ("Ada", "ADA"):
+        assert accept("--by", name).returncode == 0
+        assert amendments.read("config/labels/mine.amendments.csv").labels.to_list() == [["a"]]
+
+
 def test_amendments_of_other_answers_are_not_lost(folder):
     clean(dataset())
     answer(0, {"a": 1}, removed=["a"], added=["b"], file="first.csv")

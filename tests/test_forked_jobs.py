@@ -14,6 +14,28 @@ from commands import run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forked on Linux alone")
 TERMINAL = Path(forked_jobs.__file__).parent
+STARTER = """
+import subprocess, sys, threading, time
+from multiprocessing import forkserver
+from types import SimpleNamespace
+
+sys.path.insert(0, {terminal!r})
+import forked_jobs
+
+def late(function, seconds):
+    return lambda *given: [time.sleep(seconds), function(*given)][1]
+
+def status():
+    try:
+        forked_jobs._fork(SimpleNamespace(bench_record=None, log=[{log!r}]), {job!r})
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return 0
+
+if __name__ == "__main__":  # a job imports this file, too
+    from snakemake import benchmark
+    {main}
+"""
 
 
 @pytest.mark.parametrize(
@@ -35,14 +57,13 @@ def test_jobs_are_forked_where_no_profile_and_no_executor_is_named(monkeypatch, 
     )
 
 
-def start(tmp_path: Path, script: str) -> subprocess.Popen:
+def start(tmp_path: Path, script: str, main: str = "sys.exit(status())") -> subprocess.Popen:
     """A process that forks a script as a job, with nothing preloaded, and ends as it ends."""
-    job = tmp_path / "job.py"
+    job, log = tmp_path / "job.py", tmp_path / "log.txt"
     job.write_text(script)
-    fork = f"process = forked_jobs.FORKED.Process(target=forked_jobs._run, args=({str(job)!r},))"
-    lines = [f"import sys; sys.path.insert(0, {str(TERMINAL)!r})", "import forked_jobs", fork]
-    lines += ["process.start()", "process.join()", "sys.exit(process.exitcode)"]
-    return subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stderr=subprocess.DEVNULL)
+    text = STARTER.format(terminal=str(TERMINAL), job=str(job), log=str(log), main=main)
+    (tmp_path / "start.py").write_text(text)
+    return subprocess.Popen([sys.executable, tmp_path / "start.py"], stderr=subprocess.DEVNULL)
 
 
 def running(pid: int) -> bool:
@@ -71,3 +92,32 @@ def test_a_job_ends_when_what_started_it_is_killed(tmp_path):
 @pytest.mark.parametrize("script, status", [("", 0), ("1 / 0", 1), ("import sys; sys.exit(3)", 3)])
 def test_a_jobs_exit_status_is_that_of_its_script(tmp_path, script, status):
     assert start(tmp_path, script).wait() == status
+
+
+def test_jobs_that_end_at_once_all_succeed(tmp_path):
+    main = """
+    forkserver.read_signed = late(forkserver.read_signed, 0.2)
+    ended = []
+    def work():
+        for _ in range(3):
+            ended.append(status())
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    sys.exit(int(ended != [0] * 9))
+"""
+    assert start(tmp_path, "", main).wait() == 0
+
+
+def test_a_job_may_end_before_it_is_measured(tmp_path):
+    main = "benchmark.BenchmarkTimer = late(benchmark.BenchmarkTimer, 3); sys.exit(status())"
+    assert start(tmp_path, "", main).wait() == 0
+
+
+def test_the_log_of_a_job_that_was_killed_says_so(tmp_path):
+    log, kill = tmp_path / "log.txt", "import os; os.kill(os.getpid(), {})"
+    log.write_text("epoch 3\n")
+    assert start(tmp_path, kill.format(9)).wait() == 256 - signal.SIGKILL
+    killed = "error: the job was ended by SIGKILL. Short memory is a frequent cause\n"
+    assert log.read_text() == f"epoch 3\n{killed}"
+    start(tmp_path, kill.format(11)).wait()
+    assert log.read_text() == f"epoch 3\n{killed}error: the job was ended by SIGSEGV\n"

@@ -1,17 +1,27 @@
 """The standing check names what was changed by hand in runs."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
-from tampering import assert_named, cell, json_value, parquet_table
+from tampering import assert_named, cell, disagreements, json_value, parquet_table
+
+from recompute import training
+from recompute.tally import Tally
 
 
 def _unlearned(file: Path) -> None:
     weights = load_file(file)
     name = next(name for name in weights if "lora_B" in name)
     save_file(weights | {name: np.zeros_like(weights[name])}, file)
+
+
+def _infinite(file: Path) -> None:
+    name, values = next(iter((weights := load_file(file)).items()))
+    save_file(weights | {name: values + np.inf}, file)
 
 
 UNIMODAL = "runs/phantom-crc/phantom-vit/linear-head/0"
@@ -59,6 +69,18 @@ TAMPERED = {  # the check, the file, how it is changed, words of the disagreemen
         f"{UNIMODAL}/metrics.json",
         json_value("convergence", "stages", change=lambda all_: [all_[0] | {"best_epoch": 0}]),
         "stages",
+    ),
+    "weights of another run": (
+        "scores",
+        f"{UNIMODAL}/weights.safetensors",
+        lambda file: shutil.copyfile(file.parent.with_name("1") / file.name, file),
+        "of a score from its own",
+    ),
+    "weights that are no numbers": (
+        "weights",
+        f"{LORA}/weights.safetensors",
+        _infinite,
+        "not finite",
     ),
     "a probe's score": (
         "probes",
@@ -132,3 +154,24 @@ TAMPERED = {  # the check, the file, how it is changed, words of the disagreemen
 @pytest.mark.parametrize("kind, name, change, words", TAMPERED.values(), ids=TAMPERED)
 def test_what_is_changed_by_hand_is_named(finished_run, kind, name, change, words):
     assert_named(finished_run / "results", kind, name, change, words)
+
+
+def test_lost_weights_are_named(finished_run):
+    results = finished_run / "results"
+    file = results / f"{LORA}/weights.safetensors"
+    kept = file.rename(file.with_suffix(".kept"))
+    try:
+        assert f"{file}: cannot be checked" in disagreements(results, "weights")[0]
+    finally:
+        kept.rename(file)
+
+
+@pytest.mark.parametrize(
+    ("losses", "ended"),
+    [([1.0, 0.9, 0.95, 0.9], True), ([1.0, 0.9, 0.8, 0.9], False), ([1.0, 1.0], False)],
+)
+def test_a_training_ends_early_only_with_patience_out(tmp_path, losses, ended):
+    """Lost epochs look like an early end, and a training may have been far from its best."""
+    tally, method = Tally("histories"), {"epochs": 9, "patience": 2}
+    training._settings(tally, tmp_path, pd.DataFrame({"val_task": losses}), method)
+    assert bool(tally.disagreements) != ended

@@ -167,7 +167,9 @@ def with_tuning(**changes) -> dict:
         "method": "clip-it",
         "space": {"distillation_weight": [0.1, 1.0]},
     }
-    return test_configuration.small() | {"tunings": {"mine": entry | changes}}
+    config = test_configuration.small() | {"tunings": {"mine": entry | changes}}
+    config["methods"]["last-blocks"] = {"recipe": "image_only", "epochs": 3}
+    return config
 
 
 def test_a_tuning_in_the_config_takes_its_defaults():
@@ -191,8 +193,26 @@ def test_a_tuning_in_the_config_takes_its_defaults():
         ({"space": {"text_lora.rank": {"same": "lora.rank"}}}, r"text_lora.rank.same"),
         ({"space": {"lora.targets": ["all"], "lora.rank": {"same": "lora.targets"}}}, r"lora.rank"),
         ({"space": {"distillation_weight": {"low": 1}}}, r"tunings.mine.space"),
+        # Trials read the files of the method as it is, whatever they try.
+        ({"space": {"retriever": ["clip", "vit"]}}, r"space.retriever: 'vit' is not allowed"),
+        ({"space": {"pairing": ["random", "csls"]}}, r"space.pairing: 'csls' is not allowed"),
+        (
+            {"method": "last-blocks", "space": {"augmentations": [1, 8]}},
+            r"space.augmentations: 8 is not allowed, as trials read what the method's runs read; "
+            "tune a method that has this value",
+        ),
     ],
 )
 def test_a_mistake_in_a_tuning_is_one_clear_line(changes, said):
     with pytest.raises(InputError, match=said):
         load(with_tuning(**changes))
+
+
+def test_a_trial_may_train_other_blocks_pair_by_chance_or_turn_tiles_less():
+    for method, space in (
+        ("last-blocks", {"unfreeze": [1, 2, "all"]}),
+        ("last-blocks", {"augmentations": [1]}),
+        ("clip-it", {"pairing": ["retrieved", "random"], "rank": [1, 2]}),
+        ("clip-it", {"lora.blocks": ["all", 2]}),
+    ):
+        load(with_tuning(method=method, space=space))

@@ -20,6 +20,7 @@ from recompute import (
     data,
     external,
     gates,
+    heads,
     intervals,
     metrics,
     p_values,
@@ -32,7 +33,7 @@ from recompute import (
     verdicts,
 )
 
-SUBJECTS = (data, chunks, pairs, training, convergence, probes, teachers, adapters, metrics)
+SUBJECTS = (data, chunks, pairs, training, convergence, probes, heads, teachers, adapters, metrics)
 SUBJECTS += (calibration, studies, intervals, verdicts, p_values, gates, curves, external, survival)
 
 

@@ -33,7 +33,7 @@ def unfinished(histories: list[pd.DataFrame]) -> int:
     stuck = pd.Series(False, index=range(len(histories)))
     parts = [dict(list(rows.groupby("stage"))) if len(rows) else {} for rows in histories]
     for stage in parts[0] if len(histories) > 2 else ():
-        if _stated(parts[0][stage]):
+        if stated(parts[0][stage]):
             continue
         losses = [part[stage]["train_task"].to_numpy(float) for part in parts]
         places = [int(np.argmin(part[stage]["val_task"])) for part in parts]
@@ -48,7 +48,7 @@ def _converged(rows: pd.DataFrame) -> bool:
 
     If the rows themselves say whether they have converged, that counts.
     """
-    if _stated(rows):
+    if stated(rows):
         return bool(rows["converged"].all())
     losses, count = rows["train_loss"].to_numpy(float), len(rows)
     if int(np.argmin(rows["val_task"])) == count - 1:
@@ -60,7 +60,7 @@ def _converged(rows: pd.DataFrame) -> bool:
     return not (before > 0 and (before - last) / max(before, VANISHED * losses[0]) > FALL)
 
 
-def _stated(rows: pd.DataFrame) -> bool:
+def stated(rows: pd.DataFrame) -> bool:
     """Whether a solver says of itself that it reached the optimum or not: then no seed is stuck."""
     return "converged" in rows and bool(rows["converged"].notna().all())
 

@@ -1,11 +1,12 @@
 """Trainings: what history.parquet holds, and the loss of the run's predictions."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, calibration, concordance
+from recompute import artifacts, calibration, concordance, convergence
 from recompute.tally import Tally
 
 FLOAT32 = 2e-5  # of a loss; scores are stored as float32
@@ -30,9 +31,9 @@ def histories(results: Path) -> Tally:
 
 
 def _settings(tally: Tally, file: Path, main: pd.DataFrame, method: dict) -> None:
-    if len(main) and "epochs" in method:
+    if len(main) and "epochs" in method and not convergence.stated(main):
         enough = len(main) == method["epochs"] or (
-            method.get("patience") and len(main) < method["epochs"]
+            len(main) < method["epochs"] and _patience_is_out(main["val_task"], method)
         )
         tally.holds(file, "number of epochs", bool(enough), method["epochs"], len(main))
     # No layer has that very rate if rates fall with depth and the head has its own.
@@ -40,6 +41,12 @@ def _settings(tally: Tally, file: Path, main: pd.DataFrame, method: dict) -> Non
     if len(main) and method.get("schedule") == "constant" and not apart:
         rate = main["learning_rate"].iloc[0]
         tally.equal(file, "learning rate at the start", method["learning_rate"], rate, 1e-12)
+
+
+def _patience_is_out(losses: pd.Series, method: dict) -> bool:
+    """Whether so many epochs before the end had no better loss on validation."""
+    patience = method.get("patience") or math.inf
+    return len(losses) > patience and losses[:-patience].min() <= losses[-patience:].min()
 
 
 def best_losses(results: Path) -> Tally:

@@ -13,10 +13,14 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import connection
 
 LIBRARIES = ["open_clip", "timm", "transformers", "peft", "h5py", "pandas"]
 LIBRARIES += ["pyarrow.parquet", "scipy.optimize", "sklearn.linear_model", "snakemake.script"]
 FORKED = multiprocessing.get_context("forkserver")
+# To start a process, Python also asks how others ended, which two threads must not ask at once:
+# the second finds the answer gone and takes the process for failed.
+_asking = threading.Lock()
 
 
 def main(words: list[str]) -> None:
@@ -53,16 +57,32 @@ def fork_jobs() -> None:
 def _fork(script, path: str) -> None:
     from snakemake.benchmark import benchmarked
 
-    process = FORKED.Process(target=_run, args=(path,))
-    process.start()
-    with benchmarked(process.pid, script.bench_record):
+    may_begin, begin = FORKED.Pipe(duplex=False)
+    process = FORKED.Process(target=_run, args=(path, may_begin))
+    with _asking:
+        process.start()
+    with benchmarked(process.pid, script.bench_record):  # fails if the process has ended
+        begin.close()
+        connection.wait([process.sentinel])
+    with _asking:
         process.join()
     if process.exitcode:
+        if process.exitcode < 0 and script.log:
+            _say_who_ended(script.log[0], -process.exitcode)
         raise subprocess.CalledProcessError(process.exitcode, path)
 
 
-def _run(path: str) -> None:
+def _say_who_ended(log: str, number: int) -> None:
+    """A line for a job that could say nothing itself."""
+    what = f"the job was ended by {signal.Signals(number).name}"
+    cause = ". Short memory is a frequent cause" if number == signal.SIGKILL else ""
+    with open(log, "a", encoding="utf-8") as file:
+        print(f"error: {what}{cause}", file=file)
+
+
+def _run(path: str, may_begin: connection.Connection) -> None:
     threading.Thread(target=_end_with_snakemake, daemon=True).start()
+    may_begin.poll(None)
     runpy.run_path(path, run_name="__main__")
 
 

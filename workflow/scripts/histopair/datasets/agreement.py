@@ -56,14 +56,16 @@ def _given(files: Sequence[str], rule: Rule) -> pd.DataFrame:
         f"{file}, row {row}" for file, frame in zip(files, frames, strict=True) for row in frame.row
     ]
     given = pd.concat(frames, ignore_index=True).assign(place=places)
-    for reader in rule.by or ():
-        if reader not in set(given.reader):
+    given = given.assign(who=given.reader.map(folding.plain))
+    by = {folding.plain(reader): reader for reader in rule.by or ()}
+    for who, reader in by.items():
+        if who not in set(given.who):
             readers = sorted(set(given.reader))
             problem = f"there is no answer by {reader!r}{nearest(reader, readers)}"
             raise InputError(files[0], problem, f"The readers are {', '.join(readers)}")
-    if rule.by:
-        given = given[given.reader.isin(rule.by)]
-    given = given.assign(who=given.reader.map(folding.plain)).sort_values("time", kind="stable")
+    if by:
+        given = given[given.who.isin(list(by))]
+    given = given.sort_values("time", kind="stable")
     return given.drop_duplicates(["who", "image", "region"], keep="last").sort_index()
 
 

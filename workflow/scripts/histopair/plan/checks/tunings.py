@@ -1,7 +1,9 @@
 """Checks of the config's tunings and the spaces that they try."""
 
+from types import SimpleNamespace
+
 from histopair.evaluation.metrics import METRICS
-from histopair.plan import entries, recipes
+from histopair.plan import entries, recipes, runs
 from histopair.plan.checks.studies import run
 from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
@@ -25,7 +27,8 @@ def tunings(config: dict) -> list[str]:
             method = entries.method(config, tuning["method"], dataset)
             if recipes.distils_first(method):
                 lines.append(f"{key}.method: its distillation is a job of its own; tune another")
-            lines += _space(f"{key}.space", tuning["space"], method)
+            lines = lines or _space(f"{key}.space", tuning["space"], method)
+            lines = lines or _files(f"{key}.space", tuning, method, config)
         mistakes += lines
     return mistakes
 
@@ -58,3 +61,28 @@ def _values(key: str, name: str, values: list, method: dict) -> list[str]:
         if first in choices(method):
             mistakes += unknown(f"{key}.{name}", value, list(choices(method)[first]))
     return mistakes
+
+
+def _files(key: str, tuning: dict, method: dict, config: dict) -> list[str]:
+    """Values with which a trial would need other files than the method's runs, which it reads."""
+    given, mistakes = _read(method, tuning, config), []
+    for name, domain in tuning["space"].items():
+        for value in domain if isinstance(domain, list) else []:
+            trial = changed(method, {name: value})
+            asked = _read(trial, tuning, config)
+            # Blocks whose activations are not there run in every step; turned tiles must be there.
+            turns = trial.get("augmentations", 1) > method.get("augmentations", 1)
+            if turns or any(given.get(part) != path for part, path in asked.items()):
+                problem = f"{value!r} is not allowed, as trials read what the method's runs read"
+                mistakes.append(f"{key}.{name}: {problem}; tune a method that has this value")
+    return mistakes
+
+
+def _read(method: dict, tuning: dict, config: dict) -> dict:
+    """What a run of a method reads, but for the activations of some number of blocks."""
+    methods = config["methods"] | {tuning["method"]: method}
+    run = SimpleNamespace(**tuning, seed=tuning["seeds"][0])
+    config = config | {"methods": methods}
+    roles = {role: of for role, of in runs.spec(config, run).items() if role != "method"}
+    paths = runs.paths(config, run) | {role: of for role, of in roles.items() if of}
+    return {name: path for name, path in paths.items() if not name.endswith("_activations")}
