@@ -406,3 +406,13 @@ def test_without_a_teacher_the_pool_whitens_the_features(world):
     exported = distil_frozen.predictor(run, checkpoint.weights(stage.model))
     logits = exported.of_features([pool.float()])
     torch.testing.assert_close(logits, stage.model(pool.float()))
+
+
+def test_a_teacher_that_features_do_not_predict_gives_its_mean():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 5, generator=generator)
+    taught = torch.randn(200, 3, generator=generator)
+    layer, penalty = distil_frozen.ridge(features, taught)
+    assert penalty == distil_frozen.PENALTIES[-1]
+    assert not layer.weight.any()
+    torch.testing.assert_close(layer.bias.detach(), taught.mean(0))

@@ -111,11 +111,15 @@ def taught_rows(run) -> dict[str, Tensor]:
 
 
 def ridge(features: Tensor, taught: Tensor) -> tuple[nn.Linear, float]:
-    """The ridge regression of vectors (n, d_text) on standardised features (n, d); its penalty."""
+    """The ridge regression of vectors (n, d_text) on standardised features (n, d); its penalty.
+
+    If the largest penalty is best, features do not predict the vectors, and the layer gives their
+    mean. Its tiny weights would be rounding, which a probe that standardises makes large again.
+    """
     inputs, targets = (part.double().cpu().numpy() for part in (features, taught))
     scaler = StandardScaler().fit(inputs)
     model = RidgeCV(PENALTIES).fit(scaler.transform(inputs), targets)
-    weight = model.coef_ / scaler.scale_
+    weight = model.coef_ / scaler.scale_ * (model.alpha_ < PENALTIES[-1])
     return _layer(weight, model.intercept_ - weight @ scaler.mean_), float(model.alpha_)
 
 
