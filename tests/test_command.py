@@ -176,6 +176,50 @@ def test_the_slurm_profile_plans_with_the_lines_of_histopair_run(tmp_path):
     assert "rule page:" in done.stdout.replace("    rule", "rule").splitlines()
 
 
+@pytest.mark.parametrize(
+    ("words", "profile", "added"),
+    [
+        ([], "rerun-incomplete: true\n# cores: 2\nlocal-cores: 1\n", ["--cores=all"]),
+        (["page", "--config", "gpu=1", "-n", "-d", "c"], "", ["--cores=all"]),
+        (["--cores", "2"], "", []),
+        (["--cores=2"], "", []),
+        (["-c2"], "", []),
+        (["-pj4"], "", []),
+        (["--job", "4"], "", []),
+        ([], "cores: 2\n", []),
+        ([], "rerun-incomplete: true\njobs: 2\n", []),
+        ([], "{'cores': 2}\n", []),
+        (["--workflow-profile", "profiles/slurm"], "", []),
+        (["--profile=mine"], "", []),
+        (["-e", "slurm"], "", []),
+    ],
+)
+def test_all_cores_are_used_unless_something_says_how_many(
+    words, profile, added, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "profiles" / "default").mkdir(parents=True)
+    (tmp_path / "profiles" / "default" / "config.v9+.yaml").write_text(profile)
+    assert run.cores(run.parsed(words), words) == added
+
+
+def test_a_run_without_a_word_on_cores_runs(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("a: 1\n")
+    rule = "rule all:\n    run:\n        print(workflow.cores, 'cores')\n"
+    (tmp_path / "Snakefile").write_text(rule)
+    done = said("run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"{len(os.sched_getaffinity(0))} cores" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["nct-crc", "nct_crc"])
+def test_data_takes_the_name_as_the_config_and_as_the_target_spells_it(name, tmp_path):
+    done = said("data", name, folder=tmp_path)
+    assert done.returncode == 0 and "folder: data/nct-crc\n" in done.stdout
+
+
 def test_the_docs_have_a_row_for_each_command():
     text = (ROOT / "docs" / "other-workflows.md").read_text()
     assert [name for name in command.names() if f"| `histopair {name}" not in text] == []

@@ -202,6 +202,20 @@ def test_a_mistake_that_like_takes_over_is_told_where_it_was_made():
     assert "methods.other.teacher: 'both'" in told and "clip-it-random" not in told
 
 
+def test_an_unknown_key_is_told_once_whatever_the_recipes_that_take_it_over():
+    config = small()
+    config["methods"]["clip-it"] |= {"epocs": 9}
+    config["methods"]["lora"] = {"like": "clip-it", "recipe": "lora"}
+    config["methods"]["lora-more"] = {"like": "lora", "epochs": 2}
+    with pytest.raises(InputError) as error:
+        load(config)
+    told = str(error.value)
+    assert told.count("'epocs'") == told.count("(did you mean 'epochs'?)") == 1
+    assert "methods.clip-it: unknown key 'epocs'; allowed are" in told
+    # What only the other recipe does not know is told of the method that has this recipe.
+    assert "methods.lora: unknown key 'retriever'" in told and "methods.lora-more" not in told
+
+
 @pytest.mark.parametrize("likes", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "b"}], ids=str)
 def test_a_method_cannot_be_like_itself(likes):
     config = small()

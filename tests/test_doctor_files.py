@@ -145,6 +145,25 @@ def test_images_that_cleaning_left_out_are_not_counted(place):
     assert sizes.images == {"mine": 24, "other": 7} and sizes.captions == {"mine": 2}
 
 
+@pytest.mark.parametrize(
+    ("organ", "state", "words", "texts"),
+    [
+        (None, OK, "3 reports", 3),
+        (["colon", "rectum"], OK, "2 of 3 reports", 2),
+        (["kolon"], WRONG, "is of kolon; the organs found are colon (2), breast (1)", None),
+    ],
+)
+def test_a_corpus_counts_the_reports_of_its_organs(place, organ, state, words, texts):
+    table = ["id,text,organ", "a,Tubular adenoma.,colon", "b,Normal mucosa.,colon"]
+    Path("reports.csv").write_text("\n".join([*table, "c,Ductal carcinoma.,breast", ""]))
+    entry = {"reader": "tcga", "table": "reports.csv", "organ_column": "organ"}
+    entry |= {} if organ is None else {"organ": organ}
+    sizes = data_rows.Sizes()
+    (row,) = data_rows.rows({"corpora": {"c": entry}, "studies": {}}, [], ["c"], sizes)
+    assert (row.state, words in row.finding) == (state, True)
+    assert sizes.texts.get("c") == texts
+
+
 def fetched(folder: Path, monkeypatch, unpacked: dict | None = None, **changes) -> dict:
     """A source `toy` with a file a.csv, fetched before; and the config that reads it."""
     source = {"page": "p", "licence": "MIT", "title": "t", "citation": "c", "files": []}

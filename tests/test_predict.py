@@ -127,8 +127,8 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(image_model, tiles,
     (tiles / "b.jpg").write_bytes((tiles / "b.jpg").read_bytes()[:200])
     assert predict.main([image_model, "--folder", str(tiles)]) == 1
     captured = capsys.readouterr()
-    assert captured.err.splitlines()[0].startswith("predict: b.jpg: unreadable")
-    assert captured.err.splitlines()[1] == "predict: 1 of 3 images failed"
+    assert captured.err.splitlines()[0].startswith("histopair: b.jpg: unreadable")
+    assert captured.err.splitlines()[1] == "histopair: 1 of 3 images failed"
     assert captured.out.count(" %") == 4
 
 
@@ -136,7 +136,7 @@ def test_a_strip_is_refused_in_one_line(image_model, tiles, capsys):
     Image.new("RGB", (1, 100_000)).save(tiles / "a.png")
     assert predict.main([image_model, "--image", str(tiles / "a.png")]) == 2
     assert said(capsys) == (
-        f"predict: {tiles / 'a.png'}: 1 x 100000 pixels are too narrow a strip. "
+        f"histopair: {tiles / 'a.png'}: 1 x 100000 pixels are too narrow a strip. "
         "Cut it into tiles of sides of 1:20 at most"
     )
 
@@ -165,7 +165,8 @@ def test_bad_input_is_one_clear_line(image_model, tiles, capsys, arguments, mess
     (tiles / "empty").mkdir()
     status = predict.main([image_model, *(text.format(tiles=tiles) for text in arguments)])
     assert status == 2
-    assert message in said(capsys)
+    line = said(capsys)
+    assert line.startswith("histopair: ") and message in line
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,8 @@ def test_an_image_gets_ranked_findings_with_their_use(opened, tile):
     assert sum(values) == pytest.approx(100, abs=0.2)
     expect(page.locator("#answer")).to_contain_text("Research use only, not for diagnosis.")
     expect(page.locator("#answer")).to_contain_text("60 × 40 px of tile.png")
+    about = "linear_head on tiles, encoder vit, seed 0: reads an image, ranks 2 findings."
+    expect(page.locator("#model-about")).to_have_text(about)
 
 
 def test_a_note_is_asked_for_where_the_model_reads_one(opened, tile):
@@ -332,6 +334,8 @@ def test_why_marks_the_image_and_the_words(opened, tile):
     expect(page.locator("#words-about")).not_to_be_empty()
     expect(button).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#note-words")).to_have_text("tumour <b>colon</b>")
+    image, why = (page.locator(name).bounding_box() for name in ("#picture", "#why"))
+    assert why["x"] == image["x"] and why["y"] > image["y"] + image["height"]  # under the image
     if page.locator("#opacity").is_visible():
         marked = page.locator("#canvas").screenshot()
         assert marked != plain
@@ -339,6 +343,25 @@ def test_why_marks_the_image_and_the_words(opened, tile):
         assert page.locator("#canvas").screenshot() != marked
     button.click()
     expect(page.locator("#why")).to_be_hidden()
+
+
+def test_a_short_set_is_named_and_a_long_one_is_folded(opened, tile):
+    page = opened()
+    choose(page, tile)
+
+    def answer(labels):
+        def change(route):
+            reply = route.fetch()
+            route.fulfill(response=reply, json=reply.json() | {"set": labels, "coverage": 0.9})
+
+        page.route("**/api/predict", change)
+        ask(page)
+        return page.locator("#set-size").inner_text(), page.locator("#set").is_visible()
+
+    assert answer(["c0", "c1"]) == ("May be true: 2 of the 2 findings", True)
+    assert answer(["c0"] * 9) == ("May be true: 9 of the 2 findings", False)
+    assert answer([]) == ("May be true: none of the 2 findings", False)
+    assert answer(None)[1] is False
 
 
 def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):

@@ -19,7 +19,7 @@ def main(words: list[str]) -> None:
     parser = commands.parser("data", __doc__)
     parser.add_argument("name", nargs="?", help="one of the sources")
     name = parser.parse_args(words).name
-    jobs.say(shown(name) if name else listed())
+    jobs.say(shown(name.replace("_", "-")) if name else listed())  # as the rule data_NAME spells it
 
 
 def listed() -> str:

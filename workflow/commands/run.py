@@ -6,15 +6,19 @@ It works in the current folder if that has a config/config.yaml, else in the che
 Snakemake leaves behind its lock, and jobs that go on without it. This command clears both, unless a
 Snakemake is running in that folder or Slurm has jobs of it: then it touches nothing and the exit
 status is 1.
+It uses all cores, unless the arguments or profiles/default say how many. With a profile or an
+executor of your choice, these say it.
 `snakemake --help` lists the arguments.
 """
 
 import argparse
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +28,9 @@ import commands
 from histopair.plan import config_files
 
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+# Abbreviations and joined letters, such as -pj4, count too; comments of a profile do not.
+CORES_GIVEN = re.compile(r"-\w*[cj]|--(cor|jobs?(=|$))")
+CORES_IN_PROFILE = re.compile(r"^[^#\n]*(?<![-\w])(cores|jobs)[\"']?\s*:", re.MULTILINE)
 TERMINAL = Path(__file__).resolve().parents[1] / "terminal"
 
 
@@ -39,7 +46,7 @@ def main(words: list[str]) -> None:
     folder = (options.directory or Path.cwd()).resolve()
     hold(folder)
     clear(folder)
-    command = [sys.executable, *starter(options), *added(options), *words]
+    command = [sys.executable, *starter(options), *added(options), *cores(options, words), *words]
     os.environ.update(environment(options))
     os.execv(sys.executable, command)
 
@@ -70,9 +77,14 @@ def starter(options: argparse.Namespace) -> list[str]:
 
 
 def on_cluster(options: argparse.Namespace) -> bool:
-    """Whether an executor or a profile is chosen, which may send jobs to other machines."""
-    chosen = options.executor or options.profile or options.workflow_profile
-    return bool(chosen) or "SNAKEMAKE_PROFILE" in os.environ or "SLURM_CONF" in os.environ
+    """Whether jobs may run on other machines."""
+    return chosen(options) or "SLURM_CONF" in os.environ
+
+
+def chosen(options: argparse.Namespace) -> bool:
+    """Whether an executor or a profile is chosen."""
+    words = options.executor or options.profile or options.workflow_profile
+    return bool(words) or "SNAKEMAKE_PROFILE" in os.environ
 
 
 def added(options: argparse.Namespace) -> list[str]:
@@ -81,6 +93,20 @@ def added(options: argparse.Namespace) -> list[str]:
     if options.snakefile or any(Path(name).is_file() for name in SNAKEFILES):
         return logger
     return [*logger, f"--snakefile={commands.CHECKOUT / 'Snakefile'}"]
+
+
+def cores(options: argparse.Namespace, words: list[str]) -> list[str]:
+    """All cores of this machine, unless arguments or a profile say how many, or may say it."""
+    given = any(map(CORES_GIVEN.match, words)) or chosen(options)
+    return [] if given or any(map(CORES_IN_PROFILE.search, profiles(options))) else ["--cores=all"]
+
+
+def profiles(options: argparse.Namespace) -> Iterator[str]:
+    """The profiles that Snakemake may read unasked, as texts: here, and beside the Snakefile."""
+    snakefile = Path(options.snakefile or commands.CHECKOUT / "Snakefile")
+    for folder in (Path.cwd(), snakefile.parent, Path.cwd() / "workflow"):
+        for file in (folder / "profiles" / "default").glob("*.yaml"):
+            yield file.read_text(encoding="utf-8", errors="replace")
 
 
 def environment(options: argparse.Namespace) -> dict[str, str]:

@@ -1,6 +1,7 @@
 // An answer as text and bars. All that comes from files and notes is set as text, never as HTML.
 
 const SHOWN = 5; // findings before "Show all"
+const FEW = 3; // findings that may be true, and are named at once
 
 const $ = (id) => document.getElementById(id);
 
@@ -24,9 +25,8 @@ export function show(answer, explain) {
   $("answer").hidden = false;
   warnings(answer);
   $("kind").textContent =
-    answer.model.task === "multi" ? "Any number of these may be true." : "One of these is true.";
-  $("set").textContent = likely(answer);
-  $("often").textContent = often(answer);
+    answer.model.task === "multi" ? "Any number of them can be true." : "One of them is true.";
+  mayBeTrue(answer);
   findings(answer.findings, explain);
   $("about").textContent = about(answer);
   const [first] = answer.findings;
@@ -49,17 +49,20 @@ function doubts({ checks, abstains, set }) {
   return lines;
 }
 
-function likely({ set, findings }) {
-  if (!set) return "";
+// The conformal set, folded if it is long: it is another list than the ranked one.
+function mayBeTrue({ set, findings, coverage, model }) {
+  $("set-field").hidden = !set;
+  if (!set) return;
   const names = set.map((label) => named(findings.find((row) => row.label === label)));
-  return `May be true: ${names.join(", ") || "none"}.`;
+  $("set-field").open = 0 < set.length && set.length <= FEW;
+  $("set-size").textContent = `May be true: ${set.length || "none"} of the ${findings.length} findings`;
+  $("set").textContent = names.join(", ");
+  $("often").textContent = often(model.task, Math.round(100 * coverage));
 }
 
-function often({ set, coverage, model }) {
-  if (!set) return "";
-  const whole = model.task === "multi" ? `${Math.round(100 * coverage)} % of all findings` : "the truth";
-  const times = model.task === "multi" ? "" : ` in ${Math.round(100 * coverage)} of 100`;
-  return `On images like those of validation, such sets hold ${whole}${times}.`;
+function often(task, share) {
+  const held = task === "multi" ? `${share} % of the true findings` : `the truth in ${share} of 100`;
+  return `On images like those of validation, such sets hold ${held}.`;
 }
 
 function sureness(model) {

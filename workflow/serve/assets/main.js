@@ -59,7 +59,9 @@ function chosen() {
   $("note-field").hidden = !reads("text");
   $("note").maxLength = state.limits.note;
   const what = reads("text") ? (reads("image") ? "an image and a note" : "a note") : "an image";
-  $("model-about").textContent = `Reads ${what}; ranks ${one.labels.length} findings.`;
+  const { method, dataset, encoder, seed } = one.run;
+  const name = `${method} on ${dataset}, encoder ${encoder}, seed ${seed}`; // whole where the choice is narrow
+  $("model-about").textContent = `${name}: reads ${what}, ranks ${one.labels.length} findings.`;
   if (viewer.image) sized(viewer.region);
   stale();
 }
@@ -179,6 +181,7 @@ async function explain(row, pressed) {
   if (!pressed) return why.hide(viewer);
   const { answer } = state;
   why.title(row);
+  $(reads("image") ? "picture" : "why").scrollIntoView({ block: "nearest" });
   tell("Looking for what speaks for it.");
   if (reads("image")) {
     const map = await asked("/api/saliency", { finding: row.label });

@@ -22,7 +22,7 @@ export function title(row) {
 export async function map(saliency, viewer) {
   $("where").textContent = saliency.empty
     ? `Nothing in the image speaks for it (${saliency.method}).`
-    : `Orange on the image: where it comes from (${saliency.method}). A map is a hint, no proof.`;
+    : `Orange on the image: where the finding comes from (${saliency.method}). A map is a hint, no proof.`;
   $("opacity-field").hidden = saliency.empty;
   const layer = saliency.empty ? null : await coloured(saliency.png);
   viewer.setLayer(layer, saliency.frame, $("opacity").value / 100);

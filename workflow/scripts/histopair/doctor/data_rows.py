@@ -173,11 +173,14 @@ def _broken(entry: dict, path: str) -> str | None:
 
 
 def _reports(name: str, sizes: Sizes, check: str, entry: dict) -> Iterator[Row]:
+    """How many reports of a corpus are there, and how many of them are of its organs."""
     frame, _ = readers.find(entry["reader"]).read(entry)
-    sizes.texts[name] = len(frame)
     if frame.empty:
         raise InputError(name, "no report is left after reading", "Look at its table")
-    yield Row(check, OK, f"{len(frame):,} reports")
+    kept = dry_cleaning.of_organ(entry, name, frame)
+    sizes.texts[name] = len(kept)
+    of_all = f" of {len(frame):,}" if len(kept) < len(frame) else ""
+    yield Row(check, OK, f"{len(kept):,}{of_all} reports")
 
 
 def _spread(items: list, most: int) -> list:

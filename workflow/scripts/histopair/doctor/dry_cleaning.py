@@ -1,11 +1,12 @@
-"""Cleaning without images: labels, groups, sites and splits, for what it would refuse of them.
+"""Cleaning without images: labels, groups, sites, splits, organs; what it would refuse of them.
 
-The steps are those of `datasets/labels.py` and `datasets/resplit.py`. No image is compared, so
-that samples of equal images may end in another split than here.
+The steps are those of `datasets/labels.py`, `datasets/resplit.py` and `corpora/reports.py`. No
+image is compared, so that samples of equal images may end in another split than here.
 """
 
 import pandas as pd
 
+from histopair.corpora import reports
 from histopair.datasets import label_tables, labels, partition, quarantine, sites, standardise
 from histopair.files import folding
 
@@ -31,6 +32,13 @@ def cleaned(entry: dict, name: str, frame: pd.DataFrame, rows: list[dict]) -> pd
 def split_anew(frame: pd.DataFrame, entry: dict, name: str, task: str) -> pd.DataFrame:
     """The samples of a resplit, from those `cleaned`, whose `official` is the published split."""
     return _split(frame.assign(split=frame["official"]), entry, name, task)
+
+
+def of_organ(entry: dict, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The reports of the wanted organs. Raises InputError as cleaning does, if there is none."""
+    if entry.get("organ") is None:  # to look for organs in texts takes seconds
+        return frame
+    return reports._of_organ(frame, entry, name, [])  # a public name would clean all reports again
 
 
 def _split(frame: pd.DataFrame, entry: dict, name: str, task: str) -> pd.DataFrame:

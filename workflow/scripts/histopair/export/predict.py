@@ -37,11 +37,11 @@ def main(arguments: list[str]) -> int:
                 say(terminal.block(result), end="")
         _write(options, model, results)
     except InputError as error:
-        say(f"predict: {error}", stream=sys.stderr)
+        say(f"histopair: {error}", stream=sys.stderr)
         return NOTHING
     failed = [result for result in results if "error" in result]
     if failed and options.folder:
-        say(f"predict: {len(failed)} of {len(results)} images failed", stream=sys.stderr)
+        say(f"histopair: {len(failed)} of {len(results)} images failed", stream=sys.stderr)
     return OK if not failed else SOME_FAILED if len(failed) < len(results) else NOTHING
 
 
@@ -140,7 +140,7 @@ def _say_what_is_cut(model: read.Exported, cases: list[dict]) -> None:
         name, room = list(rooms.items())[-1]
         others = f" and {len(rooms) - 1} more" if len(rooms) > 1 else ""
         line = f"the model reads the first {room} tokens of a note and cuts the rest"
-        say(f"predict: note of {name!r}{others}: {line}", stream=sys.stderr)
+        say(f"histopair: note of {name!r}{others}: {line}", stream=sys.stderr)
 
 
 def _predict(model: read.Exported, case: dict, options) -> dict:
@@ -154,7 +154,7 @@ def _predict(model: read.Exported, case: dict, options) -> dict:
     except InputError as error:
         if not options.folder:
             raise
-        say(f"predict: {error}", stream=sys.stderr)
+        say(f"histopair: {error}", stream=sys.stderr)
         return {"image": case["name"], "error": str(error)}
     notes = [case["note"]] if "text" in model.reads else None
     findings = ranked(model.probabilities(pixels, notes)[0], model.labels)
