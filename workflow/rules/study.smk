@@ -192,7 +192,7 @@ rule page:
         runtime="1h",
     params:
         # How a training is computed changes no result, and so makes no page anew.
-        config={key: value for key, value in config.items() if key != "training"},
+        config=asked(plan.page.config_shown),
         shown=SHOWN,
         look=look(),
         code=code("page.py"),

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from histopair.pages import distinct
-from histopair.plan import entries, recipes, runs
+from histopair.plan import encoders, entries, recipes, runs
 from histopair.plan.places import of_runs
 
 PROPOSING = {"labels_map", "proposals"}  # keys of a dataset whose merges are proposed
@@ -28,6 +28,12 @@ def shown(config):
         "pairs": pairings,
         "runs": {study: entries.runs(config, study) for study in entries.shown_studies(config)},
     }
+
+
+def config_shown(config):
+    """The config without what decides how fast results are made, and nothing of them."""
+    results = {key: value for key, value in config.items() if key != "training"}
+    return results | {"embedding": encoders.embedding(config)}
 
 
 def shown_runs(config):
