@@ -404,7 +404,7 @@ def test_an_edit_reruns_what_reads_it_and_nothing_else(folder, jobs, restored, n
 
 SHARED = (CONFIG, "shard_size: 4,", "shard_size: 4, jobs: 3,")  # by three jobs and a joining one
 WORKS = {
-    "embed_images": "results/embeddings/phantom-vit/phantom-bach.images.parquet",
+    "embed_images": "results/embeddings/phantom-vit/phantom-crc.images.parquet",
     "embed_captions": "results/embeddings/phantom-clip/phantom-quilt.captions.parquet",
     "cache_activations": "results/activations/phantom-clip/phantom-quilt.captions.1",
     "pair": "results/pairs/phantom-clip/phantom-crc.phantom-colon.parquet",
