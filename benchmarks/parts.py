@@ -25,7 +25,7 @@ from timing import clock, interleaved, show
 
 from histopair.encoders import embed
 from histopair.jobs import devices
-from histopair.jobs.parts import Share
+from histopair.jobs.share import Share
 
 SIDE, MODEL, ONE = 224, "vit_tiny_patch16_224", "one job"
 SETTINGS = {"precision": "float32", "storage": "float16", "shard_size": 64, "decoding": "cpu"}

@@ -18,7 +18,7 @@ from histopair.encoders.activations import cache as activation_cache
 from histopair.errors import InputError
 from histopair.files import store as stores
 from histopair.files import tables
-from histopair.jobs.parts import Share, share
+from histopair.jobs.share import Share, share_of
 from histopair.plan import parts
 from histopair.plan.load import load
 from histopair.retrieval import in_parts, nearest, retrieve
@@ -326,7 +326,7 @@ def test_a_job_learns_its_share_from_its_rule():
         names, inputs = Wildcards(fromdict=names), InputFiles(fromdict={"parts": parts})
         return SimpleNamespace(output=[output], wildcards=names, input=inputs)
 
-    assert share(rule("results/x")) == Share("results/x")
-    assert share(rule("results/x", ["a", "b"])) == Share("results/x", None, 2)
+    assert share_of(rule("results/x")) == Share("results/x")
+    assert share_of(rule("results/x", ["a", "b"])) == Share("results/x", None, 2)
     part = rule("results/.parts/results/x/2-of-3", part="2", jobs="3")
-    assert share(part) == Share("results/x", 1, 3)
+    assert share_of(part) == Share("results/x", 1, 3)

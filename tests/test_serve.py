@@ -11,18 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from served import (  # noqa: F401
-    client,
-    client_of,
-    desk,
-    encoded,
-    exported,
-    folders,
-    line_of,
-    models,
-    png,
-    world,
-)
+from served import client_of, encoded, line_of, png
 
 from histopair.errors import InputError
 from histopair.export import preprocessing
@@ -35,6 +24,8 @@ from serve.cases import Case
 ROOT = Path(__file__).parents[1]
 STEPS = [{"step": "resize", "size": 32, "filter": "bicubic"}]
 STEPS += [{"step": "centre_crop", "size": [32, 32], "fill": [0, 0, 0]}]
+
+pytest_plugins = ["served"]
 
 
 def test_findings_are_the_models_own_probabilities_of_the_region(client, models):

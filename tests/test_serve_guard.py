@@ -5,21 +5,12 @@ import threading
 
 import pytest
 from fastapi.testclient import TestClient
-from served import (  # noqa: F401
-    SMALL,
-    client,
-    client_of,
-    desk,
-    exported,
-    folders,
-    line_of,
-    models,
-    png,
-    world,
-)
+from served import SMALL, client_of, line_of, png
 
 from histopair.errors import InputError
 from serve import api, listen, private
+
+pytest_plugins = ["served"]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_export import exported  # noqa: F401
-from test_methods import world  # noqa: F401
 
 from histopair.files import answers
 
+pytest_plugins = ["served"]
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
 SLOW = 60_000  # ms: a busy machine is no failure
@@ -59,11 +58,6 @@ class Server:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.end()
-
-
-@pytest.fixture(scope="module")
-def folders(exported):
-    return [exported(name)[0] for name in ("linear_head", "fusion_frozen")]
 
 
 @pytest.fixture(scope="module")

@@ -4,22 +4,13 @@ import hashlib
 import json
 
 import pytest
-from served import (  # noqa: F401
-    SMALL,
-    client,
-    client_of,
-    desk,
-    exported,
-    folders,
-    line_of,
-    models,
-    png,
-    world,
-)
+from served import SMALL, client_of, line_of, png
 
 from histopair.files import answers
 from serve.desk import Desk
 from serve.reading_list import ReadingList
+
+pytest_plugins = ["served"]
 
 
 def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):

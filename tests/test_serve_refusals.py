@@ -7,21 +7,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from served import (  # noqa: F401
-    SMALL,
-    client,
-    client_of,
-    desk,
-    encoded,
-    exported,
-    folders,
-    line_of,
-    models,
-    png,
-    world,
-)
+from served import SMALL, client_of, encoded, line_of, png
 
 from serve import api, guard
+
+pytest_plugins = ["served"]
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ sys.path[:0] = sys.argv[1:3]
 import test_store
 from histopair.files import store, tables
 
-when, write, checksum = sys.argv[4], tables.write_text, store._checksum
+when, write, checksum = sys.argv[4], tables.write_text, store.checksum
 
 def killed(*given):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -113,7 +113,7 @@ def half(path, text):
 if when == "while it is written":
     tables.write_text = half
 else:
-    store._checksum = lambda path: killed() if "of b" in path.read_text() else checksum(path)
+    store.checksum = lambda path: killed() if "of b" in path.read_text() else checksum(path)
 test_store.fill(sys.argv[3])
 """
 

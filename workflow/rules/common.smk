@@ -1,7 +1,7 @@
 # The checked config, and how rules ask plan/ for what they read: by plan.FILE.FUNCTION.
 
 import gc
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 from types import SimpleNamespace
 
@@ -61,9 +61,8 @@ def planned(function, *more, fixed={}):
     return of
 
 
-def for_all_seeds(function, *more):
-    """The same, asked once for all seeds: Snakemake fills in `{seed}` in paths of inputs."""
-    return planned(function, *more, fixed={"seed": "{seed}"})
+# The same, asked once for all seeds: Snakemake fills in `{seed}` in paths of inputs.
+for_all_seeds = partial(planned, fixed={"seed": "{seed}"})
 
 
 def marks(function):

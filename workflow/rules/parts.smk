@@ -4,7 +4,7 @@
 
 from snakemake.persistence import PersistenceBase
 
-from histopair.jobs.parts import FOLDER
+from histopair.jobs.share import FOLDER
 
 # How many parts a result was made in is nothing to rerun it for. No option of Snakemake says so.
 PersistenceBase._input = lambda self, job, of=PersistenceBase._input: [

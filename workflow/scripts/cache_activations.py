@@ -2,9 +2,9 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.encoders.activations import cache as activation_cache
-    from histopair.jobs import parts
+    from histopair.jobs.share import share_of
 
-    share = parts.share(snakemake)
+    share = share_of(snakemake)
     blocks, _, turns = snakemake.wildcards.blocks.partition("x")
     activation_cache.make(
         snakemake.wildcards.kind,

@@ -2,9 +2,9 @@ from histopair.jobs import job
 
 with job(snakemake) as about:
     from histopair.encoders import embed
-    from histopair.jobs import parts
+    from histopair.jobs.share import share_of
 
-    share = parts.share(snakemake)
+    share = share_of(snakemake)
     embed.embed_texts(
         snakemake.input.labels,
         ["sample_id"],

@@ -3,9 +3,9 @@ from histopair.jobs import job
 with job(snakemake) as about:
     from histopair.encoders import embed
     from histopair.files import tables
-    from histopair.jobs import parts
+    from histopair.jobs.share import share_of
 
-    share = parts.share(snakemake)
+    share = share_of(snakemake)
     speed = embed.embed_images(
         snakemake.input.labels,
         snakemake.params.root,

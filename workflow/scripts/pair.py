@@ -1,11 +1,11 @@
 from histopair.jobs import job
 
 with job(snakemake) as about:
-    from histopair.jobs import parts
+    from histopair.jobs.share import share_of
     from histopair.retrieval import blas, in_parts, retrieve
 
     blas.choose_kernel()
-    share = parts.share(snakemake)
+    share = share_of(snakemake)
     files = snakemake.input.images, snakemake.input.texts, snakemake.params.retrieval
     gpu = snakemake.params.gpu
     if share.alone:

@@ -2,7 +2,7 @@
 
 A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights and
 preprocessing, precision, storage type and code. So a change of labels alone embeds nothing again,
-and several jobs can compute shards (jobs/parts.py).
+and several jobs can compute shards (jobs/share.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ from histopair.images import pixels
 from histopair.images.prefetch import Lane, late
 from histopair.jobs import allocator, devices
 from histopair.jobs.idle import Idle
-from histopair.jobs.parts import Share
+from histopair.jobs.share import Share
 
 CPU_BATCH, GPU_BATCH = 64, 512
 

@@ -45,7 +45,7 @@ class Store:
 
     def _whole(self, name: str) -> Iterable[Path]:
         for file in sorted(self.folder.glob(f"{name}-*.{self.end}")):
-            if file.stem.endswith(f"-{_checksum(file)}"):
+            if file.stem.endswith(f"-{checksum(file)}"):
                 yield file
                 continue
             print(f"{file} is damaged; it is made again", flush=True)
@@ -55,7 +55,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         unnamed = self.folder / f"unfinished-{name}.{self.end}"
         write(unnamed)
-        file = self.folder / f"{name}-{_checksum(unnamed)}.{self.end}"
+        file = self.folder / f"{name}-{checksum(unnamed)}.{self.end}"
         os.replace(unnamed, file)
         return file
 
@@ -65,6 +65,7 @@ def hashed(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _checksum(file: Path) -> str:
+def checksum(file: Path) -> str:
+    """Hash of a file's bytes."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()[:16]

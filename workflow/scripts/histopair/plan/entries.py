@@ -96,12 +96,12 @@ def runs(config: dict, study: str) -> list[dict]:
     Methods without chance run once.
     """
     names = ("dataset", "encoder", "method", "seed", "column")
-    return [
-        {name: run[name] for name in names}
+    seeded = (
+        model | {"seed": seed}
         for model in models(config, study)
         for seed in seeds(config, study, model["dataset"], model["method"])
-        for run in [model | {"seed": seed}]
-    ]
+    )
+    return [{name: run[name] for name in names} for run in seeded]
 
 
 def models(config: dict, study: str) -> list[dict]:

@@ -1,6 +1,6 @@
 """The marks of the parts of long jobs, for which the joining job waits; they decide no result."""
 
-from histopair.jobs.parts import FOLDER
+from histopair.jobs.share import FOLDER
 from histopair.plan import entries
 from histopair.plan.places import ACTIVATIONS, EMBEDDINGS, PAIRS
 

@@ -3,7 +3,6 @@
 It cannot be done with a correction for hubs, which looks at the similarities of all train images.
 """
 
-import hashlib
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,8 +12,8 @@ import pyarrow.parquet as pq
 from histopair import jobs
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.files.store import Store
-from histopair.jobs.parts import FOLDER, Share
+from histopair.files.store import Store, checksum
+from histopair.jobs.share import FOLDER, Share
 from histopair.retrieval import retrieve
 
 
@@ -26,7 +25,7 @@ def pair(
     `shards` is the folder of finished blocks. Raises InputError as `retrieve.pair` does, and if the
     joining job misses blocks or the parts searched in different ways.
     """
-    made_by = [about["code"], retrieval, gpu, _digest(images), _digest(texts)]
+    made_by = [about["code"], retrieval, gpu, checksum(Path(images)), checksum(Path(texts))]
     store, total = Store(shards, made_by), pq.ParquetFile(images).metadata.num_rows
     starts = range(0, total, retrieve.BLOCK)
     if share.joins:
@@ -59,8 +58,3 @@ def _join(files: list[Path], out: str, about: dict, shards: str) -> None:
         raise InputError(out, problem, remedy)
     blocks = (pq.ParquetFile(file).read() for file in files)
     tables.write_stream(out, blocks, about | {"search": ways[0]})
-
-
-def _digest(file: str) -> str:
-    with open(file, "rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

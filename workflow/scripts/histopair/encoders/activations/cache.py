@@ -3,7 +3,7 @@
 A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's
 preprocessing, blocks, turns, storage type, code and the inputs themselves. After a kill or a change
 of labels, finished images and texts are found by their content; only missing ones are computed.
-Several jobs may share the computing (jobs/parts.py).
+Several jobs may share the computing (jobs/share.py).
 
 Shards are safetensors: a memory map of them gives random rows about as fast as npy, also in
 bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
@@ -33,7 +33,7 @@ from histopair.files import tables
 from histopair.files.store import Store
 from histopair.images import pixels
 from histopair.jobs import allocator, devices
-from histopair.jobs.parts import Share
+from histopair.jobs.share import Share
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 SHARD_BYTES = 128 * 10**6
@@ -75,9 +75,9 @@ def make(
 
     kind: "images" or "captions". With 0 blocks they are an image tower's tokens after its last one.
     `settings` is the config's `activations`, `shards` the folder of finished shards; `out` has hard
-    links to them. `share` is what this job does of the work, by default all. Raises InputError if
-    the tower cannot be split there, an activation does not fit into the storage type, images to be
-    turned are not square, or the joining job misses shards.
+    links to them. `share` is this job's of the work, by default all. Raises InputError if the tower
+    cannot be split there, the storage type is too narrow, images to be turned are not square, or
+    the joining job misses shards.
     """
     folder, storage, share = Path(out), settings["storage"], share or Share(out)
     about = about | {"kind": kind, "blocks": blocks, "augmentations": turns, "encoder": encoder}
@@ -90,19 +90,30 @@ def make(
     what = [encoder, kind, blocks, turns, storage, about["weights"], about["code"], inputs.prepared]
     store = Store(shards, what, "safetensors")
     done = _finished(store.finished() if share.joins else store.named())
-    content = inputs.items["content"]
-    missing = (~content.isin(done.index) & ~content.duplicated()).to_numpy()
+    missing = _missing(inputs.items["content"], done)
     if reason := _too_large(sizes, missing, settings["budget_gb"], store.folder):
         return _off(folder, about, reason, share)
     share.require(missing.sum(), len(sizes), kind)
     parts = _parts(share.mine(_blocks(sizes)), missing, sizes)
-    number = sum(map(len, parts))
-    print(f"{kind}: {number} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
-    turns = jobs.progress(parts, number, kind, folder.name)
-    new = [_write(inputs, part, DTYPES[storage], store) for part in turns]
-    allocator.give_back()
+    new = _computed(inputs, parts, sizes, DTYPES[storage], store, [kind, folder.name])
     if share.joins:
         _publish(inputs.items, pd.concat([done, *new]), store, folder, about)
+
+
+def _missing(contents: pd.Series, done: pd.DataFrame) -> np.ndarray:
+    """Whether each content is to be computed: the first of equal ones, unless it was before."""
+    return (~contents.isin(done.index) & ~contents.duplicated()).to_numpy()
+
+
+def _computed(
+    inputs: Inputs, parts: list, sizes: np.ndarray, dtype, store: Store, names: list[str]
+) -> list[pd.DataFrame]:
+    """Write these parts; the shard and row of each of their inputs. names: the kind, the folder."""
+    number = sum(map(len, parts))
+    print(f"{names[0]}: {number} of {len(sizes)} to compute, {sizes.sum() / 1e9:.3f} GB in all")
+    written = [_write(inputs, part, dtype, store) for part in jobs.progress(parts, number, *names)]
+    allocator.give_back()
+    return written
 
 
 def _check_turns(turns: int) -> None:

@@ -54,7 +54,7 @@ class Share:
         raise InputError(self.out, problem, remedy)
 
 
-def share(snakemake) -> Share:
+def share_of(snakemake) -> Share:
     """The share of a rule's job: a part's by its wildcards, the joining job's by its inputs."""
     out, names = Path(snakemake.output[0]), snakemake.wildcards
     if names.get("part"):
