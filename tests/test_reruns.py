@@ -446,12 +446,23 @@ def test_what_reruns_a_work_reruns_its_parts(folder, restored):
     assert "cache_activations_part" not in jobs
 
 
-def test_a_tuning_reads_what_runs_read_and_reruns_what_an_edit_concerns(folder, restored):
+@pytest.fixture
+def without_tunings(folder):
+    """Take a tuning away again: other tests look at all that the small run has made."""
+    yield
+    for place in ("results/tunings", "results/.resume/results/tunings"):
+        shutil.rmtree(folder / place)
+
+
+def test_a_tuning_reads_what_runs_read_and_reruns_what_an_edit_concerns(
+    folder, restored, without_tunings
+):
     history, best = "results/tunings/small.parquet", "results/tunings/small.best.yaml"
     assert workflow.planned(folder, best) == {history: "tune", best: "tuning_result"}
     process = workflow.run(folder, best)
     assert process.returncode == 0, process.stdout[-3000:]
     assert workflow.planned(folder, best) == {}
+    assert not list((folder / "results/.resume").rglob("*.pt"))
     edits = {
         "pages/best_parameters.py": ('label="best so far"', 'label="best"', {best}),
         "training/trials.py": ("trials.log", "journal.log", {history, best}),

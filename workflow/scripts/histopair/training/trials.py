@@ -4,6 +4,7 @@ Each trial's parameters follow from the finished trials and its seed, and each r
 So a killed tuning ends like any other, and a tuning can be extended.
 """
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def tune(
         for name in ("values", "not_converged"):
             asked.set_user_attr(name, outcome[name])
         study.tell(asked, float(np.mean(outcome["values"])))
+        shutil.rmtree(f"{folder}/{trial}", ignore_errors=True)  # checkpoints of what has ended
     history = _history(_finished(study)[: entry["trials"]], entry["seeds"])
     tables.write(out, history, about | {"entry": entry, "method": method})
 
