@@ -9,7 +9,7 @@ rule cache_activations:
     input:
         labels="results/labels/{dataset}.parquet",
         encoder=planned(plan.encoders.files),
-        parts=marks(plan.parts.activations),
+        parts=ancient(planned(plan.parts.activations)),
     output:
         directory("results/activations/{encoder}/{dataset}.{kind}.{blocks}"),
     log:

@@ -65,11 +65,6 @@ def planned(function, *more, fixed={}):
 for_all_seeds = partial(planned, fixed={"seed": "{seed}"})
 
 
-def marks(function):
-    """The marks of the parts of a rule's job, older than anything: what reruns it reruns them, too."""
-    return lambda wildcards, of=planned(function): [ancient(mark) for mark in of(wildcards)]
-
-
 # Rules ask again for each dataset and encoder.
 fingerprint = cache(plan.fingerprint.fingerprint)
 

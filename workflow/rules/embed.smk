@@ -66,7 +66,7 @@ rule embed_images:
     input:
         labels="results/labels/{dataset}.parquet",
         encoder=planned(plan.encoders.files),
-        parts=marks(plan.parts.images),
+        parts=ancient(planned(plan.parts.images)),
     output:
         "results/embeddings/{encoder}/{dataset}.images.parquet",
     log:
@@ -119,7 +119,7 @@ rule embed_captions:
     input:
         labels="results/labels/{dataset}.parquet",
         encoder=planned(plan.encoders.files),
-        parts=marks(plan.parts.captions),
+        parts=ancient(planned(plan.parts.captions)),
     output:
         "results/embeddings/{encoder}/{dataset}.captions.parquet",
     log:

@@ -9,7 +9,7 @@ rule pair:
         unpack(planned(plan.pairs.train_split)),
         images=planned(plan.pairs.images),
         texts="results/embeddings/{encoder}/{corpus}.texts.parquet",
-        parts=marks(plan.parts.pairs),
+        parts=ancient(planned(plan.parts.pairs)),
     output:
         f"{PAIRS}.parquet",
     log:

@@ -1,6 +1,7 @@
 # Parts of long jobs, where `embedding.jobs` asks for them: each makes some shards of what one job joins.
 # Reads what the joining rule reads; writes shards in results/.shards/ and, while they are waited for,
 # results/.parts/{what the joining job writes}/{part}-of-{jobs}. No other rule reads parts.
+# The joining rule takes them as ancient: what reruns it reruns them, too.
 
 from snakemake.persistence import PersistenceBase
 
