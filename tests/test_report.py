@@ -116,50 +116,63 @@ def test_text_from_data_is_escaped(html):
     assert "bad/&lt;script&gt;.png" in html
 
 
-def test_markup_in_names_labels_and_reports_stays_text(tmp_path):
-    root = tmp_path
+EVIL = "</p></td><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def odd_page(tmp_path_factory):
+    """The root and page of artifacts with markup in all texts, a paper's counts, and no tiles."""
+    root = tmp_path_factory.mktemp("odd")
     config = fake_artifacts.make(root, tiles_per_class=6)
-    evil = "</p><img src=x onerror=alert(1)>"
     for folder in ("reports", "chunks/phantom-clip"):
         path = root / f"results/{folder}/phantom-tcga-colon.parquet"
-        tables.write(path, tables.read(path).assign(text=evil, section=evil), tables.about(path))
+        tables.write(path, tables.read(path).assign(text=EVIL, section=EVIL), tables.about(path))
     frequencies = root / "results/labels/phantom-crc.frequencies.parquet"
     table = tables.read(frequencies)
-    tables.write(frequencies, table.assign(label=evil + table["label"]), {})
-    config["encoders"]["phantom-clip"] |= {"description": evil, "licence": "Acme EULA"}
-    shown = fake_artifacts.finish(root, config)
-    text = write((root, config, shown), root / "page.html")
-    assert evil not in text and "<img src=x" not in text
+    tables.write(frequencies, table.assign(label=EVIL + table["label"]), {})
+    proposals = root / "results/labels/phantom-quilt.proposals.csv"
+    header = "label,count,standard,count_standard,reason,similarity,accept\n"
+    proposals.write_text(header + f'"{EVIL}",3,"Renal",4,case,1.000,\n')
+    config["encoders"]["phantom-clip"] |= {"description": EVIL, "licence": "Acme EULA"}
+    config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
+    shown = fake_artifacts.finish(root, config) | {"proposals": ["phantom-quilt"]}
+    for tile in (root / "results/phantom/nct-crc").rglob("*.png"):
+        tile.unlink()
+    return root, write((root, config, shown), root / "page.html")
+
+
+def test_markup_in_names_labels_reports_and_proposals_stays_text(odd_page):
+    text = odd_page[1]
+    assert EVIL not in text and "<img src=x" not in text and "<script" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
+
+
+def test_terms_that_are_not_known_are_said(odd_page):
+    text = odd_page[1]
     assert text.count("terms not known here: read them") == 1
     assert "Acme EULA (terms not known here: read them)" in text
 
 
-def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(tmp_path):
-    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
-    evil = "</td><script>alert(1)</script>"
-    row = f'"{evil}",3,"Renal",4,case,1.000,\n'
-    path = tmp_path / "results/labels/phantom-quilt.proposals.csv"
-    path.write_text("label,count,standard,count_standard,reason,similarity,accept\n" + row)
-    shown = fake_artifacts.finish(tmp_path, config) | {"proposals": ["phantom-quilt"]}
-    text = write((tmp_path, config, shown), tmp_path / "page.html")
-    assert evil not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+def test_a_multi_label_dataset_shows_samples_pairs_leaks_and_proposals(odd_page):
+    text = odd_page[1]
     assert "Proposed merges of labels (1)" in text
-    assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
     assert "Most frequent pairs" in text
     assert text.count("<strong>This split leaks.</strong>") == 2, "the random rows, and the tiles"
     assert "No group and no image is in two splits." in text
 
 
-def test_classes_and_samples_stand_beside_the_papers(tmp_path):
-    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
-    config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
-    shown = fake_artifacts.finish(tmp_path, config)
-    page = " ".join(write((tmp_path, config, shown), tmp_path / "page.html").split())
-    labels = tmp_path / "results/labels/phantom-quilt.parquet"
+def test_classes_and_samples_stand_beside_the_papers(odd_page):
+    root, text = odd_page
+    page = " ".join(text.split())
+    labels = root / "results/labels/phantom-quilt.parquet"
     samples, classes = len(tables.read(labels)), len(tables.about(labels)["classes"])
     assert f"had 60 classes in 43 866 samples; here are {classes} in {samples}." in page
     assert page.count("the paper's cannot be compared with those here") >= 1
+
+
+def test_tiles_that_have_gone_leave_the_page_whole(odd_page):
+    assert "Examples" in odd_page[1]
 
 
 def test_writing_the_page_twice_gives_equal_bytes(world, html, tmp_path):
@@ -216,14 +229,6 @@ def test_the_config_and_the_hashes_of_artifacts_are_on_the_page(world, html):
     assert "reader: nct_crc" in html and "0123456789abcdef" in html
 
 
-def test_a_tile_that_has_gone_leaves_the_page_whole(tmp_path):
-    config = fake_artifacts.make(tmp_path, tiles_per_class=6)
-    shown = fake_artifacts.finish(tmp_path, config)
-    for tile in (tmp_path / "results/phantom/nct-crc").rglob("*.png"):
-        tile.unlink()
-    assert "Examples" in write((tmp_path, config, shown), tmp_path / "page.html")
-
-
 def test_a_run_without_texts_has_a_page_without_pairing(world, tmp_path):
     root, config, shown = world
     shown = shown | {"pairs": [], "corpora": []}
@@ -243,11 +248,8 @@ def test_times_are_summed_by_rule(world):
     assert np.isnan(by_rule["study"]["memory"])  # too short a job for Snakemake to measure
 
 
-def test_the_page_says_how_fast_images_were_embedded_and_how_long_the_device_waited(
-    world, tmp_path
-):
-    text = write(world, tmp_path / "page.html")
-    row = text[text.index("Images per second") :]
+def test_the_page_says_how_fast_images_were_embedded_and_how_long_the_device_waited(html):
+    row = html[html.index("Images per second") :]
     assert "phantom-crc" in row and ("1234.6" in row or "1,234.6" in row) and "7%" in row
 
 
