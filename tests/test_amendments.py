@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histopair.datasets import agreement, amendments, labels, resplit
+from histopair.datasets import amendments, consensus, labels, resplit
 from histopair.errors import InputError
 from histopair.files import answers, tables
 from histopair.files.answers import Answer
@@ -246,12 +246,12 @@ def test_amendments_of_other_answers_are_not_lost(folder):
     answer(0, {"a": 1}, removed=["a"], added=["b"], file="first.csv")
     answer(2, {"a": 1}, removed=["a"], added=["b"], file="second.csv")
     labels_of, output = "results/labels/mine.parquet", "amendments.csv"
-    agreement.accept(["first.csv"], labels_of, output)
+    consensus.accept(["first.csv"], labels_of, output)
     content = Path(output).read_bytes()
     with pytest.raises(InputError, match="it amends 1 images of which these answers say nothing"):
-        agreement.accept(["second.csv"], labels_of, output)
+        consensus.accept(["second.csv"], labels_of, output)
     assert Path(output).read_bytes() == content
-    agreement.accept(["first.csv", "second.csv"], labels_of, output)
+    consensus.accept(["first.csv", "second.csv"], labels_of, output)
     assert len(amendments.read(output)) == 2
 
 
@@ -314,7 +314,7 @@ def test_amendments_belong_to_the_dataset_not_to_its_resplits(folder):
     tables.write("results/labels/rows.parquet", table, about)
     answer(0, {"a": 1}, accepted=["a"])
     with pytest.raises(InputError, match="Give --dataset mine"):
-        agreement.accept(["answers.csv"], "results/labels/rows.parquet", "out.csv")
+        consensus.accept(["answers.csv"], "results/labels/rows.parquet", "out.csv")
 
 
 def test_only_what_reads_labels_depends_on_amendments():

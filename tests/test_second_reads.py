@@ -7,7 +7,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from test_export import exported, world  # noqa: F401
 
-from histopair.analyses.second_reads import pointing, questions, readings, rows, shifted
+from histopair.analyses.second_reads import intervals, pointing, questions, readings, shifted
 from histopair.export import read
 from histopair.export.second_read import look
 from histopair.files import tables
@@ -83,13 +83,13 @@ def test_words_that_name_a_finding_by_hand():
 def test_a_rows_auc_is_scikit_learns_and_a_mean_leaves_out_what_is_missing():
     rng = np.random.default_rng(0)
     usual, unusual = rng.normal(size=40).round(1), rng.normal(0.8, 1, 40).round(1)
-    row = rows.auc(usual, unusual, np.repeat(np.arange(10), 4))
+    row = intervals.auc(usual, unusual, np.repeat(np.arange(10), 4))
     truth = [0] * 40 + [1] * 40
     assert row["value"] == pytest.approx(roc_auc_score(truth, [*usual, *unusual]))
     assert row["low"] < row["value"] < row["high"] and row["n_groups"] == 10
-    row = rows.mean(np.array([1, 0, np.nan, 1.0]), np.array([5, 5, 7, 9]))
+    row = intervals.mean(np.array([1, 0, np.nan, 1.0]), np.array([5, 5, 7, 9]))
     assert (row["value"], row["n"], row["n_groups"]) == (pytest.approx(2 / 3), 3, 2)
-    assert rows.mean(np.array([np.nan]), np.array([0]))["value"] is None
+    assert intervals.mean(np.array([np.nan]), np.array([0]))["value"] is None
 
 
 def test_shifts_do_what_they_say():

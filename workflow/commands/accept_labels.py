@@ -13,7 +13,7 @@ from pathlib import Path
 
 import commands
 from histopair import jobs
-from histopair.datasets import agreement
+from histopair.datasets import consensus
 from histopair.errors import InputError
 
 
@@ -24,8 +24,8 @@ def main(words: list[str]) -> int:
         problem = f"the labels of {options.dataset} are not here"
         raise InputError(labels, problem, f"Make them: snakemake --cores all {labels}")
     output = options.output or f"config/labels/{options.dataset}.amendments.csv"
-    rule = agreement.Rule(options.by, options.agree)
-    summary, left = agreement.accept(options.answers, labels, output, rule)
+    rule = consensus.Rule(options.by, options.agree)
+    summary, left = consensus.accept(options.answers, labels, output, rule)
     for line in left:
         jobs.say(f"accept-labels: {line}", stream=sys.stderr)
     jobs.say(summary)

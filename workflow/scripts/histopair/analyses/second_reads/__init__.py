@@ -4,5 +4,5 @@ questions   the table
 pointing    saliency against masks of lesions
 readings    words against the phrases that name a finding
 shifted     warnings on images that were blurred, magnified, shrunk or stained otherwise
-rows        means and AUCs with intervals over groups
+intervals   means and AUCs with intervals over groups
 """

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from histopair import images, jobs
-from histopair.analyses.second_reads import pointing, readings, rows, shifted
+from histopair.analyses.second_reads import intervals, pointing, readings, shifted
 from histopair.errors import InputError
 from histopair.evaluation import calibration, cells, tasks
 from histopair.export import read
@@ -60,8 +60,12 @@ def _coverage(exported: read.Exported, believed: trust.Trust, files: dict) -> It
     groups = cells.groups_of(files["labels"], split["ids"])
     about = {"question": "sets", "method": conformal.METHODS[exported.config["task"]]}
     stated = f"coverage, stated {believed.settings['coverage']:g}"
-    yield about | {"measure": stated} | rows.mean(conformal.covered(truth, chosen), groups)
-    yield about | {"measure": "findings in a set"} | rows.mean(chosen.sum(1).astype(float), groups)
+    yield about | {"measure": stated} | intervals.mean(conformal.covered(truth, chosen), groups)
+    yield (
+        about
+        | {"measure": "findings in a set"}
+        | intervals.mean(chosen.sum(1).astype(float), groups)
+    )
 
 
 def _warnings(exported: read.Exported, believed: trust.Trust, samples, root: str) -> list[dict]:
@@ -81,9 +85,9 @@ def _warnings(exported: read.Exported, believed: trust.Trust, samples, root: str
             if shift in shifted.SHIFTS:
                 usual = tabled["as they are"][warning].to_numpy()
                 measure = {"measure": f"AUC, {shift}"}
-                found.append(about | measure | rows.auc(usual, worth, groups))
+                found.append(about | measure | intervals.auc(usual, worth, groups))
             if limit is not None:
-                warned = rows.mean((worth > limit).astype(float), groups)
+                warned = intervals.mean((worth > limit).astype(float), groups)
                 found.append(about | {"measure": f"warned of, {shift}"} | warned)
     return found
 
@@ -126,7 +130,7 @@ def _truths(exported: read.Exported, samples: pd.DataFrame, root: str) -> Iterat
         table = pd.DataFrame(module.measured(exported, randomised, one_by_one))
         for (method, measure), part in table.groupby(["method", "measure"], sort=False):
             about = {"question": question, "method": method, "measure": measure}
-            yield about | rows.mean(part["value"].to_numpy(), groups[part["case"]])
+            yield about | intervals.mean(part["value"].to_numpy(), groups[part["case"]])
 
 
 def _case(exported: read.Exported, row: pd.Series, root: str) -> dict:
