@@ -164,6 +164,11 @@ def distils_first(method: dict) -> bool:
     return "distilled_weights" in needs(method)
 
 
+def without_labels(method: dict) -> dict:
+    """What decides what a method that distils first learns from all images."""
+    return {key: value for key, value in method.items() if key not in ("last_stage", "epochs")}
+
+
 def reads_reports(method: dict) -> bool:
     """Whether a method pairs images with reports."""
     return "reports" in needs(method)

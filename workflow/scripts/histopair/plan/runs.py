@@ -149,16 +149,24 @@ def _of_teacher(config, w):
 
 
 def _distilled(config, w):
-    """What a method learns from all images; runs with few labels share that of all labels."""
+    """What is learnt from all images; runs with few labels share that of all labels."""
     if not recipes.distils_first(method(config, w)):
         return {}
     dataset = entries.whole(config, w.dataset)
-    place = DISTILLED.format(dataset=dataset, encoder=w.encoder, method=w.method, seed=w.seed)
+    first = _first_that_learns_the_same(config, w.method, dataset)
+    place = DISTILLED.format(dataset=dataset, encoder=w.encoder, method=first, seed=w.seed)
     return {
         "distilled_weights": f"{place}/weights.safetensors",
         "distilled_history": f"{place}/history.parquet",
         "distilled_vectors": f"{place}/vectors.parquet",
     }
+
+
+def _first_that_learns_the_same(config, name, dataset):
+    """The method whose distillation a method reads: those that differ in later stages share it."""
+    learnt = lambda name: recipes.without_labels(entries.method(config, name, dataset))  # noqa: E731
+    ours = learnt(name)
+    return next(other for other in config["methods"] if learnt(other) == ours)
 
 
 def _embeddings(config, w, encoder, kind):
