@@ -130,7 +130,8 @@ def test_other_lines_of_snakemake_are_shown(toy):
 def test_on_a_terminal_a_last_line_tells_what_is_running(toy):
     (toy / "again").touch()
     main, side = pty.openpty()
-    with subprocess.Popen(RUN, cwd=toy, env=workflow.environment(), stdout=side, stderr=side):
+    environment = workflow.environment() | {"TERM": "xterm"}  # a dumb one gets no such line
+    with subprocess.Popen(RUN, cwd=toy, env=environment, stdout=side, stderr=side):
         os.close(side)
         text = ""
         try:
