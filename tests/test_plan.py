@@ -225,13 +225,19 @@ def test_a_view_shares_embeddings_with_its_base_and_has_labels_of_its_own(config
 
 def test_methods_that_learn_the_same_from_all_images_share_it(config):
     staged = {"recipe": "distil_lora", "retriever": "phantom-clip", "last_stage": "probe"}
-    differ = {"probe": {}, "adapted": {"last_stage": "adapt"}, "image": {"teacher_of": "image"}}
+    later = {"last_stage": "adapt", "epochs": 9}
+    differ = {"probe": {}, "adapted": later, "image": {"teacher_of": "image"}}
     for name, parameters in differ.items():
         config["methods"][name] = staged | parameters
         recipes.fill_parameters(config["methods"][name])
     read = {name: runs.paths(config, run(name))["distilled_weights"] for name in differ}
     assert "/probe/0/" in read["probe"] and read["probe"] == read["adapted"]
     assert "/image/0/" in read["image"]
+
+
+def test_only_what_a_recipe_names_is_left_out_of_what_it_distils():
+    theirs = {"recipe": "distil_frozen", "epochs": 9, "last_stage": "probe"}
+    assert recipes.distillation(theirs) == theirs
 
 
 def test_a_study_scores_the_seeds_that_it_asks_for_and_no_others(config):

@@ -6,12 +6,14 @@ rest from its source, without importing it:
     DESCRIPTIONS  the meaning of parameters that no other recipe has, for docs/config.md
     NEEDS         names of what it reads besides the labels; or a function `needs(method)`, if that
                   depends on the parameters
-    CHOICES, LEAST, WORDS, SEEDS, AT_OPTIMUM, mistakes(method), distilled(method)
+    CHOICES, LEAST, WORDS, SEEDS, AT_OPTIMUM, AFTER_DISTILLATION, mistakes(method),
+    distilled(method)
                   optional: the values that some parameters may have; the least of whole numbers
                   that may be below 1; words that may stand for a number; how many seeds make sense;
                   whether its heads are at their optimum, so that methods that read as much are held
-                  against it; parameters that do not fit together, as {parameter: what to do};
-                  whether texts teach the image side
+                  against it; parameters that `unlabelled(run)` does not read, so that methods that
+                  differ in no others share it; parameters that do not fit together, as
+                  {parameter: what to do}; whether texts teach the image side
 These functions see their argument and what they import themselves, but no other name of the file.
 
 What may be needed:

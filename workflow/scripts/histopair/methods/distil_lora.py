@@ -38,6 +38,7 @@ CHOICES = {
     "last_stage": ("adapt", "probe"),
     "normalisation": ("own", "imagenet"),
 }
+AFTER_DISTILLATION = ("last_stage", "epochs")
 DESCRIPTIONS = {
     "hidden": "Width of the hidden layer of g.",
     "teacher_of": "What the teacher embeds: the paired report, or the image itself by the "

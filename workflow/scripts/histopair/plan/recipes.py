@@ -164,9 +164,10 @@ def distils_first(method: dict) -> bool:
     return "distilled_weights" in needs(method)
 
 
-def without_labels(method: dict) -> dict:
-    """What decides what a method that distils first learns from all images."""
-    return {key: value for key, value in method.items() if key not in ("last_stage", "epochs")}
+def distillation(method: dict) -> dict:
+    """The parameters that decide what a method that distils first learns from all images."""
+    later = _of_recipe(method, "AFTER_DISTILLATION", ())
+    return {key: value for key, value in method.items() if key not in later}
 
 
 def reads_reports(method: dict) -> bool:

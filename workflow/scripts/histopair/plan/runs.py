@@ -164,9 +164,9 @@ def _distilled(config, w):
 
 def _first_that_learns_the_same(config, name, dataset):
     """The method whose distillation a method reads: those that differ in later stages share it."""
-    learnt = lambda name: recipes.without_labels(entries.method(config, name, dataset))  # noqa: E731
-    ours = learnt(name)
-    return next(other for other in config["methods"] if learnt(other) == ours)
+    ours = recipes.distillation(entries.method(config, name, dataset))
+    every = ((other, entries.method(config, other, dataset)) for other in config["methods"])
+    return next(other for other, method in every if recipes.distillation(method) == ours)
 
 
 def _embeddings(config, w, encoder, kind):
