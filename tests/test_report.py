@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def odd_page(tmp_path_factory):
     tables.write(frequencies, table.assign(label=EVIL + table["label"]), {})
     proposals = root / "results/labels/phantom-quilt.proposals.csv"
     header = "label,count,standard,count_standard,reason,similarity,accept\n"
-    proposals.write_text(header + f'"{EVIL}",3,"Renal",4,case,1.000,\n')
+    proposals.write_text(header + f'"{EVIL}renal",3,"Renal",4,case,1.000,\n')
     config["encoders"]["phantom-clip"] |= {"description": EVIL, "licence": "Acme EULA"}
     config["datasets"]["phantom-quilt"]["published"] = {"classes": 60, "samples": 43866}
     shown = fake_artifacts.finish(root, config) | {"proposals": ["phantom-quilt"]}
@@ -145,6 +146,7 @@ def test_markup_in_names_labels_reports_and_proposals_stays_text(odd_page):
     text = odd_page[1]
     assert EVIL not in text and "<img src=x" not in text and "<script" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text and f"{escape(EVIL)}renal" in text
     assert "<b>not bold</b>" not in text and "&lt;b&gt;not bold&lt;/b&gt;" in text
 
 

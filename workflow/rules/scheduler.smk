@@ -1,5 +1,5 @@
-# Snakemake looks for jobs that may start a second after each look, and after each job that ends: once n
-# jobs have ended, it looks n times a second, at the inputs of all ready jobs. Here one look is awaited at a time.
+# Snakemake looks for ready jobs when a job ends, and again a second after each look. So after n jobs it looks n
+# times a second, at all inputs of all ready jobs. Here it waits for one look at a time.
 
 from threading import Lock, Timer
 

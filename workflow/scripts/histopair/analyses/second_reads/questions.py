@@ -61,11 +61,8 @@ def _coverage(exported: read.Exported, believed: trust.Trust, files: dict) -> It
     about = {"question": "sets", "method": conformal.METHODS[exported.config["task"]]}
     stated = f"coverage, stated {believed.settings['coverage']:g}"
     yield about | {"measure": stated} | intervals.mean(conformal.covered(truth, chosen), groups)
-    yield (
-        about
-        | {"measure": "findings in a set"}
-        | intervals.mean(chosen.sum(1).astype(float), groups)
-    )
+    sizes = chosen.sum(1).astype(float)
+    yield about | {"measure": "findings in a set"} | intervals.mean(sizes, groups)
 
 
 def _warnings(exported: read.Exported, believed: trust.Trust, samples, root: str) -> list[dict]:
