@@ -181,6 +181,29 @@ def test_keys_of_another_library_are_one_line(encoder, line):
     refused(line, encoders=encoders | {"vit": encoders["vit"] | encoder})
 
 
+TRAINED = {"dataset": "tiles", "model": {"depth": 1}}
+OF_ANOTHER = TRAINED | {"kind": "classifier", "architecture": "resnet18"}
+
+
+@pytest.mark.parametrize(
+    ("train", "line"),
+    [
+        (
+            OF_ANOTHER | {"towers": {"image": "vi"}},
+            r"encoders.own.train.towers.image: 'vi' is not allowed",
+        ),
+        (OF_ANOTHER | {"towers": {"text": "clip"}}, r"towers.text: a classifier has no text tower"),
+        (
+            TRAINED | {"kind": "clip", "towers": {"image": "vit"}},
+            r"'towers' is read only for kind: ",
+        ),
+    ],
+)
+def test_towers_that_a_training_does_not_take_are_one_line(train, line):
+    own = {"library": "timm", "model": "local-dir:results/encoders/own", "train": train}
+    refused(line, encoders=test_configuration.small()["encoders"] | {"own": own})
+
+
 @pytest.mark.parametrize(
     ("corpus", "line"),
     [

@@ -94,6 +94,17 @@ def test_captions_are_of_other_patients(made, tmp_path):
     assert captions["label"].nunique() > 1 and captions["caption"].str.len().min() > 20
 
 
+def test_the_attributes_of_a_captioned_tile_are_those_that_its_caption_names(tmp_path):
+    grades.captions(str(tmp_path / "c"), str(tmp_path / "c.csv"), SIZE, 0)
+    amounts = dict(zip(("no", "focal", "extensive"), phrases.NECROSIS.values(), strict=True))
+    for row in pd.read_csv(tmp_path / "c.csv").itertuples():
+        shape, grade, necrosis = row.attributes.split(";")
+        assert shape == row.label
+        grade, amount = int(grade.removeprefix("grade ")), necrosis.removesuffix(" necrosis")
+        for words in (phrases.ARCHITECTURE[shape], phrases.GRADE[grade], amounts[amount]):
+            assert any(word.lower() in row.caption.lower() for word in words)
+
+
 @pytest.fixture(scope="module")
 def own(made):
     own_reports.write(str(made / "o.csv"), str(made / "t"), str(made / "ot"), 0, {})

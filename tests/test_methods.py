@@ -139,6 +139,7 @@ def _run(world, encoder, method, artifacts, device) -> one_run.Run:
 
 # Buffers: not trained, but kept with a run's weights.
 KEPT = {"running_mean", "running_var", "num_batches_tracked", "k", "alpha", "beta"}
+KEPT |= {"mean", "spread"}
 METHODS = {
     "student": {},
     "fine_tune": {"start": "probe", "wise": "choose", "layer_decay": 0.75},
@@ -312,6 +313,23 @@ def test_random_pairing_draws_the_corpus_evenly_and_by_seed():
         assert (draw(0, reports)[1] == index).all() and (draw(1, reports)[1] != index).any()
         again = draw(0, reports, 2)[1]
         assert 0.1 < (again == index).mean() < 0.15  # by chance, one in eight
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_of_a_pairing_as_many_are_wrong_as_asked_for_by_seed(tmp_path, share):
+    """A wrong pair is any of eight texts, so one in eight of them is right by chance."""
+    samples = pd.DataFrame({"image_id": [f"i{i}" for i in range(4000)]})
+    reports = tables.read(tiny.reports(tmp_path)).iloc[[0] * len(samples)].reset_index(drop=True)
+    pairs = reports[["report_id", "chunk"]].assign(image_id=samples["image_id"], rank=1)
+    tables.write(tmp_path / "pairs", pairs, {})
+    files = str(tiny.reports(tmp_path)), str(tmp_path / "pairs")
+
+    def wrong(seed):
+        rows, index = paired_texts.texts_of(samples, "retrieved", 1, seed, *files, share)
+        return rows[index] != 0
+
+    assert wrong(0).mean() == pytest.approx(share * 7 / 8, abs=0.02)
+    assert (wrong(0) == wrong(0)).all() and (wrong(0) != wrong(1)).any()
 
 
 def labelled_reports(folder, classes="aabb"):

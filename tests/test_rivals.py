@@ -32,6 +32,7 @@ from histopair.methods import (
 from histopair.methods.attentive_probe import pooling
 from histopair.methods.fixmatch import views
 from histopair.training import checkpoint, loop, lora
+from histopair.training.standardised import Standardised, folded
 
 world = test_methods.world
 
@@ -246,11 +247,16 @@ def test_a_report_of_the_labels_class_teaches_labelled_images_alone(world, tmp_p
     assert len(next(distil_frozen.build(run)).train) == 4
 
 
+def plain(width):
+    """Leaves features as they are."""
+    return Standardised(torch.zeros(1, width))
+
+
 def test_a_dropped_text_is_zeros_and_a_kept_one_is_read():
     """Dropout 0 and 1 in training; in evaluation the text is never read."""
     image, text = torch.tensor([[2.0]]), torch.tensor([[0.6, 0.8]])
     for dropout, expected in ((0.0, 2 + 0.6 * 10 + 0.8 * 100), (1.0, 2.0)):
-        model = modality_dropout.ModalityDropout(1, 2, 1, layers=1, dropout=dropout)
+        model = modality_dropout.ModalityDropout(plain(1), plain(2), 1, 1, dropout)
         with torch.no_grad():
             model.head[0].weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
             model.head[0].bias.zero_()
@@ -260,7 +266,7 @@ def test_a_dropped_text_is_zeros_and_a_kept_one_is_read():
 
 def test_texts_are_dropped_anew_as_often_as_asked_for():
     torch.manual_seed(0)
-    model = modality_dropout.ModalityDropout(1, 1, 1, layers=1, dropout=0.3).train()
+    model = modality_dropout.ModalityDropout(plain(1), plain(1), 1, 1, 0.3).train()
     with torch.no_grad():
         model.head[0].weight.copy_(torch.tensor([[0.0, 1.0]]))
         model.head[0].bias.zero_()
@@ -269,11 +275,24 @@ def test_texts_are_dropped_anew_as_often_as_asked_for():
     assert first.mean().item() == pytest.approx(0.7, abs=0.03)
 
 
+def test_features_are_standardised_as_by_scikit_learn(features):
+    features[:, 0] = 4.0
+    rows = features[:30]
+    theirs = StandardScaler().fit(rows).transform(features)
+    standard, layer = Standardised(rows), nn.Linear(6, 2)
+    np.testing.assert_allclose(standard(features), theirs, rtol=1e-4, atol=1e-6)
+    raw = folded(standard, layer)
+    torch.testing.assert_close(raw(features), layer(standard(features)), rtol=1e-4, atol=1e-5)
+
+
 def test_modality_dropout_reads_the_paired_report_and_validates_without_it(world):
     run = make(world, "modality_dropout", text_dropout=0.0)
     (stage,) = modality_dropout.build(run)
+    image, text = (stage.fetch(stage.train)["inputs"][kind] for kind in (0, 1))
+    for scaled in (stage.model.image(image), stage.model.text(text)):
+        torch.testing.assert_close(scaled.mean(0), torch.zeros(scaled.shape[1]), atol=1e-4, rtol=0)
+        torch.testing.assert_close(scaled.std(0, correction=0), torch.ones(scaled.shape[1]))
     _, text = stage.fetch(torch.tensor([0, 1, 2]))["inputs"]
-    torch.testing.assert_close(text.norm(dim=1), torch.ones(3))
     assert torch.equal(text[0], text[2]) and not torch.allclose(text[0], text[1])
     stage.model.eval()
     batch = stage.fetch(stage.val)

@@ -36,7 +36,7 @@ def _check(tally: Tally, results: Path, file: Path, method: dict, vectors: np.nd
         base = artifacts.metadata(labels)["params"]["entry"].get("of", dataset)
         folder = results / "embeddings" / method["retriever"]
         _same(tally, file, folder / f"{base}.images.parquet", samples["image_id"], vectors)
-    elif method["pairing"] == "retrieved":
+    elif method["pairing"] == "retrieved" and not method.get("wrong_pairs"):
         _of_pairs(tally, results, file, method, samples["image_id"], vectors)
 
 

@@ -56,6 +56,8 @@ DESCRIPTIONS = {
     "corpus": "The corpus; by default the dataset's.",
     "rank": "Which of the retrieved reports to use, 1 for the best; where chance draws "
     "them, which draw.",
+    "wrong_pairs": "Share of the samples that get any report of the corpus in place of their own, "
+    "drawn by the seed: how good does a pairing have to be?",
     "word_dropout": "Share of each report's words that is left out of training, drawn once per "
     "run by the seed; the pairing uses all words.",
     "lora": "Adapters of the image tower: `rank`, `alpha`, `targets` and `blocks`. `targets` is "

@@ -31,6 +31,7 @@ PARAMETERS = {
     "retriever": "",
     "corpus": "",
     "rank": 1,
+    "wrong_pairs": 0.0,
     "teacher_of": "text",
     "hidden": 512,
     "regression": "ridge",

@@ -26,6 +26,7 @@ PARAMETERS = {
     "retriever": "",
     "corpus": "",
     "rank": 1,
+    "wrong_pairs": 0.0,
     "teacher_of": "text",
     "hidden": 512,
     "lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},

@@ -15,6 +15,7 @@ PARAMETERS = {
     "retriever": "",
     "corpus": "",
     "rank": 1,
+    "wrong_pairs": 0.0,
     "distillation_weight": 1.0,
     "text_epochs": 500,
     "width": 64,

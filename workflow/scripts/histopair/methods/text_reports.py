@@ -10,6 +10,7 @@ PARAMETERS = {
     "retriever": "",
     "corpus": "",
     "rank": 1,
+    "wrong_pairs": 0.0,
     "word_dropout": 0.0,
     "text_lora": {"rank": 16, "alpha": 8.0, "targets": "all", "blocks": "all"},
 }

@@ -55,16 +55,18 @@ def tiles(folder: str, labels: str, truth: str, size: dict, seed: int, about: di
 
 
 def captions(folder: str, labels: str, size: dict, seed: int) -> None:
-    """Write image-caption pairs of other patients, and their table: path, group, label, caption.
+    """Write image-caption pairs of other patients, and their table.
 
-    size: pairs, tiles_per_patient, pixels, microns_per_pixel. The label is the architecture.
+    size: pairs, tiles_per_patient, pixels, microns_per_pixel. The table has path, group, caption,
+    label (the architecture) and attributes: the three that the caption names, as labels.
     """
     table = _sample(size["pairs"], "captions", size, seed)
     rng = attributes.generator(seed, "grades", "captions", "words")
     table["caption"] = [text(row, phrases.OPENINGS, rng) for row in table.to_dict("records")]
     formats.write_pngs(folder, table, "grades-captions", seed, size)
     table["path"] = f"{Path(folder).name}/" + table["path"]
-    listed = table.assign(label=table["architecture"])[["path", "group", "label", "caption"]]
+    table["label"], table["attributes"] = table["architecture"], _noted(table)
+    listed = table[["path", "group", "label", "attributes", "caption"]]
     tables.write_text(labels, listed.to_csv(index=False))
 
 
@@ -90,6 +92,16 @@ def text(row: dict, openings: list[str], rng: np.random.Generator) -> str:
     rest = rng.permutation([findings["nuclear_grade"], findings["necrosis"], other])
     first = f"{rng.choice(openings)} {shape}, {rest[0]}"
     return f"{first[0].upper()}{first[1:]}. {rest[1][0].upper()}{rest[1][1:]}, {rest[2]}."
+
+
+def _noted(table: pd.DataFrame) -> list[str]:
+    """What someone who reads the captions could note of each tile, separated by semicolons."""
+    rows = table[["architecture", "nuclear_grade", "necrosis"]].itertuples(index=False)
+    amounts = ("no necrosis", "focal necrosis", "extensive necrosis")
+    return [
+        f"{shape};grade {grade};{amounts[grammar.level('necrosis', share)]}"
+        for shape, grade, share in rows
+    ]
 
 
 def score(table: pd.DataFrame) -> np.ndarray:

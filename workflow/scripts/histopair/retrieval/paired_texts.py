@@ -15,18 +15,26 @@ def of_run(run) -> tuple[np.ndarray, np.ndarray]:
     if method["pairing"] == "label":
         run.require_exclusive()
     reports, pairs = artifacts["reports"], artifacts.get("pairs")
-    return texts_of(run.samples, method["pairing"], method["rank"], run.seed, reports, pairs)
+    wrong = method.get("wrong_pairs", 0.0)
+    return texts_of(run.samples, method["pairing"], method["rank"], run.seed, reports, pairs, wrong)
 
 
 def texts_of(
-    samples: pd.DataFrame, pairing: str, rank: int, seed: int, reports: str, pairs: str | None
+    samples: pd.DataFrame,
+    pairing: str,
+    rank: int,
+    seed: int,
+    reports: str,
+    pairs: str | None,
+    wrong: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the corpus in use, and for each of n samples which of them it has, (n,).
 
     samples: image_id, and for "label" labels. pairing "random": any text of the corpus with equal
     chance; "label": any whose true class is the sample's label, by the reports' truth `pairs`;
-    otherwise the text at `rank` (from 1) of the table `pairs`. What is drawn at random is drawn by
-    `seed` and `rank`. `reports` are chunks, or their embeddings, of the retriever that reads them.
+    otherwise the text at `rank` (from 1) of the table `pairs`. Of the samples the share `wrong` has
+    any text of the corpus instead. What is drawn at random is drawn by `seed` and `rank`. `reports`
+    are chunks, or their embeddings, of the retriever that reads them.
     Raises InputError for an image without that report, for a report that the corpus does not have,
     and for a class without reports.
     """
@@ -38,6 +46,9 @@ def texts_of(
         chosen = _rows_of_class(samples["labels"].str[0], corpus, pairs, draw)
     else:
         chosen = _rows_of_pairs(samples["image_id"], rank, corpus, pairs)
+    if wrong:
+        mistaken = draw.permutation(len(samples))[: round(wrong * len(samples))]
+        chosen[mistaken] = draw.integers(len(corpus), size=len(mistaken))
     return np.unique(chosen, return_inverse=True)
 
 

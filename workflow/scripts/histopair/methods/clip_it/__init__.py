@@ -29,6 +29,7 @@ PARAMETERS = {
     "retriever": "",
     "corpus": "",
     "rank": 1,
+    "wrong_pairs": 0.0,
     "word_dropout": 0.0,
     "distillation_weight": 1.0,
     "distillation": "cosine",

@@ -7,7 +7,8 @@ from histopair.plan.mistakes import unknown, unread
 
 # Keys that only these kinds of training read.
 TRAINED_BY = {"architecture": ("classifier",), "vocabulary": ("masked_language",)}
-TRAINED_BY |= {key: ("locked_clip",) for key in ("corpora", "match", "towers")}
+TRAINED_BY |= {key: ("locked_clip",) for key in ("corpora", "match")}
+TRAINED_BY |= {"towers": ("classifier", "locked_clip")}
 
 
 def encoders(config: dict) -> list[str]:
@@ -52,16 +53,18 @@ def _training(name: str, entry: dict, config: dict) -> list[str]:
     others = [encoder for encoder in config["encoders"] if encoder != name]
     for tower, other in train.get("towers", {}).items():
         mistakes += unknown(f"{key}.train.towers.{tower}", other, others)
-    mistakes += _locked(f"{key}.train.towers.image", train, config)
+    mistakes += _towers(f"{key}.train.towers", train, config)
     path = f"local-dir:results/encoders/{name}"
     return mistakes + unknown(f"{key}.model", entry["model"], [path])
 
 
-def _locked(key: str, train: dict, config: dict) -> list[str]:
-    """Keys of an image tower that the files of a locked CLIP cannot hold."""
+def _towers(key: str, train: dict, config: dict) -> list[str]:
+    """A tower that a classifier does not have, and keys that a locked CLIP's files cannot hold."""
+    if train["kind"] != "locked_clip":
+        return [f"{key}.text: a classifier has no text tower"] * ("text" in train.get("towers", {}))
     entry = config["encoders"].get(train.get("towers", {}).get("image"), {})
     keys = {"pooling": entry.get("pooling"), "pixels.resize": entry.get("pixels", {}).get("resize")}
-    return [f"{key}: a locked CLIP cannot keep its {name!r}" for name in keys if keys[name]]
+    return [f"{key}.image: a locked CLIP cannot keep its {name!r}" for name in keys if keys[name]]
 
 
 def _training_dataset(key: str, name: str, config: dict) -> list[str]:

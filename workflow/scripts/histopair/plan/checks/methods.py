@@ -67,6 +67,8 @@ def _pairing(key: str, method: dict, config: dict) -> list[str]:
     mistakes += unknown(f"{key}.retriever", method["retriever"], config["encoders"])
     if method.get("corpus"):
         mistakes += unknown(f"{key}.corpus", method["corpus"], config["corpora"])
+    if method.get("wrong_pairs", 0) > 1:
+        mistakes.append(f"{key}.wrong_pairs: it is a share, 1 at most")
     rank, k = method["rank"], config["retrieval"]["k"]
     ranked = method["pairing"] not in BEYOND_RETRIEVAL and isinstance(rank, int)
     if ranked and not 1 <= rank <= k:

@@ -1,9 +1,13 @@
-"""An image backbone of timm trained on a dataset's labels."""
+"""An image backbone of timm trained on a dataset's labels, from chance or from another backbone."""
 
+import copy
 from pathlib import Path
 
 import timm
+from torch import nn
 
+from histopair import encoders
+from histopair.errors import InputError
 from histopair.training.pretrain import turned
 from histopair.training.tasks import multi
 
@@ -19,6 +23,8 @@ def build(run):
         **_architecture(settings),
         pretrained_cfg_overlay={"input_size": (3, size, size)},
     )
+    if "image" in run.towers:
+        _start_from(run.towers["image"], model)
     data = timm.data.resolve_model_data_config(model)
     pixels = run.pixels(timm.data.create_transform(**data, is_training=False))
     targets = multi.targets(run.samples, classes).to(run.device)
@@ -42,6 +48,23 @@ def save(stage, run, folder: Path) -> None:
         safe_serialization=True,
         model_args=_architecture(run.method["model"]),
     )
+
+
+def _start_from(entry: dict, model: nn.Module) -> None:
+    """Give the model an encoder's weights; its classifier stays as it is.
+
+    Raises InputError for another architecture.
+    """
+    weights = encoders.load(entry).image.state_dict()
+    trunk = copy.deepcopy(model)
+    trunk.reset_classifier(0)
+    try:
+        trunk.load_state_dict(weights)
+    except RuntimeError as error:
+        problem = f"it starts an encoder of another architecture: {error}"
+        remedy = "Give `architecture` and `model` of the encoder that it was"
+        raise InputError(f"encoder {entry['name']}", " ".join(problem.split()), remedy) from error
+    model.load_state_dict(weights, strict=False)
 
 
 def _architecture(settings: dict) -> dict:
