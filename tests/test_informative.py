@@ -1,5 +1,6 @@
 """The orders of a queue against cases by hand, and the queue of finished runs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -129,6 +130,14 @@ def test_a_queue_is_of_calibrated_probabilities(finished):
     table = queue().set_index("sample_id")
     # Logits doubled: .9 against .1 becomes .81 against .01.
     assert np.isclose(table.probability["s0"], 0.81 / 0.82, atol=1e-6)
+
+
+def test_predictions_that_were_not_scored_make_no_queue(finished):
+    metrics = Path("results/runs/data/vit/probe/1/metrics.json")
+    before = metrics.with_name("predictions.parquet").stat().st_mtime_ns - 1
+    os.utime(metrics, ns=(before, before))
+    with pytest.raises(InputError, match=r"probe/1: its predictions are newer than its metrics"):
+        queue()
 
 
 def test_runs_that_make_no_queue_are_named(finished):

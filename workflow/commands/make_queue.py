@@ -79,7 +79,15 @@ def _seeds(name: str) -> list[Path]:
     seeds = sorted(file.parent for file in files if (file.parent / "predictions.parquet").is_file())
     if not seeds:
         raise InputError(place, "it has no finished and scored run", "Run a study that has it")
+    for seed in seeds:
+        if _changed(seed / "metrics.json") < _changed(seed / "predictions.parquet"):
+            problem = "its predictions are newer than its metrics.json"
+            raise InputError(seed, problem, "Run a study that has it: it scores them")
     return seeds
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _options(words: list[str]) -> argparse.Namespace:
