@@ -18,11 +18,13 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
 CELLS = 4  # datasets, and encoders
 
 
 def main(runs: int = 5088, seeds: int = 53) -> None:
-    models = round(runs / seeds / CELLS**2)
+    models = max(2, round(runs / seeds / CELLS**2))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = yaml.safe_dump(_config(folder, models, seeds))
@@ -31,8 +33,10 @@ def main(runs: int = 5088, seeds: int = 53) -> None:
         _, alone, _ = _planned(folder, "benchmarks/planning_floor.smk", floor)
         ours = ["--configfile", "planning.yaml"]
         jobs, spent, memory = _planned(folder, "workflow/Snakefile", ours)
-    work = f"{jobs['run']} runs of {seeds} seeds, {jobs['total']} jobs"
-    print(f"{work}: {spent:.1f} s, {memory} MB; Snakemake alone {alone:.1f} s: {spent / alone:.2f}")
+    work = f"A dry run of {jobs['run']} runs of {seeds} seeds: {jobs['total']} jobs, {memory} MB"
+    from timing import show  # it loads torch, whose memory a process started after it would count
+
+    show(work, {"Snakemake alone": alone, "histopair": spent}, "Snakemake alone")
 
 
 def _planned(folder: Path, snakefile: str, words: list[str]) -> tuple[dict[str, int], float, int]:

@@ -26,7 +26,7 @@ from timing import LINES
 from histopair.analyses import cost
 
 README, MARK = HERE / "README.md", "<!-- Written by make bench from here on. -->"
-# In this order; about ten minutes in all on two quiet cores.
+# In this order; about forty minutes in all on two quiet cores.
 SCRIPTS = {
     "embedding.py": [],
     "feed.py": [],
