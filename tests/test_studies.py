@@ -78,6 +78,21 @@ def test_seeds_that_predict_alike_count_once(tmp_path):
     assert row["n_seeds"] == 1 and row["std"] is None
 
 
+def test_seeds_of_which_only_some_predict_alike_are_all_weighed_and_paired(tmp_path):
+    """Means are 5/6 and 2/3; paired by seed, one gains 0, 0.25 and 0.25."""
+    first = write_run(tmp_path, "m", 0, [1, 1, 1, 1])
+    runs = [first, first | {"seed": 1}, write_run(tmp_path, "m", 2, [1, 1, 0, 0])]
+    less = ([1, 1, 1, 1], [1, 1, 1, 0], [1, 0, 0, 0])
+    runs += [write_run(tmp_path, "n", seed, right) for seed, right in enumerate(less)]
+    claim = {"claim": "m gains", "better": "m", "worse": "n", "expect": "gain", "paper": ""}
+    made = tabulate(tmp_path, runs, claims=[claim])
+    row, verdict = rows_of(made["table"]).loc["m"], made["claims"].iloc[0]
+    assert row["n_seeds"] == 3 and row["mean"] == pytest.approx(5 / 6)
+    assert row["values"] == "1.000000;1.000000;0.500000"
+    assert (verdict["seeds_agreeing"], verdict["n_seeds"]) == (2, 3)
+    assert verdict["gain"] == pytest.approx(1 / 6)
+
+
 def test_one_group_has_no_interval(tmp_path):
     runs = [write_run(tmp_path, name, 0, [1, 0, 1, 1], groups=["p"] * 4) for name in ("m", "n")]
     made = tabulate(tmp_path, runs, reference="m", order=["m", "n"])

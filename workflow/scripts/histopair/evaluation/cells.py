@@ -36,7 +36,8 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         gate_failed: {method: `gate.failed` for its world};
         val_loss: {method: `probes.val_loss`}, below_probe: {method: `probes.below`};
         task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
-    Seeds that predict alike count once. Raises InputError if methods predict different samples.
+    Seeds count once where all of a method's predict alike. Raises InputError if methods predict
+    different samples.
     """
     first = test_split(runs[0]["predictions"])
     groups = groups_of(labels, first["ids"])
@@ -69,9 +70,13 @@ def _column(run: dict) -> str:
 
 
 def _members(runs: list[dict], first: dict, groups: np.ndarray) -> dict[str, list[dict]]:
-    """The distinct seeds of each method, each as `_member`; `first` is the first run's split."""
+    """The seeds of each method, each as `_member`; `first` is the first run's split.
+
+    One seed where chance changes nothing. If only some predict alike, all stay: they are weighed in
+    a mean, and methods are paired by seed.
+    """
     draws = bootstrap.resamples(groups)
-    by_method: dict[str, list[dict]] = {}
+    by_method: dict[str, list[tuple[dict, dict]]] = {}
     for run in runs:
         split = test_split(run["predictions"])
         folds = [one["context"].get("fold") for one in (split, first)]
@@ -81,10 +86,16 @@ def _members(runs: list[dict], first: dict, groups: np.ndarray) -> dict[str, lis
             seen = runs[0]["predictions"]
             problem = f"its test samples, labels or folds differ from those of {seen}"
             raise InputError(run["predictions"], problem, "Delete the older run and rerun")
-        members = by_method.setdefault(run["method"], [])
-        if not any(np.array_equal(split["scores"], other["scores"]) for other in members):
-            members.append(_member(run, split, groups, draws))
-    return by_method
+        by_method.setdefault(run["method"], []).append((run, split))
+    return {
+        method: [_member(*seed, groups, draws) for seed in (seeds[:1] if _alike(seeds) else seeds)]
+        for method, seeds in by_method.items()
+    }
+
+
+def _alike(seeds: list[tuple[dict, dict]]) -> bool:
+    """Whether all seeds of a method predict the same scores."""
+    return all(np.array_equal(split["scores"], seeds[0][1]["scores"]) for _, split in seeds)
 
 
 def test_split(path: str | Path) -> dict:
