@@ -5,6 +5,7 @@ import errno
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from histopair.errors import InputError
@@ -70,3 +71,17 @@ def test_the_first_key_that_a_file_does_not_have_is_named():
     assert list(found) == [2, 0, 2]
     with pytest.raises(InputError, match=r"^f: no 'x'\. Mend it$"):
         tables.positions(pd.Series(["b", "x", "y"]), known, "f", "no {}", "Mend it")
+
+
+@pytest.mark.parametrize(
+    "write", [tables.write, lambda path, *rest: tables.write_stream(path, [rest[0]], rest[1])]
+)
+def test_vectors_are_kept_without_a_dictionary_which_would_slow_their_loading(tmp_path, write):
+    vectors = np.arange(12, dtype=np.float16).reshape(6, 2)
+    columns = {"label": list("aabbab"), "labels": [["a"], []] * 3, "v": tables.vectors(vectors)}
+    write(tmp_path / "t.parquet", pa.table(columns), {})
+    group = pq.ParquetFile(tmp_path / "t.parquet").metadata.row_group(0)
+    kept = [group.column(number) for number in range(group.num_columns)]
+    dictionary = {column.path_in_schema: column.has_dictionary_page for column in kept}
+    assert dictionary == {"label": True, "labels.list.element": True, "v.list.element": False}
+    assert (tables.matrix(tmp_path / "t.parquet", "v") == vectors).all()
