@@ -8,6 +8,7 @@ from scipy import stats
 
 from commands import audit
 from histopair.evaluation import convergence, tasks
+from histopair.evaluation.two_way import judge
 from recompute import artifacts, two_way
 from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
@@ -93,3 +94,17 @@ def test_a_two_way_interval_by_hand(tmp_path, seeds):
         of = two_way.of_seeds(values)
         two_way.check(tally, tmp_path, "mean", stated, 0.5, groups, of, 0.0)
         assert (tally.disagreements == []) == agrees
+
+
+PARTS = [([0.04, 0.01], [0.02]), ([0.04, 0.0], [0.02, 0.03]), ([0.05], []), ([0.0], [])]
+
+
+@pytest.mark.parametrize("mean", [0.1, -0.3])
+@pytest.mark.parametrize("of_groups, of_seeds", PARTS)
+def test_the_ranges_of_variances_without_doubt_are_the_packages_numbers(mean, of_groups, of_seeds):
+    groups = [(variance / 10, 9 + i) for i, variance in enumerate(of_groups)]
+    seeds = [(variance / 10, 2 + i) for i, variance in enumerate(of_seeds)]
+    parts = ([two_way.Part(*pair) for pair in side] for side in (groups, seeds))
+    ranges = two_way.ranges(mean, *parts, least=-1.0)
+    for name, value in judge(mean, groups, seeds).items():
+        assert ranges[name] == (None if value is None else pytest.approx((value, value))), name

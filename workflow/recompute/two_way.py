@@ -21,6 +21,7 @@ DIGITS = 1e-5  # relative: the error of six digits, and a bit
 DECIMALS = 6e-7  # absolute: survival's tables have six decimals
 STEPS = 41  # variances over groups that are tried, for each part
 BETWEEN = 2e-3  # of a range: between two of them a number may lie so far outside
+HALVINGS = 40  # of an interval of a few standard errors, to twelve digits
 NOTHING = 1e-24  # a variance of rounding
 
 
@@ -89,10 +90,11 @@ def follow(
     freedom: of the groups. Compares nothing if the stated numbers do not imply that variance.
     """
     groups = _implied(stated, mean, freedom, seeds, least)
-    for name in stated if groups else ():
-        if name != "seed_share":
-            ends = ranges(mean, [groups], seeds, least)[name]
-            _within(tally, file, f"{place} {name}, of the other numbers", stated[name], ends)
+    if groups is None:
+        return
+    ends = ranges(mean, [groups], seeds, least)
+    for name in (name for name in stated if name != "seed_share"):
+        _within(tally, file, f"{place} {name}, of the other numbers", stated[name], ends[name])
 
 
 def ranges(
@@ -101,51 +103,66 @@ def ranges(
     """The lowest and highest value of each number; None for what does not exist."""
     if groups is None or not np.isfinite(mean):
         return dict.fromkeys(("low", "high", "p", "p_better", "seed_share"))
-    rows = [_student(mean, list(tried), seeds) for tried in product(*map(_doubtful, groups))]
-    table = pd.DataFrame(rows).astype(float)
-    table["low"], table["high"] = table["low"].clip(lower=least), table["high"].clip(upper=1.0)
-    return {name: _ends(table[name]) for name in table}
+    tried = [*map(_doubtful, groups), *([part.variance] for part in seeds)]
+    variances = np.array([*product(*tried)])
+    freedoms = np.array([part.freedom for part in (*groups, *seeds)])
+    nothing = variances.sum(axis=1) < NOTHING
+    with np.errstate(invalid="ignore", divide="ignore"):  # of variances that are zero
+        table = _student(mean, variances, freedoms, len(seeds))
+    constant = _constant(mean, groups[0].freedom) if nothing.any() else {}
+    for name, value in constant.items():
+        table[name] = np.where(nothing, value, table[name])
+    table["low"], table["high"] = table["low"].clip(min=least), table["high"].clip(max=1.0)
+    return {name: _ends(values) for name, values in table.items()}
 
 
-def _doubtful(part: Part) -> list[Part]:
-    """The part with each variance that it may have."""
-    scales = np.linspace(max(1e-3, 1 - part.doubt), 1 + part.doubt, STEPS)
-    return [part._replace(variance=scale * part.variance) for scale in scales]
+def _doubtful(part: Part) -> np.ndarray:
+    """Each variance that the part may have."""
+    return part.variance * np.linspace(max(1e-3, 1 - part.doubt), 1 + part.doubt, STEPS)
 
 
-def _ends(values: pd.Series) -> tuple[float, float] | None:
-    if values.isna().any():
+def _ends(values: np.ndarray) -> tuple[float, float] | None:
+    if np.isnan(values).any():
         return None
-    beyond = BETWEEN * (values.max() - values.min())
+    beyond = BETWEEN * np.ptp(values)
     return values.min() - beyond, values.max() + beyond
 
 
-def _student(mean: float, groups: list[Part], seeds: list[Part]) -> dict:
-    """Each part of the variance has its own Student's t, weighted by its share."""
-    parts = groups + seeds
-    seed_variance, total = sum(s.variance for s in seeds), sum(p.variance for p in parts)
-    if total < NOTHING:
-        return {"low": mean, "high": mean, "seed_share": None} | _sign_test(mean, groups[0].freedom)
-    error = np.sqrt(total)
-    reach = _reach(parts, total) * error
-    better, p = _beyond(mean / error, parts, total), 2 * _beyond(abs(mean) / error, parts, total)
-    numbers = {"low": mean - reach, "high": mean + reach, "p": p, "p_better": better}
-    return numbers | {"seed_share": seed_variance / total if seeds else None}
+def _student(
+    mean: float, variances: np.ndarray, freedoms: np.ndarray, seeds: int
+) -> dict[str, np.ndarray]:
+    """Each number by rows of variances, whose last columns are of seeds.
+
+    Each part of a variance has its own Student's t, weighted by its share.
+    """
+    total = variances.sum(axis=1, keepdims=True)
+    shares, error = variances / total, np.sqrt(total[:, 0])
+    reach = _reach(shares, freedoms) * error
+    better, p = (_beyond(t / error, shares, freedoms) for t in (mean, abs(mean)))
+    of_seeds = shares[:, -seeds:].sum(axis=1) if seeds else np.full(len(shares), np.nan)
+    numbers = {"low": mean - reach, "high": mean + reach, "p": 2 * p, "p_better": better}
+    return numbers | {"seed_share": of_seeds}
 
 
-def _beyond(t: float, parts: list[Part], total: float) -> float:
+def _beyond(t: np.ndarray, shares: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
     """Probability of more than t standard errors."""
-    return sum(part.variance / total * special.stdtr(part.freedom, -t) for part in parts)
+    return (shares * special.stdtr(freedoms, -t[:, None])).sum(axis=1)
 
 
-def _reach(parts: list[Part], total: float) -> float:
-    """Standard errors beyond which 2.5% lie, by bisection: 60 steps, to the last digit."""
-    least, most = 0.0, 1e3
-    for _ in range(60):
+def _reach(shares: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
+    """Standard errors beyond which 2.5% lie: between those of single parts, by bisection."""
+    alone = special.stdtrit(freedoms, 0.975)
+    least, most = (np.full(len(shares), end) for end in (alone.min(), alone.max()))
+    for _ in range(HALVINGS):
         middle = (least + most) / 2
-        inside = _beyond(middle, parts, total) > 0.025
-        least, most = (middle, most) if inside else (least, middle)
+        inside = _beyond(middle, shares, freedoms) > 0.025
+        least, most = np.where(inside, middle, least), np.where(inside, most, middle)
     return (least + most) / 2
+
+
+def _constant(mean: float, freedom: int) -> dict:
+    """The numbers of a gain that hardly varies."""
+    return {"low": mean, "high": mean, "seed_share": np.nan} | _sign_test(mean, freedom)
 
 
 def _sign_test(mean: float, freedom: int) -> dict:
