@@ -1,5 +1,6 @@
 """A copy of the workflow in a folder of its own, and how the tests run it there as a user would."""
 
+import gc
 import multiprocessing
 import os
 import re
@@ -17,9 +18,10 @@ ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 HISTOPAIR_RUN = [sys.executable, "workflow/commands", "run"]
 CONFIG = "tests/small.yaml"
-# Processes that start with Snakemake loaded: loading takes longer than most dry runs.
+# Processes that start with Snakemake and what it loads later: that takes longer than a dry run.
 LOADED = multiprocessing.get_context("forkserver")
-LOADED.set_forkserver_preload(["snakemake.cli", "snakemake_executor_plugin_slurm"])
+SNAKEMAKES = ["snakemake.cli", "snakemake.report.html_reporter", "snakemake_executor_plugin_slurm"]
+LOADED.set_forkserver_preload([*SNAKEMAKES, "jsonschema", "smart_open", "yte"])
 # After every epoch instead of every minute: the trainings of the tests take a second.
 CHECKPOINTS = ("CHECKPOINT_EVERY = 60.0", "CHECKPOINT_EVERY = 0.0")
 
@@ -121,6 +123,7 @@ def _snakemake(folder: Path, words: list[str], log: str, forked: bool) -> None:
         os.environ["SLURM_CONF"] = os.devnull
         forked_jobs.fork_jobs()
     else:
+        gc.disable()  # it ends before its garbage takes room
         kept = environment()
         os.environ.clear()
         os.environ.update(kept)
