@@ -84,7 +84,7 @@ def classes(tally: Tally, file: Path, grid: dict) -> None:
         for method, tests in cell.tests.items():
             if tests[0].task == "survival":
                 continue
-            seen = [metrics.per_class(test) for test in tests]
+            seen = [metrics.of_split(run, "test")[1] for run in cell.files[method]]
             rows = _rows(table, key, method).set_index("class")
             for label in seen[0]:
                 for name in seen[0][label]:
