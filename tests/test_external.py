@@ -157,7 +157,7 @@ def _cell(values, replicates, groups, errors, **more):
             "metrics": {
                 "calibration": {
                     "temperature": 2.0 + seed,
-                    "splits": {"test": {"after": {"ece": error}}},
+                    "splits": {"test": {"after": {"ece": error, "nll": 2 * error}}},
                 }
             },
         }
@@ -184,6 +184,7 @@ def test_the_difference_pairs_seeds_and_leaves_groups_independent():
         pytest.approx(0.15),
         0.4,
     )
+    assert (row["nll_inside"], row["nll_outside"]) == (pytest.approx(0.3), 0.8)
     assert (row["seeds"], row["same_groups"], row["external"]) == ("0;1", 3, "x")
     # Both seeds lose the same, so that only groups vary: var of each side, G / (G - 1).
     parts = [(0.02**2 * 10 / 9, 9), (0.01**2 * 20 / 19, 19)]

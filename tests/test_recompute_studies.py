@@ -175,6 +175,12 @@ TAMPERED = {  # the check, the file, how it is changed, words of the disagreemen
         csv_cell("ece_outside", lambda x: x + 0.01),
         "ece_outside",
     ),
+    "a loss elsewhere": (
+        "elsewhere",
+        "studies/external.external.csv",
+        csv_cell("nll_outside", lambda x: x + 0.01),
+        "nll_outside",
+    ),
     "an interval of what is lost": (
         "elsewhere",
         "studies/external.external.csv",

@@ -128,8 +128,9 @@ def _row(tally: Tally, file: Path, cell: Outside, grid: dict, row: dict) -> None
     }
     for name, value in expected.items():
         tally.equal(file, f"{place} {name}", row[name], value)
-    for name, side in (("ece_inside", own), ("ece_outside", cell)):
-        tally.equal(file, f"{place} {name}", row[name], _scaled_error(cell, side, method), FITTED)
+    for end, side in (("inside", own), ("outside", cell)):
+        for name, value in _scaled(cell, side, method).items():
+            tally.equal(file, f"{place} {name}_{end}", row[f"{name}_{end}"], value, FITTED)
     tally.holds(file, f"{place} unit", row["unit"] == cell.unit, row["unit"], cell.unit)
     stated = {name: row[name] for name in ("low", "high", "seed_share")}
     intervals.of_mean(tally, file, place, stated, cell, method, metric)
@@ -142,9 +143,9 @@ def _row(tally: Tally, file: Path, cell: Outside, grid: dict, row: dict) -> None
         two_way.check(tally, file, f"{place} difference", stated, gap, both, seeds)
 
 
-def _scaled_error(outside: Outside, side: Cell, method: str) -> float | None:
-    """The mean calibration error at each run's own temperature; None if runs have none."""
-    errors = []
+def _scaled(outside: Outside, side: Cell, method: str) -> dict[str, float | None]:
+    """Mean calibration error and loss at each run's own temperature; None if runs have none."""
+    errors, losses = [], []
     for path, test in zip(side.files[method], side.tests[method], strict=True):
         run = outside.results / "runs" / Path(*path.parts[-5:-1]) / "metrics.json"
         fitted = artifacts.read_json(run)["calibration"]
@@ -152,7 +153,9 @@ def _scaled_error(outside: Outside, side: Cell, method: str) -> float | None:
             scores = calibration.probabilities(test, fitted["temperature"])
             scaled = test._replace(scores=scores)
             errors.append(metrics.expected_error(*metrics.judged(scaled)))
-    return float(np.mean(errors)) if errors else None
+            losses.append(calibration.loss(test, fitted["temperature"]))
+    named = {"ece": errors, "nll": losses}
+    return {name: float(np.mean(found)) if found else None for name, found in named.items()}
 
 
 def _site(tally: Tally, file: Path, cell: AtSite, row: dict) -> None:

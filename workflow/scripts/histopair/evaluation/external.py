@@ -9,7 +9,8 @@ from histopair.files import tables
 
 COLUMNS = ["external", "method", "own_encoder", "metric", "mean", "low", "high", "seed_share"]
 COLUMNS += ["inside", "difference", "difference_low", "difference_high", "difference_p"]
-COLUMNS += ["difference_seed_share", "temperature", "ece_inside", "ece_outside", "seeds"]
+COLUMNS += ["difference_seed_share", "temperature", "ece_inside", "ece_outside"]
+COLUMNS += ["nll_inside", "nll_outside", "seeds"]
 COLUMNS += ["n_test", "n_groups", "unit", "same_groups"]
 
 
@@ -36,8 +37,10 @@ def rows(gathered: dict, study: dict) -> list[dict]:
     """One row per method and metric of each external dataset that models of a cell are scored on.
 
     study: `outside`, as `gather` returns it. `inside` is the mean on the own test split; the
-    difference is outside less inside, of the same trainings on independent groups. The calibration
-    errors are those at each run's own temperature, means over seeds.
+    difference is outside less inside, of the same trainings on independent groups. Calibration
+    errors (`ece`) and losses (`nll`, nats) are those at each run's own temperature, means of seeds.
+    Of several sites errors can cancel, where a model is too sure at one and too modest at another;
+    losses cannot.
     """
     return [
         {"dataset": dataset, "encoder": column, "external": external, "method": method}
@@ -64,8 +67,9 @@ def _row(inside: dict, outside: dict, method: str, metric: str) -> dict:
         **{f"difference_{name}": gap[name] for name in ("low", "high", "p", "seed_share")},
         "temperature": mean_known([run["temperature"] for run in fitted[0]]),
         **{
-            name: mean_known([run["splits"][TEST]["after"]["ece"] for run in runs])
-            for name, runs in zip(("ece_inside", "ece_outside"), fitted, strict=True)
+            f"{name}_{side}": mean_known([run["splits"][TEST]["after"][name] for run in runs])
+            for name in ("ece", "nll")
+            for side, runs in zip(("inside", "outside"), fitted, strict=True)
         },
         "seeds": ";".join(str(run["seed"]) for run in outside["runs"][method]),
         **{name: outside[name] for name in ("n_test", "n_groups", "unit", "same_groups")},
