@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -404,3 +406,16 @@ def test_what_needs_one_model_takes_a_fold_of_a_dataset_that_is_cross_validated(
     assert files[1] == "results/runs/phantom-cohort-fold-2/phantom-vit/mil/0/history.parquet"
     assert entries.trained(default, "phantom-cohort") == "phantom-cohort-fold-1"
     assert entries.trained(default, "phantom-crc") == "phantom-crc"
+
+
+@pytest.mark.parametrize(("root", "refused"), [("data/tiles", True), ("results/phantom/x", False)])
+def test_headings_are_judged_of_files_that_the_workflow_does_not_make(
+    root, refused, tmp_path, monkeypatch
+):
+    """Another version may make a table of the phantom anew, with the column that it lacks."""
+    monkeypatch.chdir(tmp_path)
+    Path(root).mkdir(parents=True)
+    Path(root, "labels.csv").write_text("path,label\na.png,x\n")
+    entry = {"reader": "table", "root": root, "columns": {"label": "attributes"}}
+    with pytest.raises(InputError) if refused else nullcontext():
+        data.check_headings(entry)
