@@ -284,6 +284,12 @@ def test_a_title_of_any_characters_is_shown_as_it_is():
     assert "US$5_{x against US$6 &amp; &lt;b&gt; \\$ %s ^" in style.svg(figure)
 
 
+def test_every_name_of_many_looks_different():
+    names = [str(number) for number in range(30)]
+    colours, markers = style.colours(names), style.markers(names)
+    assert len({(colours[name], markers[name]) for name in names}) == 30
+
+
 def test_thumbnails_keep_proportions_and_shrink_only():
     import base64
     from io import BytesIO

@@ -38,14 +38,16 @@ def curves_plot(frames: dict[str, pd.DataFrame], metric: str, title: str) -> str
     """
     curves = frames["curves"][frames["curves"]["metric"] == metric]
     table = frames["table"][frames["table"]["metric"] == metric]
-    colour = style.colours(list(dict.fromkeys(curves["method"])))
+    methods = list(dict.fromkeys(curves["method"]))
+    colour, marker = style.colours(methods), style.markers(methods)
     cells = list(curves.groupby(["dataset", "encoder"], sort=False))
     size = (2.2, 4.2), (0.9, 3.1)
     figure, panels = style.grid(len(cells), 2, *size, sharey=True)
     for panel, ((dataset, encoder), rows) in zip(panels, cells, strict=True):
         of_cell = table[table["encoder"] == encoder]
         for place, row in enumerate(rows.itertuples()):
-            _curve(panel, row, of_cell, colour[row.method], place - (len(rows) - 1) / 2)
+            looks = {"color": colour[row.method], "marker": marker[row.method]}
+            _curve(panel, row, of_cell, looks, place - (len(rows) - 1) / 2)
         labels = [float(number) for number in rows["labels"].iloc[0].split(";")]
         panel.set_xscale("log")
         panel.set_xticks(labels, [f"{number:.0f}" for number in labels])
@@ -88,14 +90,14 @@ def _name_rows(panel, methods: list[str]) -> None:
     panel.locator_params(axis="x", nbins=5)
 
 
-def _curve(panel, row, table: pd.DataFrame, colour: str, shift: float) -> None:
+def _curve(panel, row, table: pd.DataFrame, looks: dict[str, str], shift: float) -> None:
     """One method's line; `shift` keeps the intervals of several methods side by side."""
     points = table[table["method"] == row.method].set_index("dataset").loc[row.versions.split(";")]
     labels = [float(number) * 1.02**shift for number in row.labels.split(";")]
     dashes = "--" if row.method == row.reference else "-"
     low, mean, high = (points[name].to_numpy(float) for name in ("low", "mean", "high"))
-    panel.plot(labels, mean, "o", ls=dashes, color=colour, ms=4, label=row.method)
-    panel.vlines(labels, low, high, color=colour, alpha=0.45, lw=1.6)
+    panel.plot(labels, mean, ls=dashes, ms=4, label=row.method, **looks)
+    panel.vlines(labels, low, high, color=looks["color"], alpha=0.45, lw=1.6)
 
 
 def _axis(metric: str) -> str:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#5B4A9C")
+MARKERS = "osD^v"
 INK, MUTED, FAINT, CHANCE = "#1F2A33", "#5C6B77", "#DCE2E7", "#8A97A3"
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 STYLE = {
@@ -50,6 +51,11 @@ matplotlib.rcParams.update(STYLE)
 def colours(names: list[str]) -> dict[str, str]:
     """A colour for each name, by its position in the list."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def markers(names: list[str]) -> dict[str, str]:
+    """A marker for each name: another one where `colours` start again."""
+    return {name: MARKERS[i // len(PALETTE) % len(MARKERS)] for i, name in enumerate(names)}
 
 
 def panels(rows: int, columns: int, width: float, height: float, **shared) -> tuple[Figure, list]:
