@@ -8,9 +8,8 @@ from histopair.analyses.complementarity import CELLS
 from histopair.analyses.tradeoff import EXPORTED, front
 from histopair.evaluation import metrics
 from histopair.pages import style
-from histopair.pages.style import CHANCE, INK, MUTED, PALETTE
+from histopair.pages.style import CHANCE, INK, MARKERS, MUTED, PALETTE
 
-MARKERS = "osD^vPX*"
 COSTS = {
     "gflops": "GFLOPs of one image",
     "latency_ms": "latency of one image in ms",

@@ -36,8 +36,7 @@ def evaluate(runs: list[dict], labels: str | Path) -> dict:
         gate_failed: {method: `gate.failed` for its world};
         val_loss: {method: `probes.val_loss`}, below_probe: {method: `probes.below`};
         task, ids (of the test samples), n_test, n_groups, unit (`unit_of`).
-    Seeds count once where all of a method's predict alike. Raises InputError if methods predict
-    different samples.
+    Seeds count once where all predict alike. Raises InputError if methods predict other samples.
     """
     first = test_split(runs[0]["predictions"])
     groups = groups_of(labels, first["ids"])

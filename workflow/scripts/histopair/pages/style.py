@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#5B4A9C")
-MARKERS = "osD^v"
+MARKERS = "osD^vPX*"
 INK, MUTED, FAINT, CHANCE = "#1F2A33", "#5C6B77", "#DCE2E7", "#8A97A3"
 FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 STYLE = {

@@ -4,7 +4,7 @@ import os
 
 from histopair import readers
 from histopair.plan import entries
-from histopair.plan.places import EMBEDDINGS, LABELS, there
+from histopair.plan.places import EMBEDDINGS, LABELS, made_here, there
 
 NOT_READING = {"split", "min_count", "most_classes", "max_quarantined", "max_pixels", "labels_map"}
 NOT_READING |= {"site", "amendments", "amended_splits"}
@@ -123,9 +123,8 @@ def check_headings(entry):
     Files that the workflow itself makes are not judged: this version may be about to renew them.
     """
     reader = readers.find(entry["reader"])
-    made_here = any(path.startswith("results/") for path in reader.inputs(entry))
     complete = all(map(os.path.exists, published(entry)))
-    if hasattr(reader, "check") and complete and not made_here:
+    if hasattr(reader, "check") and complete and not any(map(made_here, reader.inputs(entry))):
         reader.check(entry)
 
 

@@ -34,7 +34,7 @@ def there(path: str) -> str:
     try:
         os.stat(path)
     except FileNotFoundError as error:
-        if Path(path).parts[0] != RESULTS:
+        if not made_here(path):
             problem, source = "there is no such file or folder", sources.of_path(path)
             remedy = "Correct the path in the config"
             if source:
@@ -43,6 +43,11 @@ def there(path: str) -> str:
     except OSError as error:
         raise errors.of_system(path, error) from error
     return path
+
+
+def made_here(path: str) -> bool:
+    """Whether the workflow makes a file or folder itself, as it does the phantom."""
+    return Path(os.path.normpath(path)).parts[0] == RESULTS
 
 
 def of_runs(runs: Iterable[dict], file: str) -> list[str]:

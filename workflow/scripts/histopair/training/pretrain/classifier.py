@@ -62,7 +62,7 @@ def _start_from(entry: dict, model: nn.Module) -> None:
         trunk.load_state_dict(weights)
     except RuntimeError as error:
         problem = f"it starts an encoder of another architecture: {error}"
-        remedy = "Give `architecture` and `model` of the encoder that it was"
+        remedy = "Give `architecture` and `model` as that encoder has them"
         raise InputError(f"encoder {entry['name']}", " ".join(problem.split()), remedy) from error
     model.load_state_dict(weights, strict=False)
 
