@@ -25,12 +25,18 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
+def forget():
+    """As a new start: nothing of the files is in memory."""
+    for function in (fp._content, fp._imports, fp._meaning, fp._tree):
+        function.cache_clear()
+
+
 def changed(tree, file, old, new, *modules, without=()) -> bool:
     before = fp.fingerprint("step.py", *modules, without=without)
     text = (tree / file).read_text()
     assert old in text
     (tree / file).write_text(text.replace(old, new))
-    fp._meaning.cache_clear(), fp._imports.cache_clear(), fp._tree.cache_clear()
+    forget()
     return fp.fingerprint("step.py", *modules, without=without) != before
 
 

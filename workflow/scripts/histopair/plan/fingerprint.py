@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FunctionType
 
 from histopair.errors import InputError
+from histopair.plan import kept
 
 SCRIPTS = Path(__file__).parents[2]
 PACKAGE = "histopair"
@@ -38,11 +39,17 @@ def fingerprint(script: str, *modules: str, without: tuple[str, ...] = ()) -> st
     whose other parts use what is left out.
     """
     script_path = SCRIPTS / script
-    closure = import_closure({*_imports(script_path), *modules}, without)
-    digest = hashlib.sha256(_meaning(script_path).encode())
-    for module in sorted(closure):
-        meaning = _meaning(module_path(module), _cut(module, without))
-        digest.update(f"\n{module}\n{meaning}".encode())
+    closure = sorted(import_closure({*_imports(script_path), *modules}, without))
+    files = [(module, module_path(module), _cut(module, without)) for module in closure]
+    contents = [(module, _content(path), cut) for module, path, cut in files]
+    question = ["fingerprint", _content(Path(__file__)), _content(script_path), contents]
+    return kept.here().answer(question, lambda: _hashed(script_path, files))
+
+
+def _hashed(script: Path, files: list[tuple[str, Path, tuple[str, ...]]]) -> str:
+    digest = hashlib.sha256(_meaning(script).encode())
+    for module, path, cut in files:
+        digest.update(f"\n{module}\n{_meaning(path, cut)}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -116,23 +123,33 @@ def _cut(module: str, without: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _imports(path: Path, without: tuple[str, ...] = ()) -> frozenset[str]:
+    question = ["imports", _content(Path(__file__)), _content(path), without]
+    names = kept.here().answer(question, lambda: _imported(path, without))
+    return frozenset(name for name in names if _is_module(name) and name != PACKAGE)
+
+
+def _imported(path: Path, without: tuple[str, ...]) -> list[str]:
+    """Everything that a file may import from the package, modules and what they define."""
     names = set()
     for node in _statements(_tree(path, without)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(name for name in names if _is_module(name) and name != PACKAGE)
+    return sorted(name for name in names if name.split(".")[0] == PACKAGE)
 
 
 def _is_module(name: str) -> bool:
-    if name.split(".")[0] != PACKAGE:
-        return False
     try:
         module_path(name)
     except FileNotFoundError:
         return False
     return True
+
+
+@cache
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache
