@@ -58,7 +58,8 @@ def captions(folder: str, labels: str, size: dict, seed: int) -> None:
     """Write image-caption pairs of other patients, and their table.
 
     size: pairs, tiles_per_patient, pixels, microns_per_pixel. The table has path, group, caption,
-    label (the architecture) and attributes: the three that the caption names, as labels.
+    label (the architecture), attributes (the three that the caption names, as labels) and
+    shuffled_attributes (those of any other caption).
     """
     table = _sample(size["pairs"], "captions", size, seed)
     rng = attributes.generator(seed, "grades", "captions", "words")
@@ -66,7 +67,9 @@ def captions(folder: str, labels: str, size: dict, seed: int) -> None:
     formats.write_pngs(folder, table, "grades-captions", seed, size)
     table["path"] = f"{Path(folder).name}/" + table["path"]
     table["label"], table["attributes"] = table["architecture"], _noted(table)
-    listed = table[["path", "group", "label", "attributes", "caption"]]
+    shuffled = attributes.generator(seed, "grades", "captions", "shuffled")
+    table["shuffled_attributes"] = shuffled.permutation(table["attributes"])
+    listed = table[["path", "group", "label", "attributes", "shuffled_attributes", "caption"]]
     tables.write_text(labels, listed.to_csv(index=False))
 
 
