@@ -57,7 +57,7 @@ def test_a_folder_that_takes_no_file_stops_nothing(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[1]", b'{"a": ', b"null"])
 def test_a_file_that_cannot_be_read_counts_as_none(tmp_path, content):
-    file = tmp_path / "histopair" / "code.json"
+    file = tmp_path / "histopair" / "kept.json"
     file.parent.mkdir()
     file.write_bytes(content)
     found = kept.Kept(tmp_path)
@@ -92,5 +92,5 @@ def test_with_too_many_answers_the_old_ones_go(tmp_path, monkeypatch):
             start.answer(name, lambda: 1)
         start.write()
     assert len(json.loads(start.file.read_text())) == 2
-    assert set(os.listdir(start.file.parent)) == {"code.json"}
+    assert set(os.listdir(start.file.parent)) == {"kept.json"}
     assert kept.Kept(tmp_path).answer("d", None) == 1

@@ -1,5 +1,6 @@
 """A copy of the workflow in a folder of its own, and how the tests run it there as a user would."""
 
+import atexit
 import gc
 import multiprocessing
 import os
@@ -129,7 +130,10 @@ def _snakemake(folder: Path, words: list[str], log: str, forked: bool) -> None:
         os.environ.update(kept)
     os.chdir(folder)
     sys.argv = ["snakemake", *words]
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        atexit._run_exitfuncs()  # a process of multiprocessing leaves them out
 
 
 def start(folder: Path, *arguments: str, command=SNAKEMAKE) -> subprocess.Popen:

@@ -33,6 +33,7 @@ rule clean_labels:
         runtime="4h",
     params:
         entry=planned(plan.data.cleaned_dataset),
+        given=planned(plan.data.dataset_content),
         code=code("clean_labels.py", plan.data.dataset_reader),
     script:
         "../scripts/clean_labels.py"
@@ -106,6 +107,7 @@ rule propose_merges:
         runtime="1h",
     params:
         entry=planned(plan.data.proposing),
+        given=planned(plan.data.dataset_content),
         code=code("propose_merges.py", plan.data.dataset_reader),
     script:
         "../scripts/propose_merges.py"
@@ -126,6 +128,7 @@ rule clean_reports:
     threads: 1
     params:
         entry=planned(plan.data.cleaned_corpus),
+        given=planned(plan.data.corpus_content),
         code=code("clean_reports.py", plan.data.corpus_reader),
     script:
         "../scripts/clean_reports.py"

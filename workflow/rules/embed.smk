@@ -213,6 +213,7 @@ rule embed_labels:
         runtime="1h",
     params:
         entry=planned(plan.data.reading),
+        given=planned(plan.data.unmapped_content),
         encoder=planned(plan.encoders.entry),
         embedding=asked(plan.encoders.embedding),
         code=code("embed_labels.py", plan.encoders.labels_modules),

@@ -7,6 +7,7 @@
     entries       what the config says about datasets, runs and pairings
     fingerprint   the hash of a rule's code
     kept          what a start found in the code, for the next start
+    given         what the config's own files hold
     needed        what the shown studies need, directly or by way of others
     data, encoders, pairs, runs, exports, studies, page, analyses
                   inputs and parameters of the rules in the file of that name

@@ -3,7 +3,7 @@
 import os
 
 from histopair import readers
-from histopair.plan import entries
+from histopair.plan import entries, given
 from histopair.plan.places import EMBEDDINGS, LABELS, made_here, there
 
 NOT_READING = {"split", "min_count", "most_classes", "max_quarantined", "max_pixels", "labels_map"}
@@ -55,6 +55,21 @@ def dataset_files(config, w):
 def unmapped_files(config, w):
     """The same for its labels as published, without the mapping."""
     return _published(reading(config, w))
+
+
+def dataset_content(config, w):
+    """What these files hold, and which images lie below a root whose table names them."""
+    entry = config["datasets"][w.dataset]
+    watched = [*dataset_files(config, w), *([entry["root"]] if entry["reader"] == "table" else [])]
+    return given.state(watched, stamped="features" in entry)
+
+
+def unmapped_content(config, w):
+    return given.state(unmapped_files(config, w))
+
+
+def corpus_content(config, w):
+    return given.state(corpus_files(config, w))
 
 
 def corpus_files(config, w):

@@ -37,14 +37,19 @@ def files(config, w):
 
 
 def files_of(config, encoder):
-    """Files of an encoder on disk: made by this workflow, or given by path."""
+    """Files of an encoder on disk: made by this workflow, or given by path, folders with theirs."""
     settings = config["encoders"][encoder]
     if "train" in settings:
         return [ENCODER.format(encoder=encoder)]
     text = settings.get("text_model", {}).get("model", "")
-    given = [settings["model"], settings.get("weights", ""), text]
-    given = [path.removeprefix("local-dir:") for path in given]
-    return [path for path in given if path and Path(path).exists()]
+    named = [settings["model"], settings.get("weights", ""), settings.get("pretrained", ""), text]
+    given = (Path(path.removeprefix("local-dir:")) for path in named if path)
+    # A folder's time stamp stays as it is if a file in it is written over.
+    return [str(file) for path in given if path.exists() for file in (path, *_files_in(path))]
+
+
+def _files_in(folder):
+    return sorted(path for path in folder.glob("*") if path.is_file())
 
 
 def modules(config, w):

@@ -1,9 +1,10 @@
-"""What planning found out of the package's files, kept for the next start.
+"""What planning found out of files, kept for the next start: hashes, and what code imports.
 
-To parse three hundred files at each start of Snakemake would take half of our part of it. An answer
-belongs to the content that it was found in, so it cannot grow old. The file may be deleted at any
-time, and one that cannot be read counts as none. It is written when the process ends, if there is
-anything new, and only where Snakemake keeps its own state.
+To parse three hundred files of code at each start of Snakemake would take half of our part of it.
+An answer belongs to the content that it was found in, or to the time stamps of a given file, so it
+cannot grow old. The file may be deleted at any time, and one that cannot be read counts as none. It
+is written when the process ends, if there is anything new, and only where Snakemake keeps its own
+state.
 """
 
 import atexit
@@ -24,7 +25,7 @@ class Kept:
     """Answers of JSON's types by question, in a file below `folder`, or nowhere without it."""
 
     def __init__(self, folder: Path):
-        self.file = folder.absolute() / "histopair" / "code.json"
+        self.file = folder.absolute() / "histopair" / "kept.json"
         self.old = _read(self.file)
         self.asked: dict[str, Any] = {}
 

@@ -47,7 +47,7 @@ def there(path: str) -> str:
 
 def made_here(path: str) -> bool:
     """Whether the workflow makes a file or folder itself, as it does the phantom."""
-    return Path(os.path.normpath(path)).parts[0] == RESULTS
+    return Path(os.path.normpath(path)).parts[:1] == (RESULTS,)
 
 
 def of_runs(runs: Iterable[dict], file: str) -> list[str]:

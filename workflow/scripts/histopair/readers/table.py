@@ -17,7 +17,7 @@ SEPARATOR = ";"
 
 
 def inputs(entry: dict) -> list[str]:
-    """The table; the image files that it names are checked, not watched."""
+    """The table; planning watches which images lie below the root."""
     return [_table(entry)]
 
 

@@ -7,7 +7,7 @@ import re
 PATHS = {
     "datasets": ("root", "labels_map", "amendments", "truth", "clinical", "features"),
     "corpora": ("table", "tables", "cancer_types", "truth"),
-    "encoders": ("weights", "model"),
+    "encoders": ("weights", "model", "pretrained"),
     "studies": ("published",),
 }
 BELOW_ROOT = ("table", "folders")
