@@ -31,6 +31,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from timing import clock, interleaved, show
 
+from histopair import images
 from histopair.analyses import cost
 from histopair.encoders.activations import cache as activation_cache
 from histopair.files import tables
@@ -162,7 +163,7 @@ def _dataset(folder: Path) -> str:
         "sample_id": names,
         "image_id": names,
         "path": names,
-        "sha256": names,
+        "sha256": [images.digest(folder, name) for name in names],
         "split": ["train"] * SAMPLES,
         "labels": [list(rng.choice(classes, 3, replace=False)) for _ in names],
         "caption": [" ".join(rng.choice(WORDS, rng.integers(8, 61))) for _ in names],

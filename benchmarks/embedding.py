@@ -41,7 +41,9 @@ def main(images: int = 192, rounds: int = 3) -> None:
         folder = Path(name)
         files = folder / "images"
         files.mkdir()
-        labels = write_labels(folder / "labels.parquet", write_jpegs(files, images, SIDE), images)
+        labels = write_labels(
+            folder / "labels.parquet", files, write_jpegs(files, images, SIDE), images
+        )
         model, _, preprocess = open_clip.create_model_and_transforms(MODEL)
         model.eval()
         tower = encoders.Encoder("clip", model.visual, preprocess, 512)

@@ -46,7 +46,7 @@ def main(images: int = 32768 if GPU else 128, rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         labels = write_labels(
-            folder / "labels.parquet", write_jpegs(folder, min(images, 256), SIDE), images
+            folder / "labels.parquet", folder, write_jpegs(folder, min(images, 256), SIDE), images
         )
         rates = _rates(folder, labels, images, rounds)
     place = f"{cost.machine(DEVICE)}, {jobs.threads()} threads"

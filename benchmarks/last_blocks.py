@@ -29,6 +29,7 @@ from PIL import Image
 from timing import clock, record
 from torch import Tensor, nn
 
+from histopair import images
 from histopair.analyses import cost
 from histopair.encoders.activations import cache as activation_cache
 from histopair.files import tables
@@ -161,7 +162,8 @@ def _dataset(folder: Path) -> str:
         pixels = rng.integers(0, 256, (14, 14, 3)).astype(np.uint8)
         Image.fromarray(pixels).resize((224, 224)).save(folder / name)
     classes = [f"c{number}" for number in range(CLASSES)]
-    table = dict.fromkeys(("sample_id", "image_id", "path", "sha256"), names)
+    table = dict.fromkeys(("sample_id", "image_id", "path"), names)
+    table["sha256"] = [images.digest(folder, name) for name in names]
     table |= {"split": ["train"] * SAMPLES, "labels": [[rng.choice(classes)] for _ in names]}
     labels = str(folder / "labels.parquet")
     tables.write(labels, pa.table(table), {"task": "single", "classes": classes})

@@ -37,7 +37,10 @@ def main(images: int = 256, rounds: int = 3) -> None:
         folder = Path(name)
         (folder / "images").mkdir()
         labels = write_labels(
-            folder / "labels.parquet", write_jpegs(folder / "images", images, SIDE), images
+            folder / "labels.parquet",
+            folder / "images",
+            write_jpegs(folder / "images", images, SIDE),
+            images,
         )
         timm.models.save_for_hf(timm.create_model(MODEL, num_classes=0), str(folder / "vit"))
         stage = _stage(labels, folder)

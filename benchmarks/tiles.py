@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from histopair import images
 from histopair.files import tables
 
 
@@ -21,9 +22,10 @@ def write_jpegs(folder: Path, count: int, side: int) -> list[str]:
     return names
 
 
-def write_labels(path: Path, files: list[str], images: int) -> str:
-    """A labels table of so many images, which share the files."""
-    names = [files[number % len(files)] for number in range(images)]
-    ids = [f"i{number}" for number in range(images)]
-    tables.write(path, pa.table({"image_id": ids, "path": names, "sha256": ids}), {})
+def write_labels(path: Path, root: Path, files: list[str], count: int) -> str:
+    """A labels table of so many images, which share the files below the root."""
+    digests = [images.digest(root, file) for file in files]
+    ids = [f"i{number}" for number in range(count)]
+    names, hashes = ([kind[n % len(files)] for n in range(count)] for kind in (files, digests))
+    tables.write(path, pa.table({"image_id": ids, "path": names, "sha256": hashes}), {})
     return str(path)

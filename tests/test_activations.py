@@ -162,6 +162,25 @@ def test_activations_for_another_number_of_blocks_are_not_read(world, tmp_path, 
     torch.testing.assert_close(features, whole.eval()(*pixels(ROWS)), atol=1e-5, rtol=1e-5)
 
 
+def test_activations_of_other_frozen_weights_are_one_clear_line(world, tmp_path):
+    out, _ = cached(world, tmp_path, encoder="vit")
+    folder = shutil.copytree(world["vit"]["model"].removeprefix("local-dir:"), tmp_path / "vit")
+    weights = load_file(folder / "model.safetensors")
+    weights["blocks.0.mlp.fc1.bias"] += 0.01
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    other = world | {"vit": world["vit"] | {"model": f"local-dir:{folder}"}}
+    with pytest.raises(InputError, match="other weights than the encoder has now"):
+        make(other, "vit", image_activations=out).tower("image", 2)
+
+
+def test_an_image_that_changed_after_cleaning_has_no_activations(world, tmp_path):
+    shutil.copytree(world["folder"] / "data", tmp_path / "data")
+    shutil.copy(tmp_path / "data/images/1.png", tmp_path / "data/images/0.png")
+    with pytest.raises(InputError, match=r"0\.png: it is no longer the image that cleaning read"):
+        cached(world | {"folder": tmp_path}, tmp_path / "out", encoder="vit")
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
 def test_views_are_cached_together(world, tmp_path):
     out, _ = cached(world, tmp_path, encoder="vit", turns=8, storage="float32")
     kept, computed = (

@@ -65,6 +65,25 @@ def test_vectors_are_those_of_the_encoder_one_image_at_a_time(tmp_path):
     assert list(tables.read(out)["image_id"]) == [f"i{i}" for i in range(24)]
 
 
+def test_an_image_that_changed_after_cleaning_has_no_vector(tmp_path):
+    tiny.dataset(tmp_path / "data")
+    tiles = tmp_path / "data/images"
+    changed, kept = tiles / "9.png", (tiles / "9.png").read_bytes()
+    changed.write_bytes((tiles / "8.png").read_bytes())
+    with pytest.raises(InputError, match=r"9\.png: it is no longer the image that cleaning read"):
+        run(tmp_path)
+    changed.write_bytes(kept)
+    np.testing.assert_allclose(tables.matrix(run(tmp_path)), one_by_one(tmp_path), atol=2e-3)
+
+
+def test_vectors_of_other_versions_of_a_library_are_no_shards_of_this_one(tmp_path, monkeypatch):
+    run(tmp_path)
+    before = {path.name for path in (tmp_path / "shards").iterdir()}
+    monkeypatch.setattr(embed.jobs, "versions", lambda names: {"timm": "9"})
+    run(tmp_path)
+    assert not before & {path.name for path in (tmp_path / "shards").iterdir()}
+
+
 def test_the_file_says_what_it_holds(tmp_path):
     about = tables.about(run(tmp_path))
     assert about["normalised"] is False and about["encoder"]["name"] == "vit" and about["weights"]

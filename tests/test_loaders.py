@@ -158,6 +158,18 @@ def test_tokens_of_a_pair_are_counted_as_its_tower_reads_them(tmp_path, make):
     assert count(texts)[1] > count(texts)[0] > 2
 
 
+def test_two_addresses_of_one_name_are_two_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("timm.models._hub.get_cache_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(
+        "timm.models._hub.download_url_to_file",
+        lambda address, file, *_, **__: Path(file).write_text(address),
+    )
+    addresses = ["https://a.org/dino/checkpoint.pth?x=1", "https://a.org/ibot/checkpoint.pth"]
+    files = [hub.file(address) for address in [*addresses, *addresses]]
+    assert [file.read_text() for file in files] == [*addresses, *addresses]
+    assert all(file.name.endswith("-checkpoint.pth") for file in files)
+
+
 def test_an_address_on_the_hub_names_a_file():
     with pytest.raises(ValueError, match="names no file"):
         hub.file("hf-hub:a/b")

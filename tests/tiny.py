@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from histopair import images
 from histopair.files import tables
 
 CLIP = {
@@ -83,7 +84,8 @@ def dataset(folder: Path, n: int = 24, classes: int = 2, captions: bool = False)
         pixels = rng.integers(0, 80, (40, 40, 3)) + np.array([150, 20, 60]) * (label + 1) // classes
         Image.fromarray(pixels.astype(np.uint8)).save(folder / "images" / f"{i}.png")
         split = ("train", "train", "train", "train", "val", "test")[i // 2 % 6]
-        rows.append((f"i{i}", f"images/{i}.png", f"sha{i}", f"g{i // 2}", split, [f"c{label}"]))
+        sha256 = images.digest(folder, f"images/{i}.png")
+        rows.append((f"i{i}", f"images/{i}.png", sha256, f"g{i // 2}", split, [f"c{label}"]))
     columns = list(zip(*rows, strict=True))
     names = ["image_id", "path", "sha256", "group", "split", "labels"]
     table = pa.table(dict(zip(names, map(list, columns), strict=True)))

@@ -50,7 +50,7 @@ rule represent:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=plan.resources.growing(4000),
         runtime="2h",
     params:
         run=planned(plan.exports.spec),
@@ -124,7 +124,7 @@ rule measure_cost:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=8000,
+        mem_mb=plan.resources.growing(8000),
         runtime="2h",
     params:
         runs=planned(plan.analyses.costed_runs),
@@ -151,7 +151,7 @@ rule repeat:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=plan.resources.growing(4000),
         runtime="4h",
     params:
         runs=planned(plan.analyses.repeated_runs),
@@ -200,7 +200,7 @@ rule active_learning:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=plan.resources.growing(4000),
         runtime="4h",
     params:
         worlds=planned(plan.analyses.worlds),

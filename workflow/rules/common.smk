@@ -20,7 +20,7 @@ from histopair.plan import (
     pairs,
     parts,
 )
-from histopair.plan import recipes, runs, studies, tunings
+from histopair.plan import recipes, resources, runs, studies, tunings
 from histopair.plan.places import EXTERNAL, EXTERNAL_LEAKS, EXTERNAL_SCORES, PAIRS, RUN
 from histopair.plan.places import SCORES, WEIGHTS, pattern
 from histopair.pages import look

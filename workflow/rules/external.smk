@@ -22,7 +22,7 @@ rule check_external:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=plan.resources.growing(8000),
     params:
         code=code("check_external.py"),
     script:
@@ -47,7 +47,7 @@ rule predict_external:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=4000,
+        mem_mb=plan.resources.growing(4000),
         runtime="2h",
     params:
         run=planned(plan.exports.spec),

@@ -54,10 +54,11 @@ def check_all(
     """`check` for many paths in their order, on the job's threads, with progress.
 
     The folder `shards` keeps the results, part by part: images of the same path and bytes are not
-    decoded again by the same `code`, even if their labels change.
+    decoded again by the same `code` and decoders, even if their labels change.
     """
     parts = [paths[start : start + SHARD] for start in range(0, len(paths), SHARD)]
-    store = Store(shards, [max_pixels, code]) if shards is not None else None
+    made_by = [max_pixels, code, jobs.versions(jobs.DECODING)]
+    store = Store(shards, made_by) if shards is not None else None
     used: set[Path] = set()
     digests: dict[Path, str | None] = {}
     with ThreadPoolExecutor(jobs.threads()) as pool:

@@ -1,8 +1,8 @@
 """Embedding cache: vectors of images and texts in parquet, computed shard by shard.
 
 A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights and
-preprocessing, precision, storage type and code. So a change of labels alone embeds nothing again,
-and several jobs can compute shards (jobs/share.py).
+preprocessing, precision, storage type, code and the libraries' versions. So a change of labels
+alone embeds nothing again, and several jobs can compute shards (jobs/share.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from histopair import encoders, jobs
+from histopair import encoders, images, jobs
 from histopair.encoders import first_pass
 from histopair.errors import InputError
 from histopair.files import tables
@@ -59,7 +59,9 @@ def embed_images(
     def compute(part: pd.DataFrame) -> np.ndarray:
         paths = list(part["path"])
         batches = pixels.batches(root, paths, model.preprocess, size, device, decoding)
-        return _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
+        vectors = _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
+        images.require_unchanged(root, paths, part["sha256"])  # the shard will bear these hashes
+        return vectors
 
     about["pixels"] = first_pass.preparation(model.preprocess)
     about["decoding"] = pixels.way(model.preprocess, device, decoding)
@@ -118,7 +120,8 @@ def _identity(tower, dtype: torch.dtype, encoder: dict, settings: dict, about: d
     """What decides the vectors besides their items; also fills `about`."""
     weights = devices.weights_digest(tower)
     about |= {"encoder": encoder, "dtype": str(dtype), "weights": weights, "normalised": False}
-    return [encoder, settings, about["code"], weights, str(dtype)]
+    made_with = jobs.versions(jobs.ENCODING)
+    return [encoder, settings, about["code"], weights, str(dtype), made_with]
 
 
 def text_features(

@@ -1,7 +1,9 @@
 """Files on a model hub: an address, a revision, and where the file lies here."""
 
+import hashlib
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from histopair.encoders.weights import Refusal
 
@@ -23,7 +25,10 @@ def file(address: str, revision: str | None = None) -> Path:
     if address.startswith(WEB):
         from timm.models._hub import download_cached_file
 
-        return Path(download_cached_file(address, check_hash=False))
+        # By the name alone, one checkpoint.pth would stand for all of them.
+        place = hashlib.sha256(address.encode()).hexdigest()[:16]
+        name = f"{place}-{PurePosixPath(urlsplit(address).path).name}"
+        return Path(download_cached_file((address, name), check_hash=False))
     from huggingface_hub import hf_hub_download
 
     return Path(hf_hub_download(*parts(address), revision=revision))

@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -124,6 +124,15 @@ def digest(root: str | Path, path: str) -> str:
         return hashlib.sha256(array_pixels(file, path, index).tobytes()).hexdigest()
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_unchanged(root: str | Path, paths: Iterable[str], digests: Iterable[str]) -> None:
+    """Raise InputError for the first image whose bytes are not those of its `digest`."""
+    for path, expected in zip(paths, digests, strict=True):
+        if digest(root, path) != expected:
+            problem = "it is no longer the image that cleaning read"
+            remedy = "`snakemake --cores all --forcerun clean_labels` reads all images again"
+            raise InputError(Path(root, path), problem, remedy)
 
 
 def locate(root: str | Path, path: str) -> tuple[Path, int | None]:

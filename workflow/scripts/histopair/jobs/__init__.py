@@ -5,6 +5,7 @@ Import this module before anything that loads numpy, because BLAS reads thread l
 
 import importlib.metadata
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,10 @@ THREAD_VARIABLES = (
 # Set where a process is one of several that a job has started with its own script: the log, the
 # GPUs and the errors are the job's.
 PART = "HISTOPAIR_PART_OF"
-VERSIONED = ("torch", "open_clip_torch", "timm", "transformers", "peft", "faiss-cpu", "pyarrow")
+# What decides pixels, and what decides the vectors that an encoder gives for them.
+DECODING = ("pillow", "tifffile", "imagecodecs")
+ENCODING = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", *DECODING)
+VERSIONED = (*ENCODING, "peft", "faiss-cpu", "pyarrow")
 
 
 @contextmanager
@@ -130,17 +134,18 @@ def _about(snakemake) -> dict:
         "wildcards": dict(snakemake.wildcards.items()),
         "params": {key: value for key, value in snakemake.params.items() if key != "code"},
         "code": snakemake.params.get("code"),
-        "versions": _versions(),
+        "versions": {"python": platform.python_version(), **versions(VERSIONED)},
     }
 
 
-def _versions() -> dict:
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in VERSIONED:
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of those of some packages that are installed."""
+    found = {}
+    for name in names:
         # Each environment has only the packages that its rules import.
         with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 @contextmanager

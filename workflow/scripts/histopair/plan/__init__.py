@@ -9,6 +9,7 @@
     kept          what a start found in the code, for the next start
     given         what the config's own files hold
     needed        what the shown studies need, directly or by way of others
+    resources     what a job may use
     data, encoders, pairs, runs, exports, studies, page, analyses
                   inputs and parameters of the rules in the file of that name
 

@@ -1,9 +1,9 @@
 """Activations of frozen blocks, computed once for all runs that train the same last blocks.
 
 A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's
-preprocessing, blocks, turns, storage type, code and the inputs themselves. After a kill or a change
-of labels, finished images and texts are found by their content; only missing ones are computed.
-Several jobs may share the computing (jobs/share.py).
+preprocessing, blocks, turns, storage type, code, the libraries' versions and the inputs themselves.
+After a kill or a change of labels, finished images and texts are found by their content; only
+missing ones are computed. Several jobs may share the computing (jobs/share.py).
 
 Shards are safetensors: a memory map of them gives random rows about as fast as npy, also in
 bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from histopair import encoders, jobs
+from histopair import encoders, images, jobs
 from histopair.encoders import embed, first_pass
 from histopair.encoders.activations import source, split_towers
 from histopair.errors import InputError
@@ -88,6 +88,7 @@ def make(
     sizes = inputs.sizes * DTYPES[storage].itemsize
     about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
     what = [encoder, kind, blocks, turns, storage, about["weights"], about["code"], inputs.prepared]
+    what.append(jobs.versions(jobs.ENCODING))
     store = Store(shards, what, "safetensors")
     done = _finished(store.finished() if share.joins else store.named())
     missing = _missing(inputs.items["content"], done)
@@ -150,6 +151,8 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
             tiles = batch.contiguous()
             versions = [source.turned(tiles, turn) for turn in range(turns)]
             yield from torch.stack([frozen(pixels)[0] for pixels in versions], dim=1).cpu()
+        unchanged = items.iloc[positions]
+        images.require_unchanged(root, unchanged["path"], unchanged["sha256"])
 
     sizes = np.full(len(items), next(compute(np.array([0]))).numel())
     decoding = pixels.way(encoder.preprocess, device)

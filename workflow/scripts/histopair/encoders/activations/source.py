@@ -20,6 +20,7 @@ from histopair.encoders import embed
 from histopair.encoders.activations import split_towers
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.jobs import devices
 
 Fetch = Callable[..., tuple[Tensor, ...]]
 
@@ -56,9 +57,12 @@ def inputs(
 ) -> Fetch:
     """The fetch of what a tower's last `blocks` blocks take, which is what `before` gives.
 
-    From the run's cache, if it has one for so many blocks; else `before` runs in each fetch.
+    From the run's cache, if it has one for so many blocks; else `before` runs in each fetch. Raises
+    InputError for a cache that other weights have computed.
     """
-    return _cached(run, kind, blocks) or _computed(run, kind, encoder, before.to(run.device))
+    return _cached(run, kind, blocks, before) or _computed(
+        run, kind, encoder, before.to(run.device)
+    )
 
 
 def tokens(run) -> tuple[int, Fetch]:
@@ -68,12 +72,9 @@ def tokens(run) -> tuple[int, Fetch]:
     a tower without tokens.
     """
     entry = run.encoder_entry
-    fetch = _cached(run, "image", 0)
-    if fetch is None:
-        encoder = encoders.load(entry)
-        encoders.require(encoder.image, entry, "image")
-        blocks = split_towers.frozen(encoder.image, 0).to(run.device)
-        fetch = _computed(run, "image", encoder, blocks)
+    encoder = encoders.load(entry)
+    encoders.require(encoder.image, entry, "image")
+    fetch = inputs(run, "image", 0, encoder, split_towers.frozen(encoder.image, 0))
     (states,) = fetch(torch.tensor([0]))
     require_tokens(states, entry["name"], "linear_probe")
     return states.shape[-1], fetch
@@ -151,7 +152,7 @@ def _captioned(run) -> pd.DataFrame:
     return run.samples
 
 
-def _cached(run, kind: str, blocks: int | str) -> Fetch | None:
+def _cached(run, kind: str, blocks: int | str, before: nn.Module) -> Fetch | None:
     """Reads activations from the run's folder of them; None if it has none for so many blocks.
 
     A tuning may try other numbers than the one whose activations it was given.
@@ -165,6 +166,9 @@ def _cached(run, kind: str, blocks: int | str) -> Fetch | None:
     if not about["on"]:
         print(f"{about['kind']}: the frozen blocks run in every step, because {about['reason']}")
         return None
+    if about["weights"] != devices.weights_digest(before):
+        problem = "they were computed with other weights than the encoder has now"
+        raise InputError(folder, problem, "Remove the folder and rerun")
     print(f"{about['kind']}: activations of the frozen blocks are read from {folder}")
     keys = image_keys(run.samples) if kind == "image" else text_keys(_captioned(run))
     read = _reader(Path(folder), keys)
