@@ -1,5 +1,7 @@
 """A study repeated: seeds and patients of its own each time, verdicts counted exactly."""
 
+import runpy
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +10,14 @@ import pyarrow as pa
 import pytest
 import torch
 from scipy import stats
+from snakemake.iocontainers import Params
 
 from histopair.analyses import outputs, repetition_figures, repetitions
 from histopair.analyses.repetition_counts import counts
 from histopair.files import tables
 from histopair.plan import recipes
 
+SCRIPT = str(Path(__file__).parents[1] / "workflow" / "scripts" / "repeat.py")
 N, WIDTH = 480, 40
 SETTINGS = {"epochs": 10, "batch_size": 32, "learning_rate": 0.01, "optimizer": "adam"}
 SETTINGS |= {"weight_decay": 0.0, "clip": 1.0, "schedule": "constant", "precision": "float32"}
@@ -99,6 +103,23 @@ def test_a_repetition_comes_out_the_same_again_and_is_kept(runs, table, tmp_path
     pd.testing.assert_frame_equal(kept, once)
     same = table[(table["repetition"] == 1) & (table["claim"] == "again")]
     pd.testing.assert_frame_equal(once, same.reset_index(drop=True), check_dtype=False)
+
+
+def test_more_repetitions_go_on_behind_the_finished_ones(tmp_path, monkeypatch):
+    judged = []
+    monkeypatch.setattr(repetitions, "_judged", lambda *given: judged.append(given[2]) or [])
+    monkeypatch.chdir(tmp_path)
+
+    def repeat(times, code="x"):
+        params = {"runs": [{"seed": 0}], "study": {}, "times": times, "code": code}
+        job = SimpleNamespace(rule="repeat", threads=1, resources={}, input=[], log=["log.txt"])
+        job.output, job.wildcards, job.params = ["made"], {}, Params(fromdict=params)
+        runpy.run_path(SCRIPT, {"snakemake": job})
+
+    repeat(2), repeat(3)
+    assert judged == [1, 2, 3]
+    repeat(3, code="y")
+    assert judged[3:] == [1, 2, 3]
 
 
 def test_a_part_of_the_test_groups_is_whole_groups_and_all_of_train():

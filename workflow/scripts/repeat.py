@@ -9,6 +9,8 @@ with job(snakemake) as about:
     from histopair.training import checkpoint
 
     params, out = snakemake.params, snakemake.output[0]
-    kept = checkpoint.folder(f"results/.resume/{out}", about, snakemake.input)
+    one = {key: value for key, value in about["params"].items() if key != "times"}
+    of_each = about | {"params": one}
+    kept = checkpoint.folder(f"results/.resume/{out}", of_each, snakemake.input)
     table = repetitions.tabulate(params.runs, params.study, params.times, kept, devices.start())
     tables.write(out, table, about)
