@@ -102,7 +102,7 @@ def test_labels_without_a_training_sample_are_named(models):
     model = models["tiles/vit/linear_head/0"]
     assert model.unlearnt == []
     rows = [{**row, "train_samples": i} for i, row in enumerate(model.model.labels)]
-    blind = served.Served("x", dataclasses.replace(model.model, labels=rows))
+    blind = dataclasses.replace(model, model=dataclasses.replace(model.model, labels=rows))
     assert blind.unlearnt == [{"label": "c0", "name": "c0"}]
 
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 from served import SMALL, client_of, line_of, png
 
+from histopair.export import fingerprint
 from histopair.files import answers
+from serve import exported as served
 from serve.desk import Desk
 from serve.reading_list import ReadingList
 
@@ -35,6 +38,20 @@ def test_an_answer_of_a_reader_is_a_line_of_the_csv(client, desk):
     assert list(rows["image"]) == [hashlib.sha256(content).hexdigest()] * 2
     assert list(rows["region"].fillna("")) == ["0,0,40,40", ""]
     assert list(rows["model"]) == ["tiles/vit/linear_head/0"] * 2
+
+
+def test_an_answer_names_the_model_as_it_was_loaded(folders, tmp_path):
+    """Its folder may be written anew while it is served."""
+    folder = shutil.copytree(folders[0], tmp_path / "export")
+    loaded = fingerprint.of_export(folder)
+    desk = Desk(served.load([folder]), SMALL, tmp_path, tmp_path / "answers.csv")
+    with open(folder / "config.json", "a", encoding="utf-8") as config:
+        config.write("\n")
+    assert fingerprint.of_export(folder) != loaded
+    fields = {"reader": "A", "labels": '["c0"]'}
+    said = client_of(desk).post("/api/answers", files={"image": ("a.png", png())}, data=fields)
+    assert said.status_code == 200
+    assert list(answers.read(desk.answers)["fingerprint"]) == [loaded]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from histopair.errors import InputError
-from histopair.export import read
+from histopair.export import fingerprint, read
 from histopair.export.read import Exported
 from histopair.export.second_read import evidence, trust
 from histopair.export.second_read.evidence import Evidence
@@ -20,10 +20,14 @@ BLANK = Image.new("RGB", (64, 64))
 
 @dataclass
 class Served:
-    """A model, what its folder says about trust, and its bank of evidence, if they are there."""
+    """A model, what its folder says about trust, and its bank of evidence, if they are there.
+
+    fingerprint: of the folder when it was loaded; it may be written anew while it is served.
+    """
 
     name: str
     model: Exported
+    fingerprint: str
     trust: Trust | None = None
     evidence: Evidence | None = None
 
@@ -61,7 +65,8 @@ def load(folders: Sequence[str | Path]) -> dict[str, Served]:
         if name in models:
             problem = f"another export is named {name}, too"
             raise InputError(folder, problem, "Serve them one at a time")
-        models[name] = Served(name, model, trust.load(model), evidence.load(model))
+        mark = fingerprint.of_export(model.folder)
+        models[name] = Served(name, model, mark, trust.load(model), evidence.load(model))
     return models
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from histopair.export import fingerprint
 from histopair.files import answers
 from serve.cases import Case
 from serve.refusals import Refusal
@@ -27,7 +26,7 @@ def keep(case: Case, reader: str, labels: list[str], file: Path) -> dict:
     answer = answers.Answer(
         reader=reader.strip(),
         model=case.served.name,
-        fingerprint=fingerprint.of_export(case.served.model.folder),
+        fingerprint=case.served.fingerprint,
         image=case.upload.sha256,
         file=case.upload.name,
         before=before,

@@ -1,7 +1,6 @@
 """The fingerprint of an exported model: equal for folders that give equal findings."""
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 from histopair import errors
@@ -9,11 +8,10 @@ from histopair import errors
 FILES = ("config.json", "labels.json", "model.safetensors")
 
 
-@cache
 def of_export(folder: Path) -> str:
     """sha256 (64 hexadecimal digits) of the files that decide what the folder predicts.
 
-    Reads its weights once in a process. Raises InputError if a file is not there.
+    Raises InputError if a file is not there.
     """
     digest = hashlib.sha256()
     for name in FILES:
