@@ -1,6 +1,7 @@
 """Labels are cleaned with every loss accounted for, and bad input stops with one clear line."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 from histopair.datasets import label_tables, labels, resplit, standardise
 from histopair.errors import InputError
 from histopair.files import audit, tables
+from histopair.jobs import job
 
 REAL = Path(__file__).parents[2] / "shared" / "real" / "images" / "lc25000-colon"
 
@@ -45,6 +47,21 @@ def _said(folder, entry: dict) -> str:
     assert audit_named == "".join(left)
     assert "\n" not in said
     return said.replace(f"({folder}/t/", "(")
+
+
+def test_the_audit_that_a_failed_step_leaves_holds_no_formula(tmp_path):
+    log = tmp_path / "log.txt"
+    step = SimpleNamespace(rule="clean_labels", threads=1, resources={}, log=[log])
+    step.wildcards = step.params = {}
+    label = '=HYPERLINK("https://example.org")'
+    error = InputError("labels.csv", "no row is left", "Add some")
+    error.audit = tmp_path / "a.parquet"
+    row = audit.row("clean", "dropped", label, "no class", before="-", count=2)
+    tables.write(error.audit, audit.table([row]), {})
+    with pytest.raises(SystemExit), job(step):
+        raise error
+    [row] = pd.read_csv(log.with_suffix(".audit.csv")).to_dict("records")
+    assert (row["subject"], row["before"], row["count"]) == (f"'{label}", "'-", 2)
 
 
 def _rows(n: int = 40, classes: str = "ab") -> list[str]:

@@ -55,9 +55,10 @@ def job(snakemake) -> Iterator[dict]:
             yield _about(snakemake)
         except InputError as error:
             if error.audit:
-                from histopair.files import tables
+                from histopair.files import sheets, tables
 
-                tables.write_text(audit, tables.read(error.audit).to_csv(index=False))
+                rows = tables.read(error.audit).map(sheets.guarded)
+                tables.write_text(audit, rows.to_csv(index=False))
                 error.audit = audit
             print(f"error: {error}", file=sys.stderr, flush=True)
             failed = str(error)
