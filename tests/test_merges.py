@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -111,11 +112,15 @@ def test_embeddings_propose_what_letters_cannot(tmp_path):
     labels = ["Kidney", "Renal", "Lung", "Bone"]
     table = pa.table({"label": labels, "embedding": tables.vectors(vectors)})
     tables.write(tmp_path / "e.parquet", table, {})
-    similar = proposals._similar(tmp_path / "e.parquet", 0.9)
+    similar = proposals._similar(tmp_path / "e.parquet", 0.9, labels)
     assert similar.keys() == {("Kidney", "Renal"), ("Renal", "Kidney")}
-    rows = proposals.propose(Counter({"Kidney": 1, "Renal": 8, "Lung": 2, "Bone": 3}), {}, similar)
+    found = Counter({"Kidney": 1, "Renal": 8, "Lung": 2, "Bone": 3})
+    rows = proposals.propose(found, {}, similar)
     assert _short(rows) == [("Kidney", "Renal", "synonym")]
     assert rows[0]["similarity"] == "0.995"
+    similar = proposals._similar(tmp_path / "e.parquet", 0.9, ["Renal", "Bone", "Lung"])
+    rows = proposals.propose(found, {"Kidney": "Kidneys"}, similar)  # a decided one lends its own
+    assert _short(rows) == [("Renal", "Kidneys", "synonym")]
 
 
 NAMES = ["Renal", "renal", "Renals", "Kidney", "Lung", "lung", "Lungs", "Bone", "=Bone", "GI"]
@@ -173,6 +178,23 @@ def test_labels_that_are_too_many_to_compare_are_counted_in_the_log(tmp_path, mo
     counted, rest = capsys.readouterr().out.splitlines()
     assert counted == "3 of 4 undecided labels compared, 1 merges proposed"
     assert rest.startswith("The 1 rarest were not")
+
+
+def test_the_memory_grows_with_the_labels_that_are_compared(tmp_path, monkeypatch):
+    labels = [f"{number:04}" for number in range(3000)]
+    vectors = np.random.default_rng(0).normal(size=(3000, 3)).astype("float32")
+    vectors[[9, 10, 2999]] = vectors[0]
+    table = pa.table({"label": labels, "embedding": tables.vectors(vectors)})
+    tables.write(tmp_path / "e.parquet", table, {})
+    monkeypatch.setattr(proposals, "MOST", 10)
+    tracemalloc.start()
+    similar = proposals._similar(tmp_path / "e.parquet", 0.99999, labels[:2999])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert {("0000", "0009"), ("0000", "2999"), ("0009", "2999")} < similar.keys()
+    assert {one for one, _ in similar} <= set(labels[:10])
+    assert {other for _, other in similar} <= {*labels[:10], "2999"}
+    assert peak < 3000 * 3000  # all cosines would be four bytes each
 
 
 def test_answers_are_added_sorted_and_other_columns_kept(tmp_path):

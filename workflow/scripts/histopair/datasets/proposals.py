@@ -30,12 +30,14 @@ def write(entry: dict, embeddings: str | None, output: str) -> None:
     """
     mapping, _ = labels_map.read(entry.get("labels_map"))
     least = (entry.get("proposals") or {}).get("similarity", 0.9)
-    similar = _similar(embeddings, least) if embeddings else {}
     raw = counts(entry)
-    rows, labels = propose(raw, mapping, similar), len(undecided(raw, mapping))
-    print(f"{min(labels, MOST)} of {labels} undecided labels compared, {len(rows)} merges proposed")
-    if labels > MOST:
-        print(f"The {labels - MOST} rarest were not: decide some of the others, then run it again")
+    labels = undecided(raw, mapping)
+    similar = _similar(embeddings, least, labels) if embeddings else {}
+    rows, rarest = propose(raw, mapping, similar), len(labels[MOST:])
+    compared = len(labels) - rarest
+    print(f"{compared} of {len(labels)} undecided labels compared, {len(rows)} merges proposed")
+    if rarest:
+        print(f"The {rarest} rarest were not: decide some of the others, then run it again")
     text = io.StringIO()
     pd.DataFrame(rows, columns=COLUMNS).map(sheets.guarded).to_csv(text, index=False)
     tables.write_text(output, text.getvalue())
@@ -53,7 +55,7 @@ def propose(
     """Rows of COLUMNS: each label gets at most one standard, and no standard is itself proposed.
 
     raw: samples of each raw label. mapping: labels already decided and their standards.
-    similar: cosine of pairs of labels, both ways round, that are alike in meaning.
+    similar: cosine of pairs of labels that are alike in meaning, each undecided one with any other.
     The commoner label is the standard; one already decided goes before all others. Of the undecided
     the MOST commonest are compared.
     """
@@ -85,11 +87,15 @@ def _reason(
     return spelling.reason(label, head) or (("synonym", meaning) if meaning else None)
 
 
-def _similar(path: str, least: float) -> dict[tuple[str, str], float]:
-    """Cosine of each pair of labels that is at least `least`."""
-    names = tables.read(path, ["label"]).label.tolist()
+def _similar(path: str, least: float, labels: list[str]) -> dict[tuple[str, str], float]:
+    """Cosines of at least `least`: of those of `labels` (undecided) that are compared, with others.
+
+    The rest of `labels` has none: the cosines of all pairs could fill the memory.
+    """
+    names = tables.read(path, ["label"]).label
     vectors = tables.matrix(path, normalise=True)
-    cosine = vectors @ vectors.T
-    return {
-        (names[i], names[j]): float(cosine[i, j]) for i, j in np.argwhere(cosine >= least) if i != j
-    }
+    ours, others = names.isin(labels[:MOST]).to_numpy(), ~names.isin(labels[MOST:]).to_numpy()
+    cosine = vectors[ours] @ vectors[others].T
+    i, j = np.nonzero(cosine >= least)
+    alike = zip(names[ours].iloc[i], names[others].iloc[j], cosine[i, j], strict=True)
+    return {(one, other): float(value) for one, other, value in alike if one != other}
