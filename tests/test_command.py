@@ -110,6 +110,28 @@ def test_any_other_folder_runs_in_the_checkout(installed, tmp_path):
     assert (checkout / target).is_file() and list(folder.iterdir()) == []
 
 
+def test_files_that_are_named_where_the_user_is_are_those(installed, tmp_path):
+    checkout, folder = installed.parents[2], tmp_path / "folder"
+    folder.mkdir()
+    for place, name in ((checkout, "both"), (folder, "both"), (checkout, "one"), (folder, "two")):
+        (place / f"{name}.yaml").write_text(f"{name}: {place.name}\n")
+    (folder / "mine").write_text("rule all:\n    run:\n        print('found', config)\n")
+    words = ["run", "-smine", "--configfile", "both.yaml", "one.yaml", "--cores", "1"]
+    done = said(*words, folder=folder, command=[str(installed)])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"found {{'both': 'folder', 'one': '{checkout.name}'}}" in done.stdout
+    assert {path.name for path in folder.iterdir()} == {"both.yaml", "two.yaml", "mine"}
+    done = said("doctor", "--configfile", "two.yaml", folder=folder, command=[str(installed)])
+    assert "unknown key 'two'" in done.stdout
+
+
+def test_only_words_that_name_a_file_get_its_path():
+    whole = {"a.yaml": "/here/a.yaml"}
+    words = ["a.yaml", "-sa.yaml", "--configfile=a.yaml", "b.yaml", "page", "--config", "x=a.yaml"]
+    paths = ["/here/a.yaml", "-s/here/a.yaml", "--configfile=/here/a.yaml", *words[3:]]
+    assert [run.with_path(word, whole) for word in words] == paths
+
+
 def test_a_folder_with_a_snakefile_of_its_own_runs_that_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run.added(run.parsed(["-n"])) == ["--logger=calm", f"--snakefile={ROOT / 'Snakefile'}"]

@@ -27,7 +27,8 @@ def main(words: list[str]) -> int:
     online = offline.allowed(options.online)
     offline.prepare(online)
     jobs.limit_threads(os.cpu_count() or 1)  # before numpy loads
-    run.go_to(commands.folder())
+    whole = run.go_to(commands.folder(), options.configfile)
+    options.configfile = [whole.get(file, file) for file in options.configfile]
     from histopair.doctor import rows
 
     lines = of_encoder(options, online) if options.encoder else of_config(options, online)
@@ -40,7 +41,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
     parser = commands.parser("doctor", __doc__)
     parser.add_argument("encoder", nargs="?", help="an encoder of the config, or a preset")
     help_ = "as Snakemake takes them (default: config/config.yaml)"
-    parser.add_argument("--configfile", "--configfiles", nargs="+", type=Path, help=help_)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[], help=help_)
     help_ = "look at these studies (default: those of the page)"
     parser.add_argument("--study", nargs="+", metavar="NAME", help=help_)
     help_ = "ask the hub about access; with ENCODER also download what is missing"
@@ -50,7 +51,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def config_of(files: list[Path] | None) -> dict:
+def config_of(files: list[str]) -> dict:
     """The config of some files, one on top of the other as Snakemake reads them; not checked.
 
     Raises InputError for a file that cannot be read.
@@ -61,10 +62,10 @@ def config_of(files: list[Path] | None) -> dict:
     from histopair.plan import config_files
 
     config: dict = {}
-    for file in files or [Path("config/config.yaml")]:
+    for file in files or ["config/config.yaml"]:
         config_files.check(file)
         try:
-            update_config(config, load_configfile(str(file)))
+            update_config(config, load_configfile(file))
         except Exception as error:  # Snakemake fills in templates, which can fail in many ways
             raise InputError(file, f"it cannot be read ({error})", "Correct it") from error
     return config
@@ -94,7 +95,7 @@ def fetching(options: argparse.Namespace) -> str:
     """The command that fetches the weights of these studies of this config."""
     from histopair.encoders.hub_answers import FETCH
 
-    words = ["--configfile", *map(str, options.configfile)] if options.configfile else []
+    words = ["--configfile", *options.configfile] if options.configfile else []
     words += ["--config", f"page=[{','.join(options.study)}]"] if options.study else []
     return f"{FETCH} {shlex.join(words)}".rstrip()
 

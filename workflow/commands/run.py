@@ -2,10 +2,11 @@
 
     histopair run [SNAKEMAKE ARGUMENTS]
 
-It works in the current folder if that has a config/config.yaml, else in the checkout. A killed
-Snakemake leaves behind its lock, and jobs that go on without it. This command clears both, unless a
-Snakemake is running in that folder or Slurm has jobs of it: then it touches nothing and the exit
-status is 1.
+It works in the current folder if that has a config/config.yaml, else in the checkout. Files that
+the arguments name may be in either; those of the current folder come first.
+A killed Snakemake leaves behind its lock, and jobs that go on without it. This command clears both,
+unless a Snakemake is running in that folder or Slurm has jobs of it: then it touches nothing and
+the exit status is 1.
 It uses all cores, unless the arguments or profiles/default say how many. With a profile or an
 executor of your choice, these say it.
 `snakemake --help` lists the arguments.
@@ -18,7 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def main(words: list[str]) -> None:
         return
     options = parsed(words)
     if options.directory is None:
-        go_to(commands.folder())
+        named = [options.snakefile, options.profile, options.workflow_profile]
+        whole = go_to(commands.folder(), [*options.configfile, *filter(None, named)])
+        words = [with_path(word, whole) for word in words]
+        options = parsed(words)
     for path in options.configfile:  # Snakemake shows a traceback for a file that it cannot decode
         config_files.check(path)
     folder = (options.directory or Path.cwd()).resolve()
@@ -62,11 +66,23 @@ def parsed(words: list[str]) -> argparse.Namespace:
     return parser.parse_known_args(words)[0]
 
 
-def go_to(folder: Path) -> None:
-    """Work in a folder, and say so if it is not the current one."""
-    if folder != Path.cwd():
-        print(f"histopair: in {folder}, as there is no config/config.yaml here", flush=True)
-        os.chdir(folder)
+def go_to(folder: Path, named: Iterable[str]) -> dict[str, str]:
+    """Work in a folder, and say so if it is not the current one.
+
+    named: files that may be here. Returns the whole paths of those: the folder may have its own.
+    """
+    if folder == Path.cwd():
+        return {}
+    whole = {path: os.path.abspath(path) for path in named if os.path.exists(path)}
+    print(f"histopair: in {folder}, as there is no config/config.yaml here", flush=True)
+    os.chdir(folder)
+    return whole
+
+
+def with_path(word: str, whole: dict[str, str]) -> str:
+    """An argument with the whole path of the file that it names, also as --snakefile=FILE."""
+    option, name = re.fullmatch("(-s|--[a-z-]+=|)(.*)", word, re.DOTALL).groups()
+    return option + whole[name] if name in whole else word
 
 
 def starter(options: argparse.Namespace) -> list[str]:
