@@ -186,6 +186,7 @@ def test_a_folder_whose_jobs_slurm_still_has_is_left_alone(tmp_path):
     words = "Slurm jobs are at work in this folder: wait, or end them by `scancel 8`.\n"
     assert (done.returncode, done.stderr) == (1, words)
     assert (locks / "0.input.lock").exists()
+    (locks / "0.input.lock").unlink()
     squeue.write_text("#!/bin/sh\necho '7 /elsewhere'\n")
     assert said("run", "--cores", "1", folder=tmp_path, PATH=path).returncode == 0
 

@@ -51,10 +51,8 @@ if __name__ == "__main__":  # a job imports this file, too
 def test_jobs_are_forked_where_no_profile_and_no_executor_is_named(monkeypatch, words, forked):
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
     monkeypatch.delenv("SLURM_CONF", raising=False)
-    starter = run.starter(run.parsed(words))
-    assert starter == (
-        [str(TERMINAL / "forked_jobs.py"), "snakemake"] if forked else ["-m", "snakemake"]
-    )
+    starter = "forked_jobs.py" if forked else "lock_holders.py"
+    assert run.starter(run.parsed(words)) == [str(TERMINAL / starter), "snakemake"]
 
 
 def start(tmp_path: Path, script: str, main: str = "sys.exit(status())") -> subprocess.Popen:

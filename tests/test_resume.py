@@ -1,5 +1,9 @@
 """A killed run is gone on with, and a run at work is left alone."""
 
+import json
+import os
+import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -7,6 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from snakemake.persistence.file import FilePersistence
+
+import workflow
+from commands import run
+from terminal import lock_holders
 
 RUN = [sys.executable, Path(__file__).parents[1] / "workflow" / "commands", "run"]
 PLAIN = [sys.executable, "-m", "snakemake"]
@@ -58,10 +67,19 @@ def start(tmp_path):
             process.kill()
 
 
-def resume(folder):
-    return subprocess.run(
-        [*RUN, "--cores", "1"], cwd=folder, text=True, capture_output=True, check=False
-    )
+def resume(folder, *words, before=()):
+    command = [*before, *RUN, "--cores", "1", *words]
+    return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False)
+
+
+def refused(folder, **how) -> str:
+    """What a run says that changes nothing."""
+    before = workflow.contents(folder / ".snakemake" / "locks")
+    result = resume(folder, **how)
+    assert before and before == workflow.contents(folder / ".snakemake" / "locks")
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    return line
 
 
 def at_work(process):
@@ -91,6 +109,85 @@ def test_a_run_at_work_keeps_its_lock_and_its_job(start, tmp_path, command):
     assert running.poll() is None
     assert at_work(job)
     assert list(tmp_path.glob(".snakemake/locks/*.lock"))
+
+
+def test_a_snakemake_that_is_not_seen_keeps_its_lock(start, tmp_path):
+    """As one in a container is not; unshare hides the processes that there are."""
+    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this machine gives no PID namespaces")
+    running, job = start(PLAIN)
+    assert "it is locked by a Snakemake that" in refused(tmp_path, before=alone)
+    assert running.poll() is None and at_work(job)
+
+
+def test_the_lock_of_a_killed_plain_snakemake_stays_until_the_user_says_so(start, tmp_path):
+    killed, job = start(PLAIN)
+    killed.kill()
+    killed.wait()
+    (tmp_path / "again").touch()
+    assert refused(tmp_path) == (
+        f"{tmp_path}: it is locked by a Snakemake that `histopair run` did not start, which may "
+        "be at work on another machine or in another container. If it has ended, repeat this "
+        "command once with --unlock."
+    )
+    assert at_work(job)
+    assert resume(tmp_path, "--unlock").returncode == 0
+    assert resume(tmp_path).returncode == 0
+    assert (tmp_path / "done.txt").exists()
+
+
+@pytest.fixture
+def locks(tmp_path, monkeypatch) -> Path:
+    """The folder of locks that a process took which has ended since."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr(FilePersistence, "_write_locks", FilePersistence._write_locks)
+    lock_holders.note_locks()
+    taken = FilePersistence(path=tmp_path / ".snakemake")
+    taken._write_locks("input", ["a.txt"])
+    taken._write_locks("output", ["b.txt"])
+    change_notes(tmp_path / ".snakemake" / "locks", pid=ended.pid)
+    return tmp_path / ".snakemake" / "locks"
+
+
+def change_notes(locks, **facts):
+    for note in locks.glob("*.holder"):
+        note.write_text(json.dumps(json.loads(note.read_text()) | facts))
+
+
+def test_locks_of_a_process_that_has_ended_hold_nothing(locks, tmp_path):
+    assert {path.suffix for path in locks.iterdir()} == {".lock", ".holder"}
+    run.check_locks(tmp_path)
+    change_notes(locks, pid=os.getpid(), start=psutil.Process().create_time() - 3600)
+    run.check_locks(tmp_path)  # another process has its number by now
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"host": "elsewhere"}, {"namespace": "pid:[1]"}, {"pid": os.getpid()}],
+    ids=["another machine", "another container", "alive"],
+)
+def test_locks_of_a_process_that_may_live_hold(locks, tmp_path, facts):
+    change_notes(locks, **facts)
+    host = facts.get("host", platform.node())
+    with pytest.raises(SystemExit, match=rf"it is locked by a run on {host} \(pid \d+\), which"):
+        run.check_locks(tmp_path)
+
+
+@pytest.mark.parametrize("note", [None, "", "{"])
+def test_a_lock_without_a_whole_note_holds_beside_others(locks, tmp_path, note):
+    """Two Snakemakes may work in a folder, on other files."""
+    (locks / "1.output.lock").write_text("other.txt\n")
+    if note is not None:
+        (locks / "1.output.holder").write_text(note)
+    with pytest.raises(SystemExit, match="a Snakemake that `histopair run` did not start"):
+        run.check_locks(tmp_path)
+
+
+def test_snakemake_removes_the_notes_with_its_locks(locks, tmp_path):
+    FilePersistence(path=tmp_path / ".snakemake").unlock()
+    assert not locks.exists()
 
 
 @pytest.mark.parametrize("given", [["--configfile", "a.yaml", "b.yaml"], ["--configfile=b.yaml"]])

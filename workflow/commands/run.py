@@ -4,9 +4,10 @@
 
 It works in the current folder if that has a config/config.yaml, else in the checkout. Files that
 the arguments name may be in either; those of the current folder come first.
-A killed Snakemake leaves behind its lock, and jobs that go on without it. This command clears both,
-unless a Snakemake is running in that folder or Slurm has jobs of it: then it touches nothing and
-the exit status is 1.
+A killed run leaves behind its lock, and jobs that go on without it. This command clears both. It
+touches nothing, and the exit status is 1, if a Snakemake is running in that folder, if Slurm has
+jobs of it, or if its lock may be of a plain Snakemake or of a run on another machine or in another
+container; --unlock removes such a lock.
 It uses all cores, unless the arguments or profiles/default say how many. With a profile or an
 executor of your choice, these say it.
 `snakemake --help` lists the arguments.
@@ -27,6 +28,7 @@ import psutil
 
 import commands
 from histopair.plan import config_files
+from terminal import lock_holders
 
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 # Abbreviations and joined letters, such as -pj4, count too; comments of a profile do not.
@@ -49,6 +51,8 @@ def main(words: list[str]) -> None:
         config_files.check(path)
     folder = (options.directory or Path.cwd()).resolve()
     hold(folder)
+    if not options.unlock:
+        check_locks(folder)
     clear(folder)
     command = [sys.executable, *starter(options), *added(options), *cores(options, words), *words]
     os.environ.update(environment(options))
@@ -61,6 +65,7 @@ def parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--directory", "-d", type=Path)
     parser.add_argument("--quiet", "-q", nargs="*")
+    parser.add_argument("--unlock", action="store_true")
     for name in ("--snakefile", "--logger", "--executor", "--profile", "--workflow-profile"):
         parser.add_argument(name, *{"--snakefile": ["-s"], "--executor": ["-e"]}.get(name, []))
     return parser.parse_known_args(words)[0]
@@ -88,7 +93,7 @@ def with_path(word: str, whole: dict[str, str]) -> str:
 def starter(options: argparse.Namespace) -> list[str]:
     """How Python starts Snakemake: on a single machine with Linux, its jobs are forked."""
     if sys.platform != "linux" or on_cluster(options):
-        return ["-m", "snakemake"]
+        return [str(TERMINAL / "lock_holders.py"), "snakemake"]
     return [str(TERMINAL / "forked_jobs.py"), "snakemake"]
 
 
@@ -151,6 +156,16 @@ def hold(folder: Path) -> None:
         sys.exit(f"Snakemake is at work in this folder (pid {pids}): wait or stop it first.")
     if jobs := " ".join(queued(folder)):
         sys.exit(f"Slurm jobs are at work in this folder: wait, or end them by `scancel {jobs}`.")
+
+
+def check_locks(folder: Path) -> None:
+    """Stop if a lock of a folder may be of a process that is at work where nobody here sees it."""
+    for lock in sorted((folder / ".snakemake" / "locks").glob("*.lock")):
+        if who := lock_holders.unsure(lock):
+            sys.exit(
+                f"{folder}: it is locked by {who}, which may be at work on another machine or in "
+                "another container. If it has ended, repeat this command once with --unlock."
+            )
 
 
 def clear(folder: Path) -> None:

@@ -27,10 +27,9 @@ def main(words: list[str]) -> None:
     # Threads do not survive a fork. A job gives torch, faiss and arrow the threads that it has.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     fork_jobs()
-    from snakemake.cli import main as snakemake
+    import lock_holders  # not above: each job loads this file
 
-    sys.argv = words
-    snakemake()
+    lock_holders.main(words)
 
 
 def fork_jobs() -> None:
