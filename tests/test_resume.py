@@ -87,7 +87,7 @@ def at_work(process):
 
 
 def test_after_kill_9_the_job_left_behind_is_ended_and_the_run_goes_on(start, tmp_path):
-    killed, job = start(RUN)
+    killed, job = start([*RUN, "--executor", "local"])  # forked jobs end with Snakemake
     killed.kill()
     killed.wait()
     assert at_work(job)
