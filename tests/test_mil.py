@@ -14,10 +14,12 @@ from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.linear_model.coxph import CoxPHOptimizer
 from sksurv.util import Surv
 
+from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import bags
 from histopair.methods.mil import attention
-from histopair.training import cox, loop, one_run
+from histopair.training import cox, loop, one_run, parallel, processes
+from histopair.training.staged import train
 from histopair.training.tasks import survival
 
 CPU = torch.device("cpu")
@@ -207,6 +209,33 @@ def test_a_training_repeats_bit_for_bit(folder, tmp_path):
     for name in ("weights", "history", "predictions"):
         one, other = (outputs(tmp_path / place)[name].read_bytes() for place in "ab")
         assert one == other
+
+
+@pytest.mark.parametrize("method", [METHOD, TAUGHT], ids=["mil", "mil_clip_it"])
+def test_risk_sets_are_those_of_the_whole_batch_in_any_number_of_processes(
+    folder, tmp_path, method
+):
+    short = method | {"batch_size": 15, "epochs": 2, "text_epochs": 2, "dropout": 0.25}
+    short = {key: value for key, value in short.items() if key in method}
+
+    def histories(count):
+        def work():
+            one = made(folder, short)
+            stage, history = train(one, str(tmp_path / f"resume{count}"))
+            rows = [[v for k, v in row.items() if k != "stage"] for row in history]
+            found = {"history": rows, "weights": stage.model.state_dict()}
+            torch.save(found, tmp_path / f"{count}-{parallel.rank()}.pt")
+
+        processes.launch(work, count)
+        return torch.load(tmp_path / f"{count}-{count - 1}.pt", weights_only=True)
+
+    torch.testing.assert_close(histories(2), histories(1), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [METHOD, TAUGHT], ids=["mil", "mil_clip_it"])
+def test_a_batch_with_risk_sets_does_not_pass_in_parts(folder, tmp_path, method):
+    with pytest.raises(InputError, match=r"stage: its loss compares.*Set accumulate to 1"):
+        train(made(folder, method | {"accumulate": 2}), str(tmp_path))
 
 
 def test_attention_trains_with_dropout_and_predicts_without(folder):

@@ -140,9 +140,13 @@ class Run(Staged):
         """The width of the frozen image tower's tokens, and the fetch of those of n rows."""
         return activations.tokens(self)
 
-    def stage(self, name, model, fetch, loss, scores=None, **overrides) -> loop.Stage:
-        """As Staged.stage, with the task's targets in each batch, head rates and augmentations."""
+    def stage(self, name, model, fetch, loss, scores=None, whole=False, **overrides) -> loop.Stage:
+        """As Staged.stage, with the task's targets in each batch, head rates and augmentations.
+
+        `whole` for a loss that compares a batch's samples, as some tasks' losses do.
+        """
         settings = {"rates": self.rates("head"), "turns": self.method.get("augmentations", 1)}
+        settings["whole"] = whole or self.task.WHOLE
 
         def with_targets(rows, *turns):
             return {"targets": self.targets[rows], **fetch(rows, *turns)}

@@ -10,6 +10,7 @@ from histopair.training.tasks import labelled
 
 EXCLUSIVE = False
 PREDICTED = ("val", "test")
+WHOLE = False
 FOCUS, MARGIN = 4.0, 0.05  # of the asymmetric loss: gamma- and m in its paper's experiments
 
 

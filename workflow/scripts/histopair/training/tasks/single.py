@@ -9,6 +9,7 @@ from histopair.training.tasks import labelled
 
 EXCLUSIVE = True
 PREDICTED = ("val", "test")
+WHOLE = False
 
 
 def targets(samples: pd.DataFrame, classes: list[str]) -> Tensor:

@@ -14,6 +14,7 @@ PREDICTED = (
     "val",
     "test",
 )  # train and val risks show which test risks are high
+WHOLE = True  # a patient's term is a sum over all that are at risk
 
 
 def targets(samples: pd.DataFrame, classes: list[str]) -> Tensor:
