@@ -272,6 +272,22 @@ def test_a_corrected_pairing_has_no_more_ranks_than_are_kept(pairing):
         load(config)
 
 
+def test_what_other_jobs_train_with_a_studys_seeds_is_not_repeated_with_others():
+    config = small()
+    config["methods"]["adapted"] = {"recipe": "image_only"}
+    config["methods"]["alone"] = {"recipe": "student"}
+    config["methods"]["taught"] = {"recipe": "student", "teacher_method": "adapted"}
+    config["methods"]["distilled"] = {"recipe": "distil_lora", "retriever": "clip"}
+    study = config["studies"]["main"]
+    study |= {"methods": ["head", "alone"], "claims": [], "reference": "head", "repetitions": 2}
+    load(config)
+    for name in ("taught", "distilled"):
+        study["methods"] = ["head", name]
+        with pytest.raises(InputError, match=rf"main.repetitions: method '{name}' learns from wha"):
+            load(config)
+        load(config | {"studies": {"main": study | {"repetitions": 0}}})
+
+
 def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():
     config = small()
     config["methods"]["head"]["encoder"] = "clip"

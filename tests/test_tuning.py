@@ -169,6 +169,7 @@ def with_tuning(**changes) -> dict:
     }
     config = test_configuration.small() | {"tunings": {"mine": entry | changes}}
     config["methods"]["last-blocks"] = {"recipe": "image_only", "epochs": 3}
+    config["methods"]["taught"] = {"recipe": "student", "teacher_method": "last-blocks"}
     return config
 
 
@@ -193,6 +194,10 @@ def test_a_tuning_in_the_config_takes_its_defaults():
         ({"space": {"text_lora.rank": {"same": "lora.rank"}}}, r"text_lora.rank.same"),
         ({"space": {"lora.targets": ["all"], "lora.rank": {"same": "lora.targets"}}}, r"lora.rank"),
         ({"space": {"distillation_weight": {"low": 1}}}, r"tunings.mine.space"),
+        (
+            {"method": "taught", "space": {"temperature": [1.0, 4.0]}, "seeds": [0, 1]},
+            r"tunings.mine.seeds: its method's teacher is a run .*; give one seed",
+        ),
         # Trials read the files of the method as it is, whatever they try.
         ({"space": {"retriever": ["clip", "vit"]}}, r"space.retriever: 'vit' is not allowed"),
         ({"space": {"pairing": ["random", "csls"]}}, r"space.pairing: 'csls' is not allowed"),
@@ -212,6 +217,7 @@ def test_a_trial_may_train_other_blocks_pair_by_chance_or_turn_tiles_less():
     for method, space in (
         ("last-blocks", {"unfreeze": [1, 2, "all"]}),
         ("last-blocks", {"augmentations": [1]}),
+        ("taught", {"temperature": [1.0, 4.0]}),
         ("clip-it", {"pairing": ["retrieved", "random"], "rank": [1, 2]}),
         ("clip-it", {"lora.blocks": ["all", 2]}),
     ):

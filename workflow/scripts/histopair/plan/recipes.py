@@ -164,6 +164,11 @@ def distils_first(method: dict) -> bool:
     return "distilled_weights" in needs(method)
 
 
+def of_one_seed(method: dict) -> bool:
+    """Whether a method learns from files that another job has trained with the run's seed."""
+    return any(name.startswith(("teacher_logits", "distilled_")) for name in needs(method))
+
+
 def distillation(method: dict) -> dict:
     """The parameters that decide what a method that distils first learns from all images."""
     later = _of_recipe(method, "AFTER_DISTILLATION", ())

@@ -26,5 +26,5 @@ def modules(config, w):
 
 
 def _run(config, w):
-    """Dataset, encoder, method and first seed, as a run's wildcards: one teacher for all seeds."""
+    """The wildcards of a run with its first seed, which is the only one of a taught method."""
     return SimpleNamespace(**entry(config, w), seed=entry(config, w)["seeds"][0])

@@ -27,6 +27,9 @@ def tunings(config: dict) -> list[str]:
             method = entries.method(config, tuning["method"], dataset)
             if recipes.distils_first(method):
                 lines.append(f"{key}.method: its distillation is a job of its own; tune another")
+            if recipes.of_one_seed(method) and len(tuning["seeds"]) > 1:
+                problem = "its method's teacher is a run of the same seed, and one is trained"
+                lines.append(f"{key}.seeds: {problem}; give one seed")
             lines = lines or _space(f"{key}.space", tuning["space"], method)
             lines = lines or _files(f"{key}.space", tuning, method, config)
         mistakes += lines
