@@ -20,7 +20,7 @@ from histopair.encoders.activations.source import turned
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.images import pixels
-from histopair.training import one_run
+from histopair.training import adapted_images, one_run
 
 CAPTIONS = ["tumour colon", "normal", "no tumour colon normal", "colon no"]
 
@@ -179,6 +179,22 @@ def test_an_image_that_changed_after_cleaning_has_no_activations(world, tmp_path
     with pytest.raises(InputError, match=r"0\.png: it is no longer the image that cleaning read"):
         cached(world | {"folder": tmp_path}, tmp_path / "out", encoder="vit")
     assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+def test_activations_of_other_pixels_are_not_read(world, tmp_path):
+    """A tuning tries another normalisation than the one whose activations it was given."""
+    out, _ = cached(world, tmp_path, blocks=2)
+
+    def features(how, **artifacts):
+        run = make(world, **artifacts)
+        adapters = {"rank": 1, "alpha": 1, "targets": "all", "blocks": 2}
+        run.method |= {"lora": adapters, "normalisation": how}
+        trained, _, images = adapted_images.tower(run)
+        return trained.eval()(images(ROWS))
+
+    own, other = (features(how, image_activations=out) for how in ("own", "imagenet"))
+    torch.testing.assert_close(other, features("imagenet"))
+    assert not torch.allclose(own, other, atol=0.01)
 
 
 def test_views_are_cached_together(world, tmp_path):

@@ -248,6 +248,17 @@ def test_double_softmax_never_falls_below_its_bound():
     assert value.item() == pytest.approx(np.log(1 + 2 / np.e), rel=1e-6)
 
 
+def test_dropped_words_are_in_no_cache(world):
+    """A tuning tries word dropout beside the embeddings of whole texts."""
+    whole = make(world, "clip_it", text_lora=None)
+    less = make(world, "clip_it", text_lora=None, word_dropout=0.5)
+    less.artifacts["text_embeddings"] = whole.artifacts["text_embeddings"]
+    found, read = text_stage.vectors(less).vectors, text_stage.vectors(whole).vectors
+    del less.artifacts["text_embeddings"]
+    torch.testing.assert_close(found, text_stage.vectors(less).vectors)
+    assert found.shape != read.shape or not torch.allclose(found, read, atol=0.01)
+
+
 def test_word_dropout_removes_its_share_and_keeps_the_order():
     text = "a b c d e f g h i j"
     left = paired_texts.without_words(text, 0.3, np.random.default_rng(0)).split()

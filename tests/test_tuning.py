@@ -169,6 +169,8 @@ def with_tuning(**changes) -> dict:
     }
     config = test_configuration.small() | {"tunings": {"mine": entry | changes}}
     config["methods"]["last-blocks"] = {"recipe": "image_only", "epochs": 3}
+    config["methods"]["frozen-text"] = {"like": "clip-it", "text_lora": None}
+    config["methods"]["frozen-images"] = {"recipe": "lora", "lora": None}
     config["methods"]["taught"] = {"recipe": "student", "teacher_method": "last-blocks"}
     return config
 
@@ -188,7 +190,7 @@ def test_a_tuning_in_the_config_takes_its_defaults():
             r"tunings.mine.space: method has no parameter 'lambda'",
         ),
         ({"space": {"lora.width": [1]}}, r"no parameter 'lora.width'"),
-        ({"space": {"lora.rank": [0]}}, r"space.lora.rank.rank: 0 is not allowed"),
+        ({"space": {"lora.rank": [0]}}, r"mine.space.lora.rank: 0 is not allowed"),
         ({"space": {"text_branch": ["late", "odd"]}}, r"space.text_branch: 'odd'"),
         ({"space": {"lora.alpha": {"times": "lora.rank", "of": [1]}}}, r"lora.alpha.times"),
         ({"space": {"text_lora.rank": {"same": "lora.rank"}}}, r"text_lora.rank.same"),
@@ -198,7 +200,19 @@ def test_a_tuning_in_the_config_takes_its_defaults():
             {"method": "taught", "space": {"temperature": [1.0, 4.0]}, "seeds": [0, 1]},
             r"tunings.mine.seeds: its method's teacher is a run .*; give one seed",
         ),
+        # A range is one of fractions.
+        ({"space": {"lora.rank": {"low": 1, "high": 8}}}, r"space.lora.rank: 1.0 is not allowed"),
+        ({"space": {"batch_size": {"low": 8, "high": 64}}}, r"batch_size: 8.0 is not of type 'int"),
+        ({"space": {"word_dropout": {"low": 0.1, "high": 2}}}, r"word_dropout: it is a share"),
         # Trials read the files of the method as it is, whatever they try.
+        (
+            {"method": "frozen-text", "space": {"word_dropout": {"low": 0, "high": 0.8}}},
+            r"space.word_dropout: 0.8 is not allowed, as trials read what",
+        ),
+        (
+            {"method": "frozen-images", "space": {"normalisation": ["own", "imagenet"]}},
+            r"space.normalisation: 'imagenet' is not allowed, as trials read what",
+        ),
         ({"space": {"retriever": ["clip", "vit"]}}, r"space.retriever: 'vit' is not allowed"),
         ({"space": {"pairing": ["random", "csls"]}}, r"space.pairing: 'csls' is not allowed"),
         (
@@ -220,5 +234,9 @@ def test_a_trial_may_train_other_blocks_pair_by_chance_or_turn_tiles_less():
         ("taught", {"temperature": [1.0, 4.0]}),
         ("clip-it", {"pairing": ["retrieved", "random"], "rank": [1, 2]}),
         ("clip-it", {"lora.blocks": ["all", 2]}),
+        (
+            "clip-it",
+            {"word_dropout": {"low": 0, "high": 0.8}, "normalisation": ["own", "imagenet"]},
+        ),
     ):
         load(with_tuning(method=method, space=space))

@@ -57,12 +57,11 @@ def inputs(
 ) -> Fetch:
     """The fetch of what a tower's last `blocks` blocks take, which is what `before` gives.
 
-    From the run's cache, if it has one for so many blocks; else `before` runs in each fetch. Raises
-    InputError for a cache that other weights have computed.
+    From the run's cache, if it has one for so many blocks and of the encoder's own pixels; else
+    `before` runs in each fetch. Raises InputError for a cache that other weights have computed.
     """
-    return _cached(run, kind, blocks, before) or _computed(
-        run, kind, encoder, before.to(run.device)
-    )
+    kept = _cached(run, kind, blocks, before) if _own_pixels(run, kind) else None
+    return kept or _computed(run, kind, encoder, before.to(run.device))
 
 
 def tokens(run) -> tuple[int, Fetch]:
@@ -150,6 +149,11 @@ def _captioned(run) -> pd.DataFrame:
         remedy = "A method that reads text needs a caption for every sample: choose another dataset"
         raise InputError(run.artifacts["labels"], problem, remedy)
     return run.samples
+
+
+def _own_pixels(run, kind: str) -> bool:
+    """Whether a run reads what a cache was made from: an encoder's own pixels, or texts."""
+    return kind == "text" or run.method.get("normalisation", "own") == "own"
 
 
 def _cached(run, kind: str, blocks: int | str, before: nn.Module) -> Fetch | None:

@@ -70,14 +70,14 @@ class TextClassifier(nn.Module):
 
 
 def vectors(run) -> Texts:
-    """The texts as the frozen tower embeds them, from the cache if there is one.
+    """The texts as the frozen tower embeds them, from the cache if there is one of whole texts.
 
     An image teacher has the retriever's embedding of each sample's image in place of a text.
     """
     if "teacher_images" in run.artifacts:
         images = run.embeddings("teacher_images").cpu()
         return Texts(torch.arange(len(run.samples)), vectors=images)
-    if "text_embeddings" in run.artifacts:
+    if "text_embeddings" in run.artifacts and not run.method.get("word_dropout"):
         rows, index = _paired(run)
         matrix = tables.matrix(run.artifacts["text_embeddings"])[rows]
     else:

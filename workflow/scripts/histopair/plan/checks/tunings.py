@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 from histopair.evaluation.metrics import METRICS
-from histopair.plan import entries, recipes, runs
+from histopair.plan import entries, recipes, runs, schema
+from histopair.plan.checks.methods import method_of
 from histopair.plan.checks.studies import run
-from histopair.plan.checks.types import fits
 from histopair.plan.mistakes import unknown
-from histopair.plan.recipes import choices, least, parameters, words
 from histopair.training.tuning_space import changed
+
+# What a run computes activations from, if it has none.
+BEFORE = {"image_activations": "images", "caption_activations": "captions"}
 
 
 def tunings(config: dict) -> list[str]:
@@ -30,47 +32,52 @@ def tunings(config: dict) -> list[str]:
             if recipes.of_one_seed(method) and len(tuning["seeds"]) > 1:
                 problem = "its method's teacher is a run of the same seed, and one is trained"
                 lines.append(f"{key}.seeds: {problem}; give one seed")
-            lines = lines or _space(f"{key}.space", tuning["space"], method)
+            lines = lines or _space(f"{key}.space", tuning, method, config)
             lines = lines or _files(f"{key}.space", tuning, method, config)
         mistakes += lines
     return mistakes
 
 
-def _space(key: str, space: dict, method: dict) -> list[str]:
+def _space(key: str, tuning: dict, method: dict, config: dict) -> list[str]:
     """Parameters that the method does not have, and values that they may not have."""
     mistakes: list[str] = []
+    space = tuning["space"]
+    for place, (name, domain) in enumerate(space.items()):
+        for kind in {"times", "same"} & set(domain if isinstance(domain, dict) else ()):
+            mistakes += unknown(f"{key}.{name}.{kind}", domain[kind], list(space)[:place])
+    for name, values in _tried(space).items():
+        for value in values:
+            try:
+                trial = changed(method, {name: value})
+            except (KeyError, TypeError):
+                mistakes.append(f"{key}: method has no parameter {name!r}")
+                break
+            lines = schema.mistakes(trial, schema.of_a_method(), (key,))
+            mistakes += lines or method_of(key, trial, config)
+    return list(dict.fromkeys(mistakes))
+
+
+def _tried(space: dict) -> dict[str, list]:
+    """The values of each parameter, of a range both ends; a range gives no whole numbers."""
     tried: dict[str, list] = {}
     for name, domain in space.items():
-        values = domain if isinstance(domain, list) else [domain.get("low")]
-        for kind in {"times", "same"} & set(domain if isinstance(domain, dict) else ()):
-            mistakes += unknown(f"{key}.{name}.{kind}", domain[kind], list(tried))
-            values = domain["of"] if kind == "times" else tried.get(domain[kind], [])
-        tried[name] = values
-        mistakes += _values(key, name, values, method)
-    return mistakes
-
-
-def _values(key: str, name: str, values: list, method: dict) -> list[str]:
-    mistakes: list[str] = []
-    first, default = name.split(".")[0], parameters(method)
-    for value in values:
-        try:
-            trial = changed(method, {name: value})
-        except (KeyError, TypeError):
-            return [*mistakes, f"{key}: method has no parameter {name!r}"]
-        if first in default:
-            start, instead = least(method).get(first, 1), words(method).get(first, ())
-            mistakes += fits(f"{key}.{name}", trial[first], default[first], start, instead)
-        if first in choices(method):
-            mistakes += unknown(f"{key}.{name}", value, list(choices(method)[first]))
-    return mistakes
+        if isinstance(domain, list):
+            tried[name] = domain
+        elif "same" in domain:
+            tried[name] = tried.get(domain["same"], [])
+        elif "times" in domain:
+            numbers = [v for v in tried.get(domain["times"], []) if isinstance(v, (int, float))]
+            tried[name] = [factor * number for factor in domain["of"] for number in numbers]
+        else:
+            tried[name] = [float(domain["low"]), float(domain["high"])]
+    return tried
 
 
 def _files(key: str, tuning: dict, method: dict, config: dict) -> list[str]:
     """Values with which a trial would need other files than the method's runs, which it reads."""
     given, mistakes = _read(method, tuning, config), []
-    for name, domain in tuning["space"].items():
-        for value in domain if isinstance(domain, list) else []:
+    for name, values in _tried(tuning["space"]).items():
+        for value in values:
             trial = changed(method, {name: value})
             asked = _read(trial, tuning, config)
             # Blocks whose activations are not there run in every step; turned tiles must be there.
@@ -82,10 +89,14 @@ def _files(key: str, tuning: dict, method: dict, config: dict) -> list[str]:
 
 
 def _read(method: dict, tuning: dict, config: dict) -> dict:
-    """What a run of a method reads, but for the activations of some number of blocks."""
+    """What a run of a method reads, but for the activations of some number of blocks.
+
+    Names of what it needs count where there is no path, as of images or of pairs by chance.
+    """
     methods = config["methods"] | {tuning["method"]: method}
     run = SimpleNamespace(**tuning, seed=tuning["seeds"][0])
     config = config | {"methods": methods}
+    needed = {f"need of {BEFORE.get(name, name)}": True for name in recipes.needs(method)}
     roles = {role: of for role, of in runs.spec(config, run).items() if role != "method"}
     paths = runs.paths(config, run) | {role: of for role, of in roles.items() if of}
-    return {name: path for name, path in paths.items() if not name.endswith("_activations")}
+    return needed | {name: path for name, path in paths.items() if name not in BEFORE}
