@@ -288,6 +288,60 @@ def test_what_other_jobs_train_with_a_studys_seeds_is_not_repeated_with_others()
         load(config | {"studies": {"main": study | {"repetitions": 0}}})
 
 
+TRAINED = {"library": "timm", "model": "local-dir:results/encoders/mine"}
+TRAINING = {"kind": "classifier", "dataset": "tiles", "architecture": "vit", "model": {}}
+
+
+def with_trained_encoder(**training) -> dict:
+    config = small()
+    config["encoders"]["mine"] = TRAINED | {"train": TRAINING | training}
+    config["datasets"]["tiles-cv"] = {"of": "tiles", "split": {"folds": 3}}
+    study = {"methods": ["head"], "claims": [], "reference": "head", "encoders": ["mine"]}
+    config["studies"]["main"] |= study
+    return config
+
+
+@pytest.mark.parametrize("judged", ["tiles-rows", "tiles-cv", "tiles-cv-fold-1"])
+def test_an_encoder_is_not_judged_on_samples_whose_labels_it_may_have_learnt(judged):
+    config = with_trained_encoder()
+    study = config["studies"]["main"]
+    line = rf"main: encoder 'mine' learnt labels of 'tiles', and '{judged}' splits .*; compare on"
+    study["datasets"] = [judged]
+    with pytest.raises(InputError, match=line):
+        load(config)
+    # The same of a backbone, of a tower that another was built from, and of a teacher's.
+    config["encoders"]["clip"]["backbone"] = "mine"
+    with pytest.raises(InputError, match=line):
+        load(config | {"studies": {"main": study | {"encoders": ["clip"]}}})
+    train = TRAINING | {"towers": {"image": "mine"}}
+    other = {"library": "timm", "model": "local-dir:results/encoders/other", "train": train}
+    config["encoders"]["other"] = other
+    with pytest.raises(InputError, match=line):
+        load(config | {"studies": {"main": study | {"encoders": ["other"]}}})
+    config["methods"]["taught"] = {"recipe": "student", "teacher_method": "adapted"}
+    config["methods"]["adapted"] = {"recipe": "image_only", "encoder": "mine"}
+    with pytest.raises(InputError, match=line):
+        load(config | {"studies": {"main": study | {"encoders": ["vit"], "methods": ["taught"]}}})
+
+
+def test_an_encoder_is_judged_on_the_split_that_it_was_trained_on_or_on_other_samples():
+    config = with_trained_encoder()
+    config["studies"]["main"] |= {"datasets": ["tiles"], "labels": [2, "all"]}
+    load(config)
+    config = with_trained_encoder(dataset="tiles-rows")
+    config["studies"]["main"]["datasets"] = ["tiles-rows"]
+    load(config)
+    config = with_trained_encoder(kind="clip")
+    del config["encoders"]["mine"]["train"]["architecture"]
+    config["encoders"]["mine"]["library"] = "open_clip"
+    config["studies"]["main"]["datasets"] = ["tiles-rows"]
+    load(config)  # it reads no labels
+    config = with_trained_encoder()
+    config["studies"]["main"]["datasets"] = ["tiles-rows"]
+    config["studies"]["main"]["encoders"] = ["vit"]
+    load(config)
+
+
 def test_a_method_with_an_encoder_of_its_own_stands_in_every_column_and_runs_once():
     config = small()
     config["methods"]["head"]["encoder"] = "clip"

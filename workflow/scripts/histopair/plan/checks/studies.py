@@ -2,6 +2,7 @@
 
 from histopair.evaluation.metrics import METRICS
 from histopair.plan import entries, external, recipes
+from histopair.plan.checks import seen
 from histopair.plan.mistakes import unknown
 
 
@@ -22,6 +23,7 @@ def studies(config: dict) -> list[str]:
         if not lines:
             mistakes += _asked(f"{key}.active_learning", study, config)
             mistakes += _repeated(f"{key}.repetitions", study, config)
+            mistakes += seen.labels(key, name, config)
             mistakes += _gate(key, study, config) + _external(f"{key}.evaluate_on", study, config)
             for dataset in study["datasets"]:
                 for method in study["methods"]:
@@ -59,13 +61,11 @@ def _asked(key: str, study: dict, config: dict) -> list[str]:
 def _repeated(key: str, study: dict, config: dict) -> list[str]:
     """Methods that would learn from the same files in each repetition, in spite of its seeds."""
     pairs = [(name, dataset) for name in study["methods"] for dataset in study["datasets"]]
-    methods = ((name, entries.method(config, name, dataset)) for name, dataset in pairs)
-    known = [(name, of) for name, of in methods if of["recipe"] in recipes.known("methods")]
-    fixed = {name: None for name, of in known if recipes.of_one_seed(of)}
+    fixed = [name for name, on in pairs if recipes.of_one_seed(entries.method(config, name, on))]
     return [
         f"{key}: method {name!r} learns from what another job has trained with the study's seeds, "
         "and a repetition has seeds of its own; leave it out, or repeat the others in a study"
-        for name in (fixed if study["repetitions"] else ())
+        for name in (dict.fromkeys(fixed) if study["repetitions"] else ())
     ]
 
 
