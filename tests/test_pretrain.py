@@ -6,8 +6,10 @@ import torch
 
 from histopair import encoders
 from histopair.errors import InputError
-from histopair.training import pretrain
+from histopair.files import tables
+from histopair.training import loop, pretrain
 from histopair.training.pretrain import classifier
+from histopair.training.staged import train
 
 SIZES = {"img_size": 32, "patch_size": 16, "embed_dim": 24, "num_heads": 2}
 
@@ -21,6 +23,61 @@ def classifier_run(folder, towers, depth):
     device = torch.device("cpu")
     artifacts = {"labels": str(labels)}
     return pretrain.Pretraining(artifacts, str(folder / "data"), method, 0, device, 100, towers)
+
+
+BERT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+BERT |= {"intermediate_size": 32, "max_position_embeddings": 32}
+
+
+def drawing_run(folder, kind, **settings):
+    """An encoder whose batches are drawn: hidden words, or a text for each image of a class."""
+    run = classifier_run(folder, {}, depth=1)
+    labels = tiny.dataset(folder / "captioned", captions=True)
+    captions = tables.read(labels)
+    captions["caption"] = "no tumour of the colon, normal glands " + captions["sample_id"]
+    tables.write(labels, captions, tables.about(labels))
+    run.artifacts |= {"labels": str(labels), "reports": [str(tiny.reports(folder))]}
+    run.root, run.method["epochs"] = str(folder / "captioned"), 4
+    if kind == "masked_language":
+        run.method |= {"vocabulary": 100, "model": BERT}
+    else:
+        run.towers = {
+            "image": tiny.vit_entry(folder / "vit"),
+            "text": tiny.bert_entry(folder / "b"),
+        }
+        match = {"c0": "normal", "c1": "tumour colon no $"}
+        run.method |= {"match": match, "model": {"embed_dim": 8, "image_size": 32}}
+    run.method |= {"kind": kind, "batch_size": 4} | settings
+    return run
+
+
+@pytest.mark.parametrize("kind", ["masked_language", "locked_clip"])
+def test_the_same_weights_have_the_same_validation_loss_in_each_epoch(tmp_path, kind):
+    _, history = train(drawing_run(tmp_path, kind, learning_rate=0.0), str(tmp_path / "resume"))
+    assert len({row["val_task"] for row in history}) == 1
+    assert len({row["train_task"] for row in history}) > 1
+
+
+@pytest.mark.parametrize("kind", ["masked_language", "locked_clip"])
+def test_an_encoder_whose_training_was_killed_ends_with_the_same_bits(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY", -1.0)
+    stage, whole = train(drawing_run(tmp_path, kind), str(tmp_path / "whole"))
+    evaluate, left = loop.evaluate, [2]
+
+    def killed(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as context:
+        context.setattr(loop, "evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(drawing_run(tmp_path, kind), str(tmp_path / "cut"))
+    resumed, history = train(drawing_run(tmp_path, kind), str(tmp_path / "cut"))
+    assert history == whole
+    ours, theirs = resumed.model.state_dict(), stage.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_a_classifier_starts_from_a_backbone_and_moves_away_from_it(tmp_path):

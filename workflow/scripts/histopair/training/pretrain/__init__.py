@@ -14,10 +14,11 @@ from types import ModuleType
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.jobs import devices
 from histopair.training.staged import Staged, train
 
 
@@ -59,6 +60,16 @@ def execute(run: Pretraining, resume: str, out: str, about: dict) -> None:
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
     shutil.rmtree(resume, ignore_errors=True)
+
+
+def draws(run: Staged, model: nn.Module, rows: Tensor) -> torch.Generator | None:
+    """What draws a batch's random numbers: None, torch's own, in training.
+
+    Validation draws the same in each epoch: else the best epoch would be the one with lucky draws.
+    """
+    if model.training:
+        return None
+    return torch.Generator().manual_seed(devices.seed_of(run.seed, "validation", *rows.tolist()))
 
 
 def turned(pixels: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from histopair.errors import InputError, require_classes
 from histopair.files import tables
 from histopair.images import pixels
 from histopair.training import contrastive_loss
+from histopair.training.pretrain import draws
 
 REQUIRES = ("towers", "model")
 
@@ -59,8 +60,9 @@ def build(run):
     model.scales = (image_scale, text_scale)
 
     def fetch(rows):
-        drawn = [_draw(candidates[row][1]) for row in rows.tolist()]
-        drawn += [_draw(others) for _ in drawn if len(others)]
+        draw = draws(run, model, rows)
+        drawn = [_draw(candidates[row][1], draw) for row in rows.tolist()]
+        drawn += [_draw(others, draw) for _ in drawn if len(others)]
         classes = torch.tensor([candidates[row][0] for row in rows.tolist()])
         return {
             "image": (images[rows] / image_scale).to(run.device),
@@ -143,8 +145,8 @@ def _image_features(run, image) -> torch.Tensor:
     return torch.cat(parts).clone()
 
 
-def _draw(numbers: np.ndarray) -> int:
-    return int(numbers[torch.randint(len(numbers), ())])
+def _draw(numbers: np.ndarray, draw: torch.Generator | None) -> int:
+    return int(numbers[torch.randint(len(numbers), (), generator=draw)])
 
 
 def _config(run, image: str, text: str) -> dict:

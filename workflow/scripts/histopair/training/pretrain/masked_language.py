@@ -7,6 +7,8 @@ from tokenizers import BertWordPieceTokenizer
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
+from histopair.training.pretrain import draws
+
 REQUIRES = ("vocabulary", "model")
 
 MASKED = 0.15
@@ -26,7 +28,7 @@ def build(run):
     tokens, mask = encoded["input_ids"], encoded["attention_mask"]
 
     def fetch(rows):
-        hidden, targets = _hide_words(tokens[rows], tokenizer)
+        hidden, targets = _hide_words(tokens[rows], tokenizer, draws(run, model, rows))
         batch = {"tokens": hidden, "mask": mask[rows], "targets": targets}
         return {name: value.to(run.device) for name, value in batch.items()}
 
@@ -65,8 +67,10 @@ def _tokenizer(texts: list[str], settings: dict) -> BertTokenizerFast:
     return BertTokenizerFast(tokenizer_object=pieces._tokenizer, do_lower_case=True)
 
 
-def _hide_words(tokens: torch.Tensor, tokenizer) -> tuple[torch.Tensor, torch.Tensor]:
+def _hide_words(
+    tokens: torch.Tensor, tokenizer, draw: torch.Generator | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     special = torch.isin(tokens, torch.tensor(tokenizer.all_special_ids))
-    hidden = (torch.rand(tokens.shape) < MASKED) & ~special
+    hidden = (torch.rand(tokens.shape, generator=draw) < MASKED) & ~special
     targets = torch.where(hidden, tokens, IGNORED)
     return torch.where(hidden, tokenizer.mask_token_id, tokens), targets
