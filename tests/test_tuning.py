@@ -149,6 +149,39 @@ def test_the_best_parameters_are_a_method_that_the_config_takes(quick, tmp_path)
     assert (tmp_path / "plot.svg").read_text().count("best so far") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        (
+            "clip-it",
+            {"batch_size": [16, 8], "lora.rank": [2, 1], "text_lora.rank": {"same": "lora.rank"}},
+        ),
+        ("last-blocks", {"unfreeze": [1, 2, "all"], "head_learning_rate": [None, 0.5]}),
+        ("clip-it", {"lora.blocks": ["all", 2], "distillation_weight": {"low": 1, "high": 2}}),
+    ],
+)
+def test_what_is_written_of_the_best_is_a_method_with_the_values_of_its_trial(
+    monkeypatch, tmp_path, name, space
+):
+    config, judged = with_tuning(), []
+    config["methods"]["last-blocks"]["head_learning_rate"] = 0.1
+
+    def validate(method, metric, resume):
+        judged.append(method)
+        return float(len(judged)), {"converged": True, "stages": []}
+
+    monkeypatch.setattr(trials, "validate", validate)
+    method, entry = load(config)["methods"][name], ENTRY | {"method": name, "space": space}
+    out = [str(tmp_path / file) for file in ("history.parquet", "best.yaml", "plot.svg")]
+    trials.tune(lambda method, seed: method, entry, method, str(tmp_path), out[0], {})
+    best_parameters.write(out[0], "mine", *out[1:])
+    config["methods"] |= yaml.safe_load((tmp_path / "best.yaml").read_text())
+    found = load(config)["methods"]["mine-best"]
+    assert found == judged[-1]
+    whole = {key for key, value in judged[-1].items() if type(value) is int}
+    assert {key for key, value in found.items() if type(value) is int} == whole
+
+
 def test_the_best_entry_says_how_many_trials_tie():
     table = pd.DataFrame({"trial": range(3), "value": [0.5, 0.7, 0.7], "rank": [1, 3, 2]})
     table["not_converged"] = [0, 1, 0]

@@ -19,11 +19,10 @@ def write(history: str, name: str, best: str, svg: str) -> None:
 
 def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str:
     """YAML to put under `methods`: the tuned method with the best parameters."""
-    row = table.loc[(metrics.sign(entry["metric"]) * table["value"]).idxmax()]  # the first if tied
-    tuned: dict = {"like": entry["method"]}
+    best = (metrics.sign(entry["metric"]) * table["value"]).idxmax()  # the first if tied
+    row, tuned = table.loc[best], {"like": entry["method"]}
     for parameter in entry["space"]:
-        value = row[parameter]
-        value = value.item() if hasattr(value, "item") else value
+        value = _value(table.at[best, parameter], parameter, entry["space"])
         outer, _, inner = parameter.partition(".")
         if inner:  # a map replaces the one that `like` inherits, so it must be whole
             tuned[outer] = tuned.get(outer, dict(method[outer])) | {inner: value}
@@ -39,6 +38,16 @@ def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str
         runs = f"{int(row['not_converged'])} of its {len(entry['seeds'])} runs"
         comment += f"# {runs} had not converged.\n"
     return comment + yaml.safe_dump({f"{name}-best": tuned}, sort_keys=False)
+
+
+def _value(found: object, parameter: str, space: dict) -> object:
+    """What a column holds, as its list has it: numbers beside words or null are texts there."""
+    domain = space[parameter]
+    while isinstance(domain, dict) and "same" in domain:
+        domain = space[domain["same"]]
+    plain = found.item() if hasattr(found, "item") else found
+    listed = domain if isinstance(domain, list) else []
+    return next((value for value in listed if str(value) == str(plain)), plain)
 
 
 def plot(table: pd.DataFrame, entry: dict) -> str:

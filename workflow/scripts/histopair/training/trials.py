@@ -107,4 +107,11 @@ def _history(trials: list, seeds: list[int]) -> pd.DataFrame:
         | trial.user_attrs["parameters"]
         for number, trial in enumerate(trials)
     ]
-    return pd.DataFrame(rows)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return pd.DataFrame({name: _of_one_type(values) for name, values in columns.items()})
+
+
+def _of_one_type(values: list) -> list:
+    """Numbers as they are; with words or null among them all are texts: a column has one type."""
+    types = {type(value) for value in values}
+    return values if len(types) == 1 or types <= {int, float} else [str(value) for value in values]
