@@ -1,6 +1,7 @@
 """Tunings: judged on validation alone, resumed to the same trials, and their best as a method."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -14,6 +15,7 @@ from test_methods import LORA, make
 from histopair.errors import InputError
 from histopair.files import tables
 from histopair.pages import best_parameters
+from histopair.plan import tunings
 from histopair.plan.load import load
 from histopair.training import trials, tuning_space
 
@@ -180,6 +182,34 @@ def test_what_is_written_of_the_best_is_a_method_with_the_values_of_its_trial(
     assert found == judged[-1]
     whole = {key for key, value in judged[-1].items() if type(value) is int}
     assert {key for key, value in found.items() if type(value) is int} == whole
+
+
+def test_the_best_of_a_fold_says_whose_test_samples_chose_it():
+    config = with_tuning(dataset="cv-fold-1")
+    config["datasets"]["cv"] = {"of": "tiles", "split": {"folds": 3}}
+    loaded = load(config)
+    entry = tunings.entry(loaded, SimpleNamespace(tuning="mine"))
+    table = pd.DataFrame({"value": [0.5], "distillation_weight": [1.0], "not_converged": [0]})
+    said = best_parameters.best_entry(table, "mine", entry, {})
+    assert "chosen on samples that the other folds of cv test: judge them on cv-fold-1" in said
+    whole = entry | {"dataset": "tiles"}
+    del whole["fold_of"]
+    assert "folds" not in best_parameters.best_entry(table, "mine", whole, {})
+    assert "fold_of" not in tunings.entry(load(with_tuning()), SimpleNamespace(tuning="mine"))
+
+
+def test_the_best_of_a_tuning_is_not_judged_on_another_split_of_its_samples():
+    config = with_tuning(dataset="cv-fold-1")
+    config["datasets"]["cv"] = {"of": "tiles", "split": {"folds": 3}}
+    config["methods"]["mine-best"] = {"like": "clip-it"}
+    study = config["studies"]["main"] | {"methods": ["head", "mine-best"], "claims": []}
+    study["reference"] = "head"
+    for judged in ("cv", "cv-fold-2", "tiles"):
+        config["studies"] = {"main": study | {"datasets": [judged]}}
+        line = rf"'mine-best' were chosen on 'cv-fold-1', and '{judged}' splits.*judge it on 'cv-f"
+        with pytest.raises(InputError, match=line):
+            load(config)
+    load(config | {"studies": {"main": study | {"datasets": ["cv-fold-1"]}}})
 
 
 def test_the_best_entry_says_how_many_trials_tie():

@@ -34,6 +34,11 @@ def best_entry(table: pd.DataFrame, name: str, entry: dict, method: dict) -> str
         f"# {name}: the best of {len(table)} trials on the validation split of {entry['dataset']}, "
         f"{entry['metric']} {row['value']:.4f}{tied}.\n"
     )
+    if "fold_of" in entry:
+        comment += (
+            f"# They were chosen on samples that the other folds of {entry['fold_of']} test: judge "
+            f"them on {entry['dataset']} alone.\n"
+        )
     if row["not_converged"]:
         runs = f"{int(row['not_converged'])} of its {len(entry['seeds'])} runs"
         comment += f"# {runs} had not converged.\n"

@@ -2,11 +2,15 @@
 
 from types import SimpleNamespace
 
-from histopair.plan import runs
+from histopair.plan import entries, runs
 
 
 def entry(config, w):
-    return config["tunings"][w.tuning]
+    """What it says; of a fold also `fold_of`, the dataset whose other folds test its samples."""
+    said = config["tunings"][w.tuning]
+    if "fold" not in config["datasets"][said["dataset"]]["split"]:
+        return said
+    return said | {"fold_of": entries.shown(config, said["dataset"])}
 
 
 def artifacts(config, w):

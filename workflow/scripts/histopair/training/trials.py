@@ -1,4 +1,4 @@
-"""Tuning of a method's parameters on validation alone: the test split is never read.
+"""Tuning of a method's parameters on validation alone: its dataset's test split is never read.
 
 Each trial's parameters follow from the finished trials and its seed, and each run is deterministic.
 So a killed tuning ends like any other, and a tuning can be extended.

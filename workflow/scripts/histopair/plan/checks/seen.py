@@ -1,4 +1,4 @@
-"""Checks that no encoder trained here has learnt the labels of a study's test samples."""
+"""Checks that a study's test samples taught no encoder trained here and chose no parameters."""
 
 from histopair.plan import entries
 
@@ -9,7 +9,7 @@ def labels(key: str, study: str, config: dict) -> list[str]:
         (dataset, encoder): None
         for model in entries.models(config, study)
         for encoder in _encoders(config, model)
-        for dataset in (model["dataset"], *config["studies"][study].get("evaluate_on", ()))
+        for dataset in (model["dataset"], *_others(config, study))
     }
     return [
         f"{key}: encoder {encoder!r} learnt labels of {learnt!r}, and {dataset!r} splits the same "
@@ -17,9 +17,36 @@ def labels(key: str, study: str, config: dict) -> list[str]:
         "an encoder of other samples"
         for dataset, encoder in judged
         for learnt in _learnt(config, encoder)
-        if entries.base(config, learnt) == entries.base(config, dataset)
-        and _split(config, learnt) != _split(config, dataset)
+        if _split_otherwise(config, learnt, dataset)
     ]
+
+
+def tuned(key: str, study: str, config: dict) -> list[str]:
+    """A line for each dataset of a study that splits otherwise what a tuning chose a method on.
+
+    Only the name that best.yaml gives a method, TUNING-best, tells where its parameters come from.
+    """
+    entry, tunings = config["studies"][study], config["tunings"].items()
+    chosen = {f"{name}-best": tuning["dataset"] for name, tuning in tunings}
+    return [
+        f"{key}: the parameters of {method!r} were chosen on {chosen[method]!r}, and {dataset!r} "
+        f"splits the same samples otherwise, so that it may test those; judge it on "
+        f"{chosen[method]!r}, or tune on other samples"
+        for method in entry["methods"]
+        if chosen.get(method) in config["datasets"]
+        for dataset in (*entry["datasets"], *_others(config, study))
+        if _split_otherwise(config, chosen[method], dataset)
+    ]
+
+
+def _others(config: dict, study: str) -> list[str]:
+    return config["studies"][study].get("evaluate_on", [])
+
+
+def _split_otherwise(config: dict, one: str, other: str) -> bool:
+    """Whether test samples of the other may be train or validation of the one."""
+    same = entries.base(config, one) == entries.base(config, other)
+    return same and _split(config, one) != _split(config, other)
 
 
 def _encoders(config: dict, model: dict) -> list[str]:

@@ -23,7 +23,7 @@ def studies(config: dict) -> list[str]:
         if not lines:
             mistakes += _asked(f"{key}.active_learning", study, config)
             mistakes += _repeated(f"{key}.repetitions", study, config)
-            mistakes += seen.labels(key, name, config)
+            mistakes += seen.labels(key, name, config) + seen.tuned(key, name, config)
             mistakes += _gate(key, study, config) + _external(f"{key}.evaluate_on", study, config)
             for dataset in study["datasets"]:
                 for method in study["methods"]:
