@@ -407,6 +407,52 @@ def test_a_resplit_by_group_keeps_the_official_test(tmp_path):
     assert (split.split == "val").sum() == 12
 
 
+def _partly_split(tmp_path, split: dict | None = None):
+    """Cleaned: 40 images of which `lab` is officially train, and 40 of no official split."""
+    _tiles(tmp_path / "t", [f"t{i:03}.png,a" for i in range(80)], "path,label")
+    for i in range(80):
+        folder = tmp_path / "t" / ("lab", "extra")[i % 2] / "ab"[i // 2 % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / f"t{i:03}.png").rename(folder / f"t{i:03}.png")
+    entry = {"reader": "class_folders", "root": str(tmp_path / "t"), "split": split or {}}
+    return _clean(tmp_path, entry | {"folders": {"lab": "train", "extra": None}})
+
+
+def _resplit(tmp_path, paths, split: dict) -> pd.DataFrame:
+    out = [str(tmp_path / f"other.{part}.parquet") for part in "laqf"]
+    resplit.resplit(paths[0], paths[3], {"of": "mine", "split": split}, "other", *out, {})
+    return tables.read(out[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_labels_keep_the_splits_of_a_dataset_that_is_officially_split_in_part(tmp_path, seed):
+    (whole, *_), paths = _partly_split(tmp_path, {"seed": seed})
+    few = _resplit(tmp_path, paths, {"seed": seed, "labels": 2})
+    pd.testing.assert_frame_equal(few, whole)
+    lab = whole.path.str.startswith("lab/")
+    assert set(whole.split[lab]) == {"train"} and set(whole.split) == {"train", "val", "test"}
+    assert (whole.official.notna() == lab).all()
+
+
+@pytest.mark.parametrize("first", [{"by": "row"}, {"by": "test"}, {"folds": 2}])
+def test_a_resplit_has_the_official_split_whatever_the_split_of_its_dataset(tmp_path, first):
+    _, paths = _partly_split(tmp_path, first)
+    again = _resplit(tmp_path, paths, {})
+    plain = _partly_split(tmp_path)[0][0]
+    pd.testing.assert_series_equal(again.split, plain.split)
+
+
+def test_a_resplit_of_labels_that_do_not_say_the_official_split_is_refused(tmp_path):
+    _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
+    tables.write(paths[0], tables.read(paths[0]).drop(columns="official"), tables.about(paths[0]))
+    with pytest.raises(InputError) as error:
+        _resplit(tmp_path, paths, {})
+    assert str(error.value) == (
+        f"{paths[0]}: an older version made it, without the column 'official'. "
+        "Delete it, so that it is made again"
+    )
+
+
 names = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=4)
 maps = st.dictionaries(
     st.sampled_from(["a", "b", "c"]), st.sampled_from(["d", "e", ""]), max_size=3

@@ -12,7 +12,7 @@ from histopair.errors import require_classes
 from histopair.files import audit, tables
 
 TEXT, TEXTS = pa.string(), pa.list_(pa.string())
-NAMES = ("sample_id", "image_id", "path", "sha256", "phash", "group", "split")
+NAMES = ("sample_id", "image_id", "path", "sha256", "phash", "group", "split", "official")
 LABELS = pa.schema([*((name, TEXT) for name in NAMES), ("labels", TEXTS), ("caption", TEXT)])
 # Only of cross-validated datasets, of those with sites or amendments, and of bags with follow-up.
 SOMETIMES = pa.schema(

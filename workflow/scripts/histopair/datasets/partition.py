@@ -14,12 +14,14 @@ FOLDED = {"seed": 0, "val": 0.1}  # the settings that decide folds
 def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     """The frame with its split by the entry's `split` settings, and audit rows.
 
+    The `split` that it comes with, the published one, stays as the column `official`.
     With `folds`, or a fold for each of `sites`, each sample has the `fold` in which it is tested;
     its other uses depend on the fold that is held out, which a resplit names (`fold`). Samples with
     amendments have them as labels in the entry's `amended_splits`. Raises InputError for a split
     without samples, for `sites` that are not those of the samples and, if single-label, for a class
     without train samples.
     """
+    frame = frame.assign(official=frame.split)
     settings = dict(entry.get("split") or {})
     settings.pop("labels", None)  # of a run: its seed draws them
     count, held_out = settings.pop("folds", None), settings.pop("fold", None)

@@ -2,10 +2,8 @@
 
 from collections import Counter
 
-import pandas as pd
-
 from histopair.datasets import label_tables, partition
-from histopair.datasets.splits import TRAIN
+from histopair.errors import InputError
 from histopair.files import audit, tables
 
 INHERITED = ("task", "classes", "class_names", "root", "official", "unit")
@@ -25,12 +23,16 @@ def resplit(
 ) -> None:
     """Write the resplit `name`: the samples of the labels at `source`, split as its entry says.
 
-    Raises InputError as `partition.split` does.
+    Raises InputError as `partition.split` does, and for labels of a version that did not keep the
+    published split: another one would be split otherwise than its dataset.
     """
     facts = tables.about(source)
     frame = tables.read(source)
     frame["labels"] = frame.get("published", frame.labels).map(list)
-    frame["split"] = _official(frame.split, facts["official"])
+    if "official" not in frame:
+        problem = "an older version made it, without the column 'official'"
+        raise InputError(source, problem, "Delete it, so that it is made again")
+    frame["split"] = frame["official"]
     rows = [audit.row("read", "kept", entry["of"], "samples of that dataset", count=len(frame))]
     amended = {key: facts[key] for key in ("amended_splits",) if key in facts}
     frame, odd = partition.split(frame, entry | amended, name, facts["task"])
@@ -44,10 +46,3 @@ def resplit(
     )
     outputs = (labels, audit_table, quarantine, frequencies)
     label_tables.write(frame, rows + odd, None, raw, outputs, about)
-
-
-def _official(split: pd.Series, official: list[str]) -> pd.Series:
-    """A dataset's official split, from its present one: parts carved from train go back."""
-    if not official:
-        return pd.Series(None, index=split.index, dtype=object)
-    return split.where(split.isin(official), TRAIN)

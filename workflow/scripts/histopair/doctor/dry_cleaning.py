@@ -43,5 +43,4 @@ def of_organ(entry: dict, name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _split(frame: pd.DataFrame, entry: dict, name: str, task: str) -> pd.DataFrame:
     settings = {key: value for key, value in entry["split"].items() if key != "duplicates"}
-    frame = frame.assign(official=frame["split"])
     return partition.split(frame, entry | {"split": settings}, name, task)[0]
