@@ -159,6 +159,62 @@ def test_any_tree_is_samples_and_counted_files_or_one_line(tmp_path_factory, fil
     assert set(frame.labels.str[0]) <= {"x", "y"}
 
 
+# links to folders
+
+BREAKHIS = "BreaKHis_v1/histology_slides/breast"
+LINKED = {  # by reader: a folder of images, a folder that is a link, images below it
+    "class_folders": ("x", "y", ""),
+    "path_pattern": ("h1/x", "h2", "/y"),
+    "breakhis": (f"{BREAKHIS}/TA", f"{BREAKHIS}/DC", ""),
+}
+
+
+def _linked(reader: str, root: Path, target: Path) -> tuple[dict, Path]:
+    """An entry of the reader, for two folders of ten images, and the one that is a link."""
+    plain, link, below = LINKED[reader]
+    for kind, place in (("TA", root / plain), ("DC", Path(f"{target}{below}"))):
+        _tiles(place, *(f"SOB_B_{kind}-14-4659-40-00{n}.png" for n in range(10)))
+    (root / link).symlink_to(target)
+    return {"root": str(root), "pattern": "(?P<group>[^/]+)/(?P<label>[^/]+)/.*"}, root / link
+
+
+@pytest.mark.parametrize("reader", LINKED)
+def test_a_folder_linked_from_outside_the_root_stops_the_run(tmp_path, reader):
+    entry, link = _linked(reader, tmp_path / "root", tmp_path / "disk")
+    with pytest.raises(InputError) as error:
+        readers.find(reader).read(entry)
+    assert str(error.value) == (
+        f"{link}: it leads outside {tmp_path}/root, to {tmp_path}/disk. "
+        "Put the folder itself there, or name a folder that contains both"
+    )
+
+
+@pytest.mark.parametrize("reader", LINKED)
+def test_a_folder_linked_within_the_root_is_read(tmp_path, reader):
+    entry, _ = _linked(reader, tmp_path / "root", tmp_path / "root" / ".pool")
+    frame, _ = readers.find(reader).read(entry)
+    assert frame.labels.str[0].value_counts().tolist() == [10, 10]
+    assert not frame.path.str.contains(".pool", regex=False).any()
+
+
+def test_links_that_lead_back_or_are_hidden_are_not_followed(tmp_path):
+    _touch(tmp_path, "d/a/1.png", "d/b/2.png", "e/3.png")
+    for link, target in (("a/up", ".."), ("a/b", "../b"), ("b/a", "../a"), (".e", "../e")):
+        (tmp_path / "d" / link).symlink_to(target)
+    expected = ["a/1.png", "a/b/2.png", "b/2.png", "b/a/1.png"]
+    assert paths.files_below(str(tmp_path / "d")) == expected
+    assert paths.files_below(str(tmp_path / "d"), all_of_them=False) == ["a/1.png", "b/2.png"]
+
+
+def test_a_linked_folder_of_reports_is_named(tmp_path):
+    for name in ("mine/a.txt", "disk/b.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("a report")
+    (tmp_path / "mine" / "more").symlink_to(tmp_path / "disk")
+    with pytest.raises(InputError, match=rf"mine/more: it leads outside {tmp_path}/mine, to "):
+        readers.find("tcga").read({"table": str(tmp_path / "mine")})
+
+
 # paths in tables
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import posixpath
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from histopair import errors
@@ -88,19 +89,33 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGES)
 
 
-def files_below(folder: str, all_of_them: bool = True) -> list[str]:
-    """Files below a folder, relative to it and sorted; links to folders are not followed.
+def files_below(folder: str, all_of_them: bool = True, root: str | None = None) -> list[str]:
+    """Files below a folder, relative to it and sorted.
 
-    What this workflow itself puts beside data does not count. With `all_of_them`, raises InputError
-    for a folder that may not be read; else skips it.
+    What this workflow itself puts beside data does not count. With `all_of_them`, links to folders
+    are followed, and raises InputError for one that leads out of the root (else the folder), and
+    for a folder that may not be read; without, skips both.
     """
-    below = []
-    for place, folders, files in os.walk(folder, onerror=_refuse if all_of_them else None):
+    if all_of_them and root is not None:
+        require_inside(folder, root)
+    below, refuse = [], _refuse if all_of_them else None
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=all_of_them):
+        here = os.path.relpath(place, folder).replace(os.sep, "/") + "/"
+        here = here.removeprefix("./")
         folders[:] = [name for name in folders if name not in OURS]
-        prefix = os.path.relpath(place, folder).replace(os.sep, "/")
-        names = (name for name in files if name not in OURS)
-        below += names if prefix == "." else [f"{prefix}/{name}" for name in names]
+        if all_of_them:
+            folders[:] = [name for name in folders if _is_walked(folder, here + name, root)]
+        below += [here + name for name in files if name not in OURS]
     return sorted(below)
+
+
+def require_inside(folder: str, root: str) -> None:
+    """Raise InputError if a folder is, through a link, not inside the root."""
+    real, inside = os.path.realpath(folder), os.path.realpath(root)
+    if os.path.commonpath([real, inside]) != inside:
+        problem = f"it leads outside {root}, to {real}"
+        remedy = "Put the folder itself there, or name a folder that contains both"
+        raise InputError(printable(folder), printable(problem), remedy)
 
 
 def unnamed(root: str, named: "pd.Series", folder: str = ".") -> list[dict]:
@@ -166,6 +181,18 @@ def _actual(path: str, root: str, folders: dict[str, "_Folder | None"]) -> str:
             return path
         parts.append(name)
     return "/".join(parts)
+
+
+def _is_walked(folder: str, below: str, root: str | None) -> bool:
+    """Whether to look for files in a folder below another: any but some links."""
+    path = os.path.join(folder, below)
+    if not os.path.islink(path):
+        return True
+    if any(map(hidden, below.split("/"))):
+        return False
+    require_inside(path, root or folder)
+    # The files of a folder that holds the link are listed anyway, and the walk would never end.
+    return os.path.realpath(path) not in map(os.path.realpath, Path(path).absolute().parents)
 
 
 def _refuse(error: OSError):

@@ -37,13 +37,14 @@ check = _groups.check
 def read(entry: dict):
     """Read all images, or those of one `magnification`; the slide's number stands for the patient.
 
-    Raises InputError if there is none, and as `_groups.join` does.
+    Raises InputError if there is none, for a folder linked from outside the root, and as
+    `_groups.join` does.
     """
     import pandas as pd
 
     folder = os.path.join(entry["root"], IMAGES)
     wanted, samples, left = entry.get("magnification"), [], {}
-    for file in paths.files_below(folder):
+    for file in paths.files_below(folder, root=entry["root"]):
         name = NAME.fullmatch(file.rpartition("/")[2])
         if name is None:
             left.setdefault(_reason(file), []).append(file)

@@ -33,8 +33,8 @@ check = _groups.check
 def read(entry: dict):
     """Read the tree; `folders` maps each folder to its official split (or null).
 
-    Raises InputError for a missing folder, one without class folders, an unknown split and an
-    empty tree, and as `_groups.join` does.
+    Raises InputError for a missing folder, one without class folders, a folder linked from outside
+    the root, an unknown split and an empty tree, and as `_groups.join` does.
     """
     frame, rows = read_folders(entry["root"], _folders(entry))
     return _groups.join(frame, entry), rows
@@ -88,13 +88,16 @@ def _files(root: str, folder: str) -> Iterator[tuple[str | None, str, str | None
             inside = paths.files_below(str(place / name), all_of_them=False)
             yield from ((None, f"{path}/{file}", HIDDEN) for file in inside)
         else:
-            yield from _of_class(place / name, name, path)
+            paths.require_inside(str(place / name), root)
+            yield from _of_class(place / name, name, path, root)
 
 
-def _of_class(place: Path, label: str, path: str) -> Iterator[tuple[str | None, str, str | None]]:
+def _of_class(
+    place: Path, label: str, path: str, root: str
+) -> Iterator[tuple[str | None, str, str | None]]:
     for name, is_folder in _entries(place):
         if is_folder:
-            inside = paths.files_below(str(place / name), all_of_them=not paths.hidden(name))
+            inside = paths.files_below(str(place / name), not paths.hidden(name), root)
             for file in (f"{name}/{file}" for file in inside):
                 yield None, f"{path}/{file}", _reason(file, DEEPER)
         else:

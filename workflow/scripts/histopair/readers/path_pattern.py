@@ -27,8 +27,8 @@ def inputs(entry: dict) -> list[str]:
 def read(entry: dict):
     """Read all images whose path gives a label.
 
-    Raises InputError if there is none, for a split that is not train, val or test, and for a split,
-    group or site that only some images have.
+    Raises InputError if there is none, for a folder linked from outside the root, a split that is
+    not train, val or test, and for a split, group or site that only some images have.
     """
     import pandas as pd
 
