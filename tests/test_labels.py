@@ -308,6 +308,37 @@ def test_a_label_that_cleaning_dropped_may_have_a_class_name(tmp_path):
     assert tables.about(paths[0])["class_names"] == {"a": "an A", "b": "b"}
 
 
+NAMED = "path,label,label_name"
+
+
+@pytest.mark.parametrize("own", [{}, {"x": "an X"}, {"neo": "a neoplasm"}, {"TUM": "a tumour"}])
+def test_the_name_of_a_label_is_that_of_the_class_that_it_becomes(tmp_path, own):
+    (tmp_path / "map.csv").write_text("label,standard\nneo,TUM\nca,TUM\n")
+    names = {"neo": "tumour epithelium", "Neo": "tumour epithelium", "ca": "", "x": ""}
+    rows = [f"t{i:03}.png,{label},{names[label]}" for i, label in enumerate([*names] * 20)]
+    entry = _tiles(tmp_path / "t", rows, NAMED) | {"labels_map": str(tmp_path / "map.csv")}
+    (_, found, *_), paths = _clean(tmp_path, entry | {"class_names": own})
+    tumour = own.get("TUM") or own.get("neo") or "tumour epithelium"
+    assert tables.about(paths[0])["class_names"] == {"TUM": tumour, "x": own.get("x", "x")}
+    assert "warned" not in set(found.action[found.step == "standardise"])
+
+
+def test_a_class_of_labels_with_different_names_has_none_of_them_and_the_audit_says_so(tmp_path):
+    (tmp_path / "map.csv").write_text("label,standard\na,AB\nb,AB\n")
+    rows = [f"t{i:03}.png,{'abc'[i % 3]},name {'abc'[i % 3]}" for i in range(60)]
+    entry = _tiles(tmp_path / "t", rows, NAMED) | {"labels_map": str(tmp_path / "map.csv")}
+    (_, found, *_), paths = _clean(tmp_path, entry)
+    assert tables.about(paths[0])["class_names"] == {"AB": "AB", "c": "name c"}
+    reason = "its labels have different names, so it has none: give it one in `class_names`"
+    told = found[(found.step == "standardise") & (found.action == "warned")]
+    assert told[["subject", "before", "reason", "count"]].to_numpy().tolist() == [
+        ["AB", "name a; name b", reason, 40]
+    ]
+    (_, found, *_), paths = _clean(tmp_path, entry | {"class_names": {"AB": "both"}})
+    assert tables.about(paths[0])["class_names"] == {"AB": "both", "c": "name c"}
+    assert reason not in set(found.reason)
+
+
 def test_a_resplit_names_classes_of_its_dataset_alone(tmp_path):
     _, paths = _clean(tmp_path, _tiles(tmp_path / "t", _rows()))
     entry = {"of": "mine", "split": {}, "class_names": {"c": "a C"}}

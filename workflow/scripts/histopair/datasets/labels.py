@@ -81,7 +81,7 @@ def _images(
     unit = entry.get("unit") or getattr(reader, "UNIT", "group")
     facts = {"task": info["task"], "root": entry["root"], "official": official, "unit": unit}
     facts |= {key: entry[key] for key in ("amended_splits",) if key in entry}
-    return frame, bad, raw, facts | _classes(frame, raw, entry, info, place)
+    return frame, bad, raw, facts | _classes(frame, rows, raw, entry, info, place)
 
 
 def _some_left(frame: pd.DataFrame, entry: dict, rows: list[dict]) -> None:
@@ -93,16 +93,25 @@ def _some_left(frame: pd.DataFrame, entry: dict, rows: list[dict]) -> None:
         raise InputError(entry["root"], problem, "Correct the data")
 
 
-def _classes(frame: pd.DataFrame, raw: Counter, entry: dict, info: dict, place: str) -> dict:
-    """The classes of the clean labels, and their texts; InputError for fewer than two."""
+def _classes(
+    frame: pd.DataFrame, rows: list[dict], raw: Counter, entry: dict, info: dict, place: str
+) -> dict:
+    """The classes of the clean labels, and their texts; InputError for fewer than two.
+
+    The text of a label that cleaning renamed is that of its class. If labels of several texts
+    became one class, it has none of them, and the audit `rows` say so.
+    """
     classes = sorted(label_tables.counted(frame.labels))
     mapped, _ = labels_map.read(entry.get("labels_map"))
     labels_before = {*raw, *filter(None, mapped.values()), *(info["classes"] or ())}
     if len(classes) < 2:
         problem = f"'{classes[0]}' is its only class"
         raise InputError(place, problem, "Give it samples of at least two classes")
+    given = {name: text for name, text in (entry.get("class_names") or {}).items() if text}
+    inherited, several = standardise.names(frame, given, info["class_names"])
+    rows += several
     names = label_tables.class_names(
-        classes, entry.get("class_names"), info["class_names"], place, labels_before
+        classes, entry.get("class_names"), inherited | info["class_names"], place, labels_before
     )
     return {"classes": classes, "class_names": names}
 

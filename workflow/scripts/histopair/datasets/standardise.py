@@ -16,14 +16,16 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     names, else in the commonest. `labels_map` is a csv of label, standard (empty: drop the label),
     reason. It may only lead to `classes` (the config's, else those `fixed` by the format). Labels
     of fewer than `min_count` samples are dropped, and those beyond the `most_classes` commonest;
-    then samples without a label. Raises InputError for unknown labels, an ambiguous mapping, and if
-    nothing is left.
+    then samples without a label. attrs["standard"] maps each label that was read to its standard.
+    Raises InputError for unknown labels, an ambiguous mapping, and if nothing is left.
     """
     classes = entry.get("classes") or fixed
     named = {*(classes or ()), *(entry.get("class_names") or ())}
     standards, reasons = labels_map.read(entry.get("labels_map"), named)
-    united, rows = _united(frame.labels, named | {*standards, *filter(None, standards.values())})
+    fixed_texts = named | {*standards, *filter(None, standards.values())}
+    united, spelled, rows = _united(frame.labels, fixed_texts)
     frame = frame.assign(labels=united)
+    frame.attrs["standard"] = {old: standards.get(new, new) for old, new in spelled.items()}
     before = Counter(chain.from_iterable(frame.labels))
     rows += [
         _mapped(label, standards[label], reasons[label], before)
@@ -43,6 +45,30 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
     if empty.all():
         raise InputError(name, "no sample with a label is left", "Check `labels_map`, `min_count`")
     return frame[~empty].reset_index(drop=True), rows
+
+
+def names(
+    frame: pd.DataFrame, given: dict[str, str], default: dict[str, str]
+) -> tuple[dict[str, str], list[dict]]:
+    """The text of each clean label that has none, from those of the labels that became it.
+
+    frame: from `apply`. Texts that the config has `given` count before the format's. An audit row
+    for each label whose texts differ: it gets none of them.
+    """
+    found: dict[str, set[str]] = {}
+    for texts in (given, default):
+        named = {*given, *default, *found}
+        for label, standard in frame.attrs["standard"].items():
+            if standard and standard not in named and label in texts:
+                found.setdefault(standard, set()).add(texts[label])
+    reason = "its labels have different names, so it has none: give it one in `class_names`"
+    counts = Counter(chain.from_iterable(frame.labels))
+    rows = [
+        audit.row("standardise", "warned", label, reason, "; ".join(sorted(each)), label, count)
+        for label, each in sorted(found.items())
+        if len(each) > 1 and (count := counts[label])
+    ]
+    return {label: min(each) for label, each in found.items() if len(each) == 1}, rows
 
 
 def _mapped(label: str, standard: str | None, reason: str | None, counts: Counter) -> dict:
@@ -69,8 +95,8 @@ def _translated(labels: pd.Series, standards: dict) -> list[list[str]]:
     return [translated[tuple(names)] for names in labels]
 
 
-def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], list[dict]]:
-    """Lists of labels with one spelling of each, and an audit row for each other spelling."""
+def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], dict, list[dict]]:
+    """Lists of labels with one spelling of each, the spelling of each label, and audit rows."""
     counts = Counter(chain.from_iterable(labels))
     chosen = folding.spellings(counts, named)
     changed = {old: new for old, new in sorted(chosen.items()) if old != new}
@@ -79,7 +105,7 @@ def _united(labels: pd.Series, named: set[str]) -> tuple[list[list[str]], list[d
         audit.row("standardise", "merged", old, reason, old, new, counts[old])
         for old, new in changed.items()
     ]
-    return _translated(labels, changed), rows
+    return _translated(labels, changed), chosen, rows
 
 
 def _require_classes(frame: pd.DataFrame, classes: list[str], name: str) -> None:

@@ -24,7 +24,8 @@ def cleaned(entry: dict, name: str, frame: pd.DataFrame, rows: list[dict]) -> pd
     if "features" not in entry:
         raw = label_tables.counted(frame.labels)
         frame, _ = standardise.apply(frame, entry, name, info["classes"])
-        labels._classes(frame, raw, entry, info, name)  # a public name would clean all data again
+        # A public name would clean all data again.
+        labels._classes(frame, [], raw, entry, info, name)
         frame = frame.assign(sha256=None, phash=None)
     return _split(frame, entry, name, info["task"])
 
