@@ -10,7 +10,6 @@ from test_cohort_readers import PATCHES, slide
 from histopair.datasets import folds, labels, resplit
 from histopair.errors import InputError
 from histopair.files import tables
-from histopair.images import features
 from histopair.retrieval import mean_patches
 
 PATIENTS = [f"P{i}" for i in range(12)]
@@ -147,12 +146,49 @@ def test_a_bag_is_the_mean_of_its_patches_unit_vectors(tmp_path):
     np.testing.assert_allclose(tables.matrix(tmp_path / "b.parquet")[0], [1.6 / 3, 1.8 / 3])
 
 
+def _with_others(folder):
+    """A cohort with features of a second encoder, of another width."""
+    given = entry(folder)
+    for name in PATIENTS:
+        slide(folder / "other" / f"{name}-1.h5", np.hstack([PATCHES, PATCHES]))
+    return given | {"features": given["features"] | {"uni": str(folder / "other")}}
+
+
 def test_the_other_features_must_be_of_the_same_slides(tmp_path):
-    given = entry(tmp_path)
-    found, _ = cleaned(tmp_path, given)
-    slide(tmp_path / "other" / "P0-1.h5", PATCHES)
+    given = _with_others(tmp_path)
+    found, audit = cleaned(tmp_path, given)
+    assert audit.empty and set(found["patches"]) == {len(PATCHES)}
+    (tmp_path / "other" / "P1-1.h5").unlink()
     with pytest.raises(InputError, match=r"other: there is no P1-1.h5"):
-        features.of_bags(found["slides"], str(tmp_path / "other"))
+        cleaned(tmp_path, given)
+
+
+BAD_OTHERS = {
+    "not finite": (np.full((3, 4), np.nan), None, "row 0: a feature is not finite"),
+    "truncated": (np.ones((2, 4)), np.zeros((3, 2)), "2 features and 3 coords"),
+    "of another width": (np.ones((3, 5)), None, "its features have 5 dimensions, those of "),
+}
+
+
+@pytest.mark.parametrize("values, coords, said", BAD_OTHERS.values(), ids=BAD_OTHERS)
+def test_bad_features_of_any_encoder_are_named(tmp_path, values, coords, said):
+    given = _with_others(tmp_path)
+    file = slide(tmp_path / "other" / "P3-1.h5", values, coords)
+    with pytest.raises(InputError, match=said) as error:
+        cleaned(tmp_path, given)
+    assert str(error.value).startswith(str(file))
+
+
+def test_numbers_of_patches_that_differ_between_encoders_are_told(tmp_path):
+    given = _with_others(tmp_path)
+    for name in ("P2", "P7"):
+        slide(tmp_path / "other" / f"{name}-1.h5", np.ones((2, 4)))
+    found, audit = cleaned(tmp_path, given)
+    assert set(found["patches"]) == {len(PATCHES)}
+    reason = f"patients have another number of patches than in {tmp_path}/features: P2, P7"
+    assert audit[["action", "subject", "reason", "count"]].to_numpy().tolist() == [
+        ["warned", f"{tmp_path}/other", reason, 2]
+    ]
 
 
 outcomes = st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=12, max_size=60)

@@ -18,14 +18,15 @@ def read(entry: dict):
 
     Beside the columns of every reader: time, event, slides (file names in the folders of features)
     and patches (how many). Patients without follow-up or without a slide, and slides without a
-    patient, are dropped and audited. The slides are those of the first folder of features. Raises
-    InputError for what `clinical` and `images.features` refuse, slides of different widths, and a
-    slide that the csv names but the folder lacks.
+    patient, are dropped and audited. Slides and patches are those of the first folder of features;
+    where another has other numbers of patches, the audit says so. Raises InputError for what
+    `clinical` and, in any folder, `images.features` refuse, for slides of different widths in one
+    folder, and for a slide that the csv names or the first folder has and a folder lacks.
     """
     from histopair.readers.cohort import clinical, slides
 
-    csv, folder = entry["clinical"], next(iter(entry["features"].values()))
-    frame, audit = slides.of_patients(clinical.read(csv, entry.get("columns")), csv, folder)
+    csv, folders = entry["clinical"], [*entry["features"].values()]
+    frame, audit = slides.of_patients(clinical.read(csv, entry.get("columns")), csv, folders)
     if frame.empty:
         return frame, audit
     name = frame.pop("patient")

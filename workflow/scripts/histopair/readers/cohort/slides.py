@@ -13,12 +13,16 @@ from histopair.images import features
 BOUNDARIES = "-_. "
 
 
-def of_patients(rows: pd.DataFrame, csv: str, folder: str) -> tuple[pd.DataFrame, list[dict]]:
+def of_patients(
+    rows: pd.DataFrame, csv: str, folders: list[str]
+) -> tuple[pd.DataFrame, list[dict]]:
     """patient, time, event, slides and patches of each patient that has both, and audit rows.
 
-    rows: what `clinical.read` gives for the csv; folder: of features. If no patient has a slide,
-    the table is empty and attrs["nothing"] is the InputError that says so.
+    rows: what `clinical.read` gives for the csv; folders: of features, of which the first says what
+    slides and patches there are. If no patient has a slide, the table is empty and attrs["nothing"]
+    is the InputError that says so.
     """
+    folder = folders[0]
     files = features.files(folder)
     notes = rows.attrs["audit"] + _others(folder)
     patients, dropped = _with_follow_up(rows, csv)
@@ -29,7 +33,7 @@ def of_patients(rows: pd.DataFrame, csv: str, folder: str) -> tuple[pd.DataFrame
     if table.empty:
         table.attrs = {"nothing": _strangers(patients, files, csv, folder)}
         return table, notes
-    _measure(table, files)
+    notes += _measure(table, folders)
     table.attrs = {}
     return table, notes
 
@@ -144,16 +148,30 @@ def _unused(files: dict[str, Path], slides: dict[str, list[str]], folder: str) -
     return [audit.row("clean", "dropped", folder, reason, count=len(left))]
 
 
-def _measure(table: pd.DataFrame, files: dict[str, Path]) -> None:
-    """Count patches; InputError if slides' features differ in width."""
+def _measure(table: pd.DataFrame, folders: list[str]) -> list[dict]:
+    """Count the patches of the first folder; audit rows of the others that have other numbers."""
+    first, *others = (_patches(features.of_bags(table["slides"], folder)) for folder in folders)
+    table["patches"] = first
+    notes = []
+    for folder, patches in zip(folders[1:], others, strict=True):
+        differ = table["patient"][patches != first].tolist()
+        if differ:
+            shown = audit.listed(differ, 3)
+            reason = f"patients have another number of patches than in {folders[0]}: {shown}"
+            notes.append(audit.row("read", "warned", folder, reason, count=len(differ)))
+    return notes
+
+
+def _patches(bags: list[list[Path]]) -> np.ndarray:
+    """The patches of each bag, (n,); InputError if slides' features differ in width."""
     counts, width, first = [], None, None
-    for names in table["slides"]:
-        sizes = [features.size(files[name]) for name in names]
-        for name, (_, d) in zip(names, sizes, strict=True):
+    for files in bags:
+        sizes = [features.size(file) for file in files]
+        for file, (_, d) in zip(files, sizes, strict=True):
             if width is None:
-                width, first = d, files[name]
+                width, first = d, file
             elif d != width:
                 problem = f"its features have {d} dimensions, those of {first} have {width}"
-                raise InputError(files[name], problem, "Extract all slides with one encoder")
+                raise InputError(file, problem, "Extract all slides with one encoder")
         counts.append(sum(n for n, _ in sizes))
-    table["patches"] = np.array(counts, int)
+    return np.array(counts, int)
