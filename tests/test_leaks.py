@@ -1,6 +1,7 @@
 """What one split knows of another is found: groups, bytes, and images that look the same."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -47,9 +48,7 @@ def test_the_hash_of_a_turned_image_follows_from_the_hash(turn):
 
 def test_different_images_are_far_apart():
     numbers = np.concatenate([_number(_image(seed)) for seed in range(40)])
-    first, second = phash.links(numbers)
-    assert set(first) == set(range(40))
-    assert (first == second).all()
+    assert sorted(phash.sets(numbers)) == list(range(40))
 
 
 def test_an_image_without_content_has_no_hash():
@@ -78,6 +77,35 @@ def test_pairs_come_in_blocks_of_bounded_size(monkeypatch):
     blocks = [len(i) for i, _, _ in phash.pairs(same, same)]
     assert max(blocks) <= 50
     assert sum(blocks) >= 400
+
+
+@settings(deadline=None, max_examples=40)
+@given(hashes, st.lists(st.tuples(st.integers(0, 11), st.integers(1, 63), st.integers(0, 7))))
+def test_sets_are_those_of_comparing_all_with_all(numbers, copies):
+    """Copies of copies, each with some bits flipped and turned, make chains."""
+    numbers = numbers or [6]
+    for origin, bits, turn in copies:
+        flipped = np.array([numbers[origin % len(numbers)] ^ bits << 1], dtype=np.uint64)
+        numbers.append(int(phash.orientations(flipped)[turn, 0]))
+    numbers = np.array(numbers, dtype=np.uint64)
+    turned = phash.orientations(numbers)
+    reached = (np.bitwise_count(turned[:, :, None] ^ numbers) <= phash.NEAR).any(0)
+    for _ in numbers:
+        reached = reached @ reached
+    found = phash.sets(numbers)
+    np.testing.assert_array_equal(found[:, None] == found, reached)
+
+
+def test_sets_of_images_that_look_alike_need_no_memory_for_their_pairs(monkeypatch):
+    monkeypatch.setattr(phash, "BLOCK", 1 << 13)
+    three = np.random.default_rng(0).integers(0, 63, (1000, 3), dtype=np.uint64)
+    numbers = np.bitwise_or.reduce(np.uint64(2) << three, axis=1)
+    tracemalloc.start()
+    found = phash.sets(numbers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(found) == {0}
+    assert peak < 5_000_000  # all pairs once are 16 MB
 
 
 SAMPLES = [

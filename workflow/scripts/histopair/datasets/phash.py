@@ -68,12 +68,23 @@ def nearest(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(near, best % size, -1), np.where(near, best // size, -1)
 
 
-def links(hashes: np.ndarray) -> np.ndarray:
-    """All pairs (i, j) of hashes that are near in some orientation, as (2, n), some repeated."""
-    blocks = [np.empty((2, 0), np.int64)]
+def sets(hashes: np.ndarray) -> np.ndarray:
+    """The number of each hash's set, (n,), from 0; hashes near in some orientation share theirs.
+
+    So do those that others join. Of n images that look alike, n^2 pairs are near, so none is kept.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number = np.arange(len(hashes))
     for i, j, _ in pairs(orientations(hashes).ravel(), hashes):
-        blocks.append(np.stack([i % len(hashes), j]))
-    return np.concatenate(blocks, axis=1)
+        ends = np.stack([number[i % len(hashes)], number[j]])
+        ends = ends[:, ends[0] != ends[1]]
+        if ends.size:
+            shape = (number.max() + 1,) * 2
+            links = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=shape)
+            number = connected_components(links, directed=False)[1][number]
+    return number
 
 
 def pairs(left: np.ndarray, right: np.ndarray) -> Iterator[tuple]:

@@ -99,10 +99,9 @@ def components(frame: pd.DataFrame, near: bool = False) -> np.ndarray:
     if near:
         seen, hashes = pd.factorize(frame.phash)
         hashed = seen >= 0
-        first = np.zeros(len(hashes), np.int64)
-        first[seen[hashed][::-1]] = group[hashed][::-1]
-        alike = np.stack([group[hashed], first[seen[hashed]]])
-        ends = np.hstack([ends, alike, first[phash.links(phash.numbers(hashes))]])
+        alike = phash.sets(phash.numbers(hashes))[seen[hashed]]
+        ends = np.hstack([ends, np.stack([group[hashed], nodes + alike])])
+        nodes += len(hashes)
     links = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(nodes, nodes))
     return connected_components(links, directed=False)[1][group]
 
