@@ -149,6 +149,7 @@ BAD_TABLES = {
     "half": ("a,1,", r"row 2: patient 'a' has a time but no event"),
     "other half": ("a,,1", r"row 2: patient 'a' has an event but no time"),
     "no patient": (",1,1", r"row 2: the patient is empty"),
+    "a rounded patient": ("1E+16,1,1", r"row 2: the patient '1E\+16' is a number that a program"),
     "disagreement": (
         "a,1,1\na,2,1",
         r"row 3: patient 'a' has a different time or event than in row 2",

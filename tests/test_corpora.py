@@ -172,6 +172,39 @@ def test_values_are_texts_as_they_were_written(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_ids_that_are_whole_decimal_numbers_read_as_whole_numbers(tmp_path, form):
+    ids = [1.0, 2.0, 123456789012345.0, -0.0]
+    rows = [{"id": name, "text": name, "patient": name + 1} for name in ids]
+    frame, _ = _read(_written(tmp_path, form, rows))
+    whole = ["1", "2", "123456789012345", "0"]
+    assert frame.report_id.tolist() == frame.group.tolist() == frame.text.tolist() == whole
+    frame, _ = _read(tmp_path / f"reports.{form}", group="patient")
+    assert frame.group.tolist() == ["2", "3", "123456789012346", "1"]
+
+
+@pytest.mark.parametrize("number", [1.23e16, float(2**53), 1.5, float("inf")])
+@pytest.mark.parametrize("column", ["id", "group"])
+def test_numbers_that_may_be_rounded_are_no_ids(tmp_path, number, column):
+    rows = [{"id": 1.0, "group": 1.0, "text": "a"}, {"id": 2.0, "group": 2.0, "text": "b"}]
+    rows[1][column] = number
+    assert _said(_written(tmp_path, "parquet", rows)) == (
+        f"reports.parquet, row 2: '{column}' is the decimal number {number}, which may be rounded. "
+        "Store this column as text"
+    )
+
+
+@pytest.mark.parametrize("written", ["1.23E+16", "1,23e+16", "1E+17"])
+def test_a_number_that_excel_rounded_is_no_id(tmp_path, written):
+    rows = [{"id": "SD05E1", "text": "One"}, {"id": "12e5", "text": "Two"}]
+    assert len(_read(_written(tmp_path, "csv", rows))[0]) == 2
+    rows[1]["id"] = written
+    assert _said(_written(tmp_path, "csv", rows)) == (
+        f"reports.csv, row 3: the id '{written}' is a number that a program rounded. "
+        "Save this column as text"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "start"),
     [

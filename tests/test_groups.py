@@ -83,6 +83,10 @@ ALL = "a/1.png,p\na/2.png,p\nb/1.png,q\nb/3.png,q\n"
         ),
         ("path,group\n1.png,p\n", "row 2: several images are called '1.png'. Write its folders"),
         ("path,group\na/1.png, \n", "row 2: the cell 'group' is empty. Fill it or remove the row"),
+        (
+            "path,group\na/1.png,1\na/2.png,1.23E+16\n",
+            "row 3: the group '1.23E+16' is a number that a program rounded. Save this column as",
+        ),
         ("path,group\n,p\n", "row 2: the cell 'path' is empty. Fill it or remove the row"),
         ("path,group\n../a/1.png,p\n", "row 2: the path '../a/1.png' lies outside the dataset's"),
     ],

@@ -412,6 +412,15 @@ def test_empty_ids_are_the_paths_and_two_ids_that_are_one_stop_the_run(tmp_path)
     )
 
 
+@pytest.mark.parametrize("column", ["group", "id"])
+def test_a_patient_or_id_that_a_program_rounded_stops_the_run(tmp_path, column):
+    rows = [f"t{i}.png,{'ab'[i % 2]},{'1.23E+16' if i == 4 else i}" for i in range(20)]
+    assert _said(tmp_path, _tiles(tmp_path / "t", rows, f"path,label,{column}")) == (
+        f"{tmp_path}/t/labels.csv, row 6: the {column} '1.23E+16' is a number that a program "
+        "rounded. Save this column as text"
+    )
+
+
 def test_a_resplit_has_the_same_samples_split_anew(tmp_path):
     entry = _tiles(tmp_path / "t", _rows())
     (clean, *_), paths = _clean(tmp_path, entry)

@@ -224,6 +224,13 @@ def test_tcga_patient_is_the_part_before_the_first_dot(tmp_path):
     assert about["organs"] == {"colon": 1}
 
 
+def test_a_patient_that_a_program_rounded_has_no_cancer_type(tmp_path):
+    (tmp_path / "types.csv").write_text(f"{TYPES}1.23E+16,COAD\n")
+    entry = _corpus(tmp_path, TCGA, cancer_types=str(tmp_path / "types.csv"))
+    with pytest.raises(InputError, match=r"types.csv, row 4: the patient_id '1.23E\+16' is a"):
+        _clean(tmp_path, entry)
+
+
 def test_several_tables_with_their_own_columns_are_one_corpus(tmp_path):
     _corpus(tmp_path, TCGA)
     (tmp_path / "reg.csv").write_text(

@@ -112,6 +112,7 @@ def _by_patient(path: str) -> dict[str, str]:
 def _cancer_types(path: str) -> pd.DataFrame:
     """Rows of patient_id, cancer_type, row; key of the patient, and organ or null."""
     table = sheets.read(path, ["patient_id", "cancer_type"])
+    sheets.require_exact(table, ["patient_id"], path)
     rows = table.attrs["audit"]
     table = table.dropna(subset="patient_id").copy()
     table["key"] = table.patient_id.map(folding.key)

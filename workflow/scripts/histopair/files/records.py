@@ -21,6 +21,7 @@ Record = dict[str, object]
 JSON = (".json", ".jsonl", ".ndjson")
 PARQUET = (".parquet",)
 TEXT = ".txt"
+EXACT = 2**53  # above, not every whole number has a float of its own
 OBJECTS = 'Expected are objects such as {"id": "a", "text": "..."}: in a list, or one a line'
 
 
@@ -34,8 +35,8 @@ def read(
     """Columns of a table of any form as text, as `sheets.read` gives those of a csv.
 
     Rows count from 1: records of JSON and parquet, lines of other files, files of a folder. A list
-    is the texts of its items, one a line. Raises InputError as `sheets.read` does, and for a value
-    that is no text.
+    is the texts of its items, one a line, and 7.0 is 7. Raises InputError as `sheets.read` does,
+    for a value that is no text and, outside the columns `texts`, for a number that may be rounded.
     """
     path, wanted = Path(path), [*required, *optional]
     named = [(columns or {}).get(name, name) for name in wanted]
@@ -49,7 +50,9 @@ def read(
     header = dict.fromkeys(name for record in full.values() for name in record)
     names = sheets.matched(path, list(header), required, optional, columns)
     kept = {
-        row: [_text(record.get(name), path, name, row) for name in names.values()]
+        row: [
+            _text(record.get(name), path, name, row, ours in texts) for ours, name in names.items()
+        ]
         for row, record in full.items()
     }
     frame = sheets.framed(path, list(names), kept, wanted, len(rows) - len(full), texts)
@@ -239,12 +242,22 @@ def _as_parquet(path: Path):
         raise InputError(path, problem, "Write or download it again") from error
 
 
-def _text(value: object, path: Path, name: str, row: int) -> str | None:
-    """A value as text; None for none. Raises InputError for one that is neither text nor number."""
+def _text(value: object, path: Path, name: str, row: int, prose: bool) -> str | None:
+    """A value as text; None for none. Raises InputError for one that is neither text nor number.
+
+    A number that may be rounded is a text only in prose: as an id it could be that of another.
+    """
     if _absent(value):
         return None
     if isinstance(value, list):
-        return "\n".join(filter(None, (_text(item, path, name, row) for item in value))) or None
+        items = (_text(item, path, name, row, prose) for item in value)
+        return "\n".join(filter(None, items)) or None
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < EXACT:
+            return str(int(value))
+        if not prose:
+            problem = f"'{name}' is the decimal number {value}, which may be rounded"
+            raise InputError(path, problem, "Store this column as text", row)
     if isinstance(value, dict | bytes | tuple):
         kind = "binary" if isinstance(value, bytes) else "a map"
         raise InputError(path, f"'{name}' is {kind}, not a text", "Name another column", row)

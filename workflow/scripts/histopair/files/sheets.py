@@ -25,6 +25,7 @@ csv.field_size_limit(sys.maxsize)  # a caption may be long
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 SEPARATORS = (",", ";", "\t", "|", " ")  # blanks last: names and texts contain them
 SEPARATOR_LINE = re.compile(r'"?sep=([^\w"\r\n])"?;*\s*', re.I)  # Excel's first line
+ROUNDED = r"[+-]?[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+"  # 1.23E+16, as Excel writes long numbers
 HEADING_BYTES = 1_000_000
 SHAPED_ROWS = 1000  # their first cells show how a row of the table begins
 NO_TEXT = {
@@ -174,6 +175,16 @@ def require_filled(frame: "pd.DataFrame", column: str, path: str | Path) -> None
     if empty.any():
         problem, row = f"the cell '{column}' is empty", frame.row[empty.idxmax()]
         raise InputError(path, problem, "Fill it or remove the row", row)
+
+
+def require_exact(frame: "pd.DataFrame", columns: Collection[str], path: str | Path) -> None:
+    """Raise InputError for the first cell that a program rounded: of several ids it made one."""
+    for column in columns:
+        rounded = frame[column].fillna("").str.fullmatch(ROUNDED)
+        if rounded.any():
+            row = frame[rounded].iloc[0]
+            problem = f"the {column} {row[column]!r} is a number that a program rounded"
+            raise InputError(path, problem, "Save this column as text", row["row"])
 
 
 def twins(frame: "pd.DataFrame", keys: "pd.Series") -> "pd.DataFrame":

@@ -29,8 +29,8 @@ def join(frame, entry: dict):
     """The samples with their groups; unchanged if there is no csv.
 
     A row names an image by its path below the root or, if no other image has it, by its file name.
-    Raises InputError for an empty cell, a path that fits no image or several, an image listed
-    twice, and images without a row.
+    Raises InputError for an empty cell, a group that was rounded (1.23E+16), a path that fits no
+    image or several, an image listed twice, and images without a row.
     """
     for table in inputs(entry):
         frame["group"] = _groups(frame.path, table, entry["root"])
@@ -44,6 +44,7 @@ def _groups(images, table: str, root: str):
     listed = sheets.read(table, COLUMNS)
     for column in COLUMNS:
         sheets.require_filled(listed, column, table)
+    sheets.require_exact(listed, ["group"], table)
     listed["path"] = paths.relative(listed.path, table, listed.row, root=root)
     listed["place"] = _places(images, listed, table)
     _none_twice(listed, table)

@@ -29,8 +29,9 @@ def check(entry: dict) -> None:
 def read(entry: dict):
     """Read the table; `columns` in the entry maps our names to the file's where they differ.
 
-    Raises InputError for a missing column, an unknown split, a path outside the root, and a path
-    listed twice with different labels, groups or splits. Rows repeated exactly are dropped.
+    Raises InputError for a missing column, an unknown split, a path outside the root, a path listed
+    twice with different labels, groups or splits, and an id or group that was rounded. Rows
+    repeated exactly are dropped.
     """
     import pandas as pd
 
@@ -46,6 +47,7 @@ def read(entry: dict):
     )
     rows = frame.attrs["audit"]
     sheets.require_filled(frame, "path", table)
+    sheets.require_exact(frame, ["id", "group"], table)
     written = paths.relative(frame.path, table, frame.row, root=root)
     frame["path"], renamed = paths.on_disk(written, root, name)
     multi, frame["labels"], without = _labels(frame, entry, table)

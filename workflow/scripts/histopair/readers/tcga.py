@@ -37,8 +37,8 @@ def read(entry: dict):
     """Read all tables: (frame of report_id, group, organ_given, text, file, row; audit rows).
 
     The group (patient) is the part of the id before its first dot. A report without a column for
-    its id is named by its file and row. Raises InputError for a missing file or column and an id
-    that stands for different texts, and as `check` does.
+    its id is named by its file and row. Raises InputError for a missing file or column, an id that
+    stands for different texts or is a rounded number, and as `check` does.
     """
     import pandas as pd
 
@@ -90,6 +90,7 @@ def _read_table(table: dict):
     required, optional, columns = _columns(table)
     texts = list(_text_columns(table))
     frame = records.read(table["table"], required, optional, columns, texts=texts)
+    sheets.require_exact(frame, [name for name in ("id", "group") if name in frame], table["table"])
     file = os.path.basename(os.path.normpath(table["table"]))
     if "id" not in required:
         frame["id"] = os.path.splitext(file)[0] + ":" + frame.row.astype(str)

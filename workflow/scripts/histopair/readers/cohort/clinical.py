@@ -23,8 +23,8 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     only in case, Unicode form, or like 7 and 7.0 mean one patient. A row with neither time nor
     event (cBioPortal leaves both empty) has null in both. Raises InputError, with the row, for a
     time that is not a number, negative or not finite, an event that is not 0/1, true/false,
-    "1:DECEASED"/"0:LIVING" or such, and rows of one patient that disagree. Audit rows are in
-    attrs["audit"].
+    "1:DECEASED"/"0:LIVING" or such, rows of one patient that disagree, and a patient that was
+    rounded (1.23E+16). Audit rows are in attrs["audit"].
     """
     frame = sheets.read(path, ["patient", "time", "event"], ["slide"], columns, texts=("slide",))
     notes = frame.attrs["audit"]
@@ -33,6 +33,7 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     if nameless.any():
         row = int(frame.loc[nameless.idxmax(), "row"])
         raise InputError(path, "the patient is empty", "Fill it or remove the row", row)
+    sheets.require_exact(frame, ["patient"], path)
     frame["patient"], united = folding.united(frame["patient"], "patient")
     frame = frame.astype(object).where(frame.notna(), None)
     frame["time"] = [_time(*cell, path) for cell in zip(frame["time"], frame["row"], strict=True)]
