@@ -1,5 +1,7 @@
 """What CLIP-IT and LoRA have to beat, by hand and against reference implementations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import test_methods
@@ -28,10 +30,11 @@ from histopair.methods import (
     prompt_tuning,
     simple_shot,
     tip_adapter,
+    zero_shot,
 )
 from histopair.methods.attentive_probe import pooling
 from histopair.methods.fixmatch import views
-from histopair.training import checkpoint, loop, lora
+from histopair.training import checkpoint, chosen, logistic, loop, lora, one_run
 from histopair.training.standardised import Standardised, folded
 
 world = test_methods.world
@@ -70,33 +73,87 @@ def test_class_means_of_a_class_without_samples_are_the_origin():
 def test_tip_adapter_adds_the_cache_to_the_prompts_as_in_its_equation():
     prompts = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     keys, labels = torch.tensor([[0.6, 0.8]]), torch.tensor([[0, 1]])
-    model = tip_adapter.Cached(prompts, keys, labels, alpha=2.0, beta=5.0)
+    model = tip_adapter.Cached(prompts, keys, labels, scale=10.0, alpha=2.0, beta=5.0)
     cosine = 0.96  # of (0.8, 0.6) and the key
-    expected = torch.tensor([[80.0, 60.0 + 2 * np.exp(-5 * (1 - cosine))]], dtype=torch.float32)
+    expected = torch.tensor([[8.0, 6.0 + 2 * np.exp(-5 * (1 - cosine))]], dtype=torch.float32)
     torch.testing.assert_close(model(torch.tensor([[8.0, 6.0]])).detach(), expected)
 
 
 def test_clip_adapter_mixes_the_adapted_with_the_features():
     prompts = torch.eye(4)
-    model = clip_adapter.Adapted(prompts, residual=0.25)
+    model = clip_adapter.Adapted(prompts, residual=0.25, scale=20.0)
     with torch.no_grad():
         model.adapter[0].weight.copy_(torch.tensor([[0.0, 2.0, 0.0, 0.0]]))
         model.adapter[2].weight.copy_(torch.tensor([[1.0], [-1.0], [0.0], [3.0]]))
     unit = torch.tensor([0.6, 0.8, 0.0, 0.0])
     adapted = 1.6 * torch.tensor([1.0, 0.0, 0.0, 3.0])  # ReLU(1.6 (1, -1, 0, 3))
-    expected = 100 * normalize(0.25 * adapted + 0.75 * unit, dim=0)
+    expected = 20 * normalize(0.25 * adapted + 0.75 * unit, dim=0)
     torch.testing.assert_close(model(5 * unit[None])[0].detach(), expected)
 
 
-def test_clip_adapter_without_its_adapter_is_zero_shot(world):
+def test_clip_adapter_without_its_adapter_is_zero_shot_at_the_scale_of_the_clip(world):
     run = make(world, "clip_adapter", "clip", residual=0.0)
     (stage,) = clip_adapter.build(run)
-    (zero,) = make(world, "zero_shot", "clip", aggregation="embedding").recipe.build(
-        make(world, "zero_shot", "clip", aggregation="embedding")
+    image = normalize(run.embeddings("image_embeddings"), dim=1)
+    expected = run.encoder().scale * image @ zero_shot.class_vectors(run).T
+    torch.testing.assert_close(stage.model(run.embeddings("image_embeddings")), expected)
+    assert 14 < run.encoder().scale < 15  # not that of zero_shot
+
+
+@pytest.mark.parametrize("recipe", ["tip_adapter", "clip_adapter", "prompt_tuning"])
+def test_similarities_to_prompts_have_the_scale_that_the_clip_learnt(world, recipe, monkeypatch):
+    run = make(world, recipe, "clip")
+    encoder = run.encoder()
+    monkeypatch.setattr(one_run.Run, "encoder", lambda run: replace(encoder, scale=30.0))
+    *_, stage = run.recipe.build(run)
+    assert stage.model.scale == 30
+
+
+def test_a_clip_without_a_learnt_scale_has_that_of_zero_shot_and_says_so(world, capsys):
+    plain = encoders.Encoder("plain")
+    assert zero_shot.scale(plain) == 100
+    assert "encoder plain: it has no learnt scale" in capsys.readouterr().out
+    assert zero_shot.scale(replace(plain, scale=30.0)) == 30
+    assert not capsys.readouterr().out
+
+
+class Fixed(nn.Module):
+    """One logit, whatever is read."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = nn.Parameter(torch.tensor(logit))
+
+    def forward(self, features):
+        return self.logit * nn.functional.one_hot(torch.zeros(len(features)).long(), 2)
+
+
+@pytest.mark.parametrize("edge, told", [(0.0, "share"), (1.0, "")])
+def test_a_choice_at_the_end_of_its_search_is_told(world, capsys, edge, told):
+    """Half of the validation samples are of each class: the logit 0 is best."""
+    run = make(world, "linear_head")
+    candidates = [(Fixed(share), {"share": share}) for share in (0.0, 5.0)]
+    stage = chosen.stage(
+        run, candidates, lambda rows: (torch.zeros(len(rows)),), {"share": (edge,)}
     )
-    rows = run.rows("test")
-    ours = stage.scores(stage.model, stage.fetch(rows))
-    torch.testing.assert_close(ours, zero.scores(zero.model, zero.fetch(rows)))
+    [row] = stage.history
+    assert row["share"] == 0 and row["at_edge"] == told
+    line = "main stage: share = 0 is best, and the search ends there"
+    assert (line in capsys.readouterr().out) == bool(told)
+
+
+@pytest.mark.parametrize("recipe", ["tip_adapter", "simple_shot", "linear_probe"])
+def test_a_search_marks_an_end_that_validation_likes(world, recipe):
+    """The history names each parameter whose value is the first or last that is tried."""
+    encoder = "clip" if recipe == "tip_adapter" else "vit"
+    *_, stage = make(world, recipe, encoder).recipe.build(make(world, recipe, encoder))
+    [row] = stage.history
+    tried = {"alpha": tip_adapter.ALPHAS, "beta": tip_adapter.BETAS}
+    tried |= {"sharpness": simple_shot.SHARPNESS, "strength": logistic.STRENGTHS}
+    ends = [
+        name for name in tried if name in row and row[name] in (tried[name][0], tried[name][-1])
+    ]
+    assert row["at_edge"] == ", ".join(ends)
 
 
 @pytest.mark.parametrize("context", [1, 3])
@@ -104,7 +161,7 @@ def test_tuned_prompts_start_where_their_words_stand(world, context):
     """With the placeholder's own vectors as context, the class vectors are those of the words."""
     clip = encoders.load(world["clip"])
     tokens, start = prompt_tuning._tokens(clip, ["tumour", "normal tissue"], context)
-    model = prompt_tuning.Prompted(clip.text, tokens, start, context)
+    model = prompt_tuning.Prompted(clip.text, tokens, start, context, clip.scale)
     assert start == 1  # behind the start of the text
     with torch.no_grad():
         model.context.copy_(model.embedding(tokens[0, start : start + context]))

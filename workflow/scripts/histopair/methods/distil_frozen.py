@@ -158,7 +158,7 @@ def _probe(run, to_text: nn.Module, features: Tensor, facts: dict):
     read = beside(to_text, features)
     heads = logistic.candidates(run, read)
     students = ((Student(to_text, head), facts | more) for head, more in heads)
-    return chosen.stage(run, students, lambda rows: (features[rows],), logistic.WORSE)
+    return chosen.stage(run, students, lambda rows: (features[rows],), **logistic.SEARCH)
 
 
 def predictor(run, weights):

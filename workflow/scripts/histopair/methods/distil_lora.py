@@ -101,7 +101,7 @@ def build(run):
     yield distillation
     vectors = run.embeddings("distilled_vectors")
     candidates = logistic.candidates(run, vectors)
-    probe = chosen.stage(run, candidates, lambda rows: (vectors[rows],), logistic.WORSE)
+    probe = chosen.stage(run, candidates, lambda rows: (vectors[rows],), **logistic.SEARCH)
     yield probe
     student = Student(*distillation.model, probe.model)
 

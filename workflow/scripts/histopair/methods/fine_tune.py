@@ -76,7 +76,7 @@ def probe(run) -> nn.Linear:
     """The head of `linear_probe`."""
     features = run.embeddings("image_embeddings")
     heads = logistic.candidates(run, features)
-    return chosen.stage(run, heads, lambda rows: (features[rows],), logistic.WORSE).model
+    return chosen.stage(run, heads, lambda rows: (features[rows],), **logistic.SEARCH).model
 
 
 def predictor(run, weights):

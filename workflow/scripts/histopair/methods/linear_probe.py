@@ -26,7 +26,7 @@ def needs(method):
 def build(run):
     features = torch.cat([run.embeddings(kind) for kind in needs(run.method)], dim=1)
     heads = logistic.candidates(run, features)
-    yield chosen.stage(run, heads, lambda rows: (features[rows],), logistic.WORSE)
+    yield chosen.stage(run, heads, lambda rows: (features[rows],), **logistic.SEARCH)
 
 
 def predictor(run, weights):

@@ -43,7 +43,8 @@ def build(run):
         for k in NEIGHBOURS
         if k <= len(train)
     )
-    yield chosen.stage(run, models, lambda rows: (features[rows],))
+    edges = {"neighbours": NEIGHBOURS[-1:]}  # there are none below 1
+    yield chosen.stage(run, models, lambda rows: (features[rows],), edges)
 
 
 def predictor(run, weights):

@@ -1,7 +1,8 @@
 """CoOp: the words around the class's name are learnt, both towers are frozen (Zhou 2022).
 
 `context` vectors stand where a prompt's first words would; all classes share them (its unified
-context). The image's vector is cached, so only the text tower runs.
+context). The image's vector is cached, so only the text tower runs. The scale of similarities is
+the one that the CLIP learnt.
 
 Pathology's few-shot forms (TOP, Qu 2023; ViLa-MIL, Shi 2024; MSCPT, Han 2024) classify slides from
 bags of tiles. What they share is a prompt with words on what the class looks like; the rest pools
@@ -16,6 +17,7 @@ from torch.nn.functional import normalize
 from histopair.encoders import embed
 from histopair.errors import InputError
 from histopair.methods import zero_shot
+from histopair.training import contrastive_loss
 
 NEEDS = ("image_embeddings",)
 PARAMETERS = {"context": 16, "descriptions": {}}
@@ -30,11 +32,12 @@ PLACEHOLDER = "x"  # one token to each tokenizer
 class Prompted(nn.Module):
     """Image vectors (n, d) -> logits (n, C). tokens (C, length) have placeholders from `start`."""
 
-    def __init__(self, text: nn.Module, tokens: Tensor, start: int, context: int):
+    def __init__(self, text: nn.Module, tokens: Tensor, start: int, context: int, scale: float):
         super().__init__()
         self.text = text.requires_grad_(False)
         self.embedding = _token_embedding(text)
         self.register_buffer("tokens", tokens, persistent=False)
+        self.register_buffer("scale", torch.tensor(scale), persistent=False)
         self.start = start
         self.context = nn.Parameter(0.02 * torch.randn(context, self.embedding.embedding_dim))
 
@@ -47,7 +50,8 @@ class Prompted(nn.Module):
             hook.remove()
 
     def forward(self, features: Tensor) -> Tensor:
-        return zero_shot.TEMPERATURE * normalize(features, dim=1) @ self.class_vectors().T
+        image = normalize(features, dim=1)
+        return contrastive_loss.similarities(image, self.class_vectors(), self.scale)
 
     def _with_context(self, module, inputs, embedded: Tensor) -> Tensor:
         after = self.start + len(self.context)
@@ -64,7 +68,8 @@ def build(run):
 def prompted(run, clip) -> Prompted:
     """The model before training."""
     tokens, start = _tokens(clip, described(run), run.method["context"])
-    return Prompted(clip.text, tokens.to(run.device), start, run.method["context"])
+    tokens = tokens.to(run.device)
+    return Prompted(clip.text, tokens, start, run.method["context"], zero_shot.scale(clip))
 
 
 def described(run) -> list[str]:
@@ -125,5 +130,5 @@ def predictor(run, weights):
     clip = run.encoder()
     vectors = loaded(prompted(run, clip), weights).class_vectors()
     layer = nn.Linear(vectors.shape[1], len(vectors), bias=False)
-    layer.weight.copy_(zero_shot.TEMPERATURE * vectors)
+    layer.weight.copy_(zero_shot.scale(clip) * vectors)
     return Predictor(nn.Sequential(UnitLength(), layer), image=clip)

@@ -25,7 +25,8 @@ def build(run):
     heads = (
         (NearestMean(centre, means, s), {"sharpness": s, "converged": True}) for s in SHARPNESS
     )
-    yield chosen.stage(run, heads, lambda rows: (features[rows],))
+    edges = {"sharpness": (SHARPNESS[0], SHARPNESS[-1])}
+    yield chosen.stage(run, heads, lambda rows: (features[rows],), edges)
 
 
 def class_means(features: Tensor, indicator: Tensor) -> Tensor:

@@ -50,6 +50,14 @@ def ensemble(prompts: Tensor, aggregation: str) -> Tensor:
     return normalize(mean, dim=1) if aggregation == "embedding" else mean
 
 
+def scale(clip) -> float:
+    """What a CLIP multiplies cosines by, as it learnt it; TEMPERATURE if its library gives none."""
+    if clip.scale != 1:  # the default of an Encoder
+        return clip.scale
+    print(f"encoder {clip.name}: it has no learnt scale; cosines are multiplied by {TEMPERATURE:g}")
+    return TEMPERATURE
+
+
 def predictor(run, weights):
     """The classes' vectors are the last layer's weights: inference reads no prompt."""
     from histopair.export.layers import LogOdds, UnitLength

@@ -1,6 +1,6 @@
 """Of several models that are ready, the one that validation likes best."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -11,12 +11,15 @@ def stage(
     run,
     candidates: Iterable[tuple[nn.Module, dict]],
     fetch: Callable[[Tensor], tuple],
+    edges: Mapping[str, tuple],
     worse: int | None = None,
 ) -> loop.Stage:
     """A main stage without epochs that predicts with the best of the candidates.
 
     candidates: models from what fetch(rows) gives to logits (n, C), each with what its row of the
     history shall say of it. No more are asked for after `worse` in a row that are not the best.
+    edges: of some of these facts the values at which the search ends, though what lies beyond might
+    be better. The history's `at_edge` and the log name facts of the best that are such a value.
     """
     splits = {name: _inputs(run, name, fetch) for name in ("train", "val")}
     best, since = None, 0
@@ -30,8 +33,16 @@ def stage(
             break
     model, row = best
     chosen = run.classifier(model, fetch, epochs=0)
-    chosen.history = [{"stage": "main", "epoch": 0} | row]
+    chosen.history = [{"stage": "main", "epoch": 0} | row | {"at_edge": _at_edge(row, edges)}]
     return chosen
+
+
+def _at_edge(row: dict, edges: Mapping[str, tuple]) -> str:
+    """The names of the facts at which the search ends, also told in the log; "" for none."""
+    names = [name for name, ends in edges.items() if row[name] in ends]
+    for name in names:
+        print(f"main stage: {name} = {row[name]:g} is best, and the search ends there", flush=True)
+    return ", ".join(names)
 
 
 def _inputs(run, split: str, fetch: Callable) -> tuple[tuple, dict]:

@@ -12,7 +12,8 @@ from histopair.errors import InputError
 from histopair.evaluation import solver
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
-WORSE = 3  # strengths in a row, after which no weaker penalty is tried: these take most of the time
+# Of `chosen.stage`; after `worse` strengths no weaker penalty is tried, as these take most time.
+SEARCH = {"edges": {"strength": (STRENGTHS[0], STRENGTHS[-1])}, "worse": 3}
 
 
 def candidates(run, features: Tensor) -> Iterator[tuple[nn.Linear, dict]]:
