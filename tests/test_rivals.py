@@ -19,6 +19,7 @@ from histopair import encoders
 from histopair.encoders import embed
 from histopair.encoders.activations import cache, source
 from histopair.errors import InputError
+from histopair.export import layers
 from histopair.files import tables
 from histopair.methods import (
     clip_adapter,
@@ -53,7 +54,36 @@ def test_nearest_neighbours_decide_as_those_of_scikit_learn(features, k):
     theirs = KNeighborsClassifier(k, metric="cosine").fit(features[:30], labels)
     shares = theirs.predict_proba(features[30:])
     expected = (k * shares + 1 / 3) / (k + 1)
-    np.testing.assert_allclose(model(features[30:]).softmax(1).detach(), expected, rtol=1e-5)
+    found = model(features[30:]).softmax(1).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    first, second = np.sort(shares)[:, -1], np.sort(shares)[:, -2]
+    clear = first > second
+    assert clear.any() and (found.argmax(1) == shares.argmax(1))[clear].all()
+
+
+@pytest.mark.parametrize("near", [0, 1])
+@pytest.mark.parametrize("others", [1, 49])
+def test_of_tied_classes_the_one_with_more_similar_neighbours_wins(near, others):
+    """Each class has half of the k votes; `near` lies at .99, the other at .98 of the image."""
+    cosines = torch.tensor([0.99] * (others + 1) + [0.98] * (others + 1) + [0.0])
+    bank = torch.stack([cosines, (1 - cosines**2).sqrt()], dim=1)
+    numbers = torch.tensor([near] * (others + 1) + [1 - near] * (others + 1) + [2])
+    labels = nn.functional.one_hot(numbers)
+    k, image = 2 * others + 2, torch.tensor([[2.0, 0.0]])
+    layer = layers.Neighbours(2, *labels.shape, k, True)
+    layer.bank.data, layer.labels.data = bank, labels.float()
+    for logits in (nearest_neighbours.Neighbours(bank, labels, k, True)(image), layer(image / 2)):
+        found = logits.softmax(1)[0]
+        assert found.argmax() == near and found[2] < 1 / (2 * k)
+        assert 0 < found[near] - found[1 - near] < 1e-3
+
+
+def test_one_vote_more_decides_however_similar_the_others_are():
+    cosines = torch.tensor([1.0, 1.0, -0.9, -0.9, -0.9])
+    bank = torch.stack([cosines, (1 - cosines**2).sqrt()], dim=1)
+    labels = nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 1]))
+    model = nearest_neighbours.Neighbours(bank, labels, 5, True)
+    assert model(torch.tensor([[1.0, 0.0]])).argmax() == 1
 
 
 def test_simple_shot_is_the_nearest_mean_of_centred_unit_features():

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, normalize, relu
 
-from histopair.training import heads
+from histopair.training import heads, votes
 
 
 class UnitLength(nn.Module):
@@ -93,8 +93,8 @@ class Cache(nn.Module):
 class Neighbours(nn.Module):
     """Unit features (n, width) -> logits (n, classes) of the shares of the k nearest in a bank.
 
-    bank (size, width) of unit vectors, labels (size, classes) in {0, 1}. A share is (hits + 1 /
-    classes) / (k + 1); a logit is its logarithm if classes exclude each other, else its log odds.
+    bank (size, width) of unit vectors, labels (size, classes) in {0, 1}. A share is (votes + 1
+    / classes) / (k + 1); a logit is its logarithm if classes exclude each other, else its log odds.
     """
 
     def __init__(self, width: int, size: int, classes: int, k: int, exclusive: bool):
@@ -105,8 +105,8 @@ class Neighbours(nn.Module):
         self.labels = nn.Parameter(torch.zeros(size, classes))
 
     def forward(self, features: Tensor) -> Tensor:
-        nearest = (features @ self.bank.T).topk(self.k, dim=1).indices
-        shares = (self.labels[nearest].sum(1) + 1 / self.classes) / (self.k + 1)
+        found = votes.of_nearest(features, self.bank, self.labels, self.k)
+        shares = (found + 1 / self.classes) / (self.k + 1)
         return shares.log() if self.exclusive else shares.logit()
 
 

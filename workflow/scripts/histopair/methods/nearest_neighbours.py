@@ -1,10 +1,13 @@
-"""The classes of the k nearest train images by cosine; validation chooses k."""
+"""The classes of the k nearest train images by cosine; validation chooses k.
+
+Of classes with as many votes the one whose images are more similar is ahead.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair.training import chosen
+from histopair.training import chosen, votes
 
 NEEDS = ("image_embeddings",)
 PARAMETERS = {}
@@ -16,7 +19,7 @@ NEIGHBOURS = (1, 3, 5, 10, 20, 50, 100)
 class Neighbours(nn.Module):
     """Features (n, d) -> logits (n, C) of the shares of the k nearest of m known samples.
 
-    bank (m, d), labels (m, C) in {0, 1}. A share is (hits + 1 / C) / (k + 1), so none is 0 or 1. A
+    bank (m, d), labels (m, C) in {0, 1}. A share is (votes + 1 / C) / (k + 1), so none is 0 or 1. A
     logit is its logarithm if classes exclude each other, else its log odds.
     """
 
@@ -29,9 +32,8 @@ class Neighbours(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         k = self.k.item()
-        nearest = (normalize(features, dim=1) @ self.bank.T).topk(k, dim=1).indices
-        hits = self.labels[nearest].sum(1)
-        shares = (hits + 1 / hits.shape[1]) / (k + 1)
+        found = votes.of_nearest(normalize(features, dim=1), self.bank, self.labels, k)
+        shares = (found + 1 / found.shape[1]) / (k + 1)
         return shares.log() if self.exclusive else shares.logit()
 
 
@@ -53,6 +55,6 @@ def predictor(run, weights):
     from histopair.export.predictor import Predictor
 
     bank, labels, k = weights["bank"], weights["labels"], int(weights["k"])
-    votes = layers.Neighbours(bank.shape[1], *labels.shape, k, run.task.EXCLUSIVE)
-    votes.bank.data, votes.labels.data = bank, labels
-    return Predictor(nn.Sequential(layers.UnitLength(), votes), image=run.encoder())
+    layer = layers.Neighbours(bank.shape[1], *labels.shape, k, run.task.EXCLUSIVE)
+    layer.bank.data, layer.labels.data = bank, labels
+    return Predictor(nn.Sequential(layers.UnitLength(), layer), image=run.encoder())
