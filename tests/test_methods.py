@@ -10,7 +10,9 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from histopair import encoders
 from histopair.encoders import embed, prompts
 from histopair.errors import InputError
 from histopair.files import tables
@@ -200,6 +202,45 @@ def test_a_run_repeats_bit_for_bit(world, tmp_path, recipe):
     )
     for name in first:
         assert Path(first[name]).read_bytes() == Path(second[name]).read_bytes()
+
+
+FROZEN = {
+    "joint text tower": ("clip_it", {"text_lora": None, "teacher": "joint"}),
+    "head of the text stage": ("clip_it", {"text_stage": "head", "teacher": "joint"}),
+    "word dropout": ("clip_it", {"text_lora": None, "word_dropout": 0.5}),
+    "prompts": ("contrastive", {"encoder": "clip", "text_lora": None}),
+    "image": ("lora", {"lora": None, "normalisation": "imagenet"}),
+    "one of two towers": (
+        "fusion_partial",
+        {"encoder": "clip", "unfreeze": {"image": 1, "text": 0}},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parameters"), [*METHODS.items(), *FROZEN.values()], ids=[*METHODS, *FROZEN]
+)
+def test_what_is_frozen_stays_in_evaluation_mode(world, recipe, parameters, monkeypatch):
+    """Each tower gets a dropout; a module without a trainable parameter must not apply one."""
+    plain = encoders.load
+
+    def load(*arguments):
+        encoder = plain(*arguments)
+        for tower in filter(None, (encoder.image, encoder.text)):
+            tower.add_module("marker", nn.Dropout(0.5).eval())
+        return encoder
+
+    monkeypatch.setattr(encoders, "load", load)
+    run = make(world, recipe, **{"epochs": 1, "text_epochs": 1} | parameters)
+    for stage in run.recipe.build(run):
+        if stage.epochs:
+            loop.fit(stage, 0, "unused", run.device)
+        stage.model.train()
+        for module in stage.model.modules():
+            parts = list(module.parameters())
+            if parts and not any(part.requires_grad for part in parts):
+                dropouts = [m for m in module.modules() if isinstance(m, nn.Dropout)]
+                assert not any(dropout.training for dropout in dropouts)
 
 
 def test_every_method_has_a_test_here():

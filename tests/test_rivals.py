@@ -224,6 +224,22 @@ def test_prompt_tuning_trains_the_context_alone(world):
     assert moved == ["context"] and stage.model.context.grad.abs().sum() > 0
 
 
+def test_the_frozen_text_tower_of_learnt_prompts_drops_nothing_in_training(world):
+    class Dropping(nn.Module):
+        def __init__(self, tower):
+            super().__init__()
+            self.tower, self.dropout = tower, nn.Dropout(0.5)
+
+        def forward(self, tokens):
+            return self.dropout(self.tower(tokens))
+
+    run = make(world, "prompt_tuning", "clip", context=2)
+    clip = run.encoder()
+    model = prompt_tuning.prompted(run, replace(clip, text=Dropping(clip.text)))
+    expected = model.eval().class_vectors()
+    assert model.train().training and torch.equal(model.class_vectors(), expected)
+
+
 def test_too_many_learnt_vectors_are_one_clear_line(world):
     run = make(world, "prompt_tuning", "clip", context=40)
     with pytest.raises(InputError, match=r"encoder clip: 40 learnt vectors .* 24 tokens.*shorten"):

@@ -53,6 +53,11 @@ class Prompted(nn.Module):
         image = normalize(features, dim=1)
         return contrastive_loss.similarities(image, self.class_vectors(), self.scale)
 
+    def train(self, mode: bool = True):
+        super().train(mode)
+        self.text.eval()  # frozen: without its dropout
+        return self
+
     def _with_context(self, module, inputs, embedded: Tensor) -> Tensor:
         after = self.start + len(self.context)
         shared = self.context.expand(len(embedded), -1, -1).to(embedded.dtype)

@@ -69,7 +69,7 @@ class OneBranch(Student):
 
 
 class WithTeacher(nn.Module):
-    """A student beside the text tower that trains with it."""
+    """A student beside the text tower that trains with it; a frozen one drops nothing out."""
 
     def __init__(self, student: Student, teacher: nn.Module):
         super().__init__()
@@ -77,6 +77,12 @@ class WithTeacher(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         return self.student(images)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.teacher.parameters()):
+            self.teacher.eval()
+        return self
 
 
 def losses(
