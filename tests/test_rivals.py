@@ -172,6 +172,22 @@ def test_a_choice_at_the_end_of_its_search_is_told(world, capsys, edge, told):
     assert (line in capsys.readouterr().out) == bool(told)
 
 
+@pytest.mark.parametrize(
+    "logits, found",
+    [
+        ([0.5, 1.0, 2.0, 3.0, 0.1], 0.1),  # the loss rises first
+        ([1.0, 0.999, 2.0, 3.0, 4.0, 0.1], 0.1),  # it has hardly fallen
+        ([1.0, 0.5, 2.0, 3.0, 4.0, 0.1], 0.5),  # it has fallen, and rises three times
+    ],
+)
+def test_a_search_ends_only_after_the_loss_has_fallen(world, logits, found):
+    """The larger a logit of a class that half of the samples have, the larger the loss."""
+    run = make(world, "linear_head")
+    asked = ((Fixed(logit), {"logit": logit}) for logit in logits)
+    stage = chosen.stage(run, asked, lambda rows: (torch.zeros(len(rows)),), {}, worse=3)
+    assert stage.history[0]["logit"] == found
+
+
 @pytest.mark.parametrize("recipe", ["tip_adapter", "simple_shot", "linear_probe"])
 def test_a_search_marks_an_end_that_validation_likes(world, recipe):
     """The history names each parameter whose value is the first or last that is tried."""

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from histopair.training import loop
 
+FALL = 0.01  # of the first loss; a smaller one may be chance, with a better model far behind it
+
 
 def stage(
     run,
@@ -17,19 +19,21 @@ def stage(
     """A main stage without epochs that predicts with the best of the candidates.
 
     candidates: models from what fetch(rows) gives to logits (n, C), each with what its row of the
-    history shall say of it. No more are asked for after `worse` in a row that are not the best.
+    history shall say of it. No more are asked for after `worse` in a row that are not the best, if
+    the best is more than FALL below the first.
     edges: of some of these facts the values at which the search ends, though what lies beyond might
     be better. The history's `at_edge` and the log name facts of the best that are such a value.
     """
     splits = {name: _inputs(run, name, fetch) for name in ("train", "val")}
-    best, since = None, 0
+    best, first, since = None, None, 0
     for model, facts in candidates:
         row = _judged(run, model.to(run.device).eval(), splits) | facts
-        if best is None or row["val_task"] < best[1]["val_task"]:
-            best, since = (model, row), 0
+        loss = row["val_task"]
+        if best is None or loss < best[1]["val_task"]:
+            best, first, since = (model, row), first or loss, 0
         else:
             since += 1
-        if since == worse:
+        if worse and since >= worse and best[1]["val_task"] < (1 - FALL) * first:
             break
     model, row = best
     chosen = run.classifier(model, fetch, epochs=0)
