@@ -35,6 +35,7 @@ from histopair.methods import (
 )
 from histopair.methods.attentive_probe import pooling
 from histopair.methods.fixmatch import views
+from histopair.plan import recipes
 from histopair.training import checkpoint, chosen, logistic, loop, lora, one_run
 from histopair.training.standardised import Standardised, folded
 
@@ -186,6 +187,55 @@ def test_a_search_ends_only_after_the_loss_has_fallen(world, logits, found):
     asked = ((Fixed(logit), {"logit": logit}) for logit in logits)
     stage = chosen.stage(run, asked, lambda rows: (torch.zeros(len(rows)),), {}, worse=3)
     assert stage.history[0]["logit"] == found
+
+
+@pytest.mark.parametrize("plain, found", [(True, 1.1), (False, 0.0)])
+def test_a_search_among_fitted_models_is_by_the_loss_that_they_are_fitted_to(world, plain, found):
+    """Three of four have the first class: 1.1 are its log odds, which logit adjustment adds."""
+    run = make(world, "linear_head", loss="logit-adjustment")
+    place = run.samples.groupby("split").cumcount()
+    run.samples["labels"] = [["c1"] if i % 4 == 3 else ["c0"] for i in place]
+    asked = ((Fixed(logit), {"logit": logit}) for logit in (0.0, 1.1))
+    stage = chosen.stage(run, asked, lambda rows: (torch.zeros(len(rows)),), {}, plain=plain)
+    assert stage.history[0]["logit"] == found
+
+
+def test_the_start_of_an_adapted_student_is_held_against_its_epochs_by_one_loss(world):
+    """Epochs of a loss near 0 would always seem better than a start judged by another loss."""
+    run = make(world, "distil_lora", **STAGED | {"loss": "double-softmax"})
+    stages = []
+    for stage in distil_lora.build(run):
+        if stage.name == "adapt":
+            stage.learning_rate = 10.0
+        if stage.epochs:
+            loop.fit(stage, 0, "unused", run.device)
+        stages.append(stage)
+    _, probe, adapt, predicting = stages
+    vectors, val = run.embeddings("distilled_vectors"), run.rows("val")
+    start = run.task_loss(probe.model(vectors[val]), {"targets": run.targets[val]}).item()
+    assert min(row["val_task"] for row in adapt.history) > start > probe.history[0]["val_task"]
+    after = loop.evaluate(predicting, val, run.device)["task"]
+    assert after == pytest.approx(start, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "settings", "remedy"),
+    [
+        ("linear_probe", {}, "take recipe: linear_head"),
+        ("distil_frozen", {}, "take recipe: distil_lora"),
+        ("distil_lora", {"last_stage": "probe"}, "set last_stage to adapt"),
+        ("nearest_neighbours", {}, "take recipe: linear_head"),
+        ("simple_shot", {}, "take recipe: linear_head"),
+        ("tip_adapter", {}, "set train_keys to true"),
+    ],
+)
+def test_a_loss_that_nothing_is_fitted_to_is_one_clear_line(recipe, settings, remedy):
+    method = {"recipe": recipe, "loss": "logit-adjustment"} | settings
+    recipes.fill_parameters(method)
+    assert remedy in recipes.mistakes(method)["loss"]
+    assert not recipes.mistakes(method | {"loss": "plain"})
+    trained = {"distil_lora": {"last_stage": "adapt"}, "tip_adapter": {"train_keys": True}}
+    assert recipe not in trained or not recipes.mistakes(method | trained[recipe])
 
 
 @pytest.mark.parametrize("recipe", ["tip_adapter", "simple_shot", "linear_probe"])

@@ -62,6 +62,13 @@ def needs(method):
     return ("image_embeddings", "reports", "pairs", "text_embeddings")
 
 
+def mistakes(method):
+    """A logistic regression has its own loss."""
+    if method.get("loss", "plain") == "plain":
+        return {}
+    return {"loss": "a logistic regression is fitted by `plain` alone; take recipe: distil_lora"}
+
+
 class Student(nn.Module):
     """Features v (n, d) -> logits (n, C) of [v, g(v) / |g(v)|]."""
 

@@ -60,10 +60,14 @@ def needs(method):
 
 
 def mistakes(method):
-    """A teacher that knows labels cannot be learnt from images without one."""
-    if method["pairing"] != "label":
-        return {}
-    return {"pairing": "'label' pairs by labels, which the pool lacks; take recipe: distil_frozen"}
+    """A teacher that knows labels cannot be learnt from the pool; a probe has its own loss."""
+    problems = {}
+    if method["pairing"] == "label":
+        problem = "'label' pairs by labels, which the pool lacks; take recipe: distil_frozen"
+        problems["pairing"] = problem
+    if method["last_stage"] == "probe" and method.get("loss", "plain") != "plain":
+        problems["loss"] = "a probe is fitted by `plain` alone; set last_stage to adapt"
+    return problems
 
 
 class Student(nn.Module):
@@ -109,7 +113,8 @@ def build(run):
         return (distillation.fetch(rows)["inputs"],)
 
     if run.method["last_stage"] == "adapt":
-        start, before = checkpoint.weights(student), probe.history[0]["val_task"]
+        start, val = checkpoint.weights(student), run.rows("val")
+        before = run.task_loss(probe.model(vectors[val]), {"targets": run.targets[val]}).item()
         adapting = run.classifier(student, fetch, "adapt")
         yield adapting
         if not min(row["val_task"] for row in adapting.history) < before:

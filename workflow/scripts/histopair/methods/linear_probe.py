@@ -23,6 +23,13 @@ def needs(method):
     return tuple(f"{kind}_embeddings" for kind in kinds)
 
 
+def mistakes(method):
+    """A logistic regression has its own loss."""
+    if method.get("loss", "plain") == "plain":
+        return {}
+    return {"loss": "a logistic regression is fitted by `plain` alone; take recipe: linear_head"}
+
+
 def build(run):
     features = torch.cat([run.embeddings(kind) for kind in needs(run.method)], dim=1)
     heads = logistic.candidates(run, features)

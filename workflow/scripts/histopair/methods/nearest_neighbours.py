@@ -37,6 +37,13 @@ class Neighbours(nn.Module):
         return shares.log() if self.exclusive else shares.logit()
 
 
+def mistakes(method):
+    """Nothing is fitted to a loss."""
+    if method.get("loss", "plain") == "plain":
+        return {}
+    return {"loss": "nothing trains, so only `plain` is of use; take recipe: linear_head"}
+
+
 def build(run):
     features, train = run.embeddings("image_embeddings"), run.rows("train")
     known = features[train], run.indicator[train].to(run.device)

@@ -54,6 +54,13 @@ class Cached(nn.Module):
         return told + self.alpha * near @ self.labels
 
 
+def mistakes(method):
+    """Without trained keys nothing is fitted to a loss."""
+    if method["train_keys"] or method.get("loss", "plain") == "plain":
+        return {}
+    return {"loss": "nothing trains, so only `plain` is of use; set train_keys to true"}
+
+
 def build(run):
     run.require_exclusive()
     features, train = run.embeddings("image_embeddings"), run.rows("train")

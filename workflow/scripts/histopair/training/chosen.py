@@ -15,6 +15,7 @@ def stage(
     fetch: Callable[[Tensor], tuple],
     edges: Mapping[str, tuple],
     worse: int | None = None,
+    plain: bool = False,
 ) -> loop.Stage:
     """A main stage without epochs that predicts with the best of the candidates.
 
@@ -23,11 +24,12 @@ def stage(
     the best is more than FALL below the first.
     edges: of some of these facts the values at which the search ends, though what lies beyond might
     be better. The history's `at_edge` and the log name facts of the best that are such a value.
+    plain: judge by the task's plain loss, to which candidates are fitted, not by the method's.
     """
     splits = {name: _inputs(run, name, fetch) for name in ("train", "val")}
     best, first, since = None, None, 0
     for model, facts in candidates:
-        row = _judged(run, model.to(run.device).eval(), splits) | facts
+        row = _judged(run, model.to(run.device).eval(), splits, plain) | facts
         loss = row["val_task"]
         if best is None or loss < best[1]["val_task"]:
             best, first, since = (model, row), first or loss, 0
@@ -55,10 +57,11 @@ def _inputs(run, split: str, fetch: Callable) -> tuple[tuple, dict]:
     return fetch(rows), {"targets": run.targets[rows.to(run.targets.device)]}
 
 
-def _judged(run, model: nn.Module, splits: dict) -> dict:
+def _judged(run, model: nn.Module, splits: dict, plain: bool) -> dict:
     """Losses on both splits."""
     row = {}
     for name, (inputs, batch) in splits.items():
-        loss = run.task_loss(model(*inputs), batch).item()
-        row |= {f"{name}_loss": loss, f"{name}_task": loss}
+        logits = model(*inputs)
+        own = run.task.loss(logits, batch["targets"]) if plain else run.task_loss(logits, batch)
+        row |= {f"{name}_loss": own.item(), f"{name}_task": own.item()}
     return row

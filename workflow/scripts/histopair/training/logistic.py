@@ -13,7 +13,7 @@ from histopair.evaluation import solver
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
 # Of `chosen.stage`; after `worse` strengths no weaker penalty is tried, as these take most time.
-SEARCH = {"edges": {"strength": (STRENGTHS[0], STRENGTHS[-1])}, "worse": 3}
+SEARCH = {"edges": {"strength": (STRENGTHS[0], STRENGTHS[-1])}, "worse": 3, "plain": True}
 
 
 def candidates(run, features: Tensor) -> Iterator[tuple[nn.Linear, dict]]:
