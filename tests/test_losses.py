@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from histopair.errors import InputError
 from histopair.methods.clip_it import students
-from histopair.training import contrastive_loss
+from histopair.training import contrastive_loss, heads
 from histopair.training.tasks import multi, single
 
 
@@ -122,6 +122,20 @@ def test_contrastive_logits_are_float32_under_an_autocast():
     torch.testing.assert_close(value.double(), true, atol=1e-6, rtol=1e-4)
     rounded = 100 * (image.bfloat16() @ text.bfloat16().T)
     assert (rounded.double() - logits).abs().max() > 0.1  # what an autocast alone gives
+
+
+def test_sure_classes_do_not_tie_in_a_half_precision_training():
+    """Logits of 50 and 50.1; bfloat16 has 50 and 50.25. Without an autocast it is a plain layer."""
+    layer = heads.Last(2, 2, bias=False)
+    features = torch.tensor([[1.0, 0.5]])
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[50.0, 0.0], [50.0, 0.2]]))
+        plain = nn.functional.linear(features, layer.weight)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert nn.functional.linear(features, layer.weight).diff().item() == 0
+            for given in (features, features.bfloat16()):
+                assert torch.equal(layer(given), plain)
+        assert torch.equal(layer(features), plain) and plain.diff().item() > 0.09
 
 
 def test_a_text_of_no_image_is_a_negative_of_every_image_and_has_no_term_of_its_own():

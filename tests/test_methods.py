@@ -204,6 +204,28 @@ def test_a_run_repeats_bit_for_bit(world, tmp_path, recipe):
         assert Path(first[name]).read_bytes() == Path(second[name]).read_bytes()
 
 
+@pytest.mark.parametrize("recipe", METHODS)
+def test_logits_are_float32_whatever_a_method_trains_in(world, recipe, monkeypatch):
+    seen = []
+
+    def recording(name):
+        plain = getattr(one_run.Run, name)
+
+        def record(run, logits, *others):
+            seen.append(logits.dtype)
+            return plain(run, logits, *others)
+
+        monkeypatch.setattr(one_run.Run, name, record)
+
+    recording("scores")
+    recording("task_loss")
+    run = make(world, recipe, **METHODS[recipe] | {"precision": "bfloat16"})
+    stage, _ = one_run.train(run, "unused")
+    scores = loop.predict(stage, run.rows("test"), run.device)
+    assert set(seen) <= {torch.float32} and (seen or recipe == "zero_shot")
+    assert scores.dtype == torch.float32
+
+
 FROZEN = {
     "joint text tower": ("clip_it", {"text_lora": None, "teacher": "joint"}),
     "head of the text stage": ("clip_it", {"text_stage": "head", "teacher": "joint"}),

@@ -133,7 +133,7 @@ LAYERS = {
 
 def describe(layers: nn.Sequential) -> list[list]:
     """Layers as a list of [name, *arguments]; raises ValueError for one that is not in LAYERS."""
-    names = {kind: name for name, (kind, _) in LAYERS.items()}
+    names = {kind: name for name, (kind, _) in LAYERS.items()} | {heads.Last: "linear"}
     unknown = [type(layer).__name__ for layer in layers if type(layer) not in names]
     if unknown:
         raise ValueError(f"a {unknown[0]} layer cannot be written to config.json")

@@ -7,7 +7,7 @@ the start (WiSE-FT, Wortsman 2022).
 
 from torch import nn
 
-from histopair.training import checkpoint, chosen, layer_rates, logistic, recomputed, wise_ft
+from histopair.training import checkpoint, chosen, heads, layer_rates, logistic, recomputed, wise_ft
 from histopair.training.classifiers import Classifier
 
 PARAMETERS = {
@@ -62,7 +62,7 @@ def classifier(run):
     backbone, width, fetch = run.tower("image", run.method["unfreeze"])
     if run.method["checkpointing"]:
         recomputed.switch_on(backbone, run.encoder_entry["name"])
-    head = nn.Linear(width, len(run.classes)) if run.method["start"] == "random" else probe(run)
+    head = heads.Last(width, len(run.classes)) if run.method["start"] == "random" else probe(run)
     return Classifier(backbone, head), fetch
 
 

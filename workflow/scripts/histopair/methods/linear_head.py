@@ -2,13 +2,15 @@
 
 from torch import nn
 
+from histopair.training import heads
+
 NEEDS = ("image_embeddings",)
 PARAMETERS = {}
 
 
 def build(run):
     features = run.embeddings("image_embeddings")
-    model = nn.Linear(features.shape[1], len(run.classes))
+    model = heads.Last(features.shape[1], len(run.classes))
     yield run.classifier(model, lambda rows: (features[rows],))
 
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from histopair.images import pixels
-from histopair.training import adapted_images, lora
+from histopair.training import adapted_images, heads, lora
 from histopair.training.classifiers import Classifier, Still
 
 NEEDS = ("adapted_images",)
@@ -21,7 +21,7 @@ def build(run):
 
 def classifier(run, backbone: nn.Module, width: int) -> Classifier:
     """The model before training."""
-    return Classifier(Still(backbone), nn.Linear(width, len(run.classes)))
+    return Classifier(Still(backbone), heads.Last(width, len(run.classes)))
 
 
 def of_pixels(run, encoder) -> Classifier:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair.training import chosen, votes
+from histopair.training import chosen, heads, votes
 
 NEEDS = ("image_embeddings",)
 PARAMETERS = {}
@@ -32,7 +32,8 @@ class Neighbours(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         k = self.k.item()
-        found = votes.of_nearest(normalize(features, dim=1), self.bank, self.labels, k)
+        with heads.exact(features):
+            found = votes.of_nearest(normalize(features, dim=1), self.bank, self.labels, k)
         shares = (found + 1 / found.shape[1]) / (k + 1)
         return shares.log() if self.exclusive else shares.logit()
 

@@ -45,7 +45,7 @@ class Prompted(nn.Module):
         """(C, d), of length 1."""
         hook = self.embedding.register_forward_hook(self._with_context)
         try:
-            return normalize(self.text(self.tokens), dim=1)
+            return normalize(self.text(self.tokens).float(), dim=1)
         finally:
             hook.remove()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from histopair.training import chosen
+from histopair.training import chosen, heads
 
 NEEDS = ("image_embeddings",)
 PARAMETERS = {}
@@ -29,11 +29,11 @@ def build(run):
     features, train = run.embeddings("image_embeddings"), run.rows("train")
     centre = features[run.rows("train", labelled=False)].mean(0)
     means = class_means(normalize(features[train] - centre, dim=1), run.indicator[train])
-    heads = (
+    ready = (
         (NearestMean(centre, means, s), {"sharpness": s, "converged": True}) for s in SHARPNESS
     )
     edges = {"sharpness": (SHARPNESS[0], SHARPNESS[-1])}
-    yield chosen.stage(run, heads, lambda rows: (features[rows],), edges)
+    yield chosen.stage(run, ready, lambda rows: (features[rows],), edges)
 
 
 def class_means(features: Tensor, indicator: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class NearestMean(nn.Module):
     def __init__(self, centre: Tensor, means: Tensor, sharpness: float = 1.0):
         super().__init__()
         self.centre = nn.Parameter(centre)
-        self.last = nn.Linear(len(centre), len(means))
+        self.last = heads.Last(len(centre), len(means))
         with torch.no_grad():
             self.last.weight.copy_(2 * sharpness * means)
             self.last.bias.copy_(-sharpness * means.square().sum(1))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from histopair.methods import zero_shot
-from histopair.training import chosen, contrastive_loss
+from histopair.training import chosen, heads
 
 NEEDS = ("image_embeddings", "prompt_embeddings")
 PARAMETERS = {"aggregation": "embedding", "train_keys": False}
@@ -48,10 +48,10 @@ class Cached(nn.Module):
         self.register_buffer("beta", torch.tensor(beta))
 
     def forward(self, features: Tensor) -> Tensor:
-        image = normalize(features, dim=1)
-        near = torch.exp(-self.beta * (1 - image @ self.keys.T))
-        told = contrastive_loss.similarities(image, self.prompts, self.scale)
-        return told + self.alpha * near @ self.labels
+        with heads.exact(features):
+            image = normalize(features, dim=1)
+            near = torch.exp(-self.beta * (1 - image @ self.keys.T))
+            return self.scale * image @ self.prompts.T + self.alpha * near @ self.labels
 
 
 def mistakes(method):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from histopair.errors import InputError
 from histopair.evaluation import solver
+from histopair.training.heads import Last
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 5))  # scikit-learn's C: high is a weak penalty
 # Of `chosen.stage`; after `worse` strengths no weaker penalty is tried, as these take most time.
@@ -86,7 +87,7 @@ def _of_each(models: list[LogisticRegression], truth: np.ndarray) -> tuple:
 
 def _layer(coefficients: np.ndarray, shifts: np.ndarray, scaler: StandardScaler) -> nn.Linear:
     """The layer that does to raw features what the coefficients do to standardised ones."""
-    layer = nn.Linear(coefficients.shape[1], len(coefficients))
+    layer = Last(coefficients.shape[1], len(coefficients))
     weight = coefficients / scaler.scale_
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))

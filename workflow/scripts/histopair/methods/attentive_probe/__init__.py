@@ -11,6 +11,7 @@ inference    how a run predicts from pixels
 from torch import nn
 
 from histopair.methods.attentive_probe.pooling import QueryPooling
+from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
 NEEDS = ("image_activations",)
@@ -20,7 +21,7 @@ PARAMETERS = {"attention_heads": 4}
 def build(run):
     width, fetch = run.tokens()
     pooling = QueryPooling(width, run.method["attention_heads"])
-    model = Classifier(pooling, nn.Linear(width, len(run.classes)))
+    model = Classifier(pooling, heads.Last(width, len(run.classes)))
     yield run.classifier(model, fetch, rates=run.rates("backbone", "head"))
 
 

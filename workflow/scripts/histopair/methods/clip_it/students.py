@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, kl_div, normalize, smooth_l1_loss
 
-from histopair.training import contrastive_loss
+from histopair.training import contrastive_loss, heads
 
 TEMPERATURE = 0.07  # CLIP's at its start (Radford 2021, Section 2.5)
 
@@ -37,7 +37,7 @@ class Distilled(Student):
         self, backbone, width: int, text_head, text_width: int, classes: int, start="mean"
     ):
         super().__init__(backbone, nn.Linear(width, text_width))
-        self.head = nn.Linear(width, classes)
+        self.head = heads.Last(width, classes)
         self.text_head = text_head
         self.fusion = fusion(classes, start)
 
@@ -51,7 +51,7 @@ class EarlyFusion(Student):
 
     def __init__(self, backbone: nn.Module, width: int, text_width: int, classes: int):
         super().__init__(backbone, nn.Linear(width, text_width))
-        self.head = nn.Linear(width + text_width, classes)
+        self.head = heads.Last(width + text_width, classes)
 
     def classify(self, features: Tensor, predicted: Tensor) -> Tensor:
         return self.head(torch.cat([features, normalize(predicted, dim=1)], dim=1))
@@ -62,7 +62,7 @@ class OneBranch(Student):
 
     def __init__(self, backbone: nn.Module, width: int, text_width: int, classes: int):
         super().__init__(backbone, same_space(width, text_width))
-        self.head = nn.Linear(width, classes)
+        self.head = heads.Last(width, classes)
 
     def classify(self, features: Tensor, predicted: Tensor) -> Tensor:
         return self.head(features)
@@ -153,13 +153,13 @@ def _distances(vectors: Tensor) -> Tensor:
     return distances / distances.mean().clamp(min=1e-6)
 
 
-def fusion(classes: int, start: str = "mean") -> nn.Linear:
+def fusion(classes: int, start: str = "mean") -> heads.Last:
     """Linear(2C, C) over both branches' logits; with start "mean" it begins as their mean.
 
     With a "random" start, as in the published code, it must learn again what the text head learnt
     in its stage.
     """
-    layer = nn.Linear(2 * classes, classes)
+    layer = heads.Last(2 * classes, classes)
     if start == "mean":
         with torch.no_grad():
             layer.weight.copy_(torch.eye(classes).repeat(1, 2) / 2)

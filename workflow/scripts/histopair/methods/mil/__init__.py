@@ -3,9 +3,8 @@
 attention     from patches to one vector a bag
 """
 
-from torch import nn
-
 from histopair.methods.mil import attention
+from histopair.training import heads
 from histopair.training.classifiers import Classifier
 
 NEEDS = ("bags",)
@@ -20,5 +19,5 @@ def mistakes(method):
 def build(run):
     bags = run.bags()
     backbone = attention.of(bags.width, run.method)
-    head = nn.Linear(run.method["width"], len(run.classes))
+    head = heads.Last(run.method["width"], len(run.classes))
     yield run.classifier(Classifier(backbone, head), bags)
