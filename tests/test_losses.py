@@ -31,6 +31,10 @@ def test_probabilities_sum_to_one_only_for_single_labels():
     assert multi.scores(logits).sum().item() == pytest.approx(3 / (1 + math.exp(-2)))
 
 
+def test_sure_labels_of_one_sample_do_not_tie():
+    assert multi.scores(torch.tensor([[20.0, 25.0, 30.0]])).diff().min() > 0
+
+
 def test_distillation_by_hand():
     text = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     predicted = torch.tensor([[5.0, 0.0], [0.0, 2.0], [-1.0, 0.0]])

@@ -52,7 +52,7 @@ def stage(*between, train=29, val=9, **settings) -> loop.Stage:
         torch.arange(train, train + val),
         lambda rows: {"rows": rows, "x": x[rows], "y": y[rows]},
         loss,
-        scores=lambda model, batch: model(batch["x"]).softmax(1),
+        scores=lambda model, batch: model(batch["x"]).double().softmax(1),
         **{"epochs": 3, "batch_size": 8, "learning_rate": 0.05, "weight_decay": 0.01} | settings,
     )
 

@@ -4,12 +4,12 @@ import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from commands import audit
 from histopair.evaluation import convergence, tasks
 from histopair.evaluation.two_way import judge
-from recompute import artifacts, two_way
+from recompute import artifacts, resamples, two_way
 from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
 
@@ -27,6 +27,27 @@ def test_metrics_that_need_more_classes_are_not_expected(classes):
     assert [recomputed[f"label_accuracy_{k}"] is None for k in (1, 2, 3)] == [
         k >= classes for k in (1, 2, 3)
     ]
+
+
+def test_sure_classes_are_ranked_alike_in_both():
+    rng = np.random.default_rng(0)
+    truth = np.eye(4, dtype=bool)[rng.integers(0, 4, 200)]
+    scores = special.softmax(np.float32(rng.normal(0, 20, truth.shape) + 10 * truth), axis=1)
+    assert (scores == 1).sum() > 40
+    ids, names = np.arange(200).astype(str), list("abcd")
+    wide = scores.astype(float)
+    predictions = artifacts.Predictions(ids, np.full(200, "test"), truth, wide, names, "single")
+    stated = tasks.of("single").judge(truth, scores, names)
+    for recomputed in (audit.metrics.scalars(predictions), _once(predictions)):
+        for name in ("macro_auc", "macro_ap"):
+            assert stated[name] == pytest.approx(recomputed[name], abs=1e-12)
+
+
+def _once(predictions):
+    """The audit's metrics in the resample that has each sample once."""
+    groups = np.arange(len(predictions.ids))
+    drawn = resamples._metrics(predictions, groups, np.ones((1, len(groups))))
+    return {name: values[0] for name, values in drawn.items()}
 
 
 LOSSES = hypothesis.strategies.lists(hypothesis.strategies.floats(0.5, 2), min_size=1, max_size=40)

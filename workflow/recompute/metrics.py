@@ -11,6 +11,7 @@ from recompute.artifacts import Predictions
 from recompute.tally import Tally
 
 BINS = 15
+NEAR_ONE = 1023 / 1024  # beyond, float32 makes one share of many
 TOP = 3
 # They count decisions. Without ties of probabilities, the order of summing does not matter.
 SINGLE = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -49,7 +50,7 @@ def scalars(run: Predictions) -> dict[str, float | None]:
     """All scalar metrics of one split by name; None for one that does not exist."""
     if run.task == "survival":
         return concordance.scalars(run)
-    truth, scores, decided = run.truth, run.scores, decisions(run)
+    truth, scores, decided = run.truth, order(run), decisions(run)
     ranked = [column for column in range(truth.shape[1]) if truth[:, column].any()]
     split = [column for column in ranked if not truth[:, column].all()]
     metrics = {
@@ -107,7 +108,7 @@ def numbers(run: Predictions) -> dict[str, float]:
 def per_class(run: Predictions) -> dict[str, dict]:
     """Metrics of each class against the rest; None for one that does not exist."""
     decided = decisions(run)
-    columns = (run.truth.T, decided.T, run.scores.T)
+    columns = (run.truth.T, decided.T, order(run).T)
     return {label: _of_class(*column) for label, *column in zip(run.classes, *columns, strict=True)}
 
 
@@ -141,6 +142,21 @@ def decisions(run: Predictions) -> np.ndarray:
 def are_probabilities(run: Predictions) -> bool:
     inside = run.scores.min() >= 0 and run.scores.max() <= 1
     return bool(inside and (run.task == "multi" or np.allclose(run.scores.sum(1), 1, atol=1e-3)))
+
+
+def order(run: Predictions) -> np.ndarray:
+    """What ranks samples (n, C): of classes that exclude each other, a share near 1 by the rest.
+
+    Such a share is stored as 1 where the rest, which is small, still has its digits.
+    """
+    ranks = run.scores.copy()
+    if run.task != "single" or not are_probabilities(run):
+        return ranks
+    for column, shares in enumerate(run.scores.T):
+        rest = np.delete(run.scores, column, axis=1).sum(1)
+        logarithm = np.log(np.maximum(rest, np.finfo(np.float32).smallest_subnormal))
+        ranks[:, column] = np.where(shares > NEAR_ONE, 1 - logarithm, shares)
+    return ranks
 
 
 def judged(run: Predictions) -> tuple[np.ndarray, np.ndarray]:

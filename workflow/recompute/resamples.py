@@ -5,7 +5,7 @@ import numpy as np
 from recompute import artifacts, concordance
 from recompute.artifacts import Predictions
 from recompute.cells import Cell
-from recompute.metrics import decisions, top
+from recompute.metrics import decisions, order, top
 
 SEED = 7
 COUNTED, RANKED = 4000, 500  # resamples for metrics of decisions, and of the order of scores
@@ -42,14 +42,13 @@ def _metrics(test: Predictions, groups: np.ndarray, draws: np.ndarray) -> dict[s
     counts = {name: draws @ of_groups(value, groups) for name, value in counted(test).items()}
     metrics = rates(counts, test.task)
     some = draws[:RANKED][:, groups].astype(float)
-    columns = range(test.truth.shape[1])
-    metrics["macro_ap"] = _nanmean([_precision(test, c, some) for c in columns])
-    metrics["macro_auc"] = _nanmean(
-        [_auc(test.truth[:, c], test.scores[:, c], some) for c in columns]
-    )
+    ranks, columns = order(test), range(test.truth.shape[1])
+    pairs = [(test.truth[:, c], ranks[:, c]) for c in columns]
+    metrics["macro_ap"] = _nanmean([_precision(*pair, some) for pair in pairs])
+    metrics["macro_auc"] = _nanmean([_auc(*pair, some) for pair in pairs])
     if test.task == "multi" and test.truth.size <= LARGEST:
         spread = np.repeat(some, len(columns), axis=1)
-        metrics["micro_auc"] = _auc(test.truth.ravel(), test.scores.ravel(), spread)
+        metrics["micro_auc"] = _auc(test.truth.ravel(), ranks.ravel(), spread)
     return metrics
 
 
@@ -105,11 +104,10 @@ def _auc(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarr
         return (one * (below + other / 2)).sum(1) / (one.sum(1) * other.sum(1))
 
 
-def _precision(test: Predictions, column: int, weights: np.ndarray) -> np.ndarray:
+def _precision(truth: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted average precision (R,)."""
-    order = np.argsort(-test.scores[:, column], kind="stable")
-    truth, scores = test.truth[order, column], test.scores[order, column]
-    weights = weights[:, order]
+    falling = np.argsort(-scores, kind="stable")
+    truth, scores, weights = truth[falling], scores[falling], weights[:, falling]
     last = np.searchsorted(-scores, -scores, side="right") - 1
     hits = np.cumsum(weights * truth, axis=1)[:, last]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -7,7 +7,7 @@ from histopair.evaluation import reliability
 from histopair.evaluation.tasks.labelled import Labels
 
 TEMPERATURES = (0.01, 100.0)
-# Below: the smallest float32; above: the largest below 1. Scores are stored as float32.
+# Below: the smallest float32; above: the largest below 1. Scores may be float32.
 LOWEST, HIGHEST = float(np.finfo(np.float32).tiny), 1 - 2.0**-24
 
 

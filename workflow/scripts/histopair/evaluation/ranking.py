@@ -7,6 +7,21 @@ sorted scores for all its resamples and both metrics.
 import numpy as np
 
 CELLS = 4_000_000  # weights held at once: 32 MB
+# Above it float32 has too few numbers: shares that differ are stored as one. Below it equal shares
+# are equal indeed, as those of k neighbours are.
+SURE = 1 - 2.0**-10
+LEAST = 2.0**-149  # the smallest float32 above 0
+
+
+def untied(probabilities: np.ndarray) -> np.ndarray:
+    """What orders samples as their probabilities (n, C) do, without the ties of float32 near 1.
+
+    A probability above SURE becomes 1 over the sum of the other classes' probabilities, its odds
+    and 1: numbers near 0 keep all their digits. All others stay, below it. Returns finite float64.
+    """
+    shares = np.asarray(probabilities, float)
+    others = np.where(shares > SURE, 0, shares).sum(1, keepdims=True)  # one of a row exceeds it
+    return np.where(shares > SURE, 1 / np.maximum(others, LEAST), shares)
 
 
 def by_class(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

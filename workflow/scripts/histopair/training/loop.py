@@ -124,12 +124,12 @@ def evaluate(stage: Stage, rows: Tensor, device: torch.device) -> dict[str, floa
 
 
 def predict(stage: Stage, rows: Tensor, device: torch.device) -> Tensor:
-    """The stage's scores for `rows`, in their order: (n, C) float32 on the CPU."""
+    """The stage's scores for `rows`, in their order and in their type: (n, C) on the CPU."""
     stage.model.eval()
     places = [parallel.share(part)[0] for part in torch.arange(len(rows)).split(stage.batch_size)]
     stream = _fetched(stage, [_samples(stage, rows[place]) for place in places], device)
     with torch.inference_mode(), _autocast(stage, device):
-        scores = [stage.scores(stage.model, batch).float().cpu() for batch in stream]
+        scores = [stage.scores(stage.model, batch).cpu() for batch in stream]
     return parallel.in_order(torch.cat(scores), torch.cat(places), len(rows))
 
 

@@ -183,7 +183,7 @@ class Run(Staged):
         return self.task.loss(logits.float(), batch["targets"], kind, shares)
 
     def scores(self, logits: Tensor) -> Tensor:
-        """In float32: bfloat16 has no number between 0.996 and 1, so sure classes would tie."""
+        """From float32: bfloat16 has no number between 0.996 and 1, so sure classes would tie."""
         return self.task.scores(logits.float())
 
 

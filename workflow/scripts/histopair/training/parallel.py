@@ -98,7 +98,7 @@ def in_order(rows: Tensor, positions: Tensor, size: int) -> Tensor:
     """The rows (n, C) of all processes at their positions in a tensor (size, C)."""
     if count() == 1:
         return rows
-    together = torch.full((size, rows.shape[1]), -torch.inf)
+    together = rows.new_full((size, rows.shape[1]), -torch.inf)
     together[positions] = rows
     dist.all_reduce(together, dist.ReduceOp.MAX)
     return together

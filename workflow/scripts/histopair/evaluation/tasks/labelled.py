@@ -26,6 +26,7 @@ class Labels:
     A subclass has `name`, `most_labels` (that a sample may have) and
         decide(scores (n, C)) -> booleans (n, C);
         are_probabilities(scores) -> bool;
+        order(scores) -> (n, C), what ranks the samples of a class;
         confidences(truth, scores) -> of each decision that is judged, probability and truth;
         logits(probabilities) and probabilities(logits), (n, C) each;
         negative_log_likelihood(truth, logits) -> float, the mean over decisions.
@@ -57,14 +58,15 @@ class Labels:
                 f"truth {truth.shape} and scores {scores.shape} must be alike, not empty"
             )
         totals = {n: v.sum(0) for n, v in count(truth, self.decide(scores)).items()}
-        by_class = dict(zip(("auc", "precision"), ranking.by_class(truth, scores), strict=True))
+        order = self.order(scores)
+        by_class = dict(zip(("auc", "precision"), ranking.by_class(truth, order), strict=True))
         values = dict.fromkeys(names(self.name))
         for name in values:
             metric = METRICS[name]
             if metric.rate:
                 values[name] = number(metric.rate(totals))
             elif metric.order:
-                values[name] = number(_ranked(metric.order, by_class, truth, scores))
+                values[name] = number(_ranked(metric.order, by_class, truth, order))
         if self.are_probabilities(scores):
             bins = reliability.bins(*self.confidences(truth, scores))
             values["ece"] = reliability.expected_error(bins)
@@ -98,11 +100,12 @@ class Labels:
         values = dict.fromkeys(names(self.name), np.full(len(draws), np.nan))
         values |= {name: METRICS[name].rate(totals) for name in values if METRICS[name].rate}
         some = draws[: ranked_resamples(truth.size)]
-        ranks = {EACH: _of_each(truth, scores, groups, some)}
+        order = self.order(scores)
+        ranks = {EACH: _of_each(truth, order, groups, some)}
         orders = {name: METRICS[name].order for name in values if METRICS[name].order}
         if any(over == POOLED for _, over in orders.values()):
             spread = np.repeat(groups, truth.shape[1])
-            pooled = ranking.weighted(truth.ravel(), scores.ravel(), spread, some)
+            pooled = ranking.weighted(truth.ravel(), order.ravel(), spread, some)
             ranks[POOLED] = dict(zip(("auc", "precision"), pooled, strict=True))
         return values | {name: ranks[over][kind] for name, (kind, over) in orders.items()}
 

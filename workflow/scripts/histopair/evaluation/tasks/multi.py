@@ -30,6 +30,10 @@ class Multi(labelled.Labels):
         """All within 0 and 1."""
         return bool(scores.min() >= 0 and scores.max() <= 1)
 
+    def order(self, scores: np.ndarray) -> np.ndarray:
+        """The scores as they are: stored as float64, they need no other classes to tell them."""
+        return scores
+
     def confidences(self, truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of every label of every sample, the probability and whether it is true: two (n C,)."""
         return scores.ravel().astype(float), truth.ravel()

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import log_softmax, softmax
 
+from histopair.evaluation import ranking
 from histopair.evaluation.tasks import labelled
 
 
@@ -17,6 +18,10 @@ class Single(labelled.Labels):
         """All within 0 and 1, and each row sums to 1."""
         within = scores.min() >= 0 and scores.max() <= 1
         return bool(within and np.allclose(scores.sum(1), 1, atol=1e-3))
+
+    def order(self, scores: np.ndarray) -> np.ndarray:
+        """Probabilities `untied`; other scores as they are."""
+        return ranking.untied(scores) if self.are_probabilities(scores) else scores
 
     def confidences(self, truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the class chosen for each sample, the probability and whether it is true: two (n,)."""

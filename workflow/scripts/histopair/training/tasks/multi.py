@@ -55,5 +55,8 @@ def asymmetric(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def scores(logits: Tensor) -> Tensor:
-    """A probability for each class, (n, C)."""
-    return logits.sigmoid()
+    """A probability for each class, (n, C) float64: in float32 it is 1 from a logit of 17 on.
+
+    Labels that are equally 1 tie. Of classes that exclude each other the small ones tell.
+    """
+    return logits.double().sigmoid()
