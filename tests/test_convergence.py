@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from histopair.evaluation import claims, convergence, orders
+from histopair.files import tables
+from recompute import convergence as audited
 
 
 def history(val, train, stage="main", **columns):
@@ -73,6 +75,7 @@ def test_flat_losses_have_converged():
                 "train_task": {"first": 1.0, "best": 1.0},
                 "reason": "",
                 "solved": False,
+                "used": True,
             }
         ],
     }
@@ -95,6 +98,33 @@ def test_a_seed_that_is_stuck_counts_as_not_converged(odd, expected):
     found = [seed(2.0, 0.6), seed(2.0, odd), seed(2.0, 0.6)]
     assert all(each["converged"] for each in found)
     assert convergence.unfinished(found) == expected
+
+
+def unused(best):
+    """A seed with a probe, beside which a stage was thrown away that had not converged."""
+    probe = history([1.0], [1.0], converged=[True])
+    return pd.concat([probe, history([2.0, 1.5], [2.0, best], "adapt", used=False)])
+
+
+def test_what_a_run_threw_away_is_not_judged(tmp_path):
+    tables.write(tmp_path / "history.parquet", unused(1.0), {})
+    found = convergence.judge(tables.read(tmp_path / "history.parquet"))
+    assert found["converged"] and found["reasons"] == []
+    assert [(stage["stage"], stage["used"]) for stage in found["stages"]] == [
+        ("main", True),
+        ("adapt", False),
+    ]
+
+
+@pytest.mark.parametrize("odd, expected", [(False, 1), (True, 0)])
+def test_only_stages_that_are_used_can_be_stuck(odd, expected):
+    """Three seeds adapt, one of them stuck unless it threw the stage away; a fourth has none."""
+    val = [2.0, 1.0, *flat(18, 1.5)]
+    seeds = [history(val, [2.0, *flat(19, best)], "adapt") for best in (0.6, 0.6, 1.9)]
+    seeds[2]["used"] = False if odd else None
+    seeds.append(unused(0.1))
+    assert convergence.unfinished([convergence.judge(rows) for rows in seeds]) == expected
+    assert audited.unfinished(seeds) == expected
 
 
 def test_of_two_seeds_none_can_be_told_to_be_stuck():

@@ -91,6 +91,7 @@ def _history(random) -> pd.DataFrame:
         for stage in ("text", "main")
         for losses, val in [(1 + random.uniform(0, 0.4) * random.random(6), random.random(6))]
     ]
+    rows[1]["used"] = random.random() < 0.7
     return pd.concat(rows, ignore_index=True)
 
 

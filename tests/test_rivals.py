@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import test_methods
 import torch
@@ -19,6 +20,7 @@ from histopair import encoders
 from histopair.encoders import embed
 from histopair.encoders.activations import cache, source
 from histopair.errors import InputError
+from histopair.evaluation import convergence
 from histopair.export import layers
 from histopair.files import tables
 from histopair.methods import (
@@ -387,6 +389,9 @@ def test_a_probe_that_no_epoch_improves_is_what_predicts(world):
         stages.append(stage)
     _, probe, adapt, predicting = stages
     assert min(row["val_task"] for row in adapt.history) > probe.history[0]["val_task"]
+    judged = convergence.judge(pd.DataFrame([row for stage in stages for row in stage.history]))
+    assert [stage["used"] for stage in judged["stages"]] == [True, True, False]
+    assert not any("adapt" in reason for reason in judged["reasons"])
     after = loop.evaluate(predicting, run.rows("val"), run.device)["task"]
     assert after == pytest.approx(probe.history[0]["val_task"], rel=1e-5)
 
@@ -396,6 +401,7 @@ def test_the_best_epoch_predicts_if_it_is_better_than_the_probe(world):
     _, probe, adapt, predicting = _trained(run)
     best = min(row["val_task"] for row in adapt.history)
     assert best < probe.history[0]["val_task"]
+    assert not any("used" in row for row in adapt.history)
     after = loop.evaluate(predicting, run.rows("val"), run.device)["task"]
     assert after == pytest.approx(best, rel=1e-5)
 

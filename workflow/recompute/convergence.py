@@ -30,24 +30,29 @@ def converged(history: pd.DataFrame) -> bool:
 
 def unfinished(histories: list[pd.DataFrame]) -> int:
     """How many of a method's seeds have not converged, or learned much less than the middle one."""
-    stuck = pd.Series(False, index=range(len(histories)))
-    parts = [dict(list(rows.groupby("stage"))) if len(rows) else {} for rows in histories]
-    for stage in parts[0] if len(histories) > 2 else ():
-        if stated(parts[0][stage]):
-            continue
-        losses = [part[stage]["train_task"].to_numpy(float) for part in parts]
-        places = [int(np.argmin(part[stage]["val_task"])) for part in parts]
-        best = pd.Series([loss[place] for loss, place in zip(losses, places, strict=True)])
-        start = pd.Series([loss[0] for loss in losses]).median()
-        stuck |= best - best.median() > BEHIND * start
-    return int((stuck | ~pd.Series([converged(rows) for rows in histories], dtype=bool)).sum())
+    losses = [
+        {"seed": seed, "stage": stage, "first": rows["train_task"].iloc[0]}
+        | {"best": rows["train_task"].iloc[int(np.argmin(rows["val_task"]))]}
+        for seed, history in enumerate(histories)
+        for stage, rows in (history.groupby("stage") if len(history) else ())
+        if not stated(rows) and not thrown_away(rows)
+    ]
+    late = {seed for seed, history in enumerate(histories) if not converged(history)}
+    table = pd.DataFrame(losses, columns=["seed", "stage", "first", "best"])
+    for _, seeds in table.groupby("stage"):
+        above = seeds["best"] - seeds["best"].median() > BEHIND * seeds["first"].median()
+        late |= set(seeds["seed"][above]) if len(seeds) > 2 else set()
+    return len(late)
 
 
 def _converged(rows: pd.DataFrame) -> bool:
     """The best epoch is not the last, the train loss has stopped falling, and steps were enough.
 
-    If the rows themselves say whether they have converged, that counts.
+    If the rows themselves say whether they have converged, that counts. What the run did not use
+    has nothing to reach.
     """
+    if thrown_away(rows):
+        return True
     if stated(rows):
         return bool(rows["converged"].all())
     losses, count = rows["train_loss"].to_numpy(float), len(rows)
@@ -63,6 +68,11 @@ def _converged(rows: pd.DataFrame) -> bool:
 def stated(rows: pd.DataFrame) -> bool:
     """Whether a solver says of itself that it reached the optimum or not: then no seed is stuck."""
     return "converged" in rows and bool(rows["converged"].notna().all())
+
+
+def thrown_away(rows: pd.DataFrame) -> bool:
+    """Whether the run predicts with what it had before this stage."""
+    return "used" in rows and bool((rows["used"] == 0).all())
 
 
 def of_runs(results: Path) -> Tally:

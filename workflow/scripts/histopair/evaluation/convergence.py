@@ -18,9 +18,9 @@ def judge(history: pd.DataFrame) -> dict:
 
     history: rows of stage, epoch, train_loss, train_task and val_task, the loss that chooses the
     best epoch; `steps` of an epoch, in histories that say it; `converged` if the method itself
-    knows. A stage has not converged if its best epoch is its last, if its train loss still fell by
-    more than FALL at the end, or if it took fewer than LEAST_STEPS steps. A method that trains
-    nothing has converged.
+    knows; `used`, false for a stage that the run threw away, which is not judged. A stage has not
+    converged if its best epoch is its last, if its train loss still fell by more than FALL at the
+    end, or if it took fewer than LEAST_STEPS steps. A method that trains nothing has converged.
     """
     parts = history.groupby("stage", sort=False) if len(history) else ()
     stages = [{"stage": name} | _stage(part) for name, part in parts]
@@ -34,25 +34,31 @@ def unfinished(judged: list[dict]) -> int:
     judged: what `judge` returns for each seed. A stage whose solver knows that it has reached the
     optimum cannot be stuck: its train loss differs with the penalty and the labels of each seed.
     """
-    trained = [[s for s in seed["stages"] if not s.get("solved")] for seed in judged]
-    lost = behind([[stage["train_task"] for stage in stages] for stages in trained])
+    lost = behind([_trained(seed["stages"]) for seed in judged])
     return sum(not seed["converged"] or stuck for seed, stuck in zip(judged, lost, strict=True))
 
 
-def behind(stages: list[list[dict]]) -> list[bool]:
-    """Which seeds learned much less of the train split than their median.
+def _trained(stages: list[dict]) -> dict[str, dict]:
+    """The train losses of each stage that a run has trained and used."""
+    kept = (stage for stage in stages if stage.get("used", True) and not stage.get("solved"))
+    return {stage["stage"]: stage["train_task"] for stage in kept}
+
+
+def behind(seeds: list[dict[str, dict]]) -> list[bool]:
+    """Which seeds learned much less of the train split than the median of those with that stage.
 
     A history shows that more epochs would change little, but not that the run is stuck; the other
-    seeds do. stages: for each seed a dict of `first` and `best` for each stage, the train losses of
-    the first epoch and of the best. Of fewer than three seeds, none can be the odd one out.
+    seeds do. seeds: by stage a dict of `first` and `best`, the train losses of the first epoch and
+    of the best. Of fewer than three seeds with a stage, none can be the odd one out.
     """
-    if len(stages) < 3:
-        return [False] * len(stages)
-    first, best = (
-        np.array([[stage[name] for stage in seed] for seed in stages], float)
-        for name in ("first", "best")
-    )
-    return list((best - np.median(best, axis=0) > BEHIND * np.median(first, axis=0)).any(axis=1))
+    lost = [False] * len(seeds)
+    for name in dict.fromkeys(name for stages in seeds for name in stages):
+        having = [place for place, stages in enumerate(seeds) if name in stages]
+        first, best = ([seeds[i][name][when] for i in having] for when in ("first", "best"))
+        most = np.median(best) + BEHIND * np.median(first)
+        for place, loss in zip(having, best, strict=True):
+            lost[place] |= len(having) > 2 and bool(loss > most)
+    return lost
 
 
 def _stage(rows: pd.DataFrame) -> dict:
@@ -62,14 +68,19 @@ def _stage(rows: pd.DataFrame) -> dict:
         "epochs": epochs,
         "best_epoch": best,
         "train_task": {"first": float(losses[0]), "best": float(losses[best - 1])},
-        "reason": _reason(rows, epochs, best),
+        "reason": _reason(rows, epochs, best) if _used(rows) else "",
         "solved": _solved(rows),
+        "used": _used(rows),
     }
 
 
 def _solved(rows: pd.DataFrame) -> bool:
     """Whether the method itself knows if the stage has converged."""
     return "converged" in rows and bool(rows["converged"].notna().all())
+
+
+def _used(rows: pd.DataFrame) -> bool:
+    return not ("used" in rows and rows["used"].eq(False).all())
 
 
 def _reason(rows: pd.DataFrame, epochs: int, best: int) -> str:

@@ -119,6 +119,8 @@ def build(run):
         yield adapting
         if not min(row["val_task"] for row in adapting.history) < before:
             student.load_state_dict(start, strict=False)
+            for row in adapting.history:  # the run's history holds these very rows
+                row["used"] = False
     yield run.classifier(student, fetch, "predict", epochs=0)
 
 

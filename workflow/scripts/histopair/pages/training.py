@@ -40,6 +40,8 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
 
 def _best_epoch(history: pd.DataFrame) -> list[str]:
     """Which epoch of how many is the best of the stage that predicts; [] for an untrained run."""
+    if "used" in history:
+        history = history[history["used"].ne(False)]
     stage = history[history["stage"] == history["stage"].iloc[-1]] if len(history) else history
     if stage.empty:
         return []
