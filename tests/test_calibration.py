@@ -25,6 +25,7 @@ def multi(seed=0, n=1500, classes=6, temperature=1.0):
 
 
 WORLDS = {"single": single, "multi": multi}
+SINGLE = tasks.of("single")
 
 
 def test_bins_and_expected_error_by_hand():
@@ -78,6 +79,45 @@ def test_the_test_split_has_no_part_in_the_temperature():
         for test in (single(seed=2), single(seed=3, temperature=3))
     )
     assert one == other == calibration.fit_temperature(*val, tasks.of("single"))
+
+
+@pytest.mark.parametrize("task", WORLDS)
+def test_each_fold_has_the_temperature_of_its_own_validation_samples(task):
+    """Two models, one too sure and one too modest: one temperature for both fits neither."""
+    folds = {1: 0.4, 2: 2.5}
+    parts = {
+        split: [WORLDS[task](seed=seed + fold, temperature=folds[fold]) for fold in folds]
+        for split, seed in (("val", 0), ("test", 10))
+    }
+    splits = {
+        split: tuple(map(np.concatenate, zip(*of, strict=True))) for split, of in parts.items()
+    }
+    numbers = {split: np.repeat([1, 2], [len(one[0]) for one in of]) for split, of in parts.items()}
+    joined = calibration.judge(splits, tasks.of(task), numbers)
+    alone = [
+        calibration.judge({split: of[i] for split, of in parts.items()}, tasks.of(task))
+        for i in (0, 1)
+    ]
+    assert joined["by_fold"] == {str(i + 1): alone[i]["temperature"] for i in (0, 1)}
+    assert joined["temperature"] == pytest.approx(sum(joined["by_fold"].values()) / 2)
+    found = joined["splits"]["test"]["after"]["nll"]
+    expected = np.mean([one["splits"]["test"]["after"]["nll"] for one in alone])
+    assert found == pytest.approx(expected)
+    whole = calibration.judge(splits, tasks.of(task))
+    assert found < whole["splits"]["test"]["after"]["nll"]
+
+
+def test_samples_of_a_fold_without_validation_keep_their_scores():
+    truth, scores = single(n=200, temperature=0.4)
+    folds = {"val": np.ones(200, int), "test": np.full(200, 2)}
+    found = calibration.judge({"val": (truth, scores), "test": (truth, scores)}, SINGLE, folds)
+    assert found["splits"]["test"]["after"] == found["splits"]["test"]["before"]
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_run_is_at_the_bound_if_a_fold_of_it_is(bad):
+    fitted = {"temperature": 3.0, "by_fold": {"1": 1.0, "2": 100.0 if bad else 5.0}}
+    assert calibration.fits_at_bound(fitted) == bad
 
 
 @pytest.mark.parametrize("task", WORLDS)

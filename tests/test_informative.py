@@ -132,6 +132,21 @@ def test_a_queue_is_of_calibrated_probabilities(finished):
     assert np.isclose(table.probability["s0"], 0.81 / 0.82, atol=1e-6)
 
 
+def test_a_queue_of_joined_folds_has_each_ones_temperature(finished):
+    for seed in (0, 1):
+        run = Path(f"results/runs/data/vit/probe/{seed}")
+        table = tables.read(run / "predictions.parquet")
+        table["fold"] = [1, 2, 1, 2]
+        about = tables.about(run / "predictions.parquet")
+        whole = pa.Table.from_pandas(table.drop(columns="scores"), preserve_index=False)
+        scores = tables.vectors(np.tile(np.float32([0.2, 0.8]), (4, 1)))
+        tables.write(run / "predictions.parquet", whole.append_column("scores", scores), about)
+        fitted = {"temperature": 0.75, "by_fold": {"1": 1.0, "2": 0.5}}
+        tables.write_json(run / "metrics.json", {"calibration": fitted})
+    found = queue().set_index("sample_id").probability[table["sample_id"]]
+    assert np.allclose(found, [0.8, 16 / 17, 0.8, 16 / 17])
+
+
 def test_predictions_that_were_not_scored_make_no_queue(finished):
     metrics = Path("results/runs/data/vit/probe/1/metrics.json")
     before = metrics.with_name("predictions.parquet").stat().st_mtime_ns - 1

@@ -3,12 +3,14 @@
 import hypothesis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import special, stats
 
 from commands import audit
-from histopair.evaluation import convergence, tasks
+from histopair.evaluation import convergence, score, tasks
 from histopair.evaluation.two_way import judge
+from histopair.files import tables
 from recompute import artifacts, resamples, two_way
 from recompute import convergence as recomputed_convergence
 from recompute.tally import Tally
@@ -48,6 +50,32 @@ def _once(predictions):
     groups = np.arange(len(predictions.ids))
     drawn = resamples._metrics(predictions, groups, np.ones((1, len(groups))))
     return {name: values[0] for name, values in drawn.items()}
+
+
+@pytest.mark.parametrize("changed", [None, "1", "2", "whole"])
+def test_each_folds_temperature_is_fitted_again(tmp_path, changed):
+    rng, n = np.random.default_rng(0), 120
+    scores = special.softmax(rng.normal(0, 2, (n, 2)), axis=1)
+    labels = np.where(rng.random(n) < scores[:, 0], "a", "b")
+    scores[::2] = scores[::2] ** 2 / (scores[::2] ** 2).sum(1, keepdims=True)  # fold 1 is too sure
+    columns = {
+        "sample_id": np.arange(n).astype(str),
+        "split": np.repeat(["val", "test"], n // 2),
+        "labels": [[label] for label in labels],
+        "scores": tables.vectors(scores.astype("float32")),
+        "fold": np.tile([1, 2], n // 2),
+    }
+    file = tmp_path / "predictions.parquet"
+    tables.write(file, pa.table(columns), {"task": "single", "classes": ["a", "b"]})
+    stated = score.of_predictions(file)["calibration"]
+    if changed == "whole":
+        del stated["by_fold"]
+    elif changed:
+        stated["by_fold"][changed] *= 1.5
+    tally = Tally("calibration")
+    run = artifacts.predictions(file)
+    audit.calibration._compare(tally, file, stated, run)
+    assert (tally.disagreements == []) == (changed is None)
 
 
 LOSSES = hypothesis.strategies.lists(hypothesis.strategies.floats(0.5, 2), min_size=1, max_size=40)

@@ -43,8 +43,8 @@ def of_one_file(function: Callable) -> Callable:
 class Predictions(NamedTuple):
     """Samples of a run: truth and scores (n, C); for survival truth is time and event, (n, 2).
 
-    For survival, `fold` is the fold in which each sample is predicted, and `others` holds, by fold,
-    the times and events of the other samples, on which the metrics depend.
+    `fold` is the fold in which each sample is predicted, None where there are none. For survival,
+    `others` holds, by fold, the times and events of the other samples, on which metrics depend.
     """
 
     ids: np.ndarray
@@ -63,6 +63,8 @@ class Predictions(NamedTuple):
         arrays = (array[rows] for array in self[:4])
         if self.fold is None:
             return Predictions(*arrays, self.classes, self.task)
+        if self.task != "survival":
+            return Predictions(*arrays, self.classes, self.task, self.fold[rows])
         beside = np.isin(self.split, ("train", "val") if split == "test" else ("train",))
         folds = np.unique(self.fold[rows])
         others = {fold: self.truth[beside & (self.fold == fold)] for fold in folds}
@@ -81,7 +83,8 @@ def predictions(file: Path) -> Predictions:
         return Predictions(ids, split, truth, scores, classes, "survival", fold)
     labels = table["labels"].to_pylist()
     truth = np.array([[name in row for name in classes] for row in labels], bool)
-    return Predictions(ids, split, truth, scores, classes, about["task"])
+    fold = table["fold"].to_numpy() if "fold" in table.column_names else None
+    return Predictions(ids, split, truth, scores, classes, about["task"], fold)
 
 
 def vectors(file: Path, column: str = "embedding") -> np.ndarray:

@@ -26,22 +26,50 @@ def calibration_of_runs(results: Path) -> Tally:
 
 
 def _compare(tally: Tally, file: Path, stated: dict, run: Predictions) -> None:
-    temperature = stated["temperature"]
     val = run.of(stated["fitted_on"])
-    losses = [loss(val, t) for t in GRID]
-    best = float(GRID[np.argmin(losses)])
-    good = loss(val, temperature) <= min(*losses, loss(val, 1.0)) + WORSE
-    tally.holds(file, "temperature", good, f"{temperature:.6g}", f"{best:.6g}")
+    folds = [""] if val.fold is None else sorted(set(val.fold.astype(str)))
+    tally.holds(file, "folds", sorted(_fits(stated)) == folds, sorted(_fits(stated)), folds)
+    for fold, temperature in _fits(stated).items():
+        _likeliest(tally, file, f"temperature{fold}", temperature, _of_fold(val, fold))
+    mean = np.mean(list(_fits(stated).values()))
+    tally.equal(file, "temperature of all", stated["temperature"], mean)
     for split, parts in stated["splits"].items():
-        for when, t in (("before", 1.0), ("after", temperature)):
-            scaled = run.of(split)._replace(scores=probabilities(run.of(split), t))
-            errors = {"nll": loss(run.of(split), t)}
+        samples = run.of(split)
+        for when, t in (("before", 1.0), ("after", of_samples(stated, samples))):
+            scaled = samples._replace(scores=probabilities(samples, t))
+            errors = {"nll": loss(samples, t)}
             errors["ece"] = metrics.expected_error(*metrics.judged(scaled))
             for name, value in errors.items():
                 tally.equal(file, f"{split} {name} {when} scaling", parts[when][name], value, 1e-6)
 
 
-def loss(run: Predictions, temperature: float) -> float:
+def _fits(stated: dict) -> dict[str, float]:
+    """The temperature of each fold, or of a run without folds."""
+    return stated.get("by_fold") or {"": stated["temperature"]}
+
+
+def _of_fold(run: Predictions, fold: str) -> Predictions:
+    if not fold:
+        return run
+    here = run.fold.astype(str) == fold
+    return run._replace(truth=run.truth[here], scores=run.scores[here])
+
+
+def _likeliest(tally: Tally, file: Path, what: str, temperature: float, val: Predictions) -> None:
+    losses = [loss(val, t) for t in GRID]
+    best = float(GRID[np.argmin(losses)])
+    good = loss(val, temperature) <= min(*losses, loss(val, 1.0)) + WORSE
+    tally.holds(file, what, good, f"{temperature:.6g}", f"{best:.6g}")
+
+
+def of_samples(stated: dict, run: Predictions) -> float | np.ndarray:
+    """One temperature, or a column of those of each sample's fold."""
+    if "by_fold" not in stated:
+        return stated["temperature"]
+    return np.array([stated["by_fold"].get(str(fold), 1.0) for fold in run.fold]).reshape(-1, 1)
+
+
+def loss(run: Predictions, temperature: float | np.ndarray) -> float:
     """Mean negative log-likelihood of the true class, or binary cross-entropy of all labels."""
     scaled = logits(run) / temperature
     if run.task == "single":
@@ -49,8 +77,8 @@ def loss(run: Predictions, temperature: float) -> float:
     return float(np.logaddexp(0, np.where(run.truth, -scaled, scaled)).mean())
 
 
-def probabilities(run: Predictions, temperature: float) -> np.ndarray:
-    if temperature == 1:
+def probabilities(run: Predictions, temperature: float | np.ndarray) -> np.ndarray:
+    if np.all(temperature == 1):
         return run.scores
     scaled = logits(run) / temperature
     return softmax(scaled, axis=1) if run.task == "single" else expit(scaled)

@@ -56,7 +56,7 @@ def _val_loss(cell: Cell, method: str) -> float | None:
         if not fitted or not len(artifacts.table(path.with_name("history.parquet"))):
             return None
         val = artifacts.predictions(path).of("val")
-        losses.append(calibration.loss(val, fitted["temperature"]))
+        losses.append(calibration.loss(val, calibration.of_samples(fitted, val)))
     return np.mean(losses)
 
 

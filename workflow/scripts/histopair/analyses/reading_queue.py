@@ -98,18 +98,21 @@ def _predicted(runs: Sequence[Path]) -> tuple[pd.Series, list[np.ndarray], dict]
             problem = f"its samples or classes differ from those of {runs[0]}"
             raise InputError(path, problem, "Name runs of one dataset")
         scores = tables.matrix(path, "scores")[place].astype(float)
-        members.append(_calibrated(run, scores, tasks.of(about["task"])))
+        fold = frame["fold"].to_numpy()[place] if "fold" in frame else None
+        members.append(_calibrated(run, scores, tasks.of(about["task"]), fold))
     return ids, members, first
 
 
-def _calibrated(run: Path, scores: np.ndarray, task) -> np.ndarray:
+def _calibrated(run: Path, scores: np.ndarray, task, fold: np.ndarray | None) -> np.ndarray:
     if not (isinstance(task, Labels) and task.are_probabilities(scores)):
         problem = "its scores are no probabilities of labels"
         raise InputError(run, problem, "Name a run of another method")
     fitted = tables.read_json(run / "metrics.json")["calibration"]
     low, high = calibration.LOWEST, calibration.HIGHEST
     scores = np.clip(scores, low, high)
-    return calibration.scale(scores, task, fitted["temperature"]) if fitted else scores
+    if not fitted:
+        return scores
+    return calibration.scale(scores, task, calibration.temperatures(fitted, fold))
 
 
 def _farthest(table, samples: pd.DataFrame, embeddings, most: int | None) -> pd.DataFrame:

@@ -36,7 +36,7 @@ def calibrations(cell: dict, study: dict) -> list[dict]:
         {
             "method": method,
             "temperature": mean_known([seed["temperature"] for seed in seeds]),
-            "at_bound": sum(calibration.at_bound(seed["temperature"]) for seed in seeds),
+            "at_bound": sum(map(calibration.fits_at_bound, seeds)),
             "n_seeds": len(seeds),
         }
         | {

@@ -26,7 +26,8 @@ def score(predictions: str | Path, history: str | Path, output: str | Path, abou
 def of_predictions(predictions: str | Path) -> dict:
     """What a run's metrics.json says, but for its convergence."""
     content, parts, task = judge(predictions)
-    fitted = calibration.judge(parts, task) if isinstance(task, Labels) else None
+    labelled = isinstance(task, Labels)
+    fitted = calibration.judge(parts, task, _folds(predictions)) if labelled else None
     return content | {"calibration": fitted}
 
 
@@ -47,6 +48,14 @@ def score_elsewhere(
         "about": about,
     }
     tables.write_json(output, content)
+
+
+def _folds(predictions: str | Path) -> dict[str, np.ndarray]:
+    """The fold of each sample, in the file's order, of each split; empty if none are joined."""
+    table = tables.without_vectors(predictions)
+    if "fold" not in table:
+        return {}
+    return {split: part["fold"].to_numpy() for split, part in table.groupby("split")}
 
 
 def judge(predictions: str | Path) -> tuple[dict, dict[str, tuple], object]:
