@@ -8,7 +8,7 @@ import pytest
 from scipy import special, stats
 
 from commands import audit
-from histopair.evaluation import convergence, score, tasks
+from histopair.evaluation import convergence, p_values, score, tasks
 from histopair.evaluation.two_way import judge
 from histopair.files import tables
 from recompute import artifacts, resamples, two_way
@@ -91,16 +91,28 @@ def test_convergence_is_the_same_in_both(train, val):
     assert judged["stages"][0]["best_epoch"] == recomputed["best_epoch"]
 
 
-@pytest.mark.parametrize("p, agrees", [(0.02 * (1 - np.log(0.02)), True), (0.05, False)])
-def test_a_combined_p_is_fishers_of_the_cells_that_have_one(tmp_path, p, agrees):
-    """Of .1 and .2: P(chi-squared of 4 > -2 log .02) = .02 (1 - log .02)."""
+APART, TOGETHER = 0.02 * (1 - np.log(0.02)), p_values.harmonic([0.1, 0.2])
+
+
+@pytest.mark.parametrize("family, p", [("b", APART), ("a", TOGETHER)])
+@pytest.mark.parametrize("off", [0, 0.001])
+def test_a_combined_p_is_that_of_the_families_of_cells_that_have_one(tmp_path, family, p, off):
+    """Of .1 and .2 apart: P(chi-squared of 4 > -2 log .02) = .02 (1 - log .02)."""
     rows = [("a", 0.1, 0.3, None), ("b", 0.2, 0.1, None), ("c", None, 0.5, None)]
-    rows += [("leaky", 0.9, 0.9, None), ("*", p, 0.2, 2)]
+    rows += [("leaky", 0.9, 0.9, None), ("*", p + off, 0.2, 2)]
     table = pd.DataFrame(rows, columns=["dataset", "p_better", "gain", "cells"])
     table = table.assign(method="m", p_seeds_better=np.nan)
     tally = Tally("tests")
-    audit.p_values._fisher(tally, tmp_path, table, {"leaky"})
-    assert (tally.disagreements == []) == agrees
+    families = {"a": "a", "b": family, "c": "c"}
+    audit.p_values._together(tally, tmp_path, table, {"leaky"}, families)
+    assert (tally.disagreements == []) == (not off)
+
+
+@pytest.mark.parametrize("smallest", [1.0, 0.01, 1e-9])
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_the_p_of_tests_that_depend_on_each_other_is_the_same_in_both(count, smallest):
+    p = np.random.default_rng(count).random(count) * smallest
+    assert audit.p_values._of_dependent(p) == pytest.approx(p_values.harmonic(p), rel=1e-9)
 
 
 def test_stuck_seeds_are_counted_as_the_studies_count_them():

@@ -69,6 +69,47 @@ def test_fisher_by_hand():
     assert p_values.fisher([None]) is None and p_values.fisher([]) is None
 
 
+def test_the_harmonic_mean_by_hand():
+    """Wilson 2019: the chance that 1,000 uniform numbers have a smaller harmonic mean than .02."""
+    uniform = np.random.default_rng(0).random((100_000, 1000))
+    smaller = (1 / (1 / uniform).mean(1) < 0.02).mean()
+    assert p_values.harmonic([0.02] * 1000) == pytest.approx(smaller, rel=0.03)
+    assert p_values.harmonic([0.3]) == 0.3
+    assert p_values.harmonic([1e-9, 0.5]) == pytest.approx(2e-9, rel=1e-3)
+
+
+@pytest.mark.parametrize("datasets", [1, 2])
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
+def test_cells_of_one_test_split_keep_the_level_and_fisher_alone_would_not(correlation, datasets):
+    """Datasets in six cells each, whose tests share patients; no method is better."""
+    random, draws = np.random.default_rng(1), 4000
+    shared = np.sqrt(correlation) * random.normal(size=(draws, datasets, 1))
+    z = shared + np.sqrt(1 - correlation) * random.normal(size=(draws, datasets, 6))
+    p = stats.norm.sf(z)
+    ours = [p_values.fisher([p_values.harmonic(of) for of in both]) for both in p]
+    assert np.mean(np.array(ours) < 0.05) < 0.06
+    plain = [p_values.fisher(list(both.ravel())) for both in p[:1000]]
+    assert correlation == 0 or np.mean(np.array(plain) < 0.05) > 0.12
+
+
+def test_cells_of_one_family_count_once():
+    a, b, c = cell(0.6), cell(0.3), cell(0.5) | {"ids": ["other"]}
+    study = {"reference": "old", "metric": "accuracy"}
+    *single, together = significance.rows({("d", "e"): a, ("d", "f"): b, ("d2", "e"): c}, study)
+    p = [row["p_better"] for row in single]
+    assert together["p_better"] == pytest.approx(p_values.fisher([p_values.harmonic(p[:2]), p[2]]))
+
+
+def test_families_are_of_one_base_or_share_test_samples():
+    ids = {"a": "1", "a-5": "9", "b": "23", "c": "34", "d": "45", "e": "7"}
+    cells = {(name, "e"): {"ids": list(own)} for name, own in ids.items()}
+    study = {"splits": {name: {"of": name[0]} for name in ids}}
+    found = significance.families(cells, study)
+    assert found == {"a": "a", "a-5": "a", "b": "b", "c": "b", "d": "b", "e": "e"}
+    reversed_cells = dict(reversed(cells.items()))
+    assert significance.families(reversed_cells, study)["b"] == "d"
+
+
 def test_holm_by_hand():
     # Holm 1979: 4 * 0.005, 3 * 0.01, then 2 * 0.03, and 0.04 no lower than the one before.
     assert p_values.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -124,7 +165,8 @@ def cell(better, groups=40, seeds=6, metric="accuracy", draws=400):
             replicates.append(tasks.of("single").replicate(truth, scores, index, weights)[metric])
         runs[name] = members
         methods[name] = {metric: (np.array(values), np.mean(replicates, 0))}
-    return {"methods": methods, "runs": runs, "task": "single", "n_groups": groups}
+    facts = {"task": "single", "n_groups": groups, "ids": [str(i) for i in index]}
+    return {"methods": methods, "runs": runs} | facts
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "macro_auc"])
@@ -159,7 +201,7 @@ def test_a_study_of_several_cells_ends_in_one_combined_row_per_method():
     assert [row["cells"] for row in single] == [1, 1] and together["cells"] == 2
     assert together["dataset"] == significance.EVERYTHING
     assert together["p_better"] == pytest.approx(
-        p_values.fisher([row["p_better"] for row in single])
+        p_values.harmonic([row["p_better"] for row in single])
     )
     lowest, highest = sorted(single, key=lambda row: row["p"])
     assert lowest["p_holm"] == pytest.approx(min(1, 2 * lowest["p"]))

@@ -1,12 +1,14 @@
 """Tests of studies: both halves of the two-way test, effects, and corrected and combined p."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import integrate, special, stats
+from scipy.sparse import csgraph
 
-from recompute import cells, intervals, resamples, studies, two_way
+from recompute import artifacts, cells, intervals, resamples, studies, two_way
 from recompute.cells import Cell
 from recompute.tally import PRINTED, Tally
 
@@ -27,7 +29,8 @@ def tests(tally: Tally, file: Path, grid: dict) -> None:
         _of_cell(tally, test_file, grid[row["dataset"], row["encoder"]], row)
     _holm(tally, test_file, table[table["dataset"] != cells.ALL])
     leaky = cells.beside(file, "leak")
-    _fisher(tally, test_file, table, {*leaky["random"]} if len(leaky) else set())
+    random = {*leaky["random"]} if len(leaky) else set()
+    _together(tally, test_file, table, random, _families(list(grid.values())))
 
 
 def _of_cell(tally: Tally, file: Path, cell: Cell, row: dict) -> None:
@@ -188,8 +191,22 @@ def _holm(tally: Tally, file: Path, table: pd.DataFrame) -> None:
             tally.equal(file, place, rows.loc[row, "p_holm"], p)
 
 
-def _fisher(tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str]) -> None:
-    """Combined p of the cells that have one: chi-squared of -2 sum log p (Fisher 1932).
+def _families(grid: list[Cell]) -> dict[str, int]:
+    """A number for each dataset: the same for those of one base or with common test samples."""
+    names = list(dict.fromkeys(cell.dataset for cell in grid))
+    held = [set() for _ in names]
+    for cell in grid:
+        entry = artifacts.metadata(cell.labels).get("params", {}).get("entry", {})
+        mine = held[names.index(cell.dataset)]
+        mine |= {("base", entry.get("of", cell.dataset)), *cell.tests[cell.methods[0]][0].ids}
+    common = np.array([[bool(one & other) for other in held] for one in held])
+    return dict(zip(names, csgraph.connected_components(common)[1], strict=True))
+
+
+def _together(
+    tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str], families: dict[str, int]
+) -> None:
+    """Combined p of the cells that have one.
 
     leaky: random splits of datasets that are also split by group. They do not count.
     """
@@ -205,10 +222,37 @@ def _fisher(tally: Tally, file: Path, table: pd.DataFrame, leaky: set[str]) -> N
         gain = tested["gain"].mean() if len(tested) else None
         tally.equal(file, f"{method} combined gain", row["gain"], gain, 2 * PRINTED)
         for name in ("p_better", "p_seeds_better"):
-            p = parts[name].dropna().to_numpy(float)
-            combined = stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p)) if len(p) else None
+            combined = _combined(parts.dropna(subset=name), name, families)
             most = 1e-5 * (combined or 0)
             tally.equal(file, f"{method} combined {name}", row[name], combined, most)
+
+
+def _combined(parts: pd.DataFrame, name: str, families: dict[str, int]) -> float | None:
+    """Of each family one p, then chi-squared of -2 sum log p (Fisher 1932)."""
+    of = parts["dataset"].map(families)
+    p = np.array([_of_dependent(one.to_numpy(float)) for _, one in parts[name].groupby(of)])
+    return stats.chi2.sf(-2 * np.log(p).sum(), 2 * len(p)) if len(p) else None
+
+
+def _of_dependent(p: np.ndarray) -> float:
+    """How often the mean of L numbers 1 / U, U uniform, exceeds that of 1 / p, for large L.
+
+    Such a mean is log L + 1 - gamma + X with E exp(-sX) = s^s, X of Landau. The inverse transform
+    gives P(X > x) = 1/pi of the integral over t > 0 of t^-t exp(-xt) sin(pi t) / t.
+    """
+    if len(p) == 1:
+        return float(p[0])
+    beyond = np.mean(1 / p) - np.log(len(p)) - 1 + np.euler_gamma
+    unit = 1 + abs(beyond)  # of 1 / t: where the integrand is, however small p
+
+    def integrand(t: float) -> float:
+        scaled = t / unit
+        return np.exp(-special.xlogy(scaled, scaled) - beyond * scaled) * np.sinc(scaled) / unit
+
+    ends = np.linspace(0, 60 * unit, 241) if beyond < 30 else np.linspace(0, 60, 241)
+    least = 1e-13 / unit  # the sum is at least of the order of 1 / unit
+    parts = (integrate.quad(integrand, *piece, epsabs=least) for piece in pairwise(ends))
+    return float(sum(value for value, _ in parts))
 
 
 CHECKS = [studies.of_studies("tests of studies", tests)]

@@ -15,6 +15,7 @@ from histopair.evaluation import leak, metrics, orders, p_values, power, two_way
 POINT = 0.01  # seeds are counted for this gain too, beside the observed one
 ROUNDING = 1e-12  # draws within this of the observed difference are as extreme
 EVERYTHING = "*"  # dataset and encoder of rows that combine all cells; no name can be this
+COMBINED = "harmonic mean, Fisher"  # how such rows are tested: within families, between them
 COLUMNS = ["method", "reference", "metric", "cells", "gain", "low", "high"]
 COLUMNS += ["p", "p_holm", "p_better", "seed_share", "p_groups", "test_groups"]
 COLUMNS += ["p_seeds", "p_seeds_better", "effect_groups", "effect_seeds"]
@@ -29,8 +30,9 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     fixed; p_seeds and p_seeds_better: Welch over seeds; p_holm: p corrected for the comparisons on
     its dataset, all methods and encoders of the study in its one metric. Each dataset is a separate
     question: adding one must not change the answer for another. Rows of several cells (EVERYTHING)
-    combine the one-sided p by Fisher's method, uncorrected, without random splits of datasets that
-    are also split by group and without cells that have no p.
+    combine the one-sided p, uncorrected, without random splits of datasets that are also split by
+    group and without cells that have no p: those of one of `families` by their harmonic mean, which
+    holds for tests that depend on each other, and the families by Fisher's method.
     """
     reference, metric = study.get("reference"), study["metric"]
     comparisons = [
@@ -49,7 +51,26 @@ def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     sound = [row for row in comparisons if row["dataset"] not in leaky]
     methods = dict.fromkeys(row["method"] for row in sound)
     together = [[row for row in sound if row["method"] == method] for method in methods]
-    return comparisons + [_together(of_one) for of_one in together if len(of_one) > 1]
+    of = families(cells, study)
+    return comparisons + [_together(of_one, of) for of_one in together if len(of_one) > 1]
+
+
+def families(cells: dict[tuple[str, str], dict], study: dict) -> dict[str, str]:
+    """The family of each dataset, by the name of its first: those with the same test samples.
+
+    They are cut from one dataset, as with fewer labels, or their test splits share a sample's id.
+    """
+    marks: dict[str, set] = {}
+    for (dataset, _), cell in cells.items():
+        base = study.get("splits", {}).get(dataset, {}).get("of", dataset)
+        marks.setdefault(dataset, {("base", base)}).update(cell["ids"])
+    found: dict[str, str] = {}
+    for dataset, own in marks.items():
+        alike = {found[other] for other in found if marks[other] & own}
+        found = {other: dataset if of in alike else of for other, of in found.items()}
+        found[dataset] = dataset
+    first: dict[str, str] = {}
+    return {dataset: first.setdefault(of, dataset) for dataset, of in found.items()}
 
 
 def compare(cell: dict, reference: str, method: str, metric: str) -> dict:
@@ -113,7 +134,7 @@ def _over(value: float, spread: float | None) -> float | None:
     return value / spread if spread else None
 
 
-def _together(rows_of_method: list[dict]) -> dict:
+def _together(rows_of_method: list[dict], family: dict[str, str]) -> dict:
     gains = [row["gain"] for row in rows_of_method if row["p_better"] is not None]
     return {
         "dataset": EVERYTHING,
@@ -121,7 +142,15 @@ def _together(rows_of_method: list[dict]) -> dict:
         **{name: rows_of_method[0][name] for name in ("method", "reference", "metric")},
         "cells": len(gains),
         "gain": sum(gains) / len(gains) if gains else None,
-        "test_groups": "Fisher",
-        "p_better": p_values.fisher([row["p_better"] for row in rows_of_method]),
-        "p_seeds_better": p_values.fisher([row["p_seeds_better"] for row in rows_of_method]),
+        "test_groups": COMBINED,
+        "p_better": _combined(rows_of_method, "p_better", family),
+        "p_seeds_better": _combined(rows_of_method, "p_seeds_better", family),
     }
+
+
+def _combined(rows_of_method: list[dict], name: str, family: dict[str, str]) -> float | None:
+    parts: dict[str, list[float]] = {}
+    for row in rows_of_method:
+        if row[name] is not None:
+            parts.setdefault(family[row["dataset"]], []).append(row[name])
+    return p_values.fisher([p_values.harmonic(p) for p in parts.values()])
