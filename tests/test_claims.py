@@ -79,6 +79,17 @@ def test_no_gain_has_a_margin_of_its_own():
     assert row(claim | {"margin": 0.002}, old=[0.3], new=[0.295])["verdict"] == "contradicted"
 
 
+@pytest.mark.parametrize("expect", ["gain", "no gain"])
+@pytest.mark.parametrize("new", [0.3, 0.2])
+def test_methods_whose_difference_never_varies_resolve_nothing(expect, new):
+    """A resample of 16 samples that both decide alike cannot differ: other samples could."""
+    alike = cell(old=[0.3], new=[new])
+    for name, value in (("old", 0.3), ("new", new)):
+        alike["methods"][name] = {"hamming": (np.array([value]), np.full(400, value))}
+    found = claims.rows(alike, {"metric": "hamming", "claims": [CLAIM | {"expect": expect}]})[0]
+    assert (found["low"], found["high"], found["verdict"]) == (None, None, "not resolved")
+
+
 def test_a_claim_of_methods_that_the_cell_lacks_has_no_row():
     study = {"metric": "hamming", "claims": [CLAIM | {"expect": "gain"}]}
     assert claims.rows(cell(old=[0.3]), study) == []

@@ -85,7 +85,7 @@ def test_a_part_that_is_nearly_nothing_leaves_the_other_ones_quantile(part):
 def test_methods_that_are_alike_do_not_differ_and_constant_gains_have_the_sign_tests_p():
     seeds, replicates = np.array([0.5, 0.6]), np.random.default_rng(0).random((2, 50))
     alike = two_way.of_difference((seeds, replicates), (seeds, replicates), groups=8)
-    assert (alike["low"], alike["high"], alike["p"]) == (0, 0, 1)
+    assert (alike["low"], alike["high"], alike["p"]) == (None, None, 1)
     better = seeds + 0.125, replicates + 0.125
     assert two_way.of_difference(better, (seeds, replicates), groups=8)["p"] == 2 * 0.5**8
 

@@ -161,8 +161,8 @@ def _reach(shares: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
 
 
 def _constant(mean: float, freedom: int) -> dict:
-    """The numbers of a gain that hardly varies."""
-    return {"low": mean, "high": mean, "seed_share": np.nan} | _sign_test(mean, freedom)
+    """The numbers of a gain that hardly varies: no interval, which would be one point."""
+    return dict.fromkeys(("low", "high", "seed_share"), np.nan) | _sign_test(mean, freedom)
 
 
 def _sign_test(mean: float, freedom: int) -> dict:

@@ -112,13 +112,14 @@ def judge(mean: float, groups: list | None, seeds: list) -> dict:
 
     Returns low, high (within [-1, 1]), p (two-sided), p_better (one-sided: above 0), seed_share
     (the share of the variance that is the seeds'; None for one run). All are None without groups.
-    If nothing varies, the interval is the mean, and p that of G groups which all have its sign.
+    If nothing varies, there is no interval: that a resample of the same groups brings nothing new
+    says nothing of others. p is then that of G groups which all have its sign.
     """
     if groups is None or not math.isfinite(mean):
         return dict(NOTHING)
     variance = sum(part for part, _ in groups + seeds)
     if variance < ROUNDING**2:
-        return NOTHING | {"low": mean, "high": mean} | _constant(mean, groups[0][1])
+        return NOTHING | _constant(mean, groups[0][1])
     error = math.sqrt(variance)
     shares = [(part / variance, df) for part, df in groups + seeds]
     reach = _quantile(shares) * error
