@@ -100,6 +100,16 @@ MISTAKES = [
         [{"claim": "c", "better": "clip-it", "worse": "head", "metric": "f2"}],
         "studies.main.claims.0.metric: 'f2' is not allowed",
     ),
+    (
+        ("studies", "main", "claims"),
+        [{"claim": "c", "better": "clip-it", "worse": "head", "datasets": ["tiles-rows"]}],
+        "studies.main.claims.0.datasets: 'tiles-rows' is not allowed; allowed are ['tiles']",
+    ),
+    (
+        ("studies", "main", "claims"),
+        [{"claim": "c", "better": "head", "worse": "head"}],
+        "studies.main.claims.0: 'better' and 'worse' are both 'head'; name two methods",
+    ),
     (("studies", "main", "claims"), [{"claim": "c"}], "'better' is a required property"),
     (("datasets", "tiles", "corpus"), "none", "datasets.tiles.corpus: 'none' is not allowed"),
     (

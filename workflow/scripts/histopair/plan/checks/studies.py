@@ -110,7 +110,10 @@ def _comparisons(key: str, study: dict, config: dict) -> list[str]:
         mistakes += unknown(f"{key}.{place}", method, study["methods"])
     for number, claim in claims:
         for dataset in claim.get("datasets", ()):
-            mistakes += unknown(f"{key}.claims.{number}.datasets", dataset, config["datasets"])
+            mistakes += unknown(f"{key}.claims.{number}.datasets", dataset, study["datasets"])
+        if claim["better"] == claim["worse"]:
+            problem = f"'better' and 'worse' are both {claim['better']!r}; name two methods"
+            mistakes.append(f"{key}.claims.{number}: {problem}")
         if claim.get("metric"):
             mistakes += unknown(f"{key}.claims.{number}.metric", claim["metric"], METRICS)
     return mistakes
