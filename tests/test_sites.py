@@ -8,6 +8,7 @@ from PIL import Image
 from histopair.datasets import labels, resplit
 from histopair.errors import InputError
 from histopair.files import tables
+from histopair.pages import datasets
 from histopair.plan import load
 
 SITES = ["north", "east", "south"]
@@ -131,9 +132,26 @@ def test_a_fold_for_each_site():
     [
         ({"sites": SITES, "folds": 3}, "folds and sites cannot be combined"),
         ({"sites": SITES, "by": "test"}, "sites and by: test cannot be combined"),
+        ({"folds": 3, "by": "row"}, "folds and by: row cannot be combined"),
+        ({"folds": 3, "by": "val-row"}, "folds and by: val-row cannot be combined"),
+        ({"folds": 3, "duplicates": "group"}, "folds and duplicates: group cannot be combined"),
         ({"by": "test"}, "all samples of 'mine' are test"),
     ],
 )
 def test_splits_that_do_not_fit(split, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as told:
         load.load(_config(**split))
+    assert str(told.value).count(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        ({}, "split as published"),
+        ({"folds": 2}, "split by group"),
+        ({"folds": 2, "fold": 1}, "split by group"),
+        ({"sites": SITES}, "split by site"),
+    ],
+)
+def test_a_page_does_not_call_folds_published(split, words):
+    assert datasets._in_words(split, ["train", "val", "test"]) == words

@@ -33,15 +33,20 @@ def context(name: str, entry: dict, base: dict, results: str, proposals: bool = 
         "bags": bags(labels),
         "images": labels["image_id"].nunique(),
         "samples": len(labels),
-        "split": in_words(
-            (entry.get("split") or {}).get("by", "group"), about.get("official") or []
-        ),
+        "split": _in_words(entry.get("split") or {}, about.get("official") or []),
         "splits": splits(labels),
         "leaks": leak_table.context(f"{path}.leaks.parquet", labels, about["root"]),
         "audit": audit(f"{path}.audit.parquet"),
         "proposals": proposed(f"{path}.proposals.csv") if proposals else None,
         "quarantine": quarantine.to_dict("records"),
     }
+
+
+def _in_words(split: dict, official: list[str]) -> str:
+    """How a dataset is split; folds are made whatever the official split."""
+    if "sites" in split:
+        return "split by site"
+    return in_words(split.get("by", "group"), [] if "folds" in split else official)
 
 
 def _origin(entry: dict, base: dict) -> dict:

@@ -64,10 +64,13 @@ def datasets(config: dict) -> list[str]:
 
 
 def _folds(key: str, split: dict) -> list[str]:
-    """Keys that each divide the samples in another way."""
+    """Keys that each divide the samples in another way: folds keep groups together, sites too."""
+    if "fold" in split:
+        return []  # its whole dataset is told
     ways = [way for way in ("folds", "sites") if way in split]
-    ways += ["by: test"] if split["by"] == "test" else []
-    if len(ways) > 1:
+    ways += [f"by: {split['by']}"] if split["by"] != "group" else []
+    ways += ["duplicates: group"] if ways and split["duplicates"] == "group" else []
+    if len(ways) > 1 and {"folds", "sites"} & {*ways}:
         return [f"{key}: {' and '.join(ways)} cannot be combined; keep one of them"]
     return []
 
