@@ -1,8 +1,10 @@
 """Encoders that are trained here: what a classifier starts from."""
 
+import numpy as np
 import pytest
 import tiny
 import torch
+from PIL import Image
 
 from histopair import encoders
 from histopair.errors import InputError
@@ -106,3 +108,23 @@ def test_a_backbone_of_another_depth_is_refused(tmp_path, depth):
     entry = tiny.vit_entry(tmp_path / "vit", depth=2)
     with pytest.raises(InputError, match="encoder vit: it starts an encoder of another architec"):
         list(classifier.build(classifier_run(tmp_path, {"image": entry}, depth)))
+
+
+@pytest.mark.parametrize("other", [{"num_heads": 3}, {"qk_norm": False, "act_layer": "relu"}])
+def test_a_backbone_with_tensors_of_the_same_shapes_is_refused_too(tmp_path, other):
+    entry = tiny.vit_entry(tmp_path / "vit", depth=2)
+    run = classifier_run(tmp_path, {"image": entry}, depth=2)
+    run.method["model"] |= other
+    with pytest.raises(InputError, match=r"of another architecture: .* such as num_heads"):
+        list(classifier.build(run))
+
+
+def test_images_are_prepared_as_the_backbone_prepares_them(tmp_path):
+    entry = tiny.vit_entry(tmp_path / "vit", depth=2)
+    entry |= {"pixels": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}}
+    run = classifier_run(tmp_path, {"image": entry}, depth=2)
+    pretrain.execute(run, str(tmp_path / "resume"), str(tmp_path / "out"), {})
+    made = {"name": "made", "library": "timm", "model": f"local-dir:{tmp_path / 'out'}"}
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8))
+    theirs, ours = (encoders.load(one).preprocess(image) for one in (entry, made))
+    assert torch.equal(ours, theirs)
