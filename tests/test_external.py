@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
 from test_methods import METHODS, execute, make, world  # noqa: F401
 
-from histopair.datasets import other_data
+from histopair.datasets import other_data, phash
 from histopair.errors import InputError
 from histopair.evaluation import by_site, calibration, external, reliability, tasks, two_way
 from histopair.export import elsewhere
 from histopair.files import tables
 from histopair.plan import external as plan
 from histopair.plan import load, recipes
+from recompute import perceptual
 
 # Cached embeddings of one tower and of both, pixels, tokens, and towers that are split.
 TOWERS = ("linear_probe", "zero_shot", "fusion_frozen", "lora", "text_only", "cross_attention")
@@ -136,6 +138,35 @@ def test_images_that_were_trained_on_are_told(tmp_path):
         _check(tmp_path, theirs)
 
 
+def test_images_that_look_like_trained_ones_are_counted_once(tmp_path):
+    """One is near images of train and of val, and is in two samples; another near the own test."""
+    ours = _samples("pqrs", ["train", "train", "val", "test"], "1234")
+    theirs = _samples("tuvw", ["test"] * 4, "5678", shas=["t", "t", "v", "w"])
+    hashes = "0f0f0f0f0f0f0f0e", "00000000000000fe", "aaaaaaaaaaaaaaaa"
+    ours = ours.assign(phash=[hashes[0], hashes[1], hashes[0], hashes[2]])
+    near = f"{int(hashes[0], 16) ^ 0b111100000:016x}"
+    theirs = theirs.assign(phash=[near, near, hashes[2], None])
+    paths = [_labels(tmp_path / f"{n}.parquet", f) for n, f in (("o", ours), ("t", theirs))]
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    out = str(folder / "ours.leaks.parquet")
+    other_data.check(*paths, {"dataset": "ours", "external": "theirs"}, out, {})
+    assert external._shared([out]) == {("ours", "theirs"): {"same_groups": 0, "near_samples": 2}}
+    seen = ours["phash"][ours["split"] != "test"]
+    assert perceptual.near(theirs["phash"], seen).tolist() == [True, True, False, False]
+
+
+def test_the_audit_sees_the_same_images_alike_however_turned():
+    random = np.random.default_rng(0)
+    images = [Image.fromarray(random.integers(0, 255, (8, 8), np.uint8)) for _ in range(30)]
+    images = [image.resize((64, 64), Image.Resampling.BICUBIC) for image in images]
+    turned = [image.transpose(way) for image, way in zip(images, Image.Transpose, strict=False)]
+    ours, theirs = (pd.Series([phash.of(image) for image in part]) for part in (images, turned))
+    expected = phash.nearest(phash.numbers(ours), phash.numbers(theirs))[0] >= 0
+    assert expected.tolist() == perceptual.near(ours, theirs).tolist()
+    assert expected.sum() == len(turned)
+
+
 def test_a_temperature_is_applied_and_not_fitted():
     task, rng = tasks.of("single"), np.random.default_rng(0)
     truth = np.eye(2, dtype=bool)[rng.integers(0, 2, 50)]
@@ -176,7 +207,9 @@ def _cell(values, replicates, groups, errors, **more):
 def test_the_difference_pairs_seeds_and_leaves_groups_independent():
     noise = np.array([-0.01, 0.01])
     inside = _cell([0.8, 0.9], 0.85 + np.tile(noise, (2, 1)), 20, [0.1, 0.2])
-    outside = _cell([0.6, 0.7], 0.65 + np.tile(2 * noise, (2, 1)), 10, [0.3, 0.5], same_groups=3)
+    outside = _cell(
+        [0.6, 0.7], 0.65 + np.tile(2 * noise, (2, 1)), 10, [0.3, 0.5], same_groups=3, near_samples=2
+    )
     (row,) = external.rows({("d", "e"): inside}, {"outside": {("d", "x", "e"): outside}})
     assert (row["inside"], row["mean"], row["difference"]) == pytest.approx((0.85, 0.65, -0.2))
     assert (row["temperature"], row["ece_inside"], row["ece_outside"]) == (
@@ -186,6 +219,7 @@ def test_the_difference_pairs_seeds_and_leaves_groups_independent():
     )
     assert (row["nll_inside"], row["nll_outside"]) == (pytest.approx(0.3), 0.8)
     assert (row["seeds"], row["same_groups"], row["external"]) == ("0;1", 3, "x")
+    assert row["near_samples"] == 2
     # Both seeds lose the same, so that only groups vary: var of each side, G / (G - 1).
     parts = [(0.02**2 * 10 / 9, 9), (0.01**2 * 20 / 19, 19)]
     expected = two_way.judge(-0.2, parts, [(0.0, 1)])

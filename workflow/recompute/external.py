@@ -6,7 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recompute import artifacts, calibration, cells, intervals, metrics, studies, two_way
+from recompute import (
+    artifacts,
+    calibration,
+    cells,
+    intervals,
+    metrics,
+    perceptual,
+    studies,
+    two_way,
+)
 from recompute.artifacts import Predictions
 from recompute.cells import Cell
 from recompute.tally import Tally
@@ -104,6 +113,8 @@ def _samples(tally: Tally, file: Path, cell: Outside) -> None:
     tally.equal(file, f"{cell.place} shared images", 0, ours["sha256"].isin(theirs["sha256"]).sum())
     groups = len(set(ours["group"].dropna()) & set(theirs["group"].dropna()))
     tally.equal(file, f"{cell.place} same groups", cell.rows["same_groups"].iloc[0], groups)
+    near = perceptual.near(theirs["phash"], ours["phash"]).sum()
+    tally.equal(file, f"{cell.place} near samples", cell.rows["near_samples"].iloc[0], near)
     labels = theirs.set_index("sample_id")["labels"]
     for method, tests in cell.tests.items():
         for test in tests:

@@ -11,7 +11,8 @@ COLUMNS = ["external", "method", "own_encoder", "metric", "mean", "low", "high",
 COLUMNS += ["inside", "difference", "difference_low", "difference_high", "difference_p"]
 COLUMNS += ["difference_seed_share", "temperature", "ece_inside", "ece_outside"]
 COLUMNS += ["nll_inside", "nll_outside", "seeds"]
-COLUMNS += ["n_test", "n_groups", "unit", "same_groups"]
+SHARED = ("same_groups", "near_samples")  # with the data that models were trained on
+COLUMNS += ["n_test", "n_groups", "unit", *SHARED]
 
 
 def gather(
@@ -21,14 +22,15 @@ def gather(
 
     runs: as for `cells.gather`, with the `external` dataset that `predictions` are of. labels: also
     of external datasets. shared: the tables of what external datasets share with others; a cell has
-    `same_groups`, how many of its groups are also called so where the models were trained.
+    `same_groups`, how many of its groups are also called so where the models were trained, and
+    `near_samples`, how many of its samples have an image that looks like one of there.
     """
-    same, members = _same_groups(shared), {}
+    same, members = _shared(shared), {}
     for run in runs:
         key = run["dataset"], run["external"], run.get("column", run["encoder"])
         members.setdefault(key, []).append(run)
     return {
-        key: cells.evaluate(of_cell, labels[key[1]]) | {"same_groups": same.get(key[:2])}
+        key: cells.evaluate(of_cell, labels[key[1]]) | same.get(key[:2], dict.fromkeys(SHARED))
         for key, of_cell in members.items()
     }
 
@@ -72,7 +74,7 @@ def _row(inside: dict, outside: dict, method: str, metric: str) -> dict:
             for side, runs in zip(("inside", "outside"), fitted, strict=True)
         },
         "seeds": ";".join(str(run["seed"]) for run in outside["runs"][method]),
-        **{name: outside[name] for name in ("n_test", "n_groups", "unit", "same_groups")},
+        **{name: outside[name] for name in ("n_test", "n_groups", "unit", *SHARED)},
     }
 
 
@@ -82,12 +84,17 @@ def _calibration(cell: dict, method: str) -> list[dict]:
     return [calibration for calibration in judged if calibration]
 
 
-def _same_groups(shared: list[str | Path]) -> dict[tuple[str, str], int]:
-    """How many groups a dataset's train and val splits have in common with an external one."""
+def _shared(paths: list[str | Path]) -> dict[tuple[str, str], dict[str, int]]:
+    """SHARED: groups and samples of external datasets that a dataset's train and val give away.
+
+    An image that looks like one of train and one of val counts once.
+    """
     counts = {}
-    for path in shared:
+    for path in paths:
         external, dataset = Path(path).parent.name, Path(path).name.removesuffix(".leaks.parquet")
         table = tables.read(path)
-        groups = table[table["kind"] == "group"]
-        counts[dataset, external] = int(groups["group_a"].nunique())
+        groups = table["group_a"][table["kind"] == "group"].nunique()
+        images = table[table["kind"] != "group"].drop_duplicates("sample_a")
+        found = int(groups), int(images["samples"].sum())
+        counts[dataset, external] = dict(zip(SHARED, found, strict=True))
     return counts

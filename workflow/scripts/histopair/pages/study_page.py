@@ -16,7 +16,7 @@ from histopair.pages.study_figures import (
 )
 from histopair.pages.templates import render
 
-OF_CELL = ("n_groups", "unit", "same_groups", "synthetic")  # one value for a cell
+OF_CELL = ("n_groups", "unit", "same_groups", "near_samples", "synthetic")  # one value for a cell
 
 
 def write_study(runs: list[dict], labels: dict, name: str, study: dict, output) -> None:
