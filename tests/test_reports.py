@@ -231,6 +231,17 @@ def test_a_patient_that_a_program_rounded_has_no_cancer_type(tmp_path):
         _clean(tmp_path, entry)
 
 
+def test_reports_of_a_folder_are_patients_of_their_own_unless_tcga_names_them(tmp_path):
+    folder = tmp_path / "texts"
+    (folder / "kirc").mkdir(parents=True)
+    names = ["2023.000", "2023.001", "TCGA-AA-0001.u1", "kirc/TCGA-AA-0001-01Z-00-DX1.u2"]
+    for number, name in enumerate(names):
+        (folder / f"{name}.txt").write_text(f"Colon with an invasive adenocarcinoma, case {number}")
+    clean, _, _ = _clean(tmp_path, {"reader": "tcga", "table": str(folder)})
+    patients = dict(zip(clean.report_id, clean.group, strict=True))
+    assert [patients[name] for name in names] == [*names[:2], *["TCGA-AA-0001"] * 2]
+
+
 def test_several_tables_with_their_own_columns_are_one_corpus(tmp_path):
     _corpus(tmp_path, TCGA)
     (tmp_path / "reg.csv").write_text(

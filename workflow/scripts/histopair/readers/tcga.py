@@ -11,7 +11,9 @@ from histopair.errors import InputError
 from histopair.files import audit, folding, records, sheets
 
 READS = "reports"
-IDS = ("patient_filename", "id")  # columns of the report's name, the first that a table has
+OF_TCGA = "patient_filename"  # a patient, a dot and the name of a file
+IDS = (OF_TCGA, "id")  # columns of the report's name, the first that a table has
+BARCODE = r"(?i)(?:^|/)(TCGA-[A-Z0-9]{2}-[A-Z0-9]{4})(?![A-Z0-9])"  # of a patient
 STOPS = tuple(".;:!?。！？；")
 PER_TABLE = ("id", "text", "group", "organ_column", "organ_is")
 
@@ -36,9 +38,11 @@ def check(entry: dict) -> None:
 def read(entry: dict):
     """Read all tables: (frame of report_id, group, organ_given, text, file, row; audit rows).
 
-    The group (patient) is the part of the id before its first dot. A report without a column for
-    its id is named by its file and row. Raises InputError for a missing file or column, an id that
-    stands for different texts or is a rounded number, and as `check` does.
+    The group (patient) is the part of a `patient_filename` before its first dot, the barcode of
+    another id of TCGA, or else the id: in 2023.001 and 2023.002 the dot parts no patient from a
+    file. A report without a column for its id is named by its file and row. Raises InputError for
+    a missing file or column, an id that stands for different texts or is a rounded number, and as
+    `check` does.
     """
     import pandas as pd
 
@@ -97,13 +101,20 @@ def _read_table(table: dict):
         frame["group"] = frame.group.where(frame.group.notna(), frame.id)
         reason = "no column of ids: file and row name each report"
         frame.attrs["audit"].append(audit.row("read", "renamed", file, reason, count=len(frame)))
-    patients = frame.id.str.extract("^([^.]*)", expand=False)
-    frame["group"] = frame.group.where(frame.group.notna(), patients)
+    frame["group"] = frame.group.where(frame.group.notna(), _patients(frame.id, columns))
     frame["organ"] = table.get("organ_is", frame.organ)
     frame["file"] = file
     if texts != ["text"]:
         frame["text"] = _joined(frame[texts])
     return frame.rename(columns={"id": "report_id", "organ": "organ_given"})
+
+
+def _patients(ids, columns: dict[str, str]):
+    """The patient of each id, as `read` says; columns: our names -> its names."""
+    if columns.get("id", "").casefold() == OF_TCGA:
+        return ids.str.extract("^([^.]*)", expand=False)
+    barcodes = ids.str.extract(BARCODE, expand=False)
+    return barcodes.where(barcodes.notna(), ids)
 
 
 def _joined(columns):
