@@ -94,6 +94,14 @@ def test_ties_go_to_the_first_classes_in_order():
     assert np.flatnonzero(tasks.of("single").decide(tied)[0]).tolist() == [1]
 
 
+def test_a_class_that_the_split_lacks_lowers_no_method():
+    """Both err once; one names the class that no sample has. Both average over the same two."""
+    truth = indicator([[0], [0], [1], [1]], 3)
+    decided = np.eye(3)[[0, 0, 1, 2]]
+    found = tasks.of("single").judge(truth, decided, list("abc"))
+    assert found["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_single_label_metrics_agree_with_scikit_learn(seed):
     truth, scores = random_case(seed, "single")
@@ -101,7 +109,8 @@ def test_single_label_metrics_agree_with_scikit_learn(seed):
     true, decided = truth.argmax(1), scores.argmax(1)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, decided))
     assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(true, decided))
-    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, decided, average="macro"))
+    f1 = sk.f1_score(true, decided, labels=np.unique(true), average="macro")
+    assert found["macro_f1"] == pytest.approx(f1)
     assert found["macro_auc"] == pytest.approx(sk.roc_auc_score(truth, scores, average="macro"))
     check_per_class(found, truth, np.eye(6, dtype=bool)[decided], scores)
 

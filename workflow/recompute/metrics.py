@@ -68,7 +68,9 @@ def _single(truth: np.ndarray, scores: np.ndarray, decided: np.ndarray) -> dict:
         return {
             "accuracy": sk.accuracy_score(true_class, decided_class),
             "balanced_accuracy": sk.balanced_accuracy_score(true_class, decided_class),
-            "macro_f1": sk.f1_score(true_class, decided_class, average="macro"),
+            "macro_f1": sk.f1_score(
+                true_class, decided_class, labels=np.unique(true_class), average="macro"
+            ),
         }
 
 

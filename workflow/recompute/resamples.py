@@ -78,7 +78,7 @@ def rates(counts: dict[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
             return {
                 "accuracy": counts["hits"].sum(-1) / samples,
                 "balanced_accuracy": _mean_last(counts["hits"] / counts["true"]),
-                "macro_f1": _mean_last(f1),
+                "macro_f1": _mean_last(np.where(counts["true"] > 0, f1, np.nan)),
             }
         both = (counts["true"] + counts["decided"]).sum(-1)
         hits = 2 * counts["hits"].sum(-1)
