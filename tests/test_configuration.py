@@ -243,10 +243,30 @@ def test_the_users_config_is_left_as_it_was():
 
 def test_runs_are_the_product_of_a_study_and_methods_without_chance_run_once():
     config = small()
-    config["methods"]["zero-shot"] = {"recipe": "zero_shot"}
+    config["methods"]["zero-shot"] = {"recipe": "zero_shot", "encoder": "clip"}
     config["studies"]["main"]["methods"].append("zero-shot")
     runs = entries.runs(load(config), "main")
     assert len(runs) == 3 * 3 + 1
+
+
+@pytest.mark.parametrize("recipe", ["fusion_frozen", "zero_shot"])
+def test_a_method_that_reads_texts_needs_an_encoder_of_texts(recipe):
+    config = small()
+    config["methods"]["texts"] = {"recipe": recipe}
+    config["studies"]["main"]["methods"] = ["head", "texts"]
+    with pytest.raises(
+        InputError, match=r"main: method 'texts' reads .* 'vit' \(timm\) has no text"
+    ):
+        load(config)
+    config["studies"]["main"]["encoders"] = ["clip"]
+    assert load(config)
+
+
+def test_a_text_encoder_reads_texts_beside_an_encoder_of_images():
+    config = small()
+    config["methods"]["texts"] = {"recipe": "fusion_frozen", "text_encoder": "clip"}
+    config["studies"]["main"]["methods"] = ["head", "texts"]
+    assert load(config)
 
 
 def test_pairings_are_those_that_studies_use():

@@ -3,6 +3,7 @@
 from histopair.evaluation.metrics import METRICS
 from histopair.plan import entries, external, recipes
 from histopair.plan.checks import seen
+from histopair.plan.fingerprint import defines
 from histopair.plan.mistakes import unknown
 
 
@@ -21,6 +22,7 @@ def studies(config: dict) -> list[str]:
             lines += unknown(f"{key}.evaluate_on", other, config["datasets"])
         mistakes += lines + _comparisons(key, study, config)
         if not lines:
+            mistakes += _texts(key, study, config)
             mistakes += _asked(f"{key}.active_learning", study, config)
             mistakes += _repeated(f"{key}.repetitions", study, config)
             mistakes += seen.labels(key, name, config) + seen.tuned(key, name, config)
@@ -29,6 +31,30 @@ def studies(config: dict) -> list[str]:
                 for method in study["methods"]:
                     mistakes += run(config, key, dataset, method)
     return mistakes
+
+
+def _texts(key: str, study: dict, config: dict) -> list[str]:
+    """Encoders of libraries without text towers, for methods that read texts with them."""
+    mistakes = []
+    for name in study["methods"]:
+        method = config["methods"][name]
+        if method["recipe"] not in recipes.known("methods"):
+            continue
+        own = method.get("text_encoder") or method.get("encoder")
+        reads = entries.TEXT_TOWER & {*recipes.needs(method)}
+        for encoder in ([own] if own else study["encoders"]) if reads else ():
+            library = config["encoders"].get(encoder, {}).get("library")
+            if library in recipes.known("encoders.libraries") and not _has_texts(library):
+                problem = (
+                    f"method {name!r} reads texts, and {encoder!r} ({library}) has no text tower"
+                )
+                instead = "a `text_encoder`" if "text_encoder" in method else "another encoder"
+                mistakes.append(f"{key}: {problem}; give it {instead}")
+    return mistakes
+
+
+def _has_texts(library: str) -> bool:
+    return defines(f"histopair.encoders.libraries.{library}", "counter")
 
 
 def _gate(key: str, study: dict, config: dict) -> list[str]:
