@@ -264,12 +264,13 @@ def test_a_single_class_is_an_error(tmp_path):
     )
 
 
-def test_labels_of_one_split_only_are_warned_of(tmp_path):
+def test_labels_that_a_split_lacks_are_warned_of(tmp_path):
     rows = [f"{row},{('train', 'val', 'test')[i % 3]}" for i, row in enumerate(_rows(42))]
-    rows.append("z.png,lonely,gz,train")
+    rows += ["z.png,lonely,gz,train", "y.png,untested,gy,train", "x.png,untested,gx,val"]
     found = _clean(tmp_path, _tiles(tmp_path / "t", rows, "path,label,group,split"))[0][1]
     told = found[["action", "subject", "reason", "count"]].to_numpy().tolist()
     assert ["warned", "lonely", "occurs in train only", 1] in told
+    assert ["warned", "untested", "occurs in train and val only", 2] in told
     crossing = "groups in more than one split: scores may be too good"
     assert ["warned", "group", crossing, 21] in told
 

@@ -395,6 +395,13 @@ def test_of_a_pairing_as_many_are_wrong_as_asked_for_by_seed(tmp_path, share):
     assert (wrong(0) == wrong(0)).all() and (wrong(0) != wrong(1)).any()
 
 
+def test_a_share_of_wrong_pairs_that_is_no_sample_is_told(tmp_path):
+    samples = pd.DataFrame({"image_id": [f"i{i}" for i in range(90)]})
+    reports = str(tiny.reports(tmp_path))
+    with pytest.raises(InputError, match=r"0.001 is none of 90 samples. Set it to 0.011 or more"):
+        paired_texts.texts_of(samples, "random", 1, 0, reports, None, 0.001)
+
+
 def labelled_reports(folder, classes="aabb"):
     """Samples of two classes, and a corpus of these classes with its truth."""
     ids = [f"r{number}" for number in range(len(classes))]

@@ -48,7 +48,7 @@ def split(frame: pd.DataFrame, entry: dict, name: str, task: str):
     if task == "single":
         _all_trained(frame, name)
         rows += _contradictory(frame, name)
-    return frame, rows + _crossing(frame) + _lonely(frame)
+    return frame, rows + _crossing(frame) + _absent(frame)
 
 
 def _none_empty(frame: pd.DataFrame, settings: dict, name: str) -> None:
@@ -89,15 +89,17 @@ def _crossing(frame: pd.DataFrame) -> list[dict]:
     return groups + _warning("sha256", reason.format("identical images"), crossing["sha256"])
 
 
-def _lonely(frame: pd.DataFrame) -> list[dict]:
-    """Labels that occur in one split only: they cannot be both learned and tested."""
+def _absent(frame: pd.DataFrame) -> list[dict]:
+    """Labels that one split or two lack: they cannot be learned, chosen by and tested."""
     pairs = frame[["split", "labels"]].explode("labels")
-    parts = pairs.groupby("labels", sort=True).split.agg(["unique", "size"])
-    lonely = [part for part in parts.itertuples(name=None) if len(part[1]) == 1]
+    counts = pd.crosstab(pairs.labels, pairs.split)
+    there = [part for part in (splits.TRAIN, splits.VAL, splits.TEST) if part in counts]
     return [
         row
-        for label, names, size in lonely
-        for row in _warning(label, f"occurs in {names[0]} only", size)
+        for label, number in counts.iterrows()
+        if not number.all()
+        for names in [" and ".join(part for part in there if number[part])]
+        for row in _warning(label, f"occurs in {names} only", int(number.sum()))
     ]
 
 

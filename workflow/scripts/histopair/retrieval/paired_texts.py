@@ -36,7 +36,7 @@ def texts_of(
     any text of the corpus instead. What is drawn at random is drawn by `seed` and `rank`. `reports`
     are chunks, or their embeddings, of the retriever that reads them.
     Raises InputError for an image without that report, for a report that the corpus does not have,
-    and for a class without reports.
+    for a class without reports, and for a share `wrong` that is less than half a sample.
     """
     corpus = tables.read(reports, ["report_id", "chunk"])
     draw = np.random.default_rng(seed if rank == 1 else [seed, rank])
@@ -47,9 +47,19 @@ def texts_of(
     else:
         chosen = _rows_of_pairs(samples["image_id"], rank, corpus, pairs)
     if wrong:
-        mistaken = draw.permutation(len(samples))[: round(wrong * len(samples))]
+        mistaken = draw.permutation(len(samples))[: _number(wrong, len(samples))]
         chosen[mistaken] = draw.integers(len(corpus), size=len(mistaken))
     return np.unique(chosen, return_inverse=True)
+
+
+def _number(share: float, samples: int) -> int:
+    """How many of the samples a share above 0 is; 0 would be the method without it, unsaid."""
+    if number := round(share * samples):
+        return number
+    problem = f"a share of {share} is none of {samples} samples"
+    raise InputError(
+        "wrong_pairs", problem, f"Set it to {1 / samples:.2g} or more, or leave it out"
+    )
 
 
 def without_words(text: str, share: float, draw: np.random.Generator) -> str:
