@@ -61,7 +61,7 @@ def dataset_content(config, w):
     """What these files hold, and which images lie below a root whose table names them."""
     entry = config["datasets"][w.dataset]
     watched = [*dataset_files(config, w), *([entry["root"]] if entry["reader"] == "table" else [])]
-    return given.state(watched, stamped="features" in entry)
+    return given.state(watched)
 
 
 def unmapped_content(config, w):

@@ -19,22 +19,22 @@ LARGE = 100 * 2**20  # bytes: as max-checksum-file-size of profiles/default
 SETTLED = 2  # seconds, in which a file may change again without another time stamp
 
 
-def state(given: Iterable[str], stamped: bool = False) -> str | None:
-    """Hash of the given files' bytes and of the names of images below the given folders.
+def state(given: Iterable[str]) -> str | None:
+    """Hash of the given files' bytes, and of images and features below the given folders.
 
-    Of a file above 100 MB its size and time stamp count, and with `stamped` those of every file
-    below a folder. What the workflow makes itself does not count; None if that is all.
+    Images count by their names; features (.h5) and files above 100 MB also by size and time stamp.
+    What the workflow makes itself does not count; None if that is all.
     """
-    found = [(path, _state(path, stamped)) for path in given if not made_here(path)]
+    found = [(path, _state(path)) for path in given if not made_here(path)]
     return hashed(found) if found else None
 
 
-def _state(path: str, stamped: bool) -> object:
+def _state(path: str) -> object:
     if not os.path.isdir(path):
         return _content(path)
-    if stamped:
-        return [[file, *_stamp(file)] for file in _files_below(path)]
-    return [file for file in _files_below(path) if paths.is_image(file)]
+    files = _files_below(path)
+    features = [[file, *_stamp(file)] for file in files if file.lower().endswith(".h5")]
+    return [file for file in files if paths.is_image(file)] + features
 
 
 def _files_below(folder: str) -> list[str]:
