@@ -158,6 +158,10 @@ def test_a_metric_of_order_is_refused(world):
         active.tabulate([world], SETTINGS, [0], "macro_auc")
 
 
+def test_curves_without_intervals_are_drawn(table):
+    assert "<svg" in active_figures.curves(table.assign(low=None, high=None))
+
+
 def test_the_figure_has_a_curve_for_each_order(table):
     svg = active_figures.curves(table.assign(synthetic=True))
     assert svg.count("labels asked") >= 1

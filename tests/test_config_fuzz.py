@@ -50,7 +50,7 @@ methods:
   random: {like: clip-it, pairing: random, datasets: {tiles: {epochs: 3}}}
   other: {like: random, datasets: {tiles: {lora: {rank: 2}}, rows: {rank: 2}}}
   tops: {recipe: fusion_partial, unfreeze: {image: 1, text: 0}, text_encoder: bert}
-  cross: {recipe: cross_attention, unfreeze: 1}
+  cross: {recipe: cross_attention, unfreeze: 1, text_encoder: bert}
   reports: {recipe: text_reports, retriever: clip}
 tunings:
   s:

@@ -17,9 +17,8 @@ def curves(table: pd.DataFrame) -> str:
     for panel, ((dataset, encoder, pool, error), rows) in zip(panels, parts, strict=True):
         for order, curve in rows.groupby("order", sort=False):
             colour = colours[order]
-            panel.fill_between(
-                curve["labels"], curve["low"], curve["high"], color=colour, alpha=0.1
-            )
+            ends = (curve[end].astype(float) for end in ("low", "high"))  # None has no interval
+            panel.fill_between(curve["labels"], *ends, color=colour, alpha=0.1)
             panel.plot(curve["labels"], curve["value"], color=colour, label=order, marker="o", ms=3)
         reader = "a reader who never errs" if error == 0 else f"a reader who errs in {error:.0%}"
         panel.set_title(f"{dataset} · {encoder}\n{pool} pool, {reader}", fontsize=8)
