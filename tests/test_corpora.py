@@ -51,8 +51,8 @@ def _said(path, **entry) -> str:
 def test_each_form_gives_the_same_reports(tmp_path, form):
     frame, audit = _read(_written(tmp_path, form, ROWS))
     assert frame[["report_id", "group", "text"]].to_numpy().tolist() == [
-        ["P1.a", "P1", "Colon, adenoma"],
-        ["P2.b", "P2", "Rectum"],
+        ["P1.a", "P1.a", "Colon, adenoma"],
+        ["P2.b", "P2.b", "Rectum"],
     ]
     assert audit == []
 

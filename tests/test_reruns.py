@@ -83,8 +83,8 @@ EDITS = {
     ),
     "a method with ablations": (
         f"{PACKAGE}/methods/clip_it/students.py",
-        "layer = nn.Linear(2 * classes, classes)",
-        "layer = nn.Linear(2 * classes, classes, dtype=torch.float32)",
+        "layer = heads.Last(2 * classes, classes)",
+        "layer = heads.Last(2 * classes, classes, dtype=torch.float32)",
         runs("clip-it*", studies=("clip-it", "locked")),
     ),
     "a method of the other study": (

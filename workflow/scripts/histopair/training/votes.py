@@ -12,5 +12,6 @@ def of_nearest(unit: Tensor, bank: Tensor, labels: Tensor, k: int) -> Tensor:
     votes the one whose neighbours are more similar is ahead, and no other order changes.
     """
     similarity, nearest = (unit @ bank.T).topk(k, dim=1)
-    weights = 1 + TIE * similarity / k
+    # A map of what mattered must not follow the gradient of what only breaks ties.
+    weights = 1 + TIE * similarity.detach() / k
     return (weights[:, :, None] * labels[nearest]).sum(1)
