@@ -57,16 +57,14 @@ def embed_images(
     size, decoding = _batch_size(settings, device), settings["decoding"]
 
     def compute(part: pd.DataFrame) -> np.ndarray:
-        paths = list(part["path"])
-        batches = pixels.batches(root, paths, model.preprocess, size, device, decoding)
-        vectors = _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
-        images.require_unchanged(root, paths, part["sha256"])  # the shard will bear these hashes
-        return vectors
+        images.require_unchanged(root, part["path"], part["sha256"])  # the shard bears these hashes
+        batches = pixels.batches(root, [*part["path"]], model.preprocess, size, device, decoding)
+        return _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
 
     about["pixels"] = first_pass.preparation(model.preprocess)
     about["decoding"] = pixels.way(model.preprocess, device, decoding)
-    prepared = [about["pixels"], about["decoding"]]
-    identity = [*prepared, *_identity(tower, dtype, encoder, settings, about)]
+    identity = _identity(tower, dtype, encoder, settings, about)
+    identity += [about["pixels"], about["decoding"]]
     idle = Idle(device)
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about, share)
     rate = idle.rate()

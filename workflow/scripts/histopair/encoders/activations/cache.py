@@ -87,9 +87,8 @@ def make(
     inputs = _inputs(kind, labels, root, encoder, blocks, turns)
     sizes = inputs.sizes * DTYPES[storage].itemsize
     about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
-    what = [encoder, kind, blocks, turns, storage, about["weights"], about["code"], inputs.prepared]
-    what.append(jobs.versions(jobs.ENCODING))
-    store = Store(shards, what, "safetensors")
+    made_with = [about["weights"], about["code"], inputs.prepared, jobs.versions(jobs.ENCODING)]
+    store = Store(shards, [encoder, kind, blocks, turns, storage, *made_with], "safetensors")
     done = _finished(store.finished() if share.joins else store.named())
     missing = _missing(inputs.items["content"], done)
     if reason := _too_large(sizes, missing, settings["budget_gb"], store.folder):
