@@ -46,7 +46,7 @@ def test_bytes_are_read_again_if_a_time_stamp_changed(folder, monkeypatch):
     for text in ["one", "two", "one"]:
         table.write_text(text)
         state = given.state(["labels.csv"])
-        monkeypatch.setattr(given, "_hash", lambda path: pytest.fail("it is read once"))
+        monkeypatch.setattr(given, "checksum", lambda path: pytest.fail("it is read once"))
         assert given.state(["labels.csv"]) == state
         monkeypatch.undo()
         monkeypatch.chdir(folder)
@@ -56,7 +56,7 @@ def test_bytes_are_read_again_if_a_time_stamp_changed(folder, monkeypatch):
 def test_a_large_file_counts_by_size_and_time_stamp(folder, monkeypatch):
     monkeypatch.setattr(given, "LARGE", 3)
     (folder / "pixels.h5").write_text("many")
-    monkeypatch.setattr(given, "_hash", None)
+    monkeypatch.setattr(given, "checksum", None)
     assert changes(lambda: os.utime("pixels.h5", OLD), "pixels.h5")
 
 

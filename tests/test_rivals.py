@@ -202,9 +202,8 @@ def test_a_search_among_fitted_models_is_by_the_loss_that_they_are_fitted_to(wor
     assert stage.history[0]["logit"] == found
 
 
-def test_the_start_of_an_adapted_student_is_held_against_its_epochs_by_one_loss(world):
-    """Epochs of a loss near 0 would always seem better than a start judged by another loss."""
-    run = make(world, "distil_lora", **STAGED | {"loss": "double-softmax"})
+def with_ruined_epochs(run) -> list:
+    """The stages of a staged method whose labels' stage only gets worse: its rate is 10."""
     stages = []
     for stage in distil_lora.build(run):
         if stage.name == "adapt":
@@ -212,6 +211,13 @@ def test_the_start_of_an_adapted_student_is_held_against_its_epochs_by_one_loss(
         if stage.epochs:
             loop.fit(stage, 0, "unused", run.device)
         stages.append(stage)
+    return stages
+
+
+def test_the_start_of_an_adapted_student_is_held_against_its_epochs_by_one_loss(world):
+    """Epochs of a loss near 0 would always seem better than a start judged by another loss."""
+    run = make(world, "distil_lora", **STAGED | {"loss": "double-softmax"})
+    stages = with_ruined_epochs(run)
     _, probe, adapt, predicting = stages
     vectors, val = run.embeddings("distilled_vectors"), run.rows("val")
     start = run.task_loss(probe.model(vectors[val]), {"targets": run.targets[val]}).item()
@@ -378,15 +384,8 @@ def test_weights_that_are_not_of_the_distillation_are_one_clear_line(world, tmp_
 
 
 def test_a_probe_that_no_epoch_improves_is_what_predicts(world):
-    """At a rate of 10 the first step ruins the model."""
     run = make(world, "distil_lora", **STAGED)
-    stages = []
-    for stage in distil_lora.build(run):
-        if stage.name == "adapt":
-            stage.learning_rate = 10.0
-        if stage.epochs:
-            loop.fit(stage, 0, "unused", run.device)
-        stages.append(stage)
+    stages = with_ruined_epochs(run)
     _, probe, adapt, predicting = stages
     assert min(row["val_task"] for row in adapt.history) > probe.history[0]["val_task"]
     judged = convergence.judge(pd.DataFrame([row for stage in stages for row in stage.history]))

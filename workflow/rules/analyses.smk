@@ -200,7 +200,7 @@ rule active_learning:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=4000,
         runtime="4h",
     params:
         worlds=planned(plan.analyses.worlds),

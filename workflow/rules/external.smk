@@ -22,7 +22,7 @@ rule check_external:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=plan.resources.growing(8000),
+        mem_mb=8000,
     params:
         code=code("check_external.py"),
     script:

@@ -24,13 +24,8 @@ def intervals(table: pd.DataFrame) -> str:
             same = (rows["verdict"] == verdict).to_numpy()
             here = rows[same]
             label = f"{verdict}: {same.sum()} of {len(rows)}"
-            panel.vlines(
-                places[same],
-                here["low"].astype(float),
-                here["high"].astype(float),
-                color=colour,
-                lw=1.4,
-            )
+            ends = (here[end].astype(float) for end in ("low", "high"))  # None has no interval
+            panel.vlines(places[same], *ends, color=colour, lw=1.4)
             panel.plot(places[same], here["gain"], "o", color=colour, ms=3, label=label)
         panel.axhline(0, color=style.INK, lw=0.8)
         panel.set_title(f"{claim}\n{dataset} · {encoder}", fontsize=8)

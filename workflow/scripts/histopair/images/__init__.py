@@ -9,12 +9,15 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from histopair import jobs
 from histopair.errors import InputError
 from histopair.images.decoders import jpeg2000, png, samples, tiff
 
@@ -127,9 +130,14 @@ def digest(root: str | Path, path: str) -> str:
 
 
 def require_unchanged(root: str | Path, paths: Iterable[str], digests: Iterable[str]) -> None:
-    """Raise InputError for the first image whose bytes are not those of its `digest`."""
-    for path, expected in zip(paths, digests, strict=True):
-        if digest(root, path) != expected:
+    """Raise InputError for the first image whose bytes are not those of its `digest`.
+
+    The job's threads read them: a GPU would wait for one.
+    """
+    with ThreadPoolExecutor(jobs.threads()) as pool:
+        found = pool.map(partial(digest, root), paths)
+    for path, expected, now in zip(paths, digests, found, strict=True):
+        if now != expected:
             problem = "it is no longer the image that cleaning read"
             remedy = "`snakemake --cores all --forcerun clean_labels` reads all images again"
             raise InputError(Path(root, path), problem, remedy)

@@ -75,8 +75,8 @@ def rates(run, backbone: nn.Module) -> dict[str, float]:
 def probe(run) -> nn.Linear:
     """The head of `linear_probe`."""
     features = run.embeddings("image_embeddings")
-    heads = logistic.candidates(run, features)
-    return chosen.stage(run, heads, lambda rows: (features[rows],), **logistic.SEARCH).model
+    candidates = logistic.candidates(run, features)
+    return chosen.stage(run, candidates, lambda rows: (features[rows],), **logistic.SEARCH).model
 
 
 def predictor(run, weights):

@@ -6,7 +6,7 @@
     recipes       what a method's recipe says about itself
     entries       what the config says about datasets, runs and pairings
     fingerprint   the hash of a rule's code
-    kept          what a start found in the code, for the next start
+    kept          what a start found in files, for the next start
     given         what the config's own files hold
     needed        what the shown studies need, directly or by way of others
     resources     what a job may use

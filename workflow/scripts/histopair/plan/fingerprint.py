@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FunctionType
 
 from histopair.errors import InputError
+from histopair.files.store import checksum
 from histopair.plan import kept
 
 SCRIPTS = Path(__file__).parents[2]
@@ -24,6 +25,8 @@ PACKAGE = "histopair"
 
 # How a job logs, counts threads and words its errors does not change an artifact.
 PLUMBING = {f"{PACKAGE}.jobs", f"{PACKAGE}.errors"}
+
+_content = cache(checksum)
 
 DESCRIPTIONS = "DESCRIPTIONS"  # what a recipe's parameters mean: computes nothing
 
@@ -145,11 +148,6 @@ def _is_module(name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-@cache
-def _content(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache

@@ -4,14 +4,13 @@ A file may be replaced by one with an older time stamp (mv, cp -p, rsync -a, tar
 below a folder's folders leaves the folder's own time stamp as it was.
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from histopair.files import paths
-from histopair.files.store import hashed
+from histopair.files.store import checksum, hashed
 from histopair.plan import kept
 from histopair.plan.places import made_here
 
@@ -54,14 +53,10 @@ def _content(path: str) -> object:
         return _stamp(path)
     question = ["content", os.path.abspath(path), *_stamp(path), info.st_ctime_ns]
     if time.time() - info.st_ctime < SETTLED:
-        return _hash(path)
-    return kept.here().answer(question, lambda: _hash(path))
+        return checksum(Path(path))
+    return kept.here().answer(question, lambda: checksum(Path(path)))
 
 
 def _stamp(path: str) -> list[int]:
     info = os.stat(path)
     return [info.st_size, info.st_mtime_ns]
-
-
-def _hash(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

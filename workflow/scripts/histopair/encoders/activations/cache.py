@@ -142,16 +142,15 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
     source.require_square(first, turns, encoder.name)
     items = samples.drop_duplicates("sha256")
     items = items.assign(key=source.image_keys(items), content=items["sha256"])
-    paths = items["path"].to_numpy()
+    paths, digests = (items[column].to_numpy() for column in ("path", "sha256"))
 
     def compute(positions: np.ndarray) -> Iterator[Tensor]:
         preprocess, size = encoder.preprocess, _batch(device)
+        images.require_unchanged(root, paths[positions], digests[positions])
         for batch in pixels.batches(root, paths[positions], preprocess, size, device):
             tiles = batch.contiguous()
             versions = [source.turned(tiles, turn) for turn in range(turns)]
             yield from torch.stack([frozen(pixels)[0] for pixels in versions], dim=1).cpu()
-        unchanged = items.iloc[positions]
-        images.require_unchanged(root, unchanged["path"], unchanged["sha256"])
 
     sizes = np.full(len(items), next(compute(np.array([0]))).numel())
     decoding = pixels.way(encoder.preprocess, device)
