@@ -65,14 +65,23 @@ def test_vectors_are_those_of_the_encoder_one_image_at_a_time(tmp_path):
     assert list(tables.read(out)["image_id"]) == [f"i{i}" for i in range(24)]
 
 
-def test_an_image_that_changed_after_cleaning_has_no_vector(tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tile: tile.write_bytes((tile.parent / "8.png").read_bytes()),
+        lambda tile: tile.write_bytes(tile.read_bytes()[:90]),
+        lambda tile: tile.unlink(),
+    ],
+    ids=["another", "cut short", "gone"],
+)
+def test_an_image_that_changed_after_cleaning_has_no_vector(tmp_path, change):
     tiny.dataset(tmp_path / "data")
-    tiles = tmp_path / "data/images"
-    changed, kept = tiles / "9.png", (tiles / "9.png").read_bytes()
-    changed.write_bytes((tiles / "8.png").read_bytes())
+    tile = tmp_path / "data/images/9.png"
+    kept = tile.read_bytes()
+    change(tile)
     with pytest.raises(InputError, match=r"9\.png: it is no longer the image that cleaning read"):
         run(tmp_path)
-    changed.write_bytes(kept)
+    tile.write_bytes(kept)
     np.testing.assert_allclose(tables.matrix(run(tmp_path)), one_by_one(tmp_path), atol=2e-3)
 
 

@@ -234,6 +234,7 @@ def test_the_start_of_an_adapted_student_is_held_against_its_epochs_by_one_loss(
         ("distil_lora", {"last_stage": "probe"}, "set last_stage to adapt"),
         ("nearest_neighbours", {}, "take recipe: linear_head"),
         ("simple_shot", {}, "take recipe: linear_head"),
+        ("zero_shot", {}, "take recipe: clip_adapter"),
         ("tip_adapter", {}, "set train_keys to true"),
     ],
 )

@@ -135,6 +135,7 @@ def test_a_fold_for_each_site():
         ({"folds": 3, "by": "row"}, "folds and by: row cannot be combined"),
         ({"folds": 3, "by": "val-row"}, "folds and by: val-row cannot be combined"),
         ({"folds": 3, "duplicates": "group"}, "folds and duplicates: group cannot be combined"),
+        ({"by": "row", "duplicates": "group"}, "'by: row' keeps no group together"),
         ({"by": "test"}, "all samples of 'mine' are test"),
     ],
 )

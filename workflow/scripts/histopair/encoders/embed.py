@@ -57,9 +57,10 @@ def embed_images(
     size, decoding = _batch_size(settings, device), settings["decoding"]
 
     def compute(part: pd.DataFrame) -> np.ndarray:
-        images.require_unchanged(root, part["path"], part["sha256"])  # the shard bears these hashes
-        batches = pixels.batches(root, [*part["path"]], model.preprocess, size, device, decoding)
-        return _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
+        paths = [*part["path"]]
+        with images.unchanged(root, paths, part["sha256"]):  # the shard bears these hashes
+            batches = pixels.batches(root, paths, model.preprocess, size, device, decoding)
+            return _features(tower, (batch.to(dtype, **layout) for batch in batches), idle)
 
     about["pixels"] = first_pass.preparation(model.preprocess)
     about["decoding"] = pixels.way(model.preprocess, device, decoding)

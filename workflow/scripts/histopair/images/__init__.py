@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +30,11 @@ Image.MAX_IMAGE_PIXELS = None  # _limit() has its own limit, checked before pixe
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000", "AVIF", "TGA")
 # In these formats every frame is an image. In a JPEG (MPO) the other frames are previews.
 ANIMATED = ("PNG", "GIF", "WEBP", "AVIF")
+
+REPLACED = (
+    "it is no longer the image that cleaning read",
+    "`snakemake --cores all --forcerun clean_labels` reads all images again",
+)
 
 _open = threading.local()
 
@@ -129,18 +134,27 @@ def digest(root: str | Path, path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def require_unchanged(root: str | Path, paths: Iterable[str], digests: Iterable[str]) -> None:
-    """Raise InputError for the first image whose bytes are not those of its `digest`.
+@contextmanager
+def unchanged(root: str | Path, paths: Iterable[str], digests: Iterable[str]) -> Iterator[None]:
+    """Compute from images, and read them again beside it: no GPU waits for the check.
 
-    The job's threads read them: a GPU would wait for one.
+    Raises InputError for the first image whose bytes are not those of its digest, also where the
+    block failed because of it.
     """
+    paths = list(paths)
     with ThreadPoolExecutor(jobs.threads()) as pool:
-        found = pool.map(partial(digest, root), paths)
-    for path, expected, now in zip(paths, digests, found, strict=True):
-        if now != expected:
-            problem = "it is no longer the image that cleaning read"
-            remedy = "`snakemake --cores all --forcerun clean_labels` reads all images again"
-            raise InputError(Path(root, path), problem, remedy)
+        found = pool.map(partial(_digest_if_there, root), paths)
+        try:
+            yield
+        finally:
+            alike = [now == then for now, then in zip(found, digests, strict=True)]
+            if not all(alike):
+                raise InputError(Path(root, paths[alike.index(False)]), *REPLACED)
+
+
+def _digest_if_there(root: str | Path, path: str) -> str | None:
+    with suppress(OSError):
+        return digest(root, path)
 
 
 def locate(root: str | Path, path: str) -> tuple[Path, int | None]:

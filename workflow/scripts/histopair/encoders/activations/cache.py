@@ -144,15 +144,18 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
     items = items.assign(key=source.image_keys(items), content=items["sha256"])
     paths, digests = (items[column].to_numpy() for column in ("path", "sha256"))
 
-    def compute(positions: np.ndarray) -> Iterator[Tensor]:
+    def activations(positions: np.ndarray) -> Iterator[Tensor]:
         preprocess, size = encoder.preprocess, _batch(device)
-        images.require_unchanged(root, paths[positions], digests[positions])
         for batch in pixels.batches(root, paths[positions], preprocess, size, device):
             tiles = batch.contiguous()
             versions = [source.turned(tiles, turn) for turn in range(turns)]
             yield from torch.stack([frozen(pixels)[0] for pixels in versions], dim=1).cpu()
 
-    sizes = np.full(len(items), next(compute(np.array([0]))).numel())
+    def compute(positions: np.ndarray) -> Iterator[Tensor]:
+        with images.unchanged(root, paths[positions], digests[positions]):
+            yield from activations(positions)
+
+    sizes = np.full(len(items), next(activations(np.array([0]))).numel())
     decoding = pixels.way(encoder.preprocess, device)
     prepared = f"{first_pass.preparation(encoder.preprocess)}, JPEG by {decoding}"
     return Inputs(items, sizes, compute, prepared)

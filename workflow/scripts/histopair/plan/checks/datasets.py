@@ -53,6 +53,7 @@ def datasets(config: dict) -> list[str]:
             mistakes += unknown(f"{key}.proposals.encoder", encoder, config["encoders"])
         mistakes += patterns(f"{key}.match", entry.get("match", {}))
         mistakes += _folds(f"{key}.split", entry["split"])
+        mistakes += _near_copies(f"{key}.split", entry["split"])
         if "labels" in entry["split"] and ("of" not in entry or entries.folds(entry)):
             problem = "only a resplit without folds can have few labels"
             mistakes.append(f"{key}.split.labels: {problem}; add a dataset with `of: {name}`")
@@ -72,6 +73,14 @@ def _folds(key: str, split: dict) -> list[str]:
     ways += ["duplicates: group"] if ways and split["duplicates"] == "group" else []
     if len(ways) > 1 and {"folds", "sites"} & {*ways}:
         return [f"{key}: {' and '.join(ways)} cannot be combined; keep one of them"]
+    return []
+
+
+def _near_copies(key: str, split: dict) -> list[str]:
+    """Only a split that keeps groups together keeps near copies together."""
+    if split["duplicates"] == "group" and split["by"] in ("row", "test"):
+        problem = f"'by: {split['by']}' keeps no group together, and so no near copies"
+        return [f"{key}: {problem}; set 'duplicates: keep', or 'by: group'"]
     return []
 
 
