@@ -184,6 +184,22 @@ def test_jobs_of_an_allocation_that_failed_are_told_once_each(handler):
     ]
 
 
+def test_a_job_that_a_scheduler_refuses_says_why(handler):
+    reason = ["SLURM sbatch failed.", "sbatch: error: Requested node configuration"]
+    refused = [*reason, "    sbatch call:", "        sbatch --mem 11", "For further error details"]
+    fields = {"rule_name": "embed", "log": [], "rule_msg": "\n".join(refused)}
+    handler.emit(record(LogEvent.JOB_ERROR, jobid=1, **fields))
+    ended = "SLURM-job '7' failed, SLURM status is: 'CANCELLED'."
+    fields = {"rule_name": "pair", "log": [], "rule_msg": f"{ended} For further error details see"}
+    handler.emit(record(LogEvent.JOB_ERROR, jobid=2, **fields))
+    assert handler.stream.getvalue().splitlines()[1:] == [
+        "failed: embed 1; log: none",
+        *(f"    {line}" for line in reason),
+        "failed: pair 2; log: none",
+        f"    {ended}",
+    ]
+
+
 def test_a_failed_job_that_succeeds_when_tried_again_is_no_failure_at_the_end(handler):
     handler.emit(record(LogEvent.JOB_ERROR, jobid=1, rule_name="embed", log=[]))
     fields = {"rule_name": "embed", "wildcards": {"n": "1"}, "benchmark": None}

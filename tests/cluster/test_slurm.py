@@ -18,6 +18,8 @@ import workflow
 # Three studies of five trainings, one of them on retrieved reports.
 TARGETS = [f"results/studies/{study}.html" for study in ("breast", "frozen", "locked")]
 PROFILE = ["--workflow-profile", "profiles/slurm", "--configfile", workflow.CONFIG]
+# Jobs of 5.5 GB that are tried again on nodes of 8 GB.
+PROFILE += ["--config", "max_mem_mb=7500"]
 ASK_SOONER = ["--slurm-init-seconds-before-status-checks", "5"]
 # A step inside a Slurm job: it kills the processes of the job's script, and prints how many.
 KILL = """

@@ -25,7 +25,7 @@ rule cache_activations:
     threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(5500),
+        mem_mb=growing(5500),
         runtime="12h",
     params:
         root=planned(plan.encoders.root),

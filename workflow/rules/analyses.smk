@@ -50,7 +50,7 @@ rule represent:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="2h",
     params:
         run=planned(plan.exports.spec),
@@ -124,7 +124,7 @@ rule measure_cost:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(8000),
+        mem_mb=growing(8000),
         runtime="2h",
     params:
         runs=planned(plan.analyses.costed_runs),
@@ -151,7 +151,7 @@ rule repeat:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="4h",
     params:
         runs=planned(plan.analyses.repeated_runs),

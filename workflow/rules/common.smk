@@ -65,6 +65,7 @@ def planned(function, *more, fixed={}):
 for_all_seeds = partial(planned, fixed={"seed": "{seed}"})
 
 
+growing = partial(plan.resources.growing, most=config.get("max_mem_mb"))
 # Rules ask again for each dataset and encoder.
 fingerprint = cache(plan.fingerprint.fingerprint)
 

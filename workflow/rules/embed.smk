@@ -24,7 +24,7 @@ rule train_encoder:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(5500),
+        mem_mb=growing(5500),
         runtime="4h",
     params:
         train=planned(plan.encoders.training),
@@ -52,7 +52,7 @@ rule chunk_reports:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="1h",
     params:
         entry=planned(plan.encoders.chunking),
@@ -81,7 +81,7 @@ rule embed_images:
     threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(5500),
+        mem_mb=growing(5500),
         runtime="8h",
     params:
         root=planned(plan.encoders.root),
@@ -131,7 +131,7 @@ rule embed_captions:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="4h",
     params:
         encoder=planned(plan.encoders.entry),
@@ -156,7 +156,7 @@ rule embed_prompts:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="1h",
     params:
         encoder=planned(plan.encoders.entry),
@@ -182,7 +182,7 @@ rule embed_texts:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="4h",
     params:
         encoder=planned(plan.encoders.entry),
@@ -209,7 +209,7 @@ rule embed_labels:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="1h",
     params:
         entry=planned(plan.data.reading),

@@ -20,7 +20,7 @@ rule export:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=plan.resources.growing(8000),
+        mem_mb=growing(8000),
         runtime="1h",
     params:
         run=planned(plan.exports.spec),
@@ -46,7 +46,7 @@ rule second_read:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=plan.resources.growing(8000),
+        mem_mb=growing(8000),
         runtime="2h",
     params:
         root=planned(plan.encoders.root),

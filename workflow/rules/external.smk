@@ -47,7 +47,7 @@ rule predict_external:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="2h",
     params:
         run=planned(plan.exports.spec),

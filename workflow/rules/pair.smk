@@ -23,7 +23,7 @@ rule pair:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="1h",
     params:
         retrieval=planned(plan.pairs.settings),

@@ -27,7 +27,7 @@ rule run:
     threads: config["training"]["processes"]
     resources:
         gpu=config["gpu"] * config["training"]["processes"],
-        mem_mb=plan.resources.growing(5500 * config["training"]["processes"]),
+        mem_mb=growing(5500 * config["training"]["processes"]),
         runtime="12h",
     params:
         run=for_all_seeds(plan.runs.spec),
@@ -57,7 +57,7 @@ rule distil:
     threads: config["training"]["processes"]
     resources:
         gpu=config["gpu"] * config["training"]["processes"],
-        mem_mb=plan.resources.growing(5500 * config["training"]["processes"]),
+        mem_mb=growing(5500 * config["training"]["processes"]),
         runtime="12h",
     params:
         run=for_all_seeds(plan.runs.spec),
@@ -85,7 +85,7 @@ rule teach:
     threads: 8 if config["gpu"] else 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(5500),
+        mem_mb=growing(5500),
         runtime="4h",
     params:
         run=for_all_seeds(plan.exports.spec),

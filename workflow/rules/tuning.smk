@@ -18,7 +18,7 @@ rule tune:
     threads: 1
     resources:
         gpu=config["gpu"],
-        mem_mb=plan.resources.growing(4000),
+        mem_mb=growing(4000),
         runtime="24h",
     params:
         tuning=planned(plan.tunings.entry),

@@ -9,6 +9,7 @@ that Snakemake says in .snakemake/log. Snakemake finds this package on PYTHONPAT
 
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -23,6 +24,8 @@ from snakemake_logger_plugin_calm import remaining
 BENCHMARKS = Path("results", "benchmarks")
 PROGRESS = Path("logs", "progress.txt")
 LOG_LINES = 10
+# What follows a scheduler's reason: how it was asked, and that there is more to read.
+AFTER_REASON = re.compile(r"\n\s*sbatch (call|script):|For further error details")
 # What Snakemake says at each start and for each job, and of failures that have their lines anyway.
 # Whatever else it says is shown.
 NOISE = (
@@ -110,7 +113,7 @@ class LogHandler(LogHandlerBase):
     def failed(self, record: logging.LogRecord) -> None:
         self.estimate.fail(record.jobid)
         name = self.names.get(record.jobid, record.rule_name)
-        said = failure(name, record.log or [])
+        said = failure(name, record.log or [], getattr(record, "rule_msg", None) or "")
         self.failures[record.jobid] = said.split("\n")[0]
         self.say(said)
 
@@ -164,10 +167,12 @@ class LogHandler(LogHandlerBase):
         super().close()
 
 
-def failure(name: str, logs: list[str]) -> str:
-    """What failed, with its logs, and how they end."""
-    ends = [f"    {line}" for log in logs for line in last_lines(Path(log))]
-    return "\n".join([f"failed: {name}; log: {', '.join(logs) or 'none'}", *ends])
+def failure(name: str, logs: list[str], reason: str = "") -> str:
+    """What failed, with the scheduler's reason if it gave one, its logs, and how they end."""
+    reasons = [line.strip() for line in AFTER_REASON.split(reason)[0].splitlines()]
+    ends = [line for log in logs for line in last_lines(Path(log))]
+    told = [f"    {line}" for line in [*reasons, *ends] if line]
+    return "\n".join([f"failed: {name}; log: {', '.join(logs) or 'none'}", *told])
 
 
 def last_lines(log: Path) -> list[str]:
