@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from histopair.errors import InputError
@@ -254,9 +255,9 @@ def test_a_pattern_that_does_not_compile_is_named(tmp_path):
 def test_reading_in_small_batches_changes_nothing(tmp_path, monkeypatch):
     paths = write_world(tmp_path)
     whole = quality(tmp_path, *paths)
-    real = pairing_quality.pq.ParquetFile.iter_batches
+    real = pq.ParquetFile.iter_batches
     monkeypatch.setattr(
-        pairing_quality.pq.ParquetFile,
+        pq.ParquetFile,
         "iter_batches",
         lambda self, **options: real(self, batch_size=1, **options),
     )

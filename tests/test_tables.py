@@ -85,3 +85,14 @@ def test_vectors_are_kept_without_a_dictionary_which_would_slow_their_loading(tm
     dictionary = {column.path_in_schema: column.has_dictionary_page for column in kept}
     assert dictionary == {"label": True, "labels.list.element": True, "v.list.element": False}
     assert (tables.matrix(tmp_path / "t.parquet", "v") == vectors).all()
+
+
+def test_a_table_that_is_iterated_takes_the_memory_of_a_batch(tmp_path):
+    group = pa.table({"embedding": tables.vectors(np.ones((256, 1024), np.float32))})  # 1 MiB
+    tables.write_stream(tmp_path / "t.parquet", iter([group] * 32), {})
+    file, most = tables.to_iterate(tmp_path / "t.parquet"), 0
+    before = pa.total_allocated_bytes()
+    for batch in file.iter_batches(256):
+        assert len(batch) == 256
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 8 << 20

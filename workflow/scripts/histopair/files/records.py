@@ -209,12 +209,12 @@ def _record(value: object, path: Path, row: int) -> Record:
 
 def _of_parquet(path: Path, wanted: Collection[str]) -> Iterator[tuple[int, Record]]:
     """The rows of a parquet file, with the columns that are called like those wanted, or all."""
-    import pyarrow.parquet as pq
+    from histopair.files import tables
 
     schema = _schema(path)
     columns = [name for name in schema if folding.plain(name) in wanted] or schema
     row = 0
-    with _as_parquet(path), pq.ParquetFile(path) as file:
+    with _as_parquet(path), tables.to_iterate(path) as file:
         for batch in file.iter_batches(columns=columns):
             for record in batch.to_pylist():
                 row += 1

@@ -68,6 +68,14 @@ def read(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     return pq.ParquetFile(path).read(columns=columns).to_pandas()
 
 
+def to_iterate(path: str | Path) -> pq.ParquetFile:
+    """A file to read batch by batch, in the memory of a batch.
+
+    By default pyarrow keeps all that it has read ahead, until the last batch.
+    """
+    return pq.ParquetFile(path, pre_buffer=False)
+
+
 def without_vectors(path: str | Path) -> pd.DataFrame:
     """The table without its columns of vectors, which cost most of the time to read."""
     fields = pq.read_schema(path)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy import stats
 
 from histopair.errors import InputError, require_classes
@@ -93,7 +92,7 @@ def read_pairs(path: str | Path) -> tuple[pd.DataFrame, dict[str, int]]:
     N_k: in how many images' top-k lists a report is.
     """
     first, second, occurrences = [], [], Counter()
-    file = pq.ParquetFile(path)
+    file = tables.to_iterate(path)
     ranked_by = "score" if "score" in file.schema_arrow.names else "similarity"
     columns = ["image_id", "rank", "report_id", "chunk", *{"similarity": 0, ranked_by: 0}]
     for batch in file.iter_batches(columns=columns):

@@ -150,7 +150,7 @@ def _reference(images: str, labels: str | None, bank: Bank) -> Callable[[], Iter
 def _blocks(images: str, bank: Bank, size: int | None = None) -> Iterator[tuple]:
     """Ids and unit vectors (n, d) of some images at a time, then a 1 if the bank has biases."""
     columns = ["image_id", "embedding"]
-    for batch in pq.ParquetFile(images).iter_batches(size or BLOCK, columns=columns):
+    for batch in tables.to_iterate(images).iter_batches(size or BLOCK, columns=columns):
         ids, column = batch.column("image_id"), batch.column("embedding")
         queries = column.flatten().to_numpy(zero_copy_only=False)
         queries = tables.unit(queries.reshape(len(batch), -1))
