@@ -137,6 +137,21 @@ def test_a_patient_in_two_spellings_is_one(tmp_path):
     assert [row["action"] for row in found.attrs["audit"]] == ["renamed", "merged"]
 
 
+@pytest.mark.parametrize("name", ["censorship", "Censored (1=yes)", "zensiert", "cens", "ALIVE"])
+def test_codes_below_a_name_that_says_the_opposite_are_refused(tmp_path, name):
+    columns = {"patient": "patient", "time": "time", "event": name}
+    path = table(tmp_path / "c.csv", f"patient,time,{name}\na,,\nb,2,1\n")
+    with pytest.raises(InputError, match=r"row 3: by its name .* says the opposite of an event"):
+        clinical.read(path, columns)
+
+
+@pytest.mark.parametrize("name", ["uncensored", "Censoring status", "license_event"])
+def test_events_in_words_or_below_another_name_are_read(tmp_path, name):
+    yes, no = ("dead", "censored") if "status" in name else ("1", "0")
+    path = table(tmp_path / "c.csv", f"patient,time,{name}\na,1,{yes}\nb,2,{no}\n")
+    assert list(clinical.read(path, {"event": name})["event"]) == [True, False]
+
+
 BAD_TABLES = {
     "spellings that disagree": ("7,1,1\n7.0,2,1", r"row 3: patient '7' has a different time"),
     "parts that disagree": ("a,1,1:LIVING", r"row 2: the event '1:LIVING' says both"),

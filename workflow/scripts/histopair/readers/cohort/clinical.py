@@ -11,6 +11,10 @@ from histopair.files import folding, sheets
 EVENTS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 EVENTS |= {"deceased": True, "dead": True, "living": False, "alive": False}
 EVENTS |= {"event": True, "censored": False}
+CODES = {"1", "0", "true", "false", "yes", "no"}  # what they mean, only the column's name says
+OPPOSITE = re.compile(
+    r"(?<!un)(censor|censur|zens[iu]|alive|living|survived|(?<![a-z])cens(?![a-z]))"
+)
 NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+(?:[.,]|e[+-]?[0-9]+)?", re.I)
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 
@@ -23,8 +27,9 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     only in case, Unicode form, or like 7 and 7.0 mean one patient. A row with neither time nor
     event (cBioPortal leaves both empty) has null in both. Raises InputError, with the row, for a
     time that is not a number, negative or not finite, an event that is not 0/1, true/false,
-    "1:DECEASED"/"0:LIVING" or such, rows of one patient that disagree, and a patient that was
-    rounded (1.23E+16). Audit rows are in attrs["audit"].
+    "1:DECEASED"/"0:LIVING" or such, events in codes below a name that says the opposite
+    (censorship), rows of one patient that disagree, and a patient that was rounded (1.23E+16).
+    Audit rows are in attrs["audit"].
     """
     frame = sheets.read(path, ["patient", "time", "event"], ["slide"], columns, texts=("slide",))
     notes = frame.attrs["audit"]
@@ -38,6 +43,7 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     frame = frame.astype(object).where(frame.notna(), None)
     frame["time"] = [_time(*cell, path) for cell in zip(frame["time"], frame["row"], strict=True)]
     frame["time"] = frame["time"].astype(float)
+    _require_not_opposite((columns or {}).get("event", "event"), frame, path)
     events = [_event(*cell, path) for cell in zip(frame["event"], frame["row"], strict=True)]
     frame["event"] = pd.array(events, dtype="boolean")
     half = frame["time"].isna() != frame["event"].isna()
@@ -80,6 +86,21 @@ def _event(text: str | None, row: int, path: str) -> bool | None:
         "Use 1 or 0, true or false, or cBioPortal's 1:DECEASED and 0:LIVING",
         row,
     )
+
+
+def _require_not_opposite(name: str, frame: pd.DataFrame, path: str) -> None:
+    """Raise InputError for the first bare code in a column `name` that is 1 where nothing happened.
+
+    Patients would be taken for dead who are alive, and every risk would be turned round.
+    """
+    if not OPPOSITE.search(folding.plain(name)):
+        return
+    for text, row in zip(frame["event"], frame["row"], strict=True):
+        if text is not None and folding.key(text) in CODES:
+            problem = f"by its name the column '{name}' says the opposite of an event, and {text!r}"
+            problem += " could mean either"
+            remedy = "Give a column that is 1 where the event happened, with a name that says so"
+            raise InputError(path, problem, remedy, row)
 
 
 def _require_agreement(frame: pd.DataFrame, path: str) -> None:
