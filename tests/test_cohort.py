@@ -44,6 +44,22 @@ def test_slides_go_to_the_patient_whose_name_they_begin_with(tmp_path):
     assert audit.empty
 
 
+def test_slides_of_a_patient_without_follow_up_go_to_no_other(tmp_path):
+    names = [f"{name}-1" for name in PATIENTS] + ["P1-2-1"]
+    found, audit = cleaned(tmp_path, entry(tmp_path, extra="P1-2,,", slides=names))
+    assert list(found.set_index("patient")["slides"]["P1"]) == ["P1-1"]
+    assert audit["reason"].tolist() == ["the patient has neither time nor event"]
+
+
+@pytest.mark.parametrize("slide", ["P0-1.2", "P0-1.HER2"])
+def test_a_dot_within_a_slides_name_begins_no_ending(tmp_path, slide):
+    given = entry(tmp_path)
+    rows = [f"P{i},{i + 1},{i % 2},P{i}-1" for i in range(12)] + [f"P0,1,0,{slide}"]
+    (tmp_path / "clinical.csv").write_text("\n".join(["patient,time,event,slide", *rows]))
+    with pytest.raises(InputError, match=f"row 14: .* has no features of slide '{slide}'"):
+        cleaned(tmp_path, given)
+
+
 def test_case_unicode_and_dashes_do_not_part_a_patient_from_its_slides(tmp_path):
     names = [f"p{i}\u2013e\u0301" for i in range(12)]
     found, _ = cleaned(tmp_path, entry(tmp_path, [f"P{i}-É" for i in range(12)], slides=names))

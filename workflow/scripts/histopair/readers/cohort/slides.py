@@ -11,6 +11,10 @@ from histopair.files import audit, folding
 from histopair.images import features
 
 BOUNDARIES = "-_. "
+# Of slides and of what tools write for them; after another dot the name goes on: "12.1".
+ENDINGS = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".czi", ".dcm", ".svslide")
+ENDINGS += (".vms", ".vmu", ".vsi", ".qptiff", ".isyntax", ".sdpc", ".kfb", ".tmap", ".zarr")
+ENDINGS += (".jp2", ".jpg", ".jpeg", ".png", ".h5", ".hdf5", ".pt")
 
 
 def of_patients(
@@ -27,7 +31,7 @@ def of_patients(
     notes = rows.attrs["audit"] + _others(folder)
     patients, dropped = _with_follow_up(rows, csv)
     notes += dropped
-    slides, renamed = _slides_of(patients, rows, files, csv, folder)
+    slides, renamed = _slides_of(rows, files, csv, folder)
     table, dropped = _with_slides(patients, slides, csv)
     notes += renamed + dropped + _unused(files, slides, folder)
     if table.empty:
@@ -67,21 +71,22 @@ def _with_follow_up(rows: pd.DataFrame, path: str) -> tuple[pd.DataFrame, list[d
 
 
 def _slides_of(
-    patients: pd.DataFrame, rows: pd.DataFrame, files: dict[str, Path], csv: str, folder: str
+    rows: pd.DataFrame, files: dict[str, Path], csv: str, folder: str
 ) -> tuple[dict[str, list[str]], list[dict]]:
     """Patient -> its slides, as the csv says, or else those whose names begin with the patient's.
 
-    And audit rows of slides that the csv does not write like their file's name.
+    Patients without follow-up keep theirs: no other patient has them. And audit rows of slides that
+    the csv does not write like their file's name.
     """
     if rows["slide"].isna().all():
-        return _by_prefix(list(patients["patient"]), list(files)), []
+        return _by_prefix(list(rows["patient"].unique()), list(files)), []
     alike = _one_of_each(files)
     renamed: dict[str, str] = {}
     slides: dict[str, list[str]] = {}
     owner: dict[str, str] = {}
     named = rows.dropna(subset=["slide"])
     for patient, slide, row in named[["patient", "slide", "row"]].itertuples(index=False):
-        names = (slide, Path(slide).stem)
+        names = (slide, _without_ending(slide))
         name = next((each for each in names if each in files), None)
         if name is None:
             meant = (alike.get(folding.plain(each)) for each in names)
@@ -117,6 +122,12 @@ def _by_prefix(patients: list[str], names: list[str]) -> dict[str, list[str]]:
         if owner is not None:
             slides.setdefault(owner, []).append(name)
     return slides
+
+
+def _without_ending(slide: str) -> str:
+    """The name that a csv gives a slide, without folders and the ending of its file."""
+    path = Path(slide)
+    return path.stem if path.suffix.lower() in ENDINGS else path.name
 
 
 def _one_of_each(files: dict[str, Path]) -> dict[str, str]:
