@@ -17,7 +17,8 @@ INVISIBLE = re.compile(
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff]"
 )
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
-WHOLE = re.compile(r"(-?)0*([0-9]+)(?:[.,]0+)?")
+# Three zeros behind a mark are thousands: 1,000 is not 1.
+WHOLE = re.compile(r"(-?)0*([0-9]+)(?:[.,](?!000$)0+)?")
 
 
 def tidy(text: str) -> str:
