@@ -92,6 +92,23 @@ def test_table_splits_several_labels(tmp_path, heading, entry):
     assert frame.attrs["task"] == "multi"
 
 
+@pytest.mark.parametrize(
+    ("heading", "cell"),
+    [("labels", "x|y"), ("labels", "x； y"), ("labels", "['x', 'y']"), ("label", "x;y")],
+)
+def test_labels_that_are_joined_by_another_mark_are_refused(tmp_path, heading, cell):
+    text = f'path,{heading}\na.png,x\nb.png,y\nc.png,"{cell}"\n'
+    with pytest.raises(InputError, match=re.escape(f"row 4: the cell {cell!r} joins labels")):
+        _read("table", **_table(tmp_path, text))
+
+
+@pytest.mark.parametrize("entry", [{"classes": ["x, y", "x", "y"]}, {}])
+def test_a_mark_within_a_label_is_part_of_it(tmp_path, entry):
+    cell = "x, y" if entry else "x, z"
+    text = f'path,labels\na.png,x;y\nb.png,"{cell}; x"\n'
+    assert _read("table", **_table(tmp_path, text, **entry))[0].labels[1] == [cell, "x"]
+
+
 def test_table_takes_other_column_names_from_the_config(tmp_path):
     entry = _table(tmp_path, "file,diagnosis\na.png,x\n", "my.csv", table="my.csv")
     frame, _ = _read("table", **entry, columns={"path": "file", "label": "diagnosis"})

@@ -14,6 +14,7 @@ OPTIONAL = ["label", "labels", "group", "split", "site", "caption", "label_name"
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val"}
 SPLITS |= {"validation": "val", "test": "test", "testing": "test"}
 SEPARATOR = ";"
+NO_SEPARATORS = ",|\uff1b"  # the last is the semicolon of Chinese and Japanese texts
 
 
 def inputs(entry: dict) -> list[str]:
@@ -30,8 +31,8 @@ def read(entry: dict):
     """Read the table; `columns` in the entry maps our names to the file's where they differ.
 
     Raises InputError for a missing column, an unknown split, a path outside the root, a path listed
-    twice with different labels, groups or splits, and an id or group that was rounded. Rows
-    repeated exactly are dropped.
+    twice with different labels, groups or splits, an id or group that was rounded, and several
+    labels in a cell that are not read as such. Rows repeated exactly are dropped.
     """
     import pandas as pd
 
@@ -78,11 +79,48 @@ def _labels(frame, entry: dict, table: str):
         problem = "there is no column 'label' (or 'labels', for several per image), or it is empty"
         raise InputError(table, problem, "Add it, or give its name in the config")
     texts = frame[columns[0]].fillna("")
+    values, name = readers.declared(entry), os.path.basename(table)
     if not entry.get("multi", columns[0] == "labels"):
+        wrong = texts.isin(_joined({text: [text] for text in texts.unique()}, SEPARATOR, values))
+        _refuse(frame, wrong, texts, "Call the column 'labels', or set `multi: true`", table)
         return False, [[text] if text else [] for text in texts], []
     items = {text: [part.strip() for part in text.split(SEPARATOR)] for text in texts.unique()}
-    values, name = readers.declared(entry), os.path.basename(table)
+    wrong = texts.isin(_joined(items, NO_SEPARATORS, values))
+    _refuse(
+        frame,
+        wrong,
+        texts,
+        f"Part them by {SEPARATOR!r}, or give it a text in `class_names`",
+        table,
+    )
     return True, *missing.without_items(texts.map(items), values, name)
+
+
+def _joined(items: dict[str, list[str]], marks: str, values: set[str]) -> list[str]:
+    """The cells with a label that is several others of the column, parted by one of `marks`.
+
+    items: cell -> labels. Labels that are `values` of the config are never several.
+    """
+    labels = {label for of_cell in items.values() for label in of_cell}
+
+    def several(label: str) -> bool:
+        parts = ([part.strip(" []'\"") for part in label.split(mark)] for mark in marks)
+        return any(len(each) > 1 and labels.issuperset(each) for each in map(_filled, parts))
+
+    bad = {label for label in labels - values if several(label)}
+    return [cell for cell, of_cell in items.items() if bad.intersection(of_cell)]
+
+
+def _filled(parts: list[str]) -> list[str]:
+    return [part for part in parts if part]
+
+
+def _refuse(frame, wrong, texts, remedy: str, table: str) -> None:
+    """Raise InputError for the first row that is `wrong`."""
+    if wrong.any():
+        first = wrong.idxmax()
+        problem = f"the cell {texts[first]!r} joins labels that other rows have alone"
+        raise InputError(table, problem, remedy, frame.row[first])
 
 
 def _splits(frame, table: str):
