@@ -22,7 +22,7 @@ COMMANDS = Path(__file__).parents[1] / "workflow" / "commands"
 SAME = """
 case: renal|Renal, Soft Tissue|Soft tissue, BONE|Bone
 spacing: Head & Neck|Head and Neck, Head-and-Neck|Head and Neck, soft_tissue|Soft tissue
-spacing: Softtissue|Soft tissue, G.I.|GI
+spacing: Softtissue|Soft tissue, G.I.|GI, Low-grade|Low grade, p16-INK4a|p16 INK4a
 plural: Infectious diseases|Infectious disease, Pediatrics|Pediatric, Biopsies|Biopsy, Nevi|Nevus
 plural: Metastases|Metastasis, Papillae|Papilla, Carcinomas|Carcinoma, Soft tissues|Soft tissue
 spelling: Haematopathology|Hematopathology, Paediatric|Pediatric, Tumour|Tumor
@@ -41,6 +41,8 @@ Melanoma|Non-melanoma, Myeloma|Melanoma, Lipoma|Lymphoma, Adenoma|Adenosis, Sarc
 Right breast|Left breast, Ductal carcinoma|Lobular carcinoma, Endocrine|Exocrine
 Pathology|General pathology, Carcinoma|Carcinosarcoma, Chondroma|Chordoma, Papillary|Capillary
 Basal cell carcinoma|Basal cell adenoma, Benign|Malignant, Meningioma|Meningitis
+HER2+|HER2-, HER2+|HER2 \u2212, ER+ PR-|ER- PR+, Below <1%|Below >1%, EGFR+|EGFR
+EGFR -|EGFR, \u226510 mm|<10 mm
 """
 
 

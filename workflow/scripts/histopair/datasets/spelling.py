@@ -5,6 +5,8 @@ import unicodedata
 from difflib import SequenceMatcher
 from functools import cache
 
+from histopair.files import folding
+
 ALIKE = 0.88  # words with at least this share of letters in common (difflib) may be one word
 # "neuropathology" and "nephropathology" only look alike: words that begin with different roots are
 # different words, whatever follows.
@@ -18,6 +20,9 @@ sinus splen supra synov thorac thromb thym thyr ton trache trich ur ureter ureth
 """
 LONGEST_FIRST = sorted(ROOTS.split(), key=len, reverse=True)
 FIELD = re.compile(r"(?<=..)(o?pathologic(al)?|o?patholog(y|ist)|ologic(al)?|olog(y|ist)|o)$")
+NUMBERS = re.compile(r"\d+")
+# Marks that say something: HER2+ is not HER2-, nor <1% >1%. Within words they only join.
+SIGNS = re.compile(r"[<>\u2264\u2265\u00b1]|(?<!\s)-(?!\w)|-$|\+")
 # Plural and singular endings: biopsies, biopsy; nevi, nevus; metastases, metastasis; lungs, lung.
 PLURALS = (("ies", "y"), ("i", "us"), ("a", "um"), ("ae", "a"), ("es", "is"), ("es", ""), ("s", ""))
 
@@ -27,10 +32,10 @@ def reason(first: str, second: str) -> tuple[str, float] | None:
 
     "case", "spacing" (with hyphens and punctuation), "plural", "spelling" (British or mistyped), or
     "synonym" if only the ending for a field of medicine differs: Immunology, Immunopathology.
-    Labels with different numbers are never one.
+    Labels with different numbers or signs are never one.
     """
     left, right = sorted((_folded(first), _folded(second)))
-    if re.findall(r"\d+", left) != re.findall(r"\d+", right):
+    if any(mark.findall(left) != mark.findall(right) for mark in (NUMBERS, SIGNS)):
         return None
     if left == right:
         return "case", 1.0
@@ -65,7 +70,8 @@ def stem(label: str) -> str:
 
 @cache
 def _folded(label: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    folded = unicodedata.normalize("NFKC", label).translate(folding.DASHES).casefold()
+    return " ".join(folded.split())
 
 
 @cache
