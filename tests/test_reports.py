@@ -224,6 +224,22 @@ def test_tcga_patient_is_the_part_before_the_first_dot(tmp_path):
     assert about["organs"] == {"colon": 1}
 
 
+@pytest.mark.parametrize("named", ["TCGA-AA-0001", "TCGA-AA-0001-01"])
+def test_patients_that_the_table_of_cancer_types_lacks_are_told(tmp_path, named):
+    types = tmp_path / "types.csv"
+    types.write_text(f"patient_id,cancer_type\n{named},BRCA\n")
+    entry = _corpus(tmp_path, TCGA, cancer_types=str(types))
+    if named != "TCGA-AA-0001":
+        with pytest.raises(InputError, match=f"called '{named}', in the reports 'TCGA-AA-0001'"):
+            _clean(tmp_path, entry)
+        return
+    clean, rows, _ = _clean(tmp_path, entry)
+    assert clean.organ.tolist() == ["breast", "breast"]
+    assert rows[["action", "subject", "count"]].to_numpy().tolist() == [
+        ["warned", "TCGA-BB-0002", 1]
+    ]
+
+
 def test_a_patient_that_a_program_rounded_has_no_cancer_type(tmp_path):
     (tmp_path / "types.csv").write_text(f"{TYPES}1.23E+16,COAD\n")
     entry = _corpus(tmp_path, TCGA, cancer_types=str(tmp_path / "types.csv"))

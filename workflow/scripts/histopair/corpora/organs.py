@@ -6,7 +6,7 @@ import re
 import pandas as pd
 
 from histopair.errors import InputError
-from histopair.files import folding, sheets
+from histopair.files import audit, folding, sheets
 
 # TCGA study abbreviations: gdc.cancer.gov/resources-tcga-users/tcga-code-tables
 BY_CANCER_TYPE = {
@@ -77,12 +77,30 @@ def by_text(text: str) -> str:
     return best if counts[best] else UNKNOWN
 
 
+def unmatched(groups: pd.Series, cancer_types: str | None) -> list[dict]:
+    """The audit row of reports whose patient the table of cancer types does not have.
+
+    groups: the patient of each report. Raises InputError if it has none of them.
+    """
+    if cancer_types is None:
+        return []
+    table = _cancer_types(cancer_types)
+    unknown = groups[~groups.map(folding.key).isin(table.key)]
+    if len(table) and len(unknown) == len(groups) > 0:
+        problem = "no report is of a patient that it names: there a patient is called "
+        problem += f"{table.patient_id.iloc[0]!r}, in the reports {groups.iloc[0]!r}"
+        raise InputError(cancer_types, problem, "Name patients as the reports do")
+    if unknown.empty:
+        return []
+    reason = "patients without a cancer type: the organ is taken from the report"
+    shown = audit.listed(sorted(unknown.unique()), 3)
+    return [audit.row("read", "warned", shown, reason, count=len(unknown))]
+
+
 def unused(cancer_types: str | None) -> list[dict]:
     """Audit rows of the table of cancer types: rows that name no organ."""
     if cancer_types is None:
         return []
-    from histopair.files import audit
-
     table = _cancer_types(cancer_types)
     unknown = table[table.organ.isna()]
     if unknown.empty:

@@ -37,7 +37,8 @@ def clean(entry: dict, name: str, reports: str, audit_table: str, about: dict) -
 def _cleaned(entry: dict, name: str, rows: list[dict]) -> pd.DataFrame:
     """The sections of the reports that are kept; each step adds to the audit `rows`."""
     frame, unreadable = readers.find(entry.get("reader", "tcga")).read(entry)
-    rows += unreadable + organs.unused(entry.get("cancer_types"))
+    types = entry.get("cancer_types")
+    rows += unreadable + organs.unused(types) + organs.unmatched(frame.group, types)
     print(f"{name}: {len(frame)} reports", flush=True)
     frame = _of_organ(frame, entry, name, rows)
     frame = _distinct(_legible(frame, entry, rows), rows)
