@@ -86,6 +86,12 @@ def test_coordinates_alone_and_other_files_are_told_apart(tmp_path):
         features.size(tmp_path / "t.h5")
 
 
+def test_a_slide_whose_name_is_not_utf_8_is_told(tmp_path):
+    slide(tmp_path / "a\udcff.h5", PATCHES)
+    with pytest.raises(InputError, match=r"a\\udcff.h5: its name is not UTF-8. Rename it"):
+        features.files(tmp_path)
+
+
 @pytest.mark.parametrize("folder, said", [("none", "no such folder"), ("", "no .h5 file")])
 def test_a_folder_without_slides_is_told(tmp_path, folder, said):
     with pytest.raises(InputError, match=said):

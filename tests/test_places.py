@@ -159,6 +159,17 @@ def test_any_tree_is_samples_and_counted_files_or_one_line(tmp_path_factory, fil
     assert set(frame.labels.str[0]) <= {"x", "y"}
 
 
+@pytest.mark.parametrize("reader", ["class_folders", "breakhis"])
+def test_images_below_a_folder_whose_name_is_not_utf_8_are_counted(tmp_path, reader):
+    below, name = ("", "1.png")
+    if reader == "breakhis":
+        below, name = f"{BREAKHIS}/", "SOB_B_TA-14-4659-40-001.png"
+    _touch(tmp_path, f"{below}x/{name}", f"{below}y\udcff/{name}")
+    frame, told = _read(reader, tmp_path)
+    assert frame.path.tolist() == [f"{below}x/{name}"]
+    assert [(action, count) for action, *_, count in told] == [("unread", 1)]
+
+
 # links to folders
 
 BREAKHIS = "BreaKHis_v1/histology_slides/breast"

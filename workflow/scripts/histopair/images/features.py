@@ -24,7 +24,7 @@ def files(folder: str | Path) -> dict[str, Path]:
     """The feature file of each slide of a folder, by the slide's name (the file's stem).
 
     CLAM's output folder may be given instead of its h5_files. Raises InputError for a folder that
-    is missing or holds no h5 file; .pt files are never opened.
+    is missing or holds no h5 file, and for a name that is not UTF-8; .pt files are never opened.
     """
     folder = _place(folder)
     names = _names(folder)
@@ -44,6 +44,9 @@ def files(folder: str | Path) -> dict[str, Path]:
     for path in h5_files:
         if paths.leads_to(path) is None:
             raise InputError(path, "the link leads nowhere", "Restore its target or remove it")
+        if paths.printable(path.name) != path.name:
+            shown = folder / paths.printable(path.name)
+            raise InputError(shown, "its name is not UTF-8", "Rename it")
         if slides.setdefault(path.stem, path) != path:
             raise InputError(path, f"{slides[path.stem].name} is the same slide", "Keep one")
     return slides

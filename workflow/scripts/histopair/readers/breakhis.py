@@ -46,7 +46,7 @@ def read(entry: dict):
     wanted, samples, left = entry.get("magnification"), [], {}
     for file in paths.files_below(folder, root=entry["root"]):
         name = NAME.fullmatch(file.rpartition("/")[2])
-        if name is None:
+        if name is None or paths.printable(file) != file:
             left.setdefault(_reason(file), []).append(file)
         elif wanted in (None, int(name[3])):
             samples.append((f"{IMAGES}/{file}", [name[1]], name[2]))

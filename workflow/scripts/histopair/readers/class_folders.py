@@ -101,16 +101,16 @@ def _of_class(
             for file in (f"{name}/{file}" for file in inside):
                 yield None, f"{path}/{file}", _reason(file, DEEPER)
         else:
-            yield label, f"{path}/{name}", _flaw(place / name)
+            yield label, f"{path}/{name}", _flaw(place / name, f"{path}/{name}")
 
 
-def _flaw(file: Path) -> str | None:
-    """Why a file of a class folder is not a sample; None for an image."""
+def _flaw(file: Path, path: str) -> str | None:
+    """Why a file of a class folder, `path` below the root, is no sample; None for an image."""
     reason = _dangling(file) or _reason(file.name, None)
     if reason == NO_IMAGE and not file.suffix:
         return "it has no ending, unlike an image"
-    if reason is None and paths.printable(file.name) != file.name:
-        return "its name is not UTF-8"
+    if reason is None and paths.printable(path) != path:
+        return "its name, or its folder's, is not UTF-8"
     return reason or (None if stat.S_ISREG(paths.leads_to(file) or 0) else NO_IMAGE)
 
 
