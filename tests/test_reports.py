@@ -114,6 +114,15 @@ def test_a_heading_of_one_word_needs_capitals_or_a_colon():
     ]
 
 
+def test_the_items_of_a_synoptic_report_are_not_skipped_with_its_specimen():
+    text = "Synoptic Report: Colon. Specimen: Right colon. Histologic Grade: G2. Margins: Free."
+    assert sections.split(text) == [
+        ("synoptic", "Colon."),
+        ("specimen handling", "Right colon."),
+        ("other", "Histologic Grade: G2. Margins: Free."),
+    ]
+
+
 def test_an_unknown_heading_in_capitals_ends_a_skipped_section_with_its_words():
     text = "GROSS DESCRIPTION: A polyp. MARGIN STATUS: free. PROXIMAL MARGIN: free."
     assert sections.split(text) == [

@@ -53,8 +53,12 @@ _ANY = "|".join(
 # With a colon in any case. Without one only in capitals: two words, or one before lower case.
 WITH_COLON = re.compile(rf"(?<![\w-])(?:{_ANY})\s*:", re.I)
 BARE = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w:])(?=\W*(?P<next>\w+)?)", re.I)
-# Any other heading in capitals ends a section that is skipped: better too much than too little.
-FOREIGN = re.compile(r"(?<![\w-])[A-Z][A-Z]+(?:[ /&-]+[A-Z]+){0,5}\s*:")
+# Any other heading in capitals ends a section that is skipped: better too much than too little. So
+# do items of a synoptic report, which itself has the item "Specimen:".
+FOREIGN = re.compile(
+    r"(?<![\w-])(?:[A-Z][A-Z]+(?:[ /&-]+[A-Z]+){0,5}"
+    r"|(?i:specimen type|histologic(?:al)? (?:type|grade)|who classification))\s*:"
+)
 
 
 def split(text: str) -> list[tuple[str, str]]:
