@@ -97,6 +97,16 @@ def test_the_table_may_name_the_slides(tmp_path):
     assert list(found.set_index("patient")["slides"]["P3"]) == ["s3"]
 
 
+@pytest.mark.parametrize(
+    "name, own, unit",
+    [("os_days", {}, "days"), ("os_days", {"time_unit": "weeks"}, "weeks"), ("OS.time", {}, None)],
+)
+def test_the_unit_of_times_is_that_of_their_column(tmp_path, name, own, unit):
+    given = entry(tmp_path, heading=f"patient,{name},event")
+    cleaned(tmp_path, given | own | {"columns": {"time": name}})
+    assert tables.about(tmp_path / "labels.parquet").get("time_unit") == unit
+
+
 def test_who_is_dropped_is_audited(tmp_path):
     names = [f"{name}-1" for name in PATIENTS] + ["stranger-1"]
     extra = "bare,5,1\nlost,,\n"

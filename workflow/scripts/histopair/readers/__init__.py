@@ -23,6 +23,7 @@ And in `frame.attrs`
     task                  "single" (one label each), "multi" or "survival"
     classes               the labels that the format fixes, or None; the one risk of survival
     class_names           {label: text for prompts}, as far as the format says
+    time_unit             of survival, only if the table says it: "days"
 
 The samples of a reader with BAGS = True are bags of patches, and no image is opened: image_id and
 path are the bag's name, `slides` its feature files. Survival adds `time` and `event` and leaves

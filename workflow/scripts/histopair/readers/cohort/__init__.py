@@ -34,4 +34,6 @@ def read(entry: dict):
     frame = frame.assign(sha256=None, phash=None, caption=None, row=None)
     frame["labels"] = [[] for _ in name]
     frame.attrs = {"task": "survival", "classes": ["risk"], "class_names": {"risk": "risk"}}
+    if unit := clinical.unit(entry.get("columns")):
+        frame.attrs["time_unit"] = unit
     return frame, audit

@@ -15,6 +15,7 @@ CODES = {"1", "0", "true", "false", "yes", "no"}  # what they mean, only the col
 OPPOSITE = re.compile(
     r"(?<!un)(censor|censur|zens[iu]|alive|living|survived|(?<![a-z])cens(?![a-z]))"
 )
+UNIT = re.compile(r"(?<![a-z])(day|week|month|year)s?(?![a-z])")
 NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+(?:[.,]|e[+-]?[0-9]+)?", re.I)
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 
@@ -57,6 +58,12 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     frame = frame[["patient", "slide", "time", "event", "row"]]
     frame.attrs = {"audit": notes + united}
     return frame
+
+
+def unit(columns: dict[str, str] | None) -> str | None:
+    """The unit of the times, as the csv's name of their column says it: "os_days" are in days."""
+    found = UNIT.findall(folding.plain((columns or {}).get("time", "time")))
+    return f"{found[0]}s" if len(set(found)) == 1 else None
 
 
 def _time(text: str | None, row: int, path: str) -> float:
