@@ -470,6 +470,16 @@ def test_no_member_of_any_name_leaves_its_folder(tmp_path_factory, members, zipp
     assert not any(path.is_symlink() for path in folder.rglob("*"))
 
 
+def test_an_archive_damaged_in_its_lzma_stream_is_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", os.urandom(500))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[60:300] = b"\xff" * 240
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        unpack.unpack(tmp_path / "a.zip", "zip", tmp_path / "out", {"files": 9, "bytes": 999}, "a")
+
+
 def test_an_encrypted_archive_is_one_line(tmp_path):
     content = bytearray(_zip(a="abc"))
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

@@ -6,6 +6,7 @@ end it.
 """
 
 import gzip
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -116,7 +117,9 @@ def _damage(archive: Path):
         if error.errno in errors.FULL:
             raise errors.of_system(archive, error) from error
         raise _damaged(archive, error) from error
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
+        raise _damaged(archive, error) from error
+    except (zlib.error, lzma.LZMAError) as error:
         raise _damaged(archive, error) from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, an unknown compression
         raise _damaged(archive, error) from error
