@@ -91,6 +91,15 @@ def test_a_table_without_ids_is_numbered_unless_patients_must_be_known(tmp_path)
     )
 
 
+def test_an_id_that_the_first_record_lacks_is_still_the_id(tmp_path):
+    cases = [{"text": "One gland"}, {"id": "P1", "text": "Two glands"}]
+    frame, audit = _read(_written(tmp_path, "json", cases))
+    assert frame[["report_id", "group"]].to_numpy().tolist() == [["P1", "P1"]]
+    assert [(row["action"], row["reason"], row["count"]) for row in audit] == [
+        ("dropped", "no id", 1)
+    ]
+
+
 def test_several_columns_are_one_text_in_the_order_of_the_config(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text(

@@ -108,6 +108,14 @@ def heading(path: str | Path, wanted: Sequence[str] = ()) -> list[str]:
     return list(_first(path)) if path.suffix.lower() in JSON else _schema(path)
 
 
+def keys(path: str | Path) -> list[str]:
+    """The keys of all records of JSON, which is read whole; none of any other table."""
+    path = Path(path)
+    if path.suffix.lower() not in JSON or paths.is_folder(path):
+        return []
+    return list(dict.fromkeys(name for _, record in _of_json(path) for name in record))
+
+
 def _is_sheet(path: Path, columns: Sequence[str]) -> bool:
     """Whether it is a csv. A .txt is one if its first line names two of the columns."""
     if paths.is_folder(path) or path.suffix.lower() in (*JSON, *PARQUET):

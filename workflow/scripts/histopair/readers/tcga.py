@@ -86,8 +86,14 @@ def _id_column(table: dict) -> str | None:
     if "id" in table:
         return table["id"]
     wanted = [*IDS, *_text_columns(table).values()]
-    names = {name.casefold() for name in records.heading(table["table"], wanted)}
-    return next((name for name in IDS if name in names), None)
+    found = _of_ids(records.heading(table["table"], wanted))
+    return found or _of_ids(records.keys(table["table"]))
+
+
+def _of_ids(names: list[str]) -> str | None:
+    """The first of IDS that is among the names."""
+    there = {name.casefold() for name in names}
+    return next((name for name in IDS if name in there), None)
 
 
 def _read_table(table: dict):
