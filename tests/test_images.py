@@ -164,6 +164,7 @@ def test_rows_of_arrays_are_images(arrays):
 
 def test_a_row_past_the_array_is_unreadable(arrays):
     assert image_checks.check(arrays[0], "a.h5#50").reason == "unreadable (row 50 of 50)"
+    assert image_checks.check(arrays[0], "a.h5#\u00b2").reason == "there is no such file"
 
 
 @pytest.mark.parametrize("rows", [range(4), (3, 1)])

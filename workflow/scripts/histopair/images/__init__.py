@@ -160,7 +160,7 @@ def _digest_if_there(root: str | Path, path: str) -> str | None:
 def locate(root: str | Path, path: str) -> tuple[Path, int | None]:
     """The file of a path, and the row for "file.h5#17"; InputError outside the root."""
     name, mark, index = path.rpartition("#")
-    array = bool(mark) and name.endswith((".h5", ".hdf5")) and index.isdigit()
+    array = bool(mark) and name.endswith((".h5", ".hdf5")) and index.isdecimal()
     file = Path(root, name if array else path)
     top = os.path.realpath(root)
     real = os.path.realpath(file)
