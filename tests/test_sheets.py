@@ -180,6 +180,12 @@ def test_rows_without_any_value_are_left_out_and_counted(tmp_path):
     assert told == [("dropped", "t.csv", None, 2)]
 
 
+def test_a_dash_beside_a_plus_is_a_value(tmp_path):
+    rows, told = _read(tmp_path, "path,label\na,+\nb,-\nc,++\nd,NA\n")
+    assert [row[1] for row in rows] == ["+", "-", "++", None]
+    assert told == [("warned", "t.csv, column 'label'", "NA", 1)]
+
+
 def test_cells_are_as_they_look_but_texts_as_they_are_written(tmp_path):
     text = "path,label\nae\u0301,x\u200b\nb, x\u00a0\n"
     rows, told = _read(tmp_path, text, texts=("path",))

@@ -1,7 +1,7 @@
 """Words that programs write where there is no value: R, pandas, spreadsheets, GDC, SAS."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from histopair.files import audit, folding
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 WORDS = {"", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "null", "none"}
 WORDS |= {"(null)", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "nil", "-", "--", "---", "'--"}
 WORDS |= {".", "?", "[not available]", "[not applicable]", "not available", "not applicable"}
+DASHES = {"-", "--", "---"}
+OPPOSITE = {"+", "++", "+++", "+/-", "\u00b1"}  # beside these a dash is a value: negative
 LONGEST = 4 * max(map(len, WORDS))  # leaves room for invisible characters
 
 
@@ -25,7 +27,8 @@ def without(
 ) -> "tuple[pd.Series, dict[str, int]]":
     """The column with such cells as null, and how often each such word occurred, except "".
 
-    `values` are words that mean something in this column, in any case: a class called None.
+    `values` are words that mean something in this column, in any case: a class called None. So do
+    dashes beside "+".
     """
     counts = Counter(column.dropna().tolist())
     absent = _absent(counts, values)
@@ -50,6 +53,8 @@ def without_items(
     return cleaned, [audit.row("read", "warned", file, reason, audit.listed(words, 3), count=count)]
 
 
-def _absent(texts: Iterable[str], values: Collection[str]) -> set[str]:
+def _absent(texts: Collection[str], values: Collection[str]) -> set[str]:
     kept = {folding.plain(value) for value in values}
+    if not OPPOSITE.isdisjoint(map(folding.plain, texts)):
+        kept |= DASHES
     return {text for text in texts if word(text) and folding.plain(text) not in kept}
