@@ -109,6 +109,14 @@ def test_a_mark_within_a_label_is_part_of_it(tmp_path, entry):
     assert _read("table", **_table(tmp_path, text, **entry))[0].labels[1] == [cell, "x"]
 
 
+def test_groups_are_given_for_all_rows_or_for_none(tmp_path):
+    text = "path,label,group\na.png,x,p1\nb.png,y,\nc.png,x,NA\n"
+    assert _said("table", **_table(tmp_path, text)) == (
+        f"{tmp_path}/labels.csv, row 3: 2 of 3 rows have no group, this one first. Fill the "
+        "column; give an image that belongs with no other a group of its own"
+    )
+
+
 def test_table_takes_other_column_names_from_the_config(tmp_path):
     entry = _table(tmp_path, "file,diagnosis\na.png,x\n", "my.csv", table="my.csv")
     frame, _ = _read("table", **entry, columns={"path": "file", "label": "diagnosis"})

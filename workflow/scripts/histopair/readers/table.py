@@ -32,7 +32,8 @@ def read(entry: dict):
 
     Raises InputError for a missing column, an unknown split, a path outside the root, a path listed
     twice with different labels, groups or splits, an id or group that was rounded, and several
-    labels in a cell that are not read as such. Rows repeated exactly are dropped.
+    labels in a cell that are not read as such, and for groups of some rows only. Rows repeated
+    exactly are dropped.
     """
     import pandas as pd
 
@@ -53,6 +54,7 @@ def read(entry: dict):
     frame["path"], renamed = paths.on_disk(written, root, name)
     multi, frame["labels"], without = _labels(frame, entry, table)
     frame["split"], splits = _splits(frame, table)
+    _require_groups(frame, table)
     frame["group"], united = folding.united(frame.group, f"{name}, column 'group'")
     frame, repeated = _distinct(frame, table)
     frame["image_id"] = frame.path
@@ -141,6 +143,18 @@ def _splits(frame, table: str):
         if old != new
     ]
     return standard, rows
+
+
+def _require_groups(frame, table: str) -> None:
+    """Raise InputError for the first row without a group, if others have one.
+
+    A spreadsheet writes a cell that was merged over the tiles of a patient at the first of them.
+    """
+    missing = frame.group.isna()
+    if missing.any() and not missing.all():
+        problem = f"{missing.sum()} of {len(frame)} rows have no group, this one first"
+        remedy = "Fill the column; give an image that belongs with no other a group of its own"
+        raise InputError(table, problem, remedy, frame.row[missing.idxmax()])
 
 
 def _distinct(frame, table: str):
