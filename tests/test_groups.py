@@ -40,6 +40,15 @@ def test_a_file_name_is_enough_where_it_is_unique(tmp_path):
     assert list(groups(entry).values()) == ["p", "p", "q", "q"]
 
 
+@pytest.mark.parametrize("written", ["e\u0301-1.png", "A/\u00c9\u20131.PNG", "a/\u00e9-1"])
+def test_a_path_that_is_written_otherwise_means_the_one_image_like_it(tmp_path, written):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/\u00e9-1.png").touch()
+    (tmp_path / "a/2.png").touch()
+    (tmp_path / "groups.csv").write_text(f"path,group\n{written},p\na/2.png,q\n")
+    assert list(groups({"root": str(tmp_path)}).values()) == ["q", "p"]
+
+
 def test_without_the_csv_no_group_is_known_and_nothing_is_watched(tmp_path):
     entry = tiles(tmp_path)
     assert set(groups(entry).values()) == {None}

@@ -3,7 +3,7 @@
 import os
 
 from histopair.errors import InputError
-from histopair.files import paths, sheets
+from histopair.files import folding, paths, sheets
 
 NAME = "groups.csv"
 COLUMNS = ["path", "group"]
@@ -28,7 +28,8 @@ def check(entry: dict) -> None:
 def join(frame, entry: dict):
     """The samples with their groups; unchanged if there is no csv.
 
-    A row names an image by its path below the root or, if no other image has it, by its file name.
+    A row names an image by its path below the root or, if no other image has it, by its file name;
+    case, Unicode form, dashes and a missing ending make no difference where it is the only one.
     Raises InputError for an empty cell, a group that was rounded (1.23E+16), a path that fits no
     image or several, an image listed twice, and images without a row.
     """
@@ -68,11 +69,25 @@ def _places(images, listed, table: str):
     by_name = by_name[~by_name.index.duplicated(keep=False)]
     place = listed.path.map(by_path)
     place = place.where(place.notna(), listed.path.map(by_name))
+    for known in (by_path, by_name):
+        place = place.where(place.notna(), _alike(listed.path[place.isna()], known))
     several = place.isna() & listed.path.isin(names)
     _refuse(table, listed, several, "several images are called {!r}", "Write its folders too")
     remedy = f"Correct it or remove the row; an image's path looks like '{images.iloc[0]}'"
     _refuse(table, listed, place.isna(), "no image of the dataset has the path {!r}", remedy)
     return place.astype(int)
+
+
+def _alike(written, known):
+    """The place of each path that means just one of those `known`, as `paths.on_disk` has it."""
+    import pandas as pd
+
+    if written.empty:
+        return written.astype(float)
+    whole = known.index.map(folding.plain)
+    stems = whole.map(lambda name: os.path.splitext(name)[0] if paths.is_image(name) else name)
+    plain = pd.concat([known.set_axis(whole), known.set_axis(stems)[stems != whole]])
+    return written.map(folding.plain).map(plain[~plain.index.duplicated(keep=False)])
 
 
 def _none_twice(listed, table: str) -> None:
