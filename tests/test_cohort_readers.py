@@ -92,6 +92,14 @@ def test_a_slide_whose_name_is_not_utf_8_is_told(tmp_path):
         features.files(tmp_path)
 
 
+def test_features_that_lie_in_another_file_are_refused(tmp_path):
+    slide(tmp_path / "other.h5", PATCHES)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["features"] = h5py.ExternalLink("other.h5", "features")
+    with pytest.raises(InputError, match=r"a\.h5: its features lie in another file"):
+        features.size(tmp_path / "a.h5")
+
+
 @pytest.mark.parametrize("folder, said", [("none", "no such folder"), ("", "no .h5 file")])
 def test_a_folder_without_slides_is_told(tmp_path, folder, said):
     with pytest.raises(InputError, match=said):

@@ -167,6 +167,25 @@ def test_a_row_past_the_array_is_unreadable(arrays):
     assert image_checks.check(arrays[0], "a.h5#\u00b2").reason == "there is no such file"
 
 
+@pytest.mark.parametrize("kind", ["link", "virtual", "outside"])
+def test_an_array_whose_pixels_lie_in_another_file_is_refused(tmp_path, kind):
+    (tmp_path / "root").mkdir()
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"] = np.zeros((2, 8, 8, 3), np.uint8)
+    with h5py.File(tmp_path / "root/a.h5", "w") as file:
+        if kind == "link":
+            file["x"] = h5py.ExternalLink("../other.h5", "x")
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((2, 8, 8, 3), np.uint8)
+            layout[:] = h5py.VirtualSource("../other.h5", "x", (2, 8, 8, 3))
+            file.create_virtual_dataset("x", layout)
+        else:
+            place = [(str(tmp_path / "other.h5"), 0, 384)]
+            file.create_dataset("x", (2, 8, 8, 3), np.uint8, external=place)
+    checked = image_checks.check(tmp_path / "root", "a.h5#0")
+    assert checked.reason == "its pixels lie in another file"
+
+
 @pytest.mark.parametrize("rows", [range(4), (3, 1)])
 def test_the_limit_of_pixels_holds_in_arrays_too(arrays, rows):
     root, _ = arrays

@@ -33,6 +33,14 @@ def opened(path: str | Path, absent: str, damaged: str):
         raise InputError(path, cause or f"HDF5 cannot read it ({error})", damaged) from error
 
 
+def elsewhere(file, array) -> bool:
+    """Whether the values of an array of an open file lie in other files, whose edits nobody sees.
+
+    It may be linked, virtual or stored outside; such files may lie beyond the dataset's root.
+    """
+    return array.file.filename != file.filename or array.is_virtual or array.external is not None
+
+
 def _packed(path: str | Path) -> str | None:
     packed = [f"{path}{end}" for end in (".gz", ".zip") if os.path.exists(f"{path}{end}")]
     return f"Unpack {packed[0]}" if packed else None

@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from histopair import jobs
 from histopair.errors import InputError
+from histopair.files import hdf5
 from histopair.images.decoders import jpeg2000, png, samples, tiff
 
 MAX_PIXELS = 100_000_000
@@ -213,7 +214,11 @@ def _array(file: Path):
         while len(arrays) >= 8:
             arrays.pop(next(iter(arrays))).file.close()
         # 64 MiB of chunks: neighbouring rows share chunks, which should be unpacked only once.
-        arrays[key] = h5py.File(file, "r", rdcc_nbytes=64 << 20, rdcc_nslots=10_007)[ARRAY_KEY]
+        opened = h5py.File(file, "r", rdcc_nbytes=64 << 20, rdcc_nslots=10_007)
+        array = opened[ARRAY_KEY]
+        if hdf5.elsewhere(opened, array):
+            raise samples.Refused("its pixels lie in another file", "Copy them into this one")
+        arrays[key] = array
     return arrays[key]
 
 

@@ -102,8 +102,9 @@ def _names(folder: Path) -> list[str]:
 def size(path: str | Path) -> tuple[int, int]:
     """Patches and dimensions (n, d) of a slide, after checking its features.
 
-    Raises InputError if the file is not h5, lacks `features`, describes a slide instead of its
-    patches, is empty, or holds values that are not finite or coords of another number of patches.
+    Raises InputError if the file is not h5, lacks `features` or has them in another file, describes
+    a slide instead of its patches, is empty, or holds values that are not finite or coords of
+    another number of patches.
     """
     with _opened(path) as file:
         dataset = _dataset(file, path)
@@ -151,6 +152,8 @@ def _dataset(file, path: str | Path):
             "Give feature files, not coordinates: TRIDENT's folder features_ENCODER, or CLAM's "
             "h5_files of extract_features",
         )
+    if hdf5.elsewhere(file, dataset):
+        raise InputError(path, "its features lie in another file", "Copy them into this one")
     if dataset.dtype.kind not in "fiu":
         problem = f"its features are {dataset.dtype}, not numbers"
         raise InputError(path, problem, "Give patch features")

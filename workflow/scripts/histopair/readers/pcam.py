@@ -118,6 +118,8 @@ def _array(path: str, key: str):
     if not isinstance(array, h5py.Dataset) or array.ndim == 0:
         problem = f"it has no array '{key}'; it holds {sorted(file) or 'nothing'}"
         raise InputError(path, problem, "Download it again")
+    if hdf5.elsewhere(file, array):
+        raise InputError(path, f"its array '{key}' lies in another file", "Copy it into this one")
     return array
 
 
