@@ -116,6 +116,16 @@ def test_a_table_of_cbioportal_is_read(tmp_path):
     assert found["time"].isna().tolist() == found["event"].isna().tolist() == [False, False, True]
 
 
+def test_notes_above_the_heading_of_cbioportal_are_no_heading(tmp_path):
+    notes = "#Patient Identifier\tMonths\tStatus\n#STRING\tNUMBER\tSTRING\n#1\t1\t1\n"
+    text = f"{notes}PATIENT_ID\tOS_MONTHS\tOS_STATUS\na\t12.5\t1:DECEASED\nb\tlong\t0:LIVING\n"
+    columns = {"patient": "PATIENT_ID", "time": "OS_MONTHS", "event": "OS_STATUS"}
+    with pytest.raises(InputError, match="row 6: the time 'long'"):
+        clinical.read(table(tmp_path / "c.txt", text), columns)
+    found = clinical.read(table(tmp_path / "c.txt", text.replace("long", "3")), columns)
+    assert found[["patient", "row"]].to_numpy().tolist() == [["a", 5], ["b", 6]]
+
+
 @pytest.mark.parametrize(
     "yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "false"), ("dead", "alive")]
 )

@@ -180,6 +180,11 @@ def test_rows_without_any_value_are_left_out_and_counted(tmp_path):
     assert told == [("dropped", "t.csv", None, 2)]
 
 
+def test_a_heading_may_begin_with_a_hash(tmp_path):
+    rows, _ = _read(tmp_path, "#,path,label\n#1,a,x\n#2,b,y\n")
+    assert [row[:2] for row in rows] == [["a", "x"], ["b", "y"]]
+
+
 def test_a_dash_beside_a_plus_is_a_value(tmp_path):
     rows, told = _read(tmp_path, "path,label\na,+\nb,-\nc,++\nd,NA\n")
     assert [row[1] for row in rows] == ["+", "-", "++", None]

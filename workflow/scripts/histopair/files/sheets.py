@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,11 +42,15 @@ NO_TEXT = {
 
 
 class Layout(NamedTuple):
-    """How a table is written: its encoding, separator, and lines before the heading."""
+    """How a table is written: its encoding, separator, and lines before the heading.
+
+    above: how many of these are rows in a spreadsheet.
+    """
 
     encoding: str
     separator: str
     skipped: int
+    above: int = 0
 
 
 class Record(NamedTuple):
@@ -267,6 +271,7 @@ def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
     """The layout and the heading. Snakemake's start reads them, so this does without pandas.
 
     The separator is the one that gives most of the wanted columns, then the one of most cells.
+    Lines that start with "#" may stand before a heading of wanted columns, as cBioPortal writes it.
     """
     with readable(path):
         encoding = encoding_of(path)
@@ -274,16 +279,25 @@ def _opened(path: Path, wanted: dict[str, str]) -> tuple[Layout, list[str]]:
             stated = SEPARATOR_LINE.fullmatch(file.readline(99).removeprefix("\ufeff"))
         separators = stated.group(1) if stated else SEPARATORS
         layouts = [Layout(encoding, separator, int(bool(stated))) for separator in separators]
+        notes = 0 if stated else _notes(path, encoding)
+        layouts += [Layout(encoding, mark, notes, notes) for mark in separators if notes]
         options = [(layout, cells) for layout in layouts if (cells := _heading(path, layout))]
         if not options and not next(_records(path, layouts[0]), None):  # may raise the reason
             raise InputError(path, "the file is empty", "Give it a heading and at least one row")
     names = {folding.plain(name) for name in wanted.values()}
 
-    def fit(option: tuple[Layout, list[str]]) -> tuple[int, int]:
+    def fit(option: tuple[Layout, list[str]]) -> tuple[int, int, int]:
         layout, cells = option
-        return len(names & set(map(folding.plain, cells))), len(cells) * (layout.separator != " ")
+        known = len(names & set(map(folding.plain, cells)))
+        return known, -layout.above, len(cells) * (layout.separator != " ")
 
     return max(options, key=fit)
+
+
+def _notes(path: Path, encoding: str) -> int:
+    """How many lines at the start of a file begin with "#"."""
+    with open(path, encoding=encoding, newline="") as file:
+        return len(list(takewhile(lambda line: line.startswith("#"), file)))
 
 
 def _heading(path: Path, layout: Layout) -> list[str]:
@@ -320,7 +334,7 @@ def _records(path: Path, layout: Layout) -> Iterator[Record]:
                 raise _unquoted(path, line, str(error)) from error
             row += 1
             if any(map(str.strip, consumed)):
-                row = row if after_heading else 1
+                row = row if after_heading else 1 + layout.above
                 after_heading = True
                 yield Record(row, line, cells, list(consumed))
             line += len(consumed)
