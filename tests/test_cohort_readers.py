@@ -127,7 +127,8 @@ def test_notes_above_the_heading_of_cbioportal_are_no_heading(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "yes, no", [("1", "0"), ("1.0", "0.0"), ("True", "false"), ("dead", "alive")]
+    "yes, no",
+    [("1", "0"), ("1.0", "0.0"), ("1.000", "0.000"), ("True", "false"), ("dead", "alive")],
 )
 def test_events_are_understood_as_people_write_them(tmp_path, yes, no):
     found = clinical.read(table(tmp_path / "c.csv", f"patient,time,event\na,1,{yes}\nb,2,{no}\n"))
@@ -143,6 +144,13 @@ def test_events_of_two_parts_may_stand_either_way_round(tmp_path, yes, no):
 def test_times_with_a_comma_are_read(tmp_path):
     found = clinical.read(table(tmp_path / "c.csv", "patient;time;event\na;12,5;1\nb;3;0\n"))
     assert list(found["time"]) == [12.5, 3.0]
+
+
+@pytest.mark.parametrize("times", [["1.200", "0.500"], ["1.200", "3.25", "7"], ["1.200", "1000"]])
+def test_times_of_three_decimals_are_read(tmp_path, times):
+    rows = [f"p{i},{time},1" for i, time in enumerate(times)]
+    found = clinical.read(table(tmp_path / "c.csv", "\n".join(["patient,time,event", *rows])))
+    assert list(found["time"]) == list(map(float, times))
 
 
 @pytest.mark.parametrize("word", ["NA", "n/a", "'--", "[Not Available]", "None", "-"])
@@ -180,6 +188,10 @@ BAD_TABLES = {
     "spellings that disagree": ("7,1,1\n7.0,2,1", r"row 3: patient '7' has a different time"),
     "parts that disagree": ("a,1,1:LIVING", r"row 2: the event '1:LIVING' says both"),
     "thousands": ('a,"1,200",1', r"row 2: the time '1,200' can be read in two ways"),
+    "German thousands": (
+        "a,950,1\nb,1.200,1\nc,12.000,0",
+        r"row 3: the time '1\.200' can be read in two ways: a point, or thousands",
+    ),
     "an underscore": ("a,1_0,1", r"row 2: the time '1_0' is not a number"),
     "negative time": ("a,-1,1", r"row 2: the time '-1' is not a number of 0 or more"),
     "time in words": ("a,long,1", r"row 2: the time 'long'"),

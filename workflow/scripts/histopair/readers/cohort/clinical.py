@@ -11,13 +11,16 @@ from histopair.files import folding, sheets
 EVENTS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 EVENTS |= {"deceased": True, "dead": True, "living": False, "alive": False}
 EVENTS |= {"event": True, "censored": False}
-CODES = {"1", "0", "true", "false", "yes", "no"}  # what they mean, only the column's name says
+EVENTS |= {"1.000": True, "0.000": False}
+# What these mean, only the column's name says.
+CODES = {"1", "0", "1.000", "0.000", "true", "false", "yes", "no"}
 OPPOSITE = re.compile(
     r"(?<!un)(censor|censur|zens[iu]|alive|living|survived|(?<![a-z])cens(?![a-z]))"
 )
 UNIT = re.compile(r"(?<![a-z])(day|week|month|year)s?(?![a-z])")
 NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+(?:[.,]|e[+-]?[0-9]+)?", re.I)
 THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
+POINTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")  # thousands in German, or three decimals
 
 
 def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
@@ -42,6 +45,7 @@ def read(path: str, columns: dict[str, str] | None = None) -> pd.DataFrame:
     sheets.require_exact(frame, ["patient"], path)
     frame["patient"], united = folding.united(frame["patient"], "patient")
     frame = frame.astype(object).where(frame.notna(), None)
+    _require_one_reading(frame["time"], frame["row"], path)
     frame["time"] = [_time(*cell, path) for cell in zip(frame["time"], frame["row"], strict=True)]
     frame["time"] = frame["time"].astype(float)
     _require_not_opposite((columns or {}).get("event", "event"), frame, path)
@@ -66,12 +70,30 @@ def unit(columns: dict[str, str] | None) -> str | None:
     return f"{found[0]}s" if len(set(found)) == 1 else None
 
 
+def _require_one_reading(texts: pd.Series, rows: pd.Series, path: str) -> None:
+    """Raise InputError for 1.200 among whole numbers: it may be 1200, as Germans write thousands.
+
+    Then all points part three digits, and numbers below a thousand have none.
+    """
+    given = texts.dropna()
+    pointed = given.str.contains(".", regex=False)
+    whole, thousands = given[~pointed], given[pointed]
+    small = whole.str.fullmatch(r"[0-9]{1,3}")
+    if len(whole) and len(thousands) and small.all() and thousands.str.fullmatch(POINTED).all():
+        _refuse_thousands(thousands.iloc[0], "point", rows[thousands.index[0]], path)
+
+
+def _refuse_thousands(text: str, mark: str, row: int, path: str):
+    problem = f"the time {text!r} can be read in two ways: a {mark}, or thousands"
+    remedy = "Write thousands without a mark, and decimals with a point (1.2 or 1.2000)"
+    raise InputError(path, problem, remedy, row)
+
+
 def _time(text: str | None, row: int, path: str) -> float:
     if text is None:
         return math.nan
     if THOUSANDS.fullmatch(text):
-        problem = f"the time {text!r} can be read in two ways: a comma, or thousands"
-        raise InputError(path, problem, "Write it with a point, or without a mark", row)
+        _refuse_thousands(text, "comma", row, path)
     value = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(value) or value < 0:
         problem = f"the time {text!r} is not a number of 0 or more"
