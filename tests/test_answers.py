@@ -184,6 +184,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     ("column", "cell", "problem"),
     [
         ("before", "[]", "the cell 'before' is not as the page writes it"),
+        ("time", "30.11.2026 10:00", "the cell 'time' is not as the page writes it"),
         ("before", '{"Tumour": "high"}', "the cell 'before'"),
         ("removed", "Tumour", "the cell 'removed'"),
         ("added", "[1]", "the cell 'added'"),

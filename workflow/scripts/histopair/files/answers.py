@@ -32,6 +32,7 @@ COLUMNS = (*TEXTS, *FINDINGS)
 # Characters of texts from outside; the rest is cut.
 LONGEST = {"reader": 100, "model": 300, "fingerprint": 64, "file": 255}
 LONGEST_LINE = 1_000_000  # bytes
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")  # as texts in their order
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REGION = re.compile(r"([0-9]+,[0-9]+,[1-9][0-9]*,[1-9][0-9]*)?")
 # Where semicolons separate cells, a spreadsheet would take what follows one for a cell.
@@ -115,6 +116,7 @@ def read(path: str | Path) -> "pd.DataFrame":
     frame = sheets.read(path, COLUMNS, texts=("file", *FINDINGS), values=as_written)
     frame[list(TEXTS)] = frame[list(TEXTS)].map(sheets.unguarded)
     sheets.require_filled(frame, "reader", path)
+    _require(frame, "time", frame.time.map(TIME.fullmatch), path)
     _require(frame, "image", frame.image.map(SHA256.fullmatch), path)
     for name in FINDINGS:
         kind = dict if name == "before" else list
