@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cohort_readers import PATCHES, slide
 
+from histopair import readers
 from histopair.datasets import folds, labels, resplit
 from histopair.errors import InputError
 from histopair.files import tables
@@ -105,6 +106,13 @@ def test_the_unit_of_times_is_that_of_their_column(tmp_path, name, own, unit):
     given = entry(tmp_path, heading=f"patient,{name},event")
     cleaned(tmp_path, given | own | {"columns": {"time": name}})
     assert tables.about(tmp_path / "labels.parquet").get("time_unit") == unit
+
+
+def test_a_column_that_the_csv_lacks_is_told_before_a_job_starts(tmp_path):
+    given = entry(tmp_path, heading="patient,days,event")
+    with pytest.raises(InputError, match="there is no column 'time'"):
+        readers.find("cohort").check(given)
+    readers.find("cohort").check(given | {"columns": {"time": "days"}})
 
 
 def test_who_is_dropped_is_audited(tmp_path):

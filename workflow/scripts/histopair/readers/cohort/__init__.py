@@ -4,6 +4,8 @@ clinical      time and event of each patient, from a csv
 slides        which slides belong to which patient
 """
 
+from histopair.files import sheets
+
 UNIT = "patient"
 BAGS = True  # a sample is a bag of patches, not an image
 
@@ -11,6 +13,12 @@ BAGS = True  # a sample is a bag of patches, not an image
 def inputs(entry: dict) -> list[str]:
     """The csv, and the folder of features of each encoder."""
     return [entry["clinical"], *entry["features"].values()]
+
+
+def check(entry: dict) -> None:
+    """Raise InputError if the csv lacks a column."""
+    columns = entry.get("columns")
+    sheets.require(entry["clinical"], ["patient", "time", "event"], ["slide"], columns)
 
 
 def read(entry: dict):
