@@ -324,6 +324,19 @@ def test_one_id_for_two_texts_is_an_error(tmp_path):
     )
 
 
+@pytest.mark.parametrize("column, what", [("group", "patients"), ("organ_column", "organs")])
+def test_one_id_for_two_patients_or_organs_is_an_error(tmp_path, column, what):
+    text = "Colon with an invasive adenocarcinoma of grade II."
+    rows = f"id,text,of\na,{text},P1\na,{text},p1\nb,{text},P2\n"
+    entry = _corpus(tmp_path, rows) | {column: "of"}
+    assert _clean(tmp_path, entry)[0].report_id.tolist() == ["a"]
+    entry = _corpus(tmp_path, f"{rows}a,{text},P2\n") | {column: "of"}
+    with pytest.raises(
+        InputError, match=f"row 2 and 5: the id 'a' stands for two different {what}"
+    ):
+        _clean(tmp_path, entry)
+
+
 def test_one_id_in_two_spellings_is_one_report(tmp_path):
     text = "Colon with an invasive adenocarcinoma."
     entry = _corpus(tmp_path, f"id,text\n7,{text}\n7.0,{text}\nNA,{text} Of it.\n8,None\n")

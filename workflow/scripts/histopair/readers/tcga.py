@@ -41,8 +41,8 @@ def read(entry: dict):
     The group (patient) is the part of a `patient_filename` before its first dot, the barcode of
     another id of TCGA, or else the id: in 2023.001 and 2023.002 the dot parts no patient from a
     file. A report without a column for its id is named by its file and row. Raises InputError for
-    a missing file or column, an id that stands for different texts or is a rounded number, and as
-    `check` does.
+    a missing file or column, an id that stands for different texts, patients or organs or is a
+    rounded number, and as `check` does.
     """
     import pandas as pd
 
@@ -137,18 +137,25 @@ def _ended(text: str) -> str:
 
 
 def _distinct(frame):
-    """Drop rows repeated exactly; one id with two texts is an error. 7 and 7.0 are one id."""
-    frame = frame.assign(key=frame.report_id.map(folding.key))
-    repeats = frame.duplicated(["key", "text"])
+    """Drop rows repeated exactly; one id with two texts, patients or organs is an error.
+
+    7 and 7.0 are one id.
+    """
+    names = {"text": "texts", "patient": "patients", "organ": "organs"}
+    keys = {"key": frame.report_id, "patient": frame.group, "organ": frame.organ_given}
+    keys = {name: texts.map(folding.key, na_action="ignore") for name, texts in keys.items()}
+    frame = frame.assign(**keys)
+    repeats = frame.duplicated(["key", *names])
     kept = frame[~repeats].reset_index(drop=True)
     pair = sheets.twins(kept, kept.key).iloc[:2]
     if len(pair):
         ids = " or ".join(f"'{name}'" for name in pair.report_id.unique())
-        problem = f"the id {ids} stands for two different texts"
+        differing = next(what for name, what in names.items() if pair[name].nunique(False) > 1)
+        problem = f"the id {ids} stands for two different {differing}"
         files, rows = " and ".join(pair.file.unique()), " and ".join(map(str, pair.row))
         raise InputError(files, problem, "Give each report an id of its own", rows)
     rows = _dropped("deduplicate", frame[repeats], "exact repeat of an earlier row")
-    return kept.drop(columns="key"), rows
+    return kept.drop(columns=list(keys)), rows
 
 
 def _dropped(step: str, rows, reason: str) -> list[dict]:
