@@ -1,5 +1,6 @@
 """The embedding cache: right vectors, whole files, shards found again after a kill."""
 
+import json
 import re
 
 import numpy as np
@@ -91,6 +92,47 @@ def test_vectors_of_other_versions_of_a_library_are_no_shards_of_this_one(tmp_pa
     monkeypatch.setattr(embed.jobs, "versions", lambda names: {"timm": "9"})
     run(tmp_path)
     assert not before & {path.name for path in (tmp_path / "shards").iterdir()}
+
+
+def swap_words(folder):
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    words = content["model"]["vocab"]
+    words["tumour"], words["no"] = words["no"], words["tumour"]
+    file.write_text(json.dumps(content))
+
+
+def change_config(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1.0}))
+
+
+@pytest.mark.parametrize("change", [swap_words, change_config])
+def test_other_words_or_another_config_of_the_same_weights_find_no_shards(tmp_path, change):
+    entry = tiny.bert_entry(tmp_path / "bert")
+    table = pd.DataFrame({"key": list("ab"), "text": ["tumour colon", "no colon"]})
+
+    def vectors(shards):
+        out = str(tmp_path / "out.parquet")
+        shards = str(tmp_path / shards)
+        embed.embed_texts(table, ["key"], "text", entry, SETTINGS, shards, out, {**ABOUT})
+        return tables.matrix(out)
+
+    before = vectors("kept")
+    change(tmp_path / "bert")
+    after = vectors("kept")
+    np.testing.assert_array_equal(after, vectors("new"))
+    assert not np.allclose(after, before)
+
+
+def test_an_encoder_is_described_by_its_files_and_not_by_how_it_was_trained(tmp_path):
+    entry = tiny.vit_entry(tmp_path / "vit")
+    before = encoders.description(entry)
+    (tmp_path / "vit" / "histopair.json").write_text("{}")
+    assert encoders.description(entry) == before
+    (tmp_path / "vit").rename(tmp_path / "moved")
+    moved = entry | {"model": f"local-dir:{tmp_path / 'moved'}"}
+    assert encoders.description(moved) == before
 
 
 def test_the_file_says_what_it_holds(tmp_path):

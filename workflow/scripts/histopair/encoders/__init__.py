@@ -13,10 +13,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from histopair.encoders import first_pass, hub, plain_attention, repositories
 from histopair.encoders.weights import Refusal, check_finite, shortened
 from histopair.errors import InputError, causes
+from histopair.files.store import checksum, hashed
 
 # Keys that every entry may have. Libraries do not read all of them.
 ENTRY = ("name", "library", "model", "preset", "backbone", "templates", "train", "description")
@@ -24,6 +26,7 @@ ENTRY += ("licence",)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # The pad_id of a tower that reads padding. No token has this id, so nothing is cut.
 NO_PADDING = -1
+ABOUT = "histopair.json"  # how an encoder was trained here; no library reads it
 COUNTED = 4096  # texts counted at a time
 
 
@@ -97,6 +100,29 @@ def on_hub(entry: dict) -> Iterator[repositories.Repository]:
     """
     with _loading(entry):
         yield from _repositories(entry, True)
+
+
+def description(entry: dict) -> str:
+    """Hash of the files that describe a loaded encoder: its config, its words, no weights.
+
+    Equal weights give other vectors with other heads, activations or numbers of words.
+    """
+    named = entry["model"], entry.get("text_model", {}).get("model", "")
+    folders = [Path(name.removeprefix("local-dir:")) for name in named if name]
+    folders = [folder for folder in folders if folder.is_dir()]
+    with _loading(entry), repositories.offline():
+        folders += [repositories.cached(one) for one in _repositories(entry, False)]
+    return hashed([_describing(folder) for folder in folders])
+
+
+def _describing(folder: Path) -> list[list[str]]:
+    """Name and checksum of the files of a folder that describe a model."""
+    files = sorted(file for one in hub.DESCRIBING for file in folder.rglob(one) if file.is_file())
+    return [
+        [file.relative_to(folder).as_posix(), checksum(file)]
+        for file in files
+        if file.name != ABOUT
+    ]
 
 
 def require(tower: object, entry: dict, kind: str) -> None:

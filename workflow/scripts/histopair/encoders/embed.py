@@ -1,8 +1,8 @@
 """Embedding cache: vectors of images and texts in parquet, computed shard by shard.
 
-A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights and
-preprocessing, precision, storage type, code and the libraries' versions. So a change of labels
-alone embeds nothing again, and several jobs can compute shards (jobs/share.py).
+A shard is a piece of a store (files/store.py). It is named by its items, the encoder's weights,
+config, words and preprocessing, precision, storage type, code and the libraries' versions. So a
+change of labels alone embeds nothing again, and several jobs can compute shards (jobs/share.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -120,7 +120,8 @@ def _identity(tower, dtype: torch.dtype, encoder: dict, settings: dict, about: d
     weights = devices.weights_digest(tower)
     about |= {"encoder": encoder, "dtype": str(dtype), "weights": weights, "normalised": False}
     made_with = jobs.versions(jobs.ENCODING)
-    return [encoder, settings, about["code"], weights, str(dtype), made_with]
+    described = encoders.description(encoder)
+    return [encoder, settings, about["code"], weights, described, str(dtype), made_with]
 
 
 def text_features(

@@ -155,18 +155,24 @@ def _require_cached(repository: Repository, refusal: Refusal) -> None:
 
     Weights come last, so the rest is there if they are.
     """
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        options = {"revision": repository.revision, "local_files_only": True}
-        folder = Path(snapshot_download(repository.name, allow_patterns=[], **options))
+        folder = cached(repository)
         names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
         there = repository.chosen(names)
     except (FileNotFoundError, HFValidationError, Refusal):
         there = []
     if not there:
         raise refusal
+
+
+def cached(repository: Repository) -> Path:
+    """The folder of a repository's files in the cache. Raises FileNotFoundError without one."""
+    from huggingface_hub import snapshot_download
+
+    options = {"revision": repository.revision, "local_files_only": True}
+    return Path(snapshot_download(repository.name, allow_patterns=[], **options))
 
 
 def _listing(repository: Repository):

@@ -1,9 +1,9 @@
 """Activations of frozen blocks, computed once for all runs that train the same last blocks.
 
-A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's
-preprocessing, blocks, turns, storage type, code, the libraries' versions and the inputs themselves.
-After a kill or a change of labels, finished images and texts are found by their content; only
-missing ones are computed. Several jobs may share the computing (jobs/share.py).
+A shard is a piece of a store (files/store.py), named by the frozen weights, the encoder's config
+and preprocessing, blocks, turns, storage type, code, the libraries' versions and the inputs
+themselves. After a kill or a change of labels, finished images and texts are found by their
+content; only missing ones are computed. Several jobs may share the computing (jobs/share.py).
 
 Shards are safetensors: a memory map of them gives random rows about as fast as npy, also in
 bfloat16, and 17 times as fast as parquet (benchmarks/activation_formats.py).
@@ -87,7 +87,8 @@ def make(
     inputs = _inputs(kind, labels, root, encoder, blocks, turns)
     sizes = inputs.sizes * DTYPES[storage].itemsize
     about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
-    made_with = [about["weights"], about["code"], inputs.prepared, jobs.versions(jobs.ENCODING)]
+    made_with = [about["weights"], encoders.description(encoder), about["code"], inputs.prepared]
+    made_with.append(jobs.versions(jobs.ENCODING))
     store = Store(shards, [encoder, kind, blocks, turns, storage, *made_with], "safetensors")
     done = _finished(store.finished() if share.joins else store.named())
     missing = _missing(inputs.items["content"], done)
