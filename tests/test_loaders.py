@@ -321,9 +321,44 @@ def test_an_image_model_says_how_its_images_are_prepared(tmp_path):
 STEPS = {"do_resize": False, "do_rescale": False, "rescale_factor": 0.5, "resample": 0}
 
 
-@pytest.mark.parametrize("step", [*({key: STEPS[key]} for key in STEPS), {"crop_pct": 0.9}])
+SIZES = [{"size": None}, {"size": {"longest_edge": 32}}]
+
+
+@pytest.mark.parametrize("step", [*({key: STEPS[key]} for key in STEPS), {"crop_pct": 0.9}, *SIZES])
 def test_a_step_of_a_preprocessor_that_is_not_known_is_refused(step):
     usual = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     assert preparation.of_processor(usual).size == 32
     with pytest.raises(ValueError, match=next(iter(step))):
         preparation.of_processor(usual | step)
+
+
+@pytest.mark.parametrize(
+    ("processor", "settings"),
+    [
+        ("MobileViT", {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}),
+        ("Levit", {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}),
+        ("EfficientNet", {"size": {"height": 32, "width": 32}, "crop_size": None}),
+        ("ViT", {"size": {"height": 32, "width": 64}}),
+    ],
+)
+def test_a_preprocessor_that_does_more_than_its_file_says_is_refused(tmp_path, processor, settings):
+    import transformers
+
+    keys = layouts.of_images("ViT", lambda x: x, image_size=32, patch_size=16)(tmp_path).keys
+    kind = getattr(transformers, f"{processor}ImageProcessor")
+    layouts.processor(kind(**settings), tmp_path)
+    refused({"library": "transformers"} | keys, f"{processor}ImageProcessor has steps.*`pixels`")
+
+
+def test_what_pixels_leave_of_open_clips_preprocessing_stays(tmp_path):
+    entry = tiny.clip_entry(tmp_path) | {"pixels": {"mean": [0.4] * 3}}
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())
+
+    def resized(mode):
+        config["preprocess_cfg"]["resize_mode"] = mode
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+        return encoders.load(entry).preprocess.transforms[0].size
+
+    assert (resized("shortest"), resized("squash")) == (32, [32, 32])
+    with pytest.raises(InputError, match="resized by 'longest'"):
+        resized("longest")

@@ -1,7 +1,7 @@
 """How an image becomes pixels: the library's own steps, or those that `pixels` says."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from histopair.encoders.weights import Refusal
@@ -9,6 +9,8 @@ from histopair.encoders.weights import Refusal
 # Pillow's numbers of filters, which preprocessor_config.json has.
 FILTERS = {2: "bilinear", 3: "bicubic"}
 SCALE = 1 / 255
+SET_ALL = "Set all of `pixels`: size, interpolation, mean and std"
+OPEN_CLIP_RESIZES = ("shortest", "squash")
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ def of_processor(config: dict) -> Pixels:
         f"rescale_factor {scale}": math.isclose(scale, SCALE),
         f"resample {filter_}": filter_ in FILTERS,
         "crop_pct": config.get("crop_pct") is None,
+        f"size {config.get('size')}": _is_side(config.get("size")),
     }
     if odd := [name for name in usual if not usual[name]]:
         problem = f"its preprocessor_config.json has a step that is not known here ({odd[0]})"
-        raise Refusal(problem, "Set all of `pixels`: size, interpolation, mean and std")
+        raise Refusal(problem, SET_ALL)
     resize = _side(config["size"])
     crop = config.get("do_center_crop") and config.get("crop_size")
     size = _side(crop) if crop else resize
@@ -75,10 +78,21 @@ def of_processor(config: dict) -> Pixels:
 
 
 def of_open_clip(config: dict) -> Pixels:
-    """What an open_clip preprocessing config says, where it resizes the shorter side and crops."""
-    size = config["size"]
+    """What an open_clip preprocessing config says. Raises Refusal for a resize not known here."""
+    size, mode = config["size"], config.get("resize_mode") or "shortest"
     size = size if isinstance(size, int) else size[0]
-    return Pixels(size, size, config["interpolation"], list(config["mean"]), list(config["std"]))
+    if mode not in OPEN_CLIP_RESIZES:
+        problem = f"`pixels`: its images are resized by {mode!r}, which is not known here"
+        raise Refusal(problem, "Leave out `pixels`, or write resize_mode: squash in its config")
+    resize = [size, size] if mode == "squash" else size
+    return Pixels(size, resize, config["interpolation"], list(config["mean"]), list(config["std"]))
+
+
+def _is_side(size: object) -> bool:
+    """Whether `_side` knows a processor's `size`."""
+    if not isinstance(size, Mapping):
+        return isinstance(size, int)
+    return "shortest_edge" in size or {"height", "width"} <= size.keys()
 
 
 def _side(size: int | dict) -> int | list[int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from histopair.encoders import NO_PADDING, Encoder, clip_pairs, hub, preparation
@@ -22,6 +23,7 @@ KEYS += ("architecture", "remote_code")
 FILES = ("model", "pytorch_model")
 ON_HUB = ("model.safetensors", "model.safetensors.index.json")
 ON_HUB += ("pytorch_model.bin", "pytorch_model.bin.index.json")
+SAME = 0.05  # of pixels of unit variance; another order of resize and rescale changes them by 0.005
 LONGEST = 512  # tokens, unless the entry says otherwise
 OF_TEXTS = ("cls", "pooler", "mean")
 
@@ -337,9 +339,24 @@ def _transform(entry: dict, place: Place) -> Callable:
         )
     except OSError as error:
         problem = "it has no preprocessor_config.json that could be read"
-        remedy = "Set all of `pixels`: size, interpolation, mean and std"
-        raise Refusal(problem, remedy) from error
-    return preparation.of_processor(processor.to_dict()).changed(pixels).transform()
+        raise Refusal(problem, preparation.SET_ALL) from error
+    prepared = preparation.of_processor(processor.to_dict())
+    _check_steps(processor, prepared)
+    return prepared.changed(pixels).transform()
+
+
+def _check_steps(processor, prepared: preparation.Pixels) -> None:
+    """Raise Refusal for a processor that does more with an image than its file says.
+
+    Some turn RGB into BGR, or enlarge or normalise once more, by their class or by rare keys.
+    """
+    gradient = Image.linear_gradient("L")
+    picture = Image.merge("RGB", [gradient, gradient.rotate(90), Image.radial_gradient("L")])
+    theirs = torch.as_tensor(processor(picture, return_tensors="pt")["pixel_values"])[0]
+    ours = prepared.transform()(picture)
+    if theirs.shape != ours.shape or (theirs - ours).abs().mean() > SAME:
+        problem = f"its {type(processor).__name__} has steps that are not known here"
+        raise Refusal(problem, preparation.SET_ALL)
 
 
 def _tokenizer(place: Place, transformer: torch.nn.Module):
