@@ -232,7 +232,7 @@ def test_write_without_an_encoder_is_one_line(place):
 
 @pytest.fixture
 def hub(place, tmp_path, monkeypatch):
-    """A hub with an open repository, `a/b`, and a gated one, `a/gated`."""
+    """A hub with an open repository, `a/b`, a gated one, and one without weights."""
     from huggingface_hub import constants
 
     (tmp_path / "model").mkdir()
@@ -243,6 +243,8 @@ def hub(place, tmp_path, monkeypatch):
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.delenv("HF_TOKEN", raising=False)
+        served.add("a/bare", tmp_path / "model")
+        (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"x")
         served.add("a/b", tmp_path / "model")
         served.add("a/gated", tmp_path / "model", token="hf_good")
         yield served
@@ -256,6 +258,7 @@ def hub(place, tmp_path, monkeypatch):
         ("a/gated", None, MISSING, "Ask for access at"),
         ("a/b", "main2", WRONG, "Correct `revision`"),
         ("a/c", None, WRONG, "Correct `model`"),
+        ("a/bare", None, WRONG, "Correct `model`"),
     ],
 )
 def test_what_a_hub_says_of_a_repository(hub, name, revision, state, words):

@@ -1,5 +1,6 @@
 """The doctor of a machine: packages, GPU, Slurm, and no network without request."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -75,3 +76,12 @@ def test_the_network_is_used_only_on_request(variable, asked, allowed, monkeypat
     if variable:
         monkeypatch.setenv("HF_HUB_OFFLINE", variable)
     assert offline.allowed(asked) is allowed
+
+
+def test_a_user_may_let_the_doctor_wait_longer_for_the_hub(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"HF_HUB_ETAG_TIMEOUT": "60", "HF_HUB_OFFLINE": "1"})
+    before = socket.getdefaulttimeout()
+    offline.prepare(online=True)
+    socket.setdefaulttimeout(before)
+    assert (os.environ["HF_HUB_ETAG_TIMEOUT"], os.environ["HF_HUB_OFFLINE"]) == ("60", "0")
+    assert os.environ["HF_HUB_DOWNLOAD_TIMEOUT"] == "10"

@@ -25,7 +25,7 @@ def prepare(online: bool) -> None:
     if not online:
         os.environ[ENVIRONMENT] = "1"
         return
-    os.environ.update(PATIENCE | {ENVIRONMENT: "0"})
+    os.environ.update({**PATIENCE, **os.environ, ENVIRONMENT: "0"})
     socket.setdefaulttimeout(SECONDS)
 
 

@@ -99,13 +99,17 @@ def offline() -> Iterator[None]:
 
 
 def commit(repository: Repository) -> str:
-    """The commit that a hub has of a repository, if this user may read it. Raises Refusal."""
+    """The commit that a hub has of a repository, if this user may read it.
+
+    Raises Refusal, also for a repository without the files that an encoder reads.
+    """
     from huggingface_hub import HfApi
 
     info = _listing(repository)
     if info.gated:
         with in_words(repository.name, repository.revision):
             HfApi().auth_check(repository.name)
+    repository.chosen([file.rfilename for file in info.siblings or []])
     return info.sha
 
 
