@@ -59,6 +59,37 @@ def test_cls_pooling_is_the_first_state(tmp_path):
     torch.testing.assert_close(encoder.text(tokens), states[:, 0])
 
 
+def sentences(folder, **modes):
+    """A tower of texts, in a folder of sentence-transformers."""
+    entry = tiny.bert_entry(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 16}')
+    return {key: entry[key] for key in ("name", "library", "model")}
+
+
+@pytest.mark.parametrize(
+    ("modes", "remedy"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "Set .pooling: mean"),
+        ({"pooling_mode": "mean"}, "Set .pooling: mean"),
+        ({"pooling_mode_max_tokens": True}, "Set the .pooling. that you want"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "Set the .pooling."),
+    ],
+)
+def test_a_sentence_encoder_that_pools_otherwise_is_refused(tmp_path, modes, remedy):
+    entry = sentences(tmp_path / "bert", **modes)
+    with pytest.raises(InputError, match=f"1_Pooling/config.json pools by.*{remedy}"):
+        encoders.load(entry)
+    assert encoders.load(entry | {"pooling": "mean"}).context == 16
+
+
+def test_a_sentence_encoder_reads_as_much_as_it_says_unless_the_entry_does(tmp_path):
+    entry = sentences(tmp_path / "bert", pooling_mode_cls_token=True)
+    assert encoders.load(entry).context == encoders.counter(entry)[1] == 16
+    assert encoders.load(entry | {"max_length": 24}).context == 24
+
+
 class FakeConch(torch.nn.Module):
     """The package `conch` as far as it is used: towers that give (embedding, tokens)."""
 

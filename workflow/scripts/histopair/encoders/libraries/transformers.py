@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
-from histopair.encoders import NO_PADDING, Encoder, clip_pairs, hub, preparation
+from histopair.encoders import NO_PADDING, Encoder, clip_pairs, hub, preparation, sentences
 from histopair.encoders import weights as tensors
 from histopair.encoders.pooling import POOLINGS, PooledImage
 from histopair.encoders.repositories import Repository
@@ -92,6 +92,7 @@ def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
 
 
 def _text(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) -> Encoder:
+    entry = sentences.completed(entry, hub.descriptions(place.name, place.revision))
     tokenizer = _tokenizer(place, model)
     length = _length(entry, tokenizer, model)
     return Encoder(
@@ -180,7 +181,10 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     if _kind(shape, config) == "image":
         problem = f"a {type(shape).__name__} reads images and no texts"
         raise Refusal(problem, "Choose an encoder with a text tower")
-    shape = shape.text_model if clip_pairs.is_pair(shape) else shape
+    if clip_pairs.is_pair(shape):
+        shape = shape.text_model
+    else:
+        entry = sentences.completed(entry, hub.descriptions(place.name, place.revision))
     tokenizer = _tokenizer(place, shape)
     return counting(tokenizer), _length(entry, tokenizer, shape)
 
