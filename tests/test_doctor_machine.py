@@ -27,10 +27,19 @@ def test_the_lock_of_this_checkout_is_found():
     assert environment.LOCK == ROOT / "requirements.lock" and environment.LOCK.is_file()
 
 
-def test_a_package_that_lacks_is_red(monkeypatch):
-    monkeypatch.setattr(environment, "_version", lambda name: None if name == "timm" else "1")
-    first = next(iter(environment._packages()))
-    assert first.state == MISSING and "timm not installed" in first.finding
+@pytest.mark.parametrize(
+    ("package", "state"), [("timm", MISSING), ("peft", MISSING), ("h5py", MISSING), ("onnx", LOOK)]
+)
+def test_a_package_that_lacks_is_red_unless_few_commands_need_it(monkeypatch, package, state):
+    whole = environment._version
+    monkeypatch.setattr(environment, "_version", lambda x: None if x == package else whole(x))
+    rows = list(environment._packages())
+    assert rows[0].state == state and f"{package} not installed" in rows[0].finding
+    assert OK not in {row.state for row in rows}
+
+
+def test_packages_of_single_commands_are_declared():
+    assert environment.OF_SOME - set(environment.declared(environment.DECLARED)) == set()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,10 @@ from histopair.doctor.rows import LOOK, MISSING, OK, UNKNOWN, WRONG, Row, checke
 
 CHECKOUT = Path(__file__).parents[4]
 LOCK = CHECKOUT / "requirements.lock"
-NEEDED = ("snakemake", "torch", "timm", "open-clip-torch", "transformers", "pyarrow", "faiss-cpu")
+DECLARED = CHECKOUT / "pyproject.toml"
+# Packages of single commands and targets, such as serve, export and Slurm.
+OF_SOME = {"fastapi", "onnx", "onnxruntime", "onnxscript", "optuna", "python-multipart"}
+OF_SOME |= {"snakemake-executor-plugin-slurm", "tensorboard", "uvicorn"}
 SHOWN = ("snakemake", "torch")
 PATIENCE = 5  # seconds for Slurm's controller
 MEMORY = 8e9  # bytes that the largest rule asks for, clean_labels
@@ -31,10 +35,11 @@ def rows(gpu: int) -> Iterator[Row]:
 
 def _packages() -> Iterator[Row]:
     python = f"Python {platform.python_version()}"
-    lacking = [name for name in NEEDED if _version(name) is None]
+    lacking = [name for name in declared(DECLARED) if _version(name) is None]
     if lacking:
+        state = LOOK if OF_SOME.issuperset(lacking) else MISSING
         problem = f"{python}: {', '.join(lacking)} not installed"
-        yield Row("packages", MISSING, problem, "Run make install in the checkout")
+        yield Row("packages", state, problem, "Run make install in the checkout")
     if not LOCK.is_file():
         yield Row("packages", UNKNOWN, f"{python}; there is no {LOCK.name} to compare with")
         return
@@ -46,6 +51,14 @@ def _packages() -> Iterator[Row]:
         yield Row("packages", LOOK, finding, "make install brings the versions that were tested")
     elif not lacking:
         yield Row("packages", OK, f"{python}, {shown}; all as {LOCK.name} has them")
+
+
+def declared(project: Path) -> list[str]:
+    """The packages that a pyproject.toml names as dependencies; none if there is no such file."""
+    if not project.is_file():
+        return []
+    content = tomllib.loads(project.read_text(encoding="utf-8"))
+    return [re.match(r"[\w-]+", one)[0] for one in content["project"]["dependencies"]]
 
 
 def differing(lock: str) -> list[str]:
