@@ -126,12 +126,13 @@ class FirstOf(torch.nn.Sequential):
 
 
 @pytest.fixture
-def conch(monkeypatch):
+def conch(monkeypatch, tmp_path):
     """A model of that package, what it loads its weights from, and its config entry."""
     model, tokenizer = FakeConch(), types.SimpleNamespace(pad_token_id=0)
     state = dict(model.state_dict())
 
     def create(name, path):
+        model.path = path
         model.load_state_dict(state, strict=False)  # as the package does, in silence
         return model, lambda image: torch.full((3, 2, 2), 0.5)
 
@@ -141,7 +142,25 @@ def conch(monkeypatch):
     package.tokenize = lambda _, texts: torch.tensor([[1, 2] + [0] * 126 for _ in texts])
     monkeypatch.setitem(sys.modules, "conch", types.ModuleType("conch"))
     monkeypatch.setitem(sys.modules, "conch.open_clip_custom", package)
-    return model, state, {"name": "conch", "library": "conch", "model": "x"}
+    (tmp_path / "pytorch_model.bin").write_bytes(b"read by the package")
+    return model, state, {"name": "conch", "library": "conch", "model": f"local-dir:{tmp_path}"}
+
+
+@pytest.mark.parametrize("start", ["local-dir:", ""])
+@pytest.mark.parametrize("end", ["", "/pytorch_model.bin"])
+def test_conch_reads_a_folder_or_a_file(conch, tmp_path, start, end):
+    model, _, entry = conch
+    encoders.load(entry | {"model": f"{start}{tmp_path}{end}"})
+    assert model.path == str(tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"there is no '.*nowhere'\). Correct `model`"):
+        encoders.load(entry | {"model": f"{start}{tmp_path}/nowhere"})
+
+
+@pytest.mark.parametrize("prefix", ["hf_hub:", "hf-hub:"])
+def test_conch_of_a_hub_is_named_as_by_its_package_or_by_the_others(prefix):
+    entry = {"name": "conch", "library": "conch", "model": f"{prefix}MahmoodLab/conch"}
+    (repository,) = encoders.on_hub(entry)
+    assert (repository.name, repository.file) == ("MahmoodLab/conch", "pytorch_model.bin")
 
 
 def test_conch_reads_127_tokens_with_the_class_token_in_its_place(conch):
@@ -182,10 +201,10 @@ def test_conch_without_its_package_is_one_line(monkeypatch):
         encoders.load({"name": "conch", "library": "conch", "model": "x"})
 
 
-@pytest.mark.parametrize("library", ["open_clip", "transformers"])
+@pytest.mark.parametrize("library", ["keep", "open_clip", "timm", "transformers"])
 def test_a_missing_folder_is_one_line_with_a_remedy(tmp_path, library):
     entry = {"name": "x", "library": library, "model": f"local-dir:{tmp_path}/absent"}
-    with pytest.raises(InputError, match=r"encoder x: .* cannot load .*local folder"):
+    with pytest.raises(InputError, match=r"encoder x: .* cannot load .*absent does not exist"):
         encoders.load(entry)
 
 

@@ -44,10 +44,15 @@ def parts(address: str) -> tuple[str, str]:
 
 
 def descriptions(name: str, revision: str | None = None) -> Path:
-    """A folder with the config and the tokenizer of a model: a local one, or of the hub."""
-    name = name.removeprefix("local-dir:")
-    if Path(name).is_dir():
-        return Path(name)
+    """A folder with the config and the tokenizer of a model: a local one, or of the hub.
+
+    Raises FileNotFoundError for a `local-dir:` that does not exist.
+    """
+    folder = Path(name.removeprefix("local-dir:"))
+    if folder.is_dir():
+        return folder
+    if name.startswith("local-dir:"):
+        raise FileNotFoundError(f"the folder {folder} does not exist")
     from huggingface_hub import snapshot_download
 
     name = name.removeprefix(HUB)

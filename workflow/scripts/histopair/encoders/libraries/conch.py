@@ -1,10 +1,12 @@
 """CONCH, through the package of its authors (github.com/mahmoodlab/CONCH).
 
-`model` is the folder or file of its weights, or `hf_hub:MahmoodLab/conch` with access granted.
+`model` is the folder or file of its weights, or `hf-hub:MahmoodLab/conch` with access granted;
+the package's own `hf_hub:` says the same.
 """
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch.nn.functional import pad
@@ -16,8 +18,8 @@ from histopair.encoders.repositories import Repository
 KEYS = ("projected",)
 
 ARCHITECTURE = "conch_ViT-B-16"
-# Its package's word for a repository, and the file that it reads there.
-PREFIX, WEIGHTS = "hf_hub:", "pytorch_model.bin"
+# Words for a repository, of its package and of the other libraries, and the file that it reads.
+PREFIXES, WEIGHTS = ("hf_hub:", hub.HUB), "pytorch_model.bin"
 LENGTH = 127  # tokens that it reads; the class token takes the next and last place
 # Parts that write captions; the published weights may lack them.
 CAPTIONS = ("text_decoder.", "visual.attn_pool_caption.", "visual.ln_caption.")
@@ -64,9 +66,7 @@ def load(entry: dict, weights: bool = True) -> Encoder:
     `projected: false` gives the image tower alone, before the projection, for a backbone.
     Raises ValueError if the package `conch` is not installed, and Refusal for other weights.
     """
-    conch, place = _package(), entry["model"]
-    if place.startswith(PREFIX):
-        place = str(hub.file(f"{hub.HUB}{place.removeprefix(PREFIX)}/{WEIGHTS}"))
+    conch, place = _package(), str(_file(entry))
     with tensors.replaced(torch.nn.Module, "load_state_dict", _accounted(torch.nn.Module)):
         model, preprocess = conch.create_model_from_pretrained(ARCHITECTURE, place)
     if not entry.get("projected", True):
@@ -94,13 +94,28 @@ def load(entry: dict, weights: bool = True) -> Encoder:
 
 def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
     """The repository of its weights, if the entry names one; its package has the words."""
-    if weights and entry["model"].startswith(PREFIX):
-        yield Repository(entry["model"].removeprefix(PREFIX), file=WEIGHTS)
+    if weights and (name := _on_hub(entry)):
+        yield Repository(name, file=WEIGHTS)
 
 
 def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     """How many tokens texts have, and how many the tower reads."""
     return _counting(_package().get_tokenizer()), LENGTH
+
+
+def _on_hub(entry: dict) -> str | None:
+    """The repository that an entry names; None for a folder or a file."""
+    return next((entry["model"][len(x) :] for x in PREFIXES if entry["model"].startswith(x)), None)
+
+
+def _file(entry: dict) -> Path:
+    """The file of weights. Raises Refusal if it is not there."""
+    if name := _on_hub(entry):
+        return hub.file(f"{hub.HUB}{name}/{WEIGHTS}")
+    place = Path(entry["model"].removeprefix("local-dir:"))
+    if not place.exists():
+        raise tensors.Refusal(f"there is no {str(place)!r}", "Correct `model`, or get the file")
+    return tensors.find(place, ("pytorch_model",)) if place.is_dir() else place
 
 
 def _counting(tokenizer) -> Callable[[list[str]], list[int]]:
