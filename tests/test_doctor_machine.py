@@ -2,6 +2,7 @@
 
 import os
 import socket
+import types
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def test_a_gpu_that_the_config_asks_for_and_that_is_not_here(wanted, slurm, stat
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr(environment.shutil, "which", lambda name: "sbatch" if slurm else None)
     assert environment._gpu(wanted).state == state
+
+
+@pytest.mark.parametrize(
+    ("processes", "slurm", "state"), [(1, False, OK), (2, False, WRONG), (2, True, OK)]
+)
+def test_processes_that_train_a_run_need_a_gpu_each(processes, slurm, state, monkeypatch):
+    gpu = types.SimpleNamespace(name="a GPU", total_memory=8e9)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: gpu)
+    monkeypatch.setattr(environment.shutil, "which", lambda name: "sbatch" if slurm else None)
+    row = environment._gpu(1, processes)
+    assert row.state == state and ("training.processes is 2" in row.finding) is (state == WRONG)
 
 
 def test_slurm_that_does_not_answer_is_no_reason_to_wait(tmp_path, monkeypatch):

@@ -24,10 +24,10 @@ PATIENCE = 5  # seconds for Slurm's controller
 MEMORY = 8e9  # bytes that the largest rule asks for, clean_labels
 
 
-def rows(gpu: int) -> Iterator[Row]:
-    """`gpu`: how many GPUs the config asks for in each job."""
+def rows(gpu: int, processes: int = 1) -> Iterator[Row]:
+    """`gpu`: how many GPUs the config asks for in each job; `processes`: how many train a run."""
     yield from checked("packages", _packages)
-    yield from checked("gpu", lambda: [_gpu(gpu)])
+    yield from checked("gpu", lambda: [_gpu(gpu, processes)])
     yield from checked("threads and memory", lambda: [_threads()])
     yield from checked("allocator", lambda: [_allocator()])
     yield from checked("slurm", lambda: [_slurm()])
@@ -85,13 +85,16 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _gpu(wanted: int) -> Row:
+def _gpu(wanted: int, processes: int = 1) -> Row:
     import torch
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
         shown = ", ".join(f"{gpu.name} with {gpu.total_memory / 1e9:.0f} GB" for gpu in names)
         finding = f"CUDA {torch.version.cuda}: {shown}"
+        if processes > len(names) and not shutil.which("sbatch"):
+            finding += f"; training.processes is {processes}, and each needs one of its own"
+            return Row("gpu", WRONG, finding, "Lower training.processes")
         if not wanted:
             return Row("gpu", LOOK, finding, "Set `gpu: 1`, so that jobs do not share it")
         return Row("gpu", OK, finding)

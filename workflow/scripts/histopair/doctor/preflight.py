@@ -28,7 +28,7 @@ def rows(config: dict, online: bool, fetch: str) -> Iterator[Row]:
     """
     shown = ", ".join(entries.shown_studies(config))
     yield Row("config", OK, f"it fits its schema; studies {shown}")
-    yield from environment.rows(config["gpu"])
+    yield from environment.rows(config["gpu"], config["training"]["processes"])
     yield from checked("plan", lambda: _planned(config, online, fetch))
 
 
