@@ -476,6 +476,27 @@ def test_weights_of_quick_gelu_in_a_model_of_gelu_are_refused(monkeypatch):
         encoders.load(entry)
 
 
+def test_a_file_of_weights_is_given_the_pixels_on_which_all_tags_of_its_model_agree(
+    tmp_path, monkeypatch
+):
+    from open_clip import CustomTextCLIP, factory, pretrained
+
+    half = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "resize_mode": "squash"}
+    torch.save(CustomTextCLIP(**tiny.CLIP).state_dict(), tmp_path / "w.pt")
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny", tiny.CLIP)
+    entry = {"name": "x", "library": "open_clip", "model": "tiny"}
+    entry["pretrained"] = str(tmp_path / "w.pt")
+
+    def read(tags):
+        monkeypatch.setitem(pretrained._PRETRAINED, "tiny", tags)
+        resize, *_, norm = encoders.load(entry).preprocess.transforms
+        return resize.size, tuple(norm.mean)
+
+    clip = 32, (0.48145466, 0.4578275, 0.40821073)
+    assert read({"a": half, "b": half}) == ((32, 32), half["mean"])
+    assert read({"a": half, "b": {}}) == read({}) == clip
+
+
 @pytest.mark.parametrize("tag", [{}, {"pretrained": "opena"}])
 def test_a_model_by_name_needs_one_of_its_tags(tag):
     with pytest.raises(InputError, match=r"`pretrained`.*such as openai"):

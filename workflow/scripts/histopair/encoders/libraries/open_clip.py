@@ -23,6 +23,8 @@ FILES = ("open_clip_model", "open_clip_pytorch_model", "model", "pytorch_model")
 ON_HUB = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # Entries of OpenAI's CLIP that are not weights.
 NUMBERS = ("input_resolution", "context_length", "vocab_size")
+# In a tag's config: how images are prepared.
+PIXELS = ("mean", "std", "interpolation", "resize_mode")
 # In a saved config: the tower's files are in the model's folder, wherever that folder is now.
 LOCAL = "local-dir:"
 HERE = f"{LOCAL}."
@@ -245,11 +247,28 @@ def _filled(name: str, tag: str | None, towers: dict) -> tuple:
         warnings.filterwarnings("error", message="QuickGELU mismatch")
         try:
             return open_clip.create_model_from_pretrained(
-                name, pretrained=tag, weights_only=True, **towers
+                name, pretrained=tag, weights_only=True, **towers, **_pixels_of_file(name, tag)
             )
         except UserWarning as warning:
             remedy = f"Set `model` to {name}-quickgelu, or `pretrained` to other weights"
             raise Refusal(str(warning).rstrip("."), remedy) from warning
+
+
+def _pixels_of_file(name: str, tag: str | None) -> dict:
+    """How images are prepared for weights in a file, where all tags of the model agree on it.
+
+    open_clip takes OpenAI's mean and std for a file, whatever the architecture was trained with.
+    """
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    name = name.replace("/", "-")
+    tags = list_pretrained_tags_by_model(name)
+    configs = [get_pretrained_cfg(name, other) for other in tags]
+    first = {key: configs[0][key] for key in PIXELS if key in configs[0]} if configs else {}
+    agree = all({key: one[key] for key in PIXELS if key in one} == first for one in configs)
+    if ":" in name or tag in tags or not agree:
+        return {}
+    return {f"image_{key}": value for key, value in first.items()}
 
 
 def _loader(factory, library_load: Callable) -> Callable:
