@@ -343,6 +343,19 @@ def test_a_tokenizer_without_its_files_is_told(tmp_path):
         encoders.load(entry)
 
 
+def test_words_with_capitals_need_a_tokenizer_that_keeps_them(tmp_path):
+    entry, folder = tiny.bert_entry(tmp_path / "bert"), tmp_path / "bert"
+    for file in [*folder.glob("tokenizer*.json"), *folder.glob("special*.json")]:
+        file.unlink()
+    encoders.load(entry)
+    words = (folder / "vocab.txt").read_text()
+    (folder / "vocab.txt").write_text(words.replace("tumour", "Tumour"))
+    with pytest.raises(InputError, match=r"lower case, and 1 of its words .*do_lower_case"):
+        encoders.load(entry)
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    assert encoders.load(entry).tokenize(["Tumour"]).tolist() == [[2, 5, 3]]
+
+
 @pytest.mark.parametrize("kind", ["T5", "CLIP", "GPT2"])
 def test_models_that_are_no_text_encoder_are_told(tmp_path, kind):
     import transformers as library

@@ -63,12 +63,21 @@ def check_folder(folder: Path, library: str) -> None:
     for file in _files(folder):
         if file.suffix in DESCRIBING and file.stat().st_size:
             _head(file)
-    fitting = [other for other, (name, key) in MARKS.items() if key in _json(folder / name)]
+    fitting = [other for other, (name, key) in MARKS.items() if key in described(folder / name)]
     if library not in fitting:
         name, key = MARKS[library]
         problem = f"{folder} has no {name} with {key!r}; it holds {_contents(folder)}"
         remedy = f"Set `library` to {' or '.join(fitting)}" if fitting else "Correct `model`"
         raise Refusal(problem, remedy)
+
+
+def described(file: Path) -> dict:
+    """What a JSON file holds; {} without it. Raises Refusal for a file that is not JSON."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
+    except ValueError as error:
+        raise Refusal(f"{file} is not JSON ({shortened(error)})", "Get the file again") from error
+    return content if isinstance(content, dict) else {}
 
 
 def find(folder: Path, names: Names) -> Path:
@@ -248,14 +257,6 @@ def _files(folder: Path) -> list[Path]:
 
 def _contents(folder: Path) -> str:
     return _some(file.name for file in _files(folder)) or "no files"
-
-
-def _json(file: Path) -> dict:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig")) if file.is_file() else {}
-    except ValueError as error:
-        raise Refusal(f"{file} is not JSON ({shortened(error)})", "Get the file again") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _head(file: Path) -> bytes:

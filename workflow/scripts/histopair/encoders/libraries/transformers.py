@@ -24,6 +24,7 @@ FILES = ("model", "pytorch_model")
 ON_HUB = ("model.safetensors", "model.safetensors.index.json")
 ON_HUB += ("pytorch_model.bin", "pytorch_model.bin.index.json")
 SAME = 0.05  # of pixels of unit variance; another order of resize and rescale changes them by 0.005
+CASED = 0.1  # share of words with capitals; CLIP's, in lower case, have 0.04
 LONGEST = 512  # tokens, unless the entry says otherwise
 OF_TEXTS = ("cls", "pooler", "mean")
 
@@ -369,7 +370,27 @@ def _tokenizer(place: Place, transformer: torch.nn.Module):
     options = place.options() | {"trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(place.name, **options)
     check_words(tokenizer, transformer.get_input_embeddings().num_embeddings)
+    if place.local:
+        _check_case(tokenizer, Path(place.name))
     return tokenizer
+
+
+def _check_case(tokenizer, folder: Path) -> None:
+    """Raise Refusal if a folder has words with capitals that its tokenizer can never find.
+
+    A BERT's tokenizer writes all in lower case unless tokenizer_config.json says otherwise.
+    """
+    said = [folder / "tokenizer.json", folder / "tokenizer_config.json"]
+    if said[0].is_file() or "do_lower_case" in tensors.described(said[1]):
+        return
+    words = [word for word in tokenizer.get_vocab() if word not in tokenizer.all_special_tokens]
+    capital = [word for word in words if word != word.lower()]
+    if len(capital) > CASED * len(words) and tokenizer.tokenize("NO") == tokenizer.tokenize("no"):
+        problem = f"its tokenizer writes all in lower case, and {len(capital)} of its words are not"
+        remedy = (
+            'Put its tokenizer_config.json beside the words, or one of {"do_lower_case": false}'
+        )
+        raise Refusal(problem, remedy)
 
 
 def check_words(tokenizer, room: int) -> None:
