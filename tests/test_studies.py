@@ -393,6 +393,27 @@ def test_without_a_temperature_at_its_bound_none_is_spoken_of(world, tmp_path, m
     assert "at bound" not in page.casefold() and "no better than chance" not in page
 
 
+def test_the_page_keeps_names_that_look_like_numbers_or_like_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.CLASSES", ["None", "01"])
+    right = np.tile([1, 1, 1, 0], 5)
+    runs = [write_run(tmp_path, name, 0, right, dataset="2020") for name in ("m", "n")]
+    labels = {"2020": tmp_path / "2020.parquet"}
+    samples = tables.read(labels["2020"]).assign(site=["02", "NA"] * 10)
+    tables.write(labels["2020"], samples, {})
+    claim = {"claim": "n/a", "paper": "0.610", "better": "m", "worse": "n", "expect": "gain"}
+    study = {"metric": "accuracy", "reference": "m", "datasets": ["2020"], "claims": [claim]}
+    made = fake_artifacts.study_files(tmp_path / "studies", "s")
+    study_page.write_study(runs, labels, "s", study, made)
+    again = study_page.read_study("s", study, labels, tmp_path / "studies")
+    assert [row["class"] for row in again["blocks"][0]["classes"]] == ["01", "None"]
+    assert [row["site"] for row in again["sites"][0]["rows"]] == ["02", "NA"]
+    assert [(row["claim"], row["paper"]) for row in again["claims"]] == [("n/a", "0.610")]
+    read = templates.render("study.html.j2", study=again)
+    for name in ("None", "01", "02", "NA"):
+        row = f'<th scope="row">{name}</th>'
+        assert made.html.read_text().count(row) == read.count(row) > 0
+
+
 @pytest.mark.parametrize("papers", [("", ""), ("2 points", "")])
 def test_the_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, papers):
     root, config = world

@@ -7,7 +7,7 @@ import pandas as pd
 
 from histopair.analyses.repetition_counts import counts
 from histopair.files import tables
-from histopair.pages.study_page import plain, title
+from histopair.pages.study_page import plain, read_table, title
 from histopair.pages.templates import render
 
 
@@ -30,9 +30,7 @@ def write(
 
 def write_page(name: str, study: dict, files: dict[str, tuple[str, str]], output: str) -> None:
     """Write the page of a study's analyses, given the csv and svg of each by its name."""
-    frames = {
-        analysis: pd.read_csv(csv, dtype={"counts": str}) for analysis, (csv, _) in files.items()
-    }
+    frames = {analysis: read_table(csv) for analysis, (csv, _) in files.items()}
     first = next(iter(frames.values()))
     parts = {
         analysis: {

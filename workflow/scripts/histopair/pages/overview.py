@@ -1,7 +1,5 @@
 """The page: everything that a run did and found, in one file that needs no network."""
 
-import pandas as pd
-
 from histopair.evaluation import study_tables
 from histopair.files import tables
 from histopair.pages import (
@@ -82,5 +80,5 @@ def _study(name: str, config: dict, results: str) -> tuple[dict, dict | None]:
     }
     labels = {dataset: f"{results}/labels/{dataset}.parquet" for dataset in entry["datasets"]}
     study = study_page.read_study(name, entry, labels, folder)
-    table = pd.read_csv(f"{folder}/{study_tables.file(name, 'table')}", dtype={"values": str})
+    table = study_page.read_table(f"{folder}/{study_tables.file(name, 'table')}")
     return study, multilabel.context(name, table, config)

@@ -1,6 +1,7 @@
 """The files of a study: its tables, its plot, and a page of its own."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,11 @@ from histopair.pages.study_figures import (
 )
 from histopair.pages.templates import render
 
+# Columns of names. Read as numbers or as missing, a site 02 is 2, and a class None is left out.
+NAMES = ("study", "dataset", "encoder", "method", "own_encoder", "reference", "class", "values")
+NAMES += ("lower", "upper", "claim", "better", "worse", "random", "external", "site", "seeds")
+NAMES += ("patient", "counts", "vision", "text", "what")
+WORDS = {"claims": ["paper"]}  # the same of one table; elsewhere it holds numbers
 OF_CELL = ("n_groups", "unit", "same_groups", "near_samples", "synthetic")  # one value for a cell
 
 
@@ -38,13 +44,18 @@ def write_study(runs: list[dict], labels: dict, name: str, study: dict, output) 
 
 def read_study(name: str, study: dict, labels: dict, folder: str | Path) -> dict:
     """The same context of a study from its files in `folder`, for the page."""
-    texts = {"values": str}
     frames = {
-        table: pd.read_csv(Path(folder, study_tables.file(name, table)), dtype=texts)
+        table: read_table(Path(folder, study_tables.file(name, table)), WORDS.get(table, ()))
         for table in study_tables.TABLES
     }
     plot = Path(folder, f"{name}.svg").read_text(encoding="utf-8")
     return context(name, study, labels, frames, plot)
+
+
+def read_table(path: str | Path, words: Iterable[str] = ()) -> pd.DataFrame:
+    """A table of a study or an analysis from its csv, with NAMES and `words` as they stand."""
+    texts = dict.fromkeys((*NAMES, *words), str)
+    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
 
 
 def title(name: str, study: dict, table: pd.DataFrame) -> str:
