@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from histopair.evaluation import label_curves
+from recompute import curves as recomputed
 
 LABELS = np.array([2.0, 8.0, 32.0])
 
@@ -25,6 +26,23 @@ def test_a_crossing_lies_between_the_points_where_the_sign_changes():
     """+.1 at 2 and -.1 at 8: half way on the logarithm is 4."""
     assert label_curves.crossing(LABELS, np.array([0.1, -0.1, -0.3])) == pytest.approx(4)
     assert label_curves.crossing(LABELS, np.array([0.1, 0.2, 0.3])) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "place"),
+    [
+        ([0.1, 0.0, -0.1], 8),
+        ([0.1, 0.0, 0.0, -0.1], 8),
+        ([0.0, 0.1, -0.1], 16),
+        ([0.1, 0.0, 0.1], None),
+        ([0.1, 0.1, 0.0], None),
+    ],
+)
+def test_curves_that_meet_at_a_point_cross_there_if_they_change_sides(difference, place):
+    labels = np.array([2.0, 8.0, 32.0, 128.0])[: len(difference)]
+    expected = None if place is None else pytest.approx(place)
+    assert label_curves.crossing(labels, np.array(difference)) == expected
+    assert recomputed._crossing(np.log(labels), np.array(difference)) == expected
 
 
 def cell(groups=5, **methods):

@@ -81,9 +81,14 @@ def _area(at: np.ndarray, curve: np.ndarray) -> np.ndarray:
 
 
 def _crossing(at: np.ndarray, gap: np.ndarray) -> float | None:
+    """Where the line through the points changes its side of 0; of a stretch on 0 its start."""
+    sides = np.sign(gap)
     for i in range(len(gap) - 1):
-        if np.sign(gap[i]) * np.sign(gap[i + 1]) == -1:
+        if sides[i] * sides[i + 1] == -1:
             return float(np.exp(np.interp(0, *_rising(gap[i : i + 2], at[i : i + 2]))))
+        later = sides[i + 1 :][sides[i + 1 :] != 0]
+        if sides[i + 1] == 0 and len(later) and sides[i] * later[0] == -1:
+            return float(np.exp(at[i + 1]))
     return None
 
 

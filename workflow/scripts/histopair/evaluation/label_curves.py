@@ -5,6 +5,7 @@ samples. It is drawn, and its area taken, over the logarithm of the labels of a 
 counts as much as from 20 to 40. The area is divided by the width, so it is a mean of the metric.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +103,17 @@ def area(labels: np.ndarray, curve: np.ndarray) -> np.ndarray:
 
 
 def crossing(labels: np.ndarray, difference: np.ndarray) -> float | None:
-    """The labels at which a difference (K,) first changes its sign, by straight lines; or None."""
-    at = np.log(labels)
-    for left in range(len(labels) - 1):
-        a, b = difference[left], difference[left + 1]
+    """The labels at which a difference (K,) first changes its sign, by straight lines; or None.
+
+    Where it is 0 at points in between, as on few test samples, it changes at the first of them.
+    """
+    at, apart = np.log(labels), np.flatnonzero(difference)
+    for left, right in pairwise(apart):
+        a, b = difference[left], difference[right]
+        if a * b < 0 and right > left + 1:
+            return float(labels[left + 1])
         if a * b < 0:
-            return float(np.exp(at[left] + (at[left + 1] - at[left]) * a / (a - b)))
+            return float(np.exp(at[left] + (at[right] - at[left]) * a / (a - b)))
     return None
 
 
