@@ -414,6 +414,25 @@ def test_the_page_keeps_names_that_look_like_numbers_or_like_nothing(tmp_path, m
         assert made.html.read_text().count(row) == read.count(row) > 0
 
 
+def test_each_table_of_curves_says_the_labels_of_its_own_dataset(tmp_path):
+    runs, labels, splits = [], {}, {}
+    for whole, every in (("a", 20), ("b", 50)):
+        for name, few in ((f"{whole}-2-labels", 2), (whole, None)):
+            runs += [write_run(tmp_path, method, 0, [1, 0, 1, 1], dataset=name) for method in "mn"]
+            train = {"split": ["train"] * 2 * every, "labels": [["a"]] * 2 * every}
+            train["sample_id"] = train["image_id"] = [f"t{i}" for i in range(2 * every)]
+            labels[name] = tmp_path / f"{name}.parquet"
+            samples = pd.concat([tables.read(labels[name]), pd.DataFrame(train)])
+            tables.write(labels[name], samples, {"classes": CLASSES})
+            splits[name] = {"of": whole, "by": "group", "whole": whole, "labels": few}
+    study = {"metric": "accuracy", "reference": "m", "datasets": list(labels), "splits": splits}
+    made = fake_artifacts.study_files(tmp_path / "studies", "s")
+    study_page.write_study(runs, labels, "s", study, made)
+    heads = made.html.read_text().split("Area under the curve")[1:]
+    said = [head.partition(" labelled samples")[0].partition('"muted">')[2] for head in heads]
+    assert said == ["2, 20", "2, 50"]
+
+
 @pytest.mark.parametrize("papers", [("", ""), ("2 points", "")])
 def test_the_page_shows_claims_as_the_studys_own_page_does(world, tmp_path, papers):
     root, config = world
