@@ -130,6 +130,7 @@ MISTAKES = [
     ),
     (("datasets", "tiles-rows", "amendments"), "a.csv", "a resplit cannot have 'amendments'"),
     (("studies", "main", "active_learning"), {}, "dataset 'tiles' has no truth; only a phantom's"),
+    (("studies", "main", "gate"), True, "studies.main.gate: corpus 'reports' has no truth; name"),
     (("studies", "main", "active_learning"), {"pools": ["all"]}, "'all' is not allowed"),
     (("datasets", "tiles-rows", "of"), "x", "datasets.tiles-rows.of: 'x' is not allowed"),
     (("encoders", "vit", "library"), "tim", "encoders.vit.library: 'tim' is not allowed"),

@@ -82,6 +82,21 @@ def test_a_truth_that_decides_nothing_is_one_clear_line(tmp_path):
         gate.write(tmp_path / "l", tmp_path / "t", "", {}, "", "", {})
 
 
+def test_a_truth_of_reports_without_their_class_is_one_clear_line(tmp_path):
+    """As that of the phantom's TCGA reports, which say an entity."""
+    names = {"image_id": ["i"], "path": ["i.png"]}
+    tables.write(tmp_path / "l", pd.DataFrame(names | {"split": ["test"]}), {})
+    tables.write(tmp_path / "t", pd.DataFrame(names | {"label": ["a"]}), {"decides": ["label"]})
+    vectors = {"image_id": ["i"], "embedding": tables.vectors(np.ones((1, 2), np.float32))}
+    tables.write(tmp_path / "e", pa.table(vectors), {})
+    pair = pd.DataFrame({"image_id": ["i"], "rank": [1], "report_id": ["r"]})
+    tables.write(tmp_path / "p", pair, {})
+    tables.write(tmp_path / "r", pd.DataFrame({"report_id": ["r"], "entity": ["x"]}), {})
+    files = [tmp_path / name for name in "ltr"]
+    with pytest.raises(InputError, match="does not say the class of a report"):
+        gate.write(*files, {"retriever": tmp_path / "e"}, tmp_path / "p", "", {})
+
+
 GATE = "gates/vit/clip/d.c.json"
 
 

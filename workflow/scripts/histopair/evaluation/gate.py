@@ -55,8 +55,11 @@ def write(
     first = tables.read(pairs, ["image_id", "rank", "report_id"])
     first = first[first["rank"] == 1]
     retrieved = first["report_id"].iloc[_places(samples, first, pairs)]
-    reports = known.of(retrieved, "report_id", report_truth)["label"].to_numpy()
-    result = judge(samples, tiles, reports, vectors, decides)
+    of_reports = known.of(retrieved, "report_id", report_truth)
+    if "label" not in of_reports:
+        problem, remedy = "it does not say the class of a report", "Choose another corpus"
+        raise InputError(report_truth, problem, f"{remedy}, or leave `gate` out of the study")
+    result = judge(samples, tiles, of_reports["label"].to_numpy(), vectors, decides)
     files = {"truth": str(truth), "report_truth": str(report_truth)}
     tables.write_json(output, result | files | {"about": about})
 

@@ -58,11 +58,22 @@ def _has_texts(library: str) -> bool:
 
 
 def _gate(key: str, study: dict, config: dict) -> list[str]:
-    """Datasets without a truth, for a study with a gate."""
+    """Datasets and corpora without a truth, for a study with a gate."""
+    datasets = study["datasets"] if study["gate"] else ()
+    corpora = dict.fromkeys(
+        entries.corpus_of(config, dataset, method)
+        for dataset in datasets
+        for method in (entries.method(config, name, dataset) for name in study["methods"])
+        if method.get("retriever")
+    )
     return [
         f"{key}.gate: dataset {name!r} has no truth; leave it out, only a phantom has a gate"
-        for name in (study["datasets"] if study["gate"] else ())
+        for name in datasets
         if "truth" not in entries.dataset(config, name)
+    ] + [
+        f"{key}.gate: corpus {name!r} has no truth; name a phantom's, or leave `gate` out"
+        for name in corpora
+        if name in config["corpora"] and "truth" not in config["corpora"][name]
     ]
 
 
