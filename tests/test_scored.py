@@ -36,8 +36,19 @@ def test_metrics_that_are_gone_or_edited_are_told_with_the_remedy(output, predic
     file.write_text("{}")
     with pytest.raises(InputError, match=rf"10/metrics\.json.*Delete {output}"):
         scored.check([output])
+    for cut in ("", '{"see', "[10]"):
+        file.write_text(cut)
+        with pytest.raises(InputError, match=rf"10/metrics\.json.*Delete {output}"):
+            scored.check([output])
     file.unlink()
     with pytest.raises(InputError, match=rf"10/metrics\.json.*Delete {output}"):
+        scored.check([output])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_file_of_hashes_that_is_cut_off_is_told_with_the_remedy(output, content):
+    output.write_text(content)
+    with pytest.raises(InputError, match=r"lora\.json.*Delete it"):
         scored.check([output])
 
 

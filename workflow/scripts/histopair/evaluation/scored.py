@@ -45,16 +45,32 @@ def write(output: str | Path, predictions: Iterable[str]) -> None:
 
 def files(output: str | Path) -> dict[str, str]:
     """The metrics.json that such a file names, by the run's seed."""
-    return {seed_of(file): file for file in tables.read_json(output)}
+    return {seed_of(file): file for file in _hashes(output)}
 
 
 def check(outputs: Iterable[str | Path]) -> None:
-    """Raise InputError for a metrics.json that is gone or not as the job wrote it."""
+    """Raise InputError for a metrics.json, or an output, that is not as the job wrote it."""
     for output in outputs:
-        for file, expected in tables.read_json(output).items():
-            if not Path(file).is_file() or _hash(Path(file)) != expected:
+        for file, expected in _hashes(output).items():
+            if _hash_if_whole(Path(file)) != expected:
                 problem = "it is not as it was when its run was scored"
                 raise InputError(file, problem, f"Delete {output} and start again")
+
+
+def _hashes(output: str | Path) -> dict[str, str]:
+    try:
+        return dict(tables.read_json(output))
+    except (ValueError, TypeError):
+        problem = "it does not say which metrics a job wrote"
+        raise InputError(output, problem, "Delete it and start again") from None
+
+
+def _hash_if_whole(file: Path) -> str | None:
+    """None for a file that is gone, or cut off, or holds something else."""
+    try:
+        return _hash(file)
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
 
 
 def _hash(file: Path) -> str:
