@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from histopair.datasets import leaks, phash, splits
 from histopair.files import tables
+from histopair.pages import leak_table, templates
 
 TURNS = [None, *Image.Transpose]
 hashes = st.lists(st.integers(0, 2**63 - 1).map(lambda n: 2 * n), max_size=12)
@@ -194,3 +196,24 @@ def test_images_without_a_hash_join_no_groups():
     frame = _chain().assign(phash=None)
     same = splits.components(frame)
     np.testing.assert_array_equal(splits.components(frame, near=True), same)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([None] * 4, "No image is in two splits. No group is known, so a patient may be in two."),
+        (list("ppqq"), "No group and no image is in two splits."),
+        (["p", "p", "q", None], "in two splits. Of 1 samples the group is not known."),
+    ],
+)
+def test_the_page_speaks_of_groups_only_where_they_are_known(tmp_path, groups, said):
+    frame = pd.DataFrame({"sample_id": list("abcd"), "path": list("abcd"), "sha256": list("abcd")})
+    frame = frame.assign(phash="0" * 16, split=["train", "train", "test", "test"])
+    tables.write(tmp_path / "l", frame.assign(group=pd.array(groups, dtype="str")), {})
+    leaks.write(str(tmp_path / "l"), str(tmp_path / "k"), {})
+    leak = leak_table.context(str(tmp_path / "k"), tables.read(tmp_path / "l"), str(tmp_path))
+    page = jinja2.Environment(loader=jinja2.FileSystemLoader(templates.HERE), trim_blocks=True)
+    words = (templates.big, templates.number, templates.percent)
+    page.filters |= {word.__name__: word for word in words}
+    text = " ".join(page.get_template("page_labels.html.j2").module.verdict(leak).split())
+    assert said in text and "2 images look like an image in another split." in text

@@ -37,7 +37,9 @@ def context(path: str, labels: pd.DataFrame, root: str) -> dict:
         "test": int(sizes.get("test", 0)),
         **{kind: _samples(to_test, kind) for kind in ("group", "image")},
         "crossing": int((table["kind"] != "near").sum()),
-        "across_groups": int((near["group_a"] != near["group_b"]).sum()),
+        "near": len(near),
+        "samples": len(labels),
+        "ungrouped": int(labels["group"].isna().sum()),
         "examples": _examples(near, labels, root),
     }
 
