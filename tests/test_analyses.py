@@ -291,3 +291,15 @@ def test_the_page_names_the_phantom_and_escapes_what_data_says(compared, represe
     assert html.count('class="badge"') > len(made)
     for words in ("text alone", "Effective rank", "Silhouette", "GFLOPs"):
         assert words in html
+    assert "One image, models of d" in html and "in all panels" not in html
+
+
+def test_costs_of_the_first_dataset_beside_a_metric_of_another_are_said_to_be(tmp_path):
+    parts = [costs().assign(dataset=name, metric="accuracy", value=0.9) for name in ("d", "e")]
+    out = SimpleNamespace(table=tmp_path / "cost.csv", svg=tmp_path / "cost.svg")
+    table = pd.concat(parts).assign(overhead=0.1, threads=1)
+    outputs.write(table, analysis_figures.pareto, "study", [], out)
+    outputs.write_page("study", {}, {"cost": (out.table, out.svg)}, tmp_path / "page.html")
+    assert "those of the models of d, in all panels" in " ".join(
+        (tmp_path / "page.html").read_text().split()
+    )
