@@ -132,6 +132,8 @@ def test_one_row_may_name_a_method_in_several_ways(tmp_path):
         ("method,metric,value,note\nm,f2,0.1,\n", "row 2.*no metric 'f2'"),
         ("method,metric,value,note\nm,accuracy,high,\n", "row 2.*'high' is not a number"),
         ("method,metric,value,note\nm,accuracy,nan,\n", "'nan' is not a number"),
+        ("method,metric,value,note\nm,accuracy,74.2,\n", "row 2.*'74.2' is not between 0 and 1"),
+        ("method,metric,value,note,std\nm,accuracy,0.7,,1.2\n", "'1.2' is not between 0 and 1"),
         ("method,metric,value,note\nm,accuracy,1,\nm,accuracy,1,\n", "row 3.*occurs twice"),
     ],
 )

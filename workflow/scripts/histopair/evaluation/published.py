@@ -19,7 +19,7 @@ def read(path: str | Path, choices: Collection[str] = metrics.METRICS) -> list[d
     `choices` are the metrics that exist. An empty dataset or encoder means any. `method` may hold
     several names, separated by spaces, if studies name the same method differently: each becomes a
     row. Raises InputError for a missing or unknown column, a row with more fields than columns, an
-    unknown metric, a value that is not a number, and a row that occurs twice.
+    unknown metric, a value or std that is not a number from 0 to 1, and a row that occurs twice.
     """
     columns = sheets.heading(path, (*REQUIRED, *OPTIONAL))
     for name in sorted({*REQUIRED, *columns} - {*REQUIRED, *OPTIONAL}) + [
@@ -87,6 +87,7 @@ def _number(text: str, path: str | Path, line: int) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise InputError(path, f"{text!r} is not a number", "Write 0.742 for 74.2%", line)
+    if not 0 <= value <= 1:
+        problem = "is not a number" if math.isnan(value) else "is not between 0 and 1"
+        raise InputError(path, f"{text!r} {problem}", "Write 0.742 for 74.2%", line)
     return value
