@@ -310,13 +310,19 @@ def test_what_other_jobs_train_with_a_studys_seeds_is_not_repeated_with_others()
     config["methods"]["taught"] = {"recipe": "student", "teacher_method": "adapted"}
     config["methods"]["distilled"] = {"recipe": "distil_lora", "retriever": "clip"}
     study = config["studies"]["main"]
-    study |= {"methods": ["head", "alone"], "claims": [], "reference": "head", "repetitions": 2}
+    claim = {"claim": "c", "better": "head", "worse": "head-again"}
+    config["methods"]["head-again"] = config["methods"]["head"]
+    study |= {"claims": [claim], "reference": "head", "repetitions": 2}
+    study["methods"] = ["head", "head-again", "alone"]
     load(config)
     for name in ("taught", "distilled"):
-        study["methods"] = ["head", name]
+        study["methods"] = ["head", "head-again", name]
         with pytest.raises(InputError, match=rf"main.repetitions: method '{name}' learns from wha"):
             load(config)
         load(config | {"studies": {"main": study | {"repetitions": 0}}})
+    study |= {"methods": ["head", "head-again"], "claims": []}
+    with pytest.raises(InputError, match=r"main.repetitions: it counts how often claims hold"):
+        load(config)
 
 
 TRAINED = {"library": "timm", "model": "local-dir:results/encoders/mine"}

@@ -96,13 +96,16 @@ def _asked(key: str, study: dict, config: dict) -> list[str]:
 
 
 def _repeated(key: str, study: dict, config: dict) -> list[str]:
-    """Methods that would learn from the same files in each repetition, in spite of its seeds."""
+    """No claims to count, and methods that would learn from the same files in each repetition."""
+    if not study["repetitions"]:
+        return []
     pairs = [(name, dataset) for name in study["methods"] for dataset in study["datasets"]]
     fixed = [name for name, on in pairs if recipes.of_one_seed(entries.method(config, name, on))]
-    return [
+    claims = f"{key}: it counts how often claims hold, and the study has none; add `claims`"
+    return ([] if study.get("claims") else [claims]) + [
         f"{key}: method {name!r} learns from what another job has trained with the study's seeds, "
         "and a repetition has seeds of its own; leave it out, or repeat the others in a study"
-        for name in (dict.fromkeys(fixed) if study["repetitions"] else ())
+        for name in dict.fromkeys(fixed)
     ]
 
 
