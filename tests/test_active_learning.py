@@ -181,3 +181,17 @@ def test_the_page_shows_each_curve_once_and_every_point(table, tmp_path):
     assert summary.count("<tr><td") == 2 * len(active.ORDERS)
     assert points.count("<tr><td") == len(table)
     assert "Ask &lt;first&gt;" in page and "phantom" in page
+
+
+def test_the_page_shows_each_curve_once_where_no_sample_is_left_to_ask_for(table, tmp_path):
+    labels = table["labels"].clip(upper=table["labels"].median())
+    frame = table.assign(study="ask", synthetic=True, labels=labels)
+    other = frame.assign(dataset="other", n_test=7, n_groups=3)
+    csv, svg = tmp_path / "a.csv", tmp_path / "a.svg"
+    pd.concat([frame, other]).to_csv(csv, index=False)
+    svg.write_text(active_figures.curves(frame))
+    outputs.write_page("ask", {}, {"active_learning": (csv, svg)}, tmp_path / "a.html")
+    summary = (tmp_path / "a.html").read_text().split("<details>")[0]
+    assert summary.count("<tr><td") == 2 * 2 * len(active.ORDERS)
+    every = frame["n_test"].iloc[0], frame["n_groups"].iloc[0]
+    assert f"7 to {every[0]} test samples in 3 to {every[1]} groups" in summary

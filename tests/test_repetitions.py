@@ -153,9 +153,12 @@ def test_verdicts_are_counted_among_those_that_are_decided():
 
 def test_the_page_shows_the_counts(tmp_path):
     files = SimpleNamespace(table=tmp_path / "r.csv", svg=tmp_path / "r.svg")
-    outputs.write(drawn(holds=1, not_resolved=39), repetition_figures.intervals, "s", ["d"], files)
+    table = drawn(holds=1, not_resolved=39)
+    table["n_test"] = [8] + [9] * 39  # halves of the groups are not of one size
+    outputs.write(table, repetition_figures.intervals, "s", ["d"], files)
     page = tmp_path / "page.html"
     outputs.write_page("s", {"title": "Nulls"}, {"repetitions": (files.table, files.svg)}, page)
     words = " ".join(page.read_text().split())
     assert "1 of 40" in words and "2.5%" in words and "0.1% to 13.2%" in words
     assert "holds: 1 of 40" in words
+    assert "8 to 9 test samples in 3 groups, 2 seeds" in words
