@@ -242,6 +242,15 @@ def test_without_benchmarks_there_is_no_time_section(tmp_path):
     assert timings.context(tmp_path / "nowhere") is None
 
 
+@pytest.mark.parametrize("content", ["", "s\th:m", "s\th:m:s\tmax_rss\n", "\0\0\0"])
+def test_a_benchmark_that_was_cut_off_is_no_job(tmp_path, content):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/a.tsv").write_text("s\th:m:s\tmax_rss\n1.5\t0:00:01\t10\n")
+    (tmp_path / "run/b.tsv").write_text(content)
+    found = timings.context(tmp_path)
+    assert (found["jobs"], found["seconds"]) == (1, 1.5)
+
+
 def test_times_are_summed_by_rule(world):
     found = timings.context(world[0] / "results/benchmarks")
     by_rule = {row["rule"]: row for row in found["rules"]}

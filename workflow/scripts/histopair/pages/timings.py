@@ -1,5 +1,6 @@
 """Where the time went, from Snakemake's benchmark files."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -52,7 +53,16 @@ def read(folder: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(folder.rglob("*.tsv")):
         rule, *rest = path.relative_to(folder).with_suffix("").parts
-        measured = pd.read_csv(path, sep="\t", na_values=["-"])
-        seconds, memory = measured["s"].mean(), measured["max_rss"].max()
-        rows.append({"rule": rule, "job": "/".join(rest), "seconds": seconds, "memory": memory})
+        if measured := _measured(path):
+            rows.append({"rule": rule, "job": "/".join(rest)} | measured)
     return pd.DataFrame(rows, columns=["rule", "job", "seconds", "memory"])
+
+
+def _measured(path: Path) -> dict[str, float] | None:
+    """Seconds and memory of a job; None for a file that was cut off by a kill."""
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["-"])
+        seconds, memory = float(table["s"].mean()), table["max_rss"].max()
+    except (ValueError, KeyError):
+        return None
+    return None if math.isnan(seconds) else {"seconds": seconds, "memory": memory}
