@@ -20,6 +20,7 @@ from histopair.pages import (
     look,
     overview,
     plots,
+    provenance,
     style,
     templates,
     thumbnails,
@@ -236,6 +237,12 @@ def test_a_run_without_texts_has_a_page_without_pairing(world, tmp_path):
     shown = shown | {"pairs": [], "corpora": []}
     text = write((root, config, shown), tmp_path / "page.html")
     assert 'id="pairing"' not in text and 'id="results"' in text
+
+
+def test_the_page_says_which_versions_made_how_many_of_its_artifacts():
+    made_with = [{"torch": "2.0", "python": "3.11"}, {"torch": "2.1"}, {"torch": "2.0"}]
+    shown = {"python": "3.11", "torch": "2.0 (2 of 3 artifacts), 2.1 (1 of 3 artifacts)"}
+    assert provenance._versions(made_with) == shown
 
 
 def test_without_benchmarks_there_is_no_time_section(tmp_path):

@@ -1,6 +1,7 @@
 """What made each artifact: config, versions, code fingerprints, hashes."""
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -15,14 +16,29 @@ HASHED = 64 << 20  # larger files get no hash: it would take longer than the pag
 def context(config: dict, shown: dict, results: str, about: dict) -> dict:
     """The config as YAML, the software versions, and one row per artifact the page shows."""
     artifacts = [_artifact(path, results) for path in _paths(shown, results)]
-    versions = dict(about.get("versions", {}))
-    for artifact in artifacts:
-        versions |= artifact.pop("versions")
+    made_with = [artifact.pop("versions") for artifact in artifacts]
     return {
         "version": histopair.__version__,
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
-        "versions": dict(sorted(versions.items())),
+        "versions": dict(sorted((about.get("versions", {}) | _versions(made_with)).items())),
         "artifacts": artifacts,
+    }
+
+
+def _versions(made_with: list[dict[str, str]]) -> dict[str, str]:
+    """By name the version that made the artifacts; if several did, with how many each made."""
+    counts: dict[str, Counter] = {}
+    for versions in made_with:
+        for name, version in versions.items():
+            counts.setdefault(name, Counter())[version] += 1
+    return {
+        name: ", ".join(
+            f"{version} ({number} of {sum(found.values())} artifacts)"
+            if len(found) > 1
+            else version
+            for version, number in found.items()
+        )
+        for name, found in counts.items()
     }
 
 
