@@ -283,6 +283,13 @@ def test_the_page_shows_the_runs_of_its_studies_once(config):
     }
 
 
+def test_the_page_waits_for_the_audit_of_a_base_that_it_does_not_show():
+    config = load(yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8")))
+    config["page"] = ["when-text-helps", "multi-label"]
+    assert page.bases(config) == ["phantom-grades-noise-20"]
+    assert {"phantom-quilt", "phantom-quilt-random"} <= set(page.shown(config)["datasets"])
+
+
 def of(study):
     return SimpleNamespace(study=study)
 

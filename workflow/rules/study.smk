@@ -152,6 +152,7 @@ rule page:
             dataset=SHOWN["datasets"],
             table=["", ".audit", ".quarantine", ".frequencies", ".leaks"],
         ),
+        cleaned=expand("results/labels/{dataset}.audit.parquet", dataset=asked(plan.page.bases)),
         proposals=expand("results/labels/{dataset}.proposals.csv", dataset=SHOWN["proposals"]),
         reports=expand(
             "results/reports/{corpus}{table}.parquet",

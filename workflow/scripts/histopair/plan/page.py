@@ -30,6 +30,16 @@ def shown(config):
     }
 
 
+def bases(config):
+    """The datasets whose cleaning the page tells of their resplits, which it shows without them."""
+    datasets = dict.fromkeys(model["dataset"] for model in _models(config))
+    return [
+        base
+        for base in dict.fromkeys(entries.base(config, d) for d in datasets)
+        if base not in datasets
+    ]
+
+
 def config_shown(config):
     """The config without what decides how fast results are made, and nothing of them."""
     results = {key: value for key, value in config.items() if key != "training"}
