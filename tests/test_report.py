@@ -25,6 +25,7 @@ from histopair.pages import (
     templates,
     thumbnails,
     timings,
+    training,
 )
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -243,6 +244,16 @@ def test_the_page_says_which_versions_made_how_many_of_its_artifacts():
     made_with = [{"torch": "2.0", "python": "3.11"}, {"torch": "2.1"}, {"torch": "2.0"}]
     shown = {"python": "3.11", "torch": "2.0 (2 of 3 artifacts), 2.1 (1 of 3 artifacts)"}
     assert provenance._versions(made_with) == shown
+
+
+def test_the_best_epoch_is_that_of_each_fold():
+    one = pd.DataFrame({"stage": "text", "epoch": [0, 1], "val_task": [0.1, 0.2]})
+    last = pd.DataFrame({"stage": "main", "epoch": [0, 1, 2], "val_task": [0.3, 0.1, 0.2]})
+    run = pd.concat([one, last], ignore_index=True)
+    assert training._best_epochs(run) == ["2 of 3"] and training._best_epochs(run[:0]) == []
+    folds = [run.assign(stage=f"fold {fold} " + run["stage"]) for fold in (1, 2)]
+    folds[1] = folds[1][:-1]
+    assert training._best_epochs(pd.concat(folds)) == ["2 of 3", "2 of 2"]
 
 
 def test_without_benchmarks_there_is_no_time_section(tmp_path):

@@ -5,6 +5,8 @@ import pandas as pd
 from histopair.files import tables
 from histopair.pages import distinct, plots
 
+FOLD = r"^(fold \d+) "  # before the stages of joined runs
+
 
 def context(runs: dict[str, list[dict]], results: str) -> list[dict]:
     """One block per dataset and encoder: curves of its methods, their size and best epoch.
@@ -27,7 +29,7 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
         method = methods.setdefault(run["method"], {"seeds": 0, "best": []})
         method["seeds"] += 1
         method["parameters"] = about.get("parameters", {})
-        method["best"] += _best_epoch(history)
+        method["best"] += _best_epochs(history)
     together = pd.concat(histories, ignore_index=True)
     trained = together if len(together) and together["epoch"].notna().any() else None
     return {
@@ -38,13 +40,21 @@ def _block(key: tuple[str, str], runs: list[dict], results: str) -> dict:
     }
 
 
-def _best_epoch(history: pd.DataFrame) -> list[str]:
-    """Which epoch of how many is the best of the stage that predicts; [] for an untrained run."""
+def _best_epochs(history: pd.DataFrame) -> list[str]:
+    """Which epoch of how many is the best of the stage that predicts; [] for an untrained run.
+
+    Where folds are joined, that of each fold.
+    """
     if "used" in history:
         history = history[history["used"].ne(False)]
-    stage = history[history["stage"] == history["stage"].iloc[-1]] if len(history) else history
-    if stage.empty:
+    if history.empty:
         return []
+    fold = history["stage"].astype(str).str.extract(FOLD, expand=False).fillna("")
+    return [_best_epoch(part) for _, part in history.groupby(fold, sort=False)]
+
+
+def _best_epoch(history: pd.DataFrame) -> str:
+    stage = history[history["stage"] == history["stage"].iloc[-1]]
     loss = "val_task" if "val_task" in stage else "val_loss"  # the first is alike for all methods
     best = int(stage.loc[stage[loss].idxmin(), "epoch"]) + 1
-    return [f"{best} of {len(stage)}"]
+    return f"{best} of {len(stage)}"
