@@ -208,3 +208,17 @@ def test_runs_of_other_folds_are_not_mixed(tmp_path):
     predict(found[1]["predictions"], other.rename(columns={"sample_id": "patient"}))
     with pytest.raises(InputError, match="labels or folds differ"):
         study_tables.tabulate(found, labels, "s", study(tmp_path, reference="good"))
+
+
+def test_a_fold_whose_risks_are_alike_does_not_hide_the_correlation_of_the_others(tmp_path):
+    hazard = np.arange(8.0)
+    patients = [f"p{i}" for i in range(8)]
+    truth = pd.DataFrame({"path": patients, "log_hazard": hazard})
+    tables.write(tmp_path / "truth", truth, {})
+    outcome, fold = np.stack([10 - hazard, np.ones(8)], axis=1), np.repeat([1, 2], 4)
+    context = {"fold": fold, "others": {1: outcome[4:], 2: outcome[:4]}}
+    risk = np.where(fold == 1, 0.5, hazard)[:, None]
+    run = {"seed": 0, "scores": risk, "truth": outcome, "context": context}
+    cell = {"task": "survival", "ids": patients, "runs": {"m": [run]}}
+    *_, row = follow_up.hazards(cell, {"truth": str(tmp_path / "truth")})
+    assert row["metric"] == follow_up.CORRELATION and row["value"] == pytest.approx(1)

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from histopair.evaluation import tasks
-from histopair.evaluation.metrics import names
+from histopair.evaluation.metrics import mean_defined, names
 from histopair.files import tables
 
 TRUTH = "true hazard"
@@ -42,7 +42,8 @@ def patients(cell: dict, study: dict) -> list[dict]:
 def hazards(cell: dict, study: dict) -> list[dict]:
     """The metrics of the true hazard itself, a ceiling, and each method's correlation with it.
 
-    correlation: Spearman's in each fold, then the mean over folds and seeds. [] without truth.
+    correlation: Spearman's in each fold, then the mean over folds and seeds, but for folds in which
+    all risks are alike, where there is none. [] without truth.
     """
     runs = _runs(cell)
     hazard = _log_hazard(cell["ids"], study.get("truth")) if runs else np.array([])
@@ -55,10 +56,11 @@ def hazards(cell: dict, study: dict) -> list[dict]:
     for method, run in runs:
         fold, risk = run["context"]["fold"], run["scores"][:, 0]
         for inside in [fold == each for each in np.unique(fold)]:
-            correlation = spearmanr(risk[inside], hazard[inside]).statistic
+            known = np.ptp(risk[inside]) > 0 and np.ptp(hazard[inside]) > 0
+            correlation = spearmanr(risk[inside], hazard[inside]).statistic if known else np.nan
             correlations.setdefault(method, []).append(correlation)
     return rows + [
-        {"method": method, "metric": CORRELATION, "value": float(np.mean(values))}
+        {"method": method, "metric": CORRELATION, "value": float(mean_defined(np.array(values)))}
         for method, values in correlations.items()
     ]
 
