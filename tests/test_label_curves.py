@@ -82,6 +82,20 @@ def test_a_family_has_one_row_per_method_with_its_gain_and_crossing():
     assert text["crossed"] == 1 and text["crossing_low"] <= 16 <= text["crossing_high"]
 
 
+def test_a_gain_is_a_lower_area_where_lower_is_better():
+    cells = {
+        (name, "e"): cell(base=[0.3, 0.2], text=[0.1, 0.1]) for name in ("d-2-labels", "d-8-labels")
+    }
+    for one in cells.values():
+        for values in one["methods"].values():
+            values["hamming"] = values["accuracy"]
+    rows = {row["metric"]: row for row in label_curves.rows(cells, STUDY) if "gain" in row}
+    assert rows["hamming"]["gain"] == pytest.approx(0.15)
+    assert rows["accuracy"]["gain"] == pytest.approx(-0.15)
+    ends = [rows["hamming"][f"gain_{end}"] for end in ("low", "high")]
+    assert ends == [-rows["accuracy"][f"gain_{end}"] for end in ("high", "low")]
+
+
 def test_a_method_that_a_point_lacks_has_no_curve():
     cells = {
         ("d-2-labels", "e"): cell(base=[0.4]),

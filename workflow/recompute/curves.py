@@ -39,11 +39,12 @@ def _curve(tally: Tally, file: Path, row: dict, points: list, at: np.ndarray) ->
     if base not in points[0].methods or base == method:
         return
     theirs = _seeds(points, base, metric)
-    gain = _area(at, ours).mean() - _area(at, theirs).mean()
+    better = cells.sign(metric)
+    both, pair = [ours, theirs][::better], (method, base)[::better]
+    gain = _area(at, both[0]).mean() - _area(at, both[1]).mean()
     tally.equal(file, place + "gain", row["gain"], gain)
     stated = {name: row[f"gain_{name}"] for name in ("low", "high", "p", "seed_share")}
-    both = [ours, theirs]
-    _interval(tally, file, place + "gain", stated, points, at, both, (method, base), metric)
+    _interval(tally, file, place + "gain", stated, points, at, both, pair, metric)
     met = _crossing(at, ours.mean(1) - theirs.mean(1))
     tally.equal(file, place + "crossing", row["crossing"], met, 1e-3 * (met or 1))
 

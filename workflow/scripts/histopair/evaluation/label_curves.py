@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histopair.evaluation import two_way
+from histopair.evaluation import metrics, two_way
 from histopair.files import tables
 
 COLUMNS = ["method", "metric", "versions", "labels", "area", "low", "high", "seed_share"]
@@ -53,8 +53,9 @@ def families(splits: dict) -> dict[str, dict[str, float]]:
 def rows(cells: dict[tuple[str, str], dict], study: dict) -> list[dict]:
     """One row per method and metric of each family of datasets, `dataset` its whole, in COLUMNS.
 
-    The gain is the area's over the study's reference; a crossing is the number of labels at which
-    the method's curve meets the reference's for the first time.
+    The gain is the area's over the study's reference, with the sign that makes more better; a
+    crossing is the number of labels at which the method's curve meets the reference's for the first
+    time.
     """
     return [
         row
@@ -80,7 +81,8 @@ def _of_family(whole: str, column: str, versions: dict, cells: dict, reference) 
             row |= _area(labels, curve, points[0]["n_groups"])
             if reference in methods and method != reference:
                 other = curve_of(points, reference, metric)
-                row |= _against(labels, curve, other, points[0]["n_groups"])
+                row |= _gain(labels, curve, other, points[0]["n_groups"], metrics.sign(metric))
+                row |= _crossing(labels, curve, other)
             rows.append(row)
     return rows
 
@@ -123,13 +125,18 @@ def _area(labels: np.ndarray, curve: tuple, groups: int) -> dict:
     return {"area": values.mean(), **{name: sure[name] for name in ("low", "high", "seed_share")}}
 
 
-def _against(labels: np.ndarray, curve: tuple, other: tuple, groups: int) -> dict:
-    ours, theirs = (tuple(area(labels, part) for part in side) for side in (curve, other))
+def _gain(labels: np.ndarray, curve: tuple, other: tuple, groups: int, sign: int) -> dict:
+    """How far the area is above the other's, or below it where lower is better (sign -1)."""
+    better, worse = (curve, other)[::sign]
+    ours, theirs = (tuple(area(labels, part) for part in side) for side in (better, worse))
     sure = two_way.of_difference(ours, theirs, groups)
     row = {f"gain_{name}": sure[name] for name in ("low", "high", "p", "seed_share")}
-    row["gain"] = ours[0].mean() - theirs[0].mean()
+    return row | {"gain": ours[0].mean() - theirs[0].mean()}
+
+
+def _crossing(labels: np.ndarray, curve: tuple, other: tuple) -> dict:
     place = crossing(labels, curve[0].mean(1) - other[0].mean(1))
-    return row | ({"crossing": place} | _spread(labels, curve, other) if place else {})
+    return {"crossing": place} | _spread(labels, curve, other) if place else {}
 
 
 def _spread(labels: np.ndarray, curve: tuple, other: tuple) -> dict:
