@@ -43,9 +43,8 @@ def embed_images(
     """Embed each distinct image of a dataset: image_id, embedding (raw, not normalised).
 
     `encoder` and `settings` are config entries; `shards` is the folder of finished shards; `share`
-    is what this job does of the work, by default all. Returns the speed (see Idle.rate), which the
-    log states; files hold none, so that a rerun writes the same bytes. Raises InputError if the
-    joining job misses shards.
+    is what this job does of the work, by default all. Returns the speed (see Idle.rate), which is
+    in no file, so that a rerun writes the same bytes. InputError if the joining job misses shards.
     """
     items = tables.read(labels, ["image_id", "path", "sha256"]).drop_duplicates("image_id")
     device, model = devices.start(), encoders.load(encoder)
@@ -65,8 +64,7 @@ def embed_images(
     about["pixels"] = first_pass.preparation(model.preprocess)
     about["decoding"] = pixels.way(model.preprocess, device, decoding)
     identity = _identity(tower, dtype, encoder, settings, about)
-    identity += [about["pixels"], about["decoding"]]
-    idle = Idle(device)
+    identity, idle = [*identity, about["pixels"], about["decoding"]], Idle(device)
     _embed(items, ["image_id"], "sha256", compute, identity, settings, shards, out, about, share)
     rate = idle.rate()
     print(_speed(rate, device), flush=True)

@@ -31,9 +31,8 @@ def read(entry: dict):
     """Read the table; `columns` in the entry maps our names to the file's where they differ.
 
     Raises InputError for a missing column, an unknown split, a path outside the root, a path listed
-    twice with different labels, groups or splits, an id or group that was rounded, and several
-    labels in a cell that are not read as such, and for groups of some rows only. Rows repeated
-    exactly are dropped.
+    twice with different labels, groups or splits, groups of some rows only, an id or group that was
+    rounded, and several labels in a cell that are not read as such. Exact repeats are dropped.
     """
     import pandas as pd
 
@@ -62,8 +61,7 @@ def read(entry: dict):
     rows += renamed + without + splits + united + repeated + named + paths.unnamed(root, frame.path)
     names = {} if multi else _class_names(frame)
     unused = ["label", "label_name", "id", *(["site"] if frame.site.isna().all() else [])]
-    frame = frame.drop(columns=unused)
-    frame = frame.astype({"group": object, "split": object})
+    frame = frame.drop(columns=unused).astype({"group": object, "split": object})
     frame = frame.where(pd.notna(frame), None)
     task = "multi" if multi else "single"
     frame.attrs = {"task": task, "classes": None, "class_names": names}

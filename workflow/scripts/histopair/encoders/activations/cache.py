@@ -46,15 +46,15 @@ class Inputs:
     """Distinct inputs of frozen blocks, and how to compute their activations.
 
     items: `key`, by which runs look for an input, and `content`, which determines its activations;
-    sizes (n,): how many numbers the activations of each have; prepared: the preprocessing in words;
-    about: facts for the artifact. compute(positions) gives one tensor for each: (turns, ...) of an
-    image, (length, d) of a text.
+    sizes (n,): how many numbers the activations of each have; made_with: what decides activations
+    besides `content`; about: facts for the artifact. compute(positions) gives one tensor for each:
+    (turns, ...) of an image, (length, d) of a text.
     """
 
     items: pd.DataFrame
     sizes: np.ndarray
     compute: Callable[[np.ndarray], Iterator[Tensor]]
-    prepared: str = ""
+    made_with: list[str] = field(default_factory=list)
     about: dict = field(default_factory=dict)
 
 
@@ -87,8 +87,7 @@ def make(
     inputs = _inputs(kind, labels, root, encoder, blocks, turns)
     sizes = inputs.sizes * DTYPES[storage].itemsize
     about |= inputs.about | {"storage": storage, "items": len(sizes), "bytes": int(sizes.sum())}
-    made_with = [about["weights"], encoders.description(encoder), about["code"], inputs.prepared]
-    made_with.append(jobs.versions(jobs.ENCODING))
+    made_with = [*inputs.made_with, about["code"], jobs.versions(jobs.ENCODING)]
     store = Store(shards, [encoder, kind, blocks, turns, storage, *made_with], "safetensors")
     done = _finished(store.finished() if share.joins else store.named())
     missing = _missing(inputs.items["content"], done)
@@ -135,6 +134,7 @@ def _inputs(kind, labels, root, encoder, blocks, turns) -> Inputs:
     else:
         inputs = _captions(samples, labels, model, frozen, device)
     inputs.about["weights"] = devices.weights_digest(frozen)
+    inputs.made_with += [inputs.about["weights"], encoders.description(encoder)]
     return inputs
 
 
@@ -159,7 +159,7 @@ def _images(samples, root, encoder, frozen, turns, device) -> Inputs:
     sizes = np.full(len(items), next(activations(np.array([0]))).numel())
     decoding = pixels.way(encoder.preprocess, device)
     prepared = f"{first_pass.preparation(encoder.preprocess)}, JPEG by {decoding}"
-    return Inputs(items, sizes, compute, prepared)
+    return Inputs(items, sizes, compute, [prepared])
 
 
 def _captions(samples, labels, encoder, frozen, device) -> Inputs:
