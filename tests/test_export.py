@@ -1,5 +1,6 @@
 """Exported folders: the trained model's logits, no text tower, none of the training's libraries."""
 
+import copy
 import json
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from histopair.datasets.licences import known, strictest
 from histopair.errors import InputError
 from histopair.evaluation import cells, score, two_way
 from histopair.export import card, layers, preprocessing, read, terminal, write
+from histopair.export.second_read import trust
 from histopair.files import tables
 from histopair.methods import clip_it
 from histopair.methods.clip_it import folded, students
@@ -401,12 +403,44 @@ def _changed(folder, out, name, change):
         ("config.json", lambda found: found | {"recipe": "linear_head"}, "no model can be built"),
         ("labels.json", lambda found: found[:1], "labels.json: it does not name the 2 classes"),
         ("labels.json", lambda found: ["a", "b"], "does not name the 2 classes"),
+        ("labels.json", lambda found: found[::-1], "does not name the 2 classes"),
     ],
 )
 def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, change, message):
     _changed(exported("linear_head")[0], tmp_path / "x", name, change)
     with pytest.raises(InputError, match=message):
         read.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx", "trust.safetensors"])
+def test_a_file_of_another_export_is_one_clear_line(exported, tmp_path, name):
+    """Of a run of the same shapes, as where a folder is copied over an older one."""
+    folder, run, stage, _ = exported("attentive_probe")
+    other = copy.deepcopy(stage)
+    with torch.no_grad():
+        next(p for p in other.model.parameters() if p.requires_grad).mul_(1.5)
+    (tmp_path / "other").mkdir()
+    changed, *_ = _written(run, other, tmp_path / "other")
+    mixed = shutil.copytree(folder, tmp_path / "mixed")
+    shutil.copy(changed / name, mixed / name)
+    config = json.loads((mixed / "config.json").read_text())
+    with pytest.raises(InputError, match=rf"mixed/{name}: it is not of the export.*whole folder"):
+        trust.load(read.load(mixed)), read.torch_logits(mixed, config)
+
+
+def test_a_model_of_notes_leaves_an_older_onnx_file_alone(exported, tmp_path):
+    mixed = shutil.copytree(exported("fusion_frozen")[0], tmp_path / "mixed")
+    shutil.copy(exported("clip_it")[0] / "model.onnx", mixed)
+    model = read.load(mixed)
+    pixels = np.zeros((1, 3, 32, 32), np.float32)
+    assert np.abs(model.logits(pixels, ["tumour"]) - model.logits(pixels, ["normal"])).max() > 0
+
+
+def test_a_damaged_onnx_file_is_one_clear_line(exported, tmp_path):
+    folder = shutil.copytree(exported("clip_it")[0], tmp_path / "x")
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:999])
+    with pytest.raises(InputError, match=r"model.onnx: onnxruntime cannot read it.*again"):
+        read.load(folder)
 
 
 def test_a_recipe_that_joins_towers_in_a_way_of_its_own_is_named_and_asked_for(exported, tmp_path):

@@ -117,6 +117,8 @@ def test_no_cell_of_the_csv_is_a_formula(image_model, tiles, tmp_path, capsys):
     labels = json.loads((folder / "labels.json").read_text())
     labels[0] |= {"label": "+1", "name": "@SUM(A1)"}
     (folder / "labels.json").write_text(json.dumps(labels))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"classes": ["+1", "c1"]}))
     assert predict.main([str(folder), "--folder", str(tiles), "--csv", str(out)]) == 0
     rows = list(csv.reader(out.open()))
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]

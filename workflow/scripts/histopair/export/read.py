@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from histopair.errors import InputError
-from histopair.export import preprocessing
+from histopair.export import mark, preprocessing
 
 FORMAT = 1  # of config.json; goes up when an older reader would misread it
 # The keys that config.json must have, and their types.
@@ -77,8 +77,8 @@ def load(folder: str | Path) -> Exported:
     """
     folder = Path(folder)
     config = _config(folder / "config.json")
-    labels = _labels(folder / "labels.json", len(config["classes"]))
-    answer = _onnx_answer(folder)
+    labels = _labels(folder / "labels.json", config["classes"])
+    answer = _onnx_answer(folder, config) if config["reads"] == ["image"] else None
     if answer is not None:
         return Exported(folder, config, labels, answer, room=lambda note: 0)
     model = _torch_model(folder, config)
@@ -98,11 +98,11 @@ def probabilities(logits: np.ndarray, task: str) -> np.ndarray:
 
 def onnx_logits(folder: Path) -> Callable | None:
     """logits(pixels, notes) of model.onnx; None without the file or without onnxruntime."""
-    answer = _onnx_answer(folder)
+    answer = _onnx_answer(folder, {})
     return answer and (lambda pixels, notes: answer(pixels, notes)[0])
 
 
-def _onnx_answer(folder: Path) -> Callable | None:
+def _onnx_answer(folder: Path, config: dict) -> Callable | None:
     file = folder / "model.onnx"
     if not file.is_file():
         return None
@@ -115,7 +115,12 @@ def _onnx_answer(folder: Path) -> Callable | None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = jobs.threads()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class of its own for each of its codes
+        problem = f"onnxruntime cannot read it ({str(error).splitlines()[0]})"
+        raise InputError(file, problem, "Copy the whole folder again, or export again") from error
+    mark.check(file, session.get_modelmeta().custom_metadata_map, config)
     named = {output.name for output in session.get_outputs()}
     outputs = ["logits", "features"] if "features" in named else ["logits"]  # older folders
     return lambda pixels, notes: (*session.run(outputs, {"pixels": pixels}), None)[:2]
@@ -135,7 +140,9 @@ def _torch_model(folder: Path, config: dict):
         raise InputError(folder, problem, "Install one of them") from error
     from histopair.export.predictor import rebuild
 
-    return rebuild(folder, config)
+    model = rebuild(folder, config)
+    mark.check_tensors(folder / "model.safetensors", config)
+    return model
 
 
 def _room(model, note: str) -> int:
@@ -184,13 +191,13 @@ def _config(file: Path) -> dict:
     return config
 
 
-def _labels(file: Path, classes: int) -> list[dict]:
+def _labels(file: Path, classes: list[str]) -> list[dict]:
     rows = _read(file)
     whole = isinstance(rows, list) and all(
         isinstance(row, dict) and {"label", "name"} <= row.keys() for row in rows
     )
-    if not whole or len(rows) != classes:
-        problem = f"it does not name the {classes} classes of config.json"
+    if not whole or [row["label"] for row in rows] != classes:
+        problem = f"it does not name the {len(classes)} classes of config.json in their order"
         raise InputError(file, problem, "Export the run again")
     return rows
 

@@ -19,13 +19,14 @@ from histopair.export import (
     card,
     finished,
     layers,
+    mark,
     preprocessing,
     read,
     same_run,
 )
 from histopair.export.answer import Answer
 from histopair.export.predictor import Predictor
-from histopair.export.second_read import evidence_bank, measured
+from histopair.export.second_read import evidence, evidence_bank, measured
 from histopair.files import tables
 from histopair.images import pixels
 
@@ -55,21 +56,23 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     folder.mkdir(parents=True)
     scored = score.of_predictions(files["predictions"])
     config = _config(run, model, scored["calibration"], described, folder)
+    state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
+    config[mark.KEY] = mark.of(state)
     trusted = (files["predictions"], described["export"], folder)
     config["trust"] = measured.write(run, model, config, *trusted)
     if described["export"]["evidence"]:
         sources = described["sources"]
-        counts = evidence_bank.write(run, model, files.get("evidence"), sources, folder)
-        config["evidence"] = counts
+        bank = evidence_bank.of(run, model, files.get("evidence"), sources)
+        config["evidence"] = evidence.save(bank, folder, config[mark.KEY])
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
-    state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
     with tables.replacing(folder / "model.safetensors") as temporary:
-        save_file(state, temporary, {"format": "pt"})
+        save_file(state, temporary, {mark.KEY: config[mark.KEY]})  # one: order is random
     samples = same_run.some(run)
     inputs = finished.inputs_of(run, model, samples)
     if config["reads"] == ["image"]:
-        write_onnx(Answer(model), inputs[0], folder / "model.onnx", ("logits", "features"))
+        how = ("logits", "features"), {mark.KEY: config[mark.KEY]}
+        write_onnx(Answer(model), inputs[0], folder / "model.onnx", *how)
     difference = _check(run, model, folder, samples, inputs, files["predictions"])
     text = card.write(run, config, files["predictions"], scored, described, difference, about)
     tables.write_text(folder / "README.md", text)
@@ -120,9 +123,16 @@ def _labels(run) -> list[dict]:
 
 
 def write_onnx(
-    model: nn.Module, batch: torch.Tensor, path: Path, outputs: tuple[str, ...] = ("logits",)
+    model: nn.Module,
+    batch: torch.Tensor,
+    path: Path,
+    outputs: tuple[str, ...] = ("logits",),
+    about: dict[str, str] | None = None,
 ) -> None:
-    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C), or `outputs`."""
+    """Input `pixels` (batch, 3, h, w) of any batch, output `logits` (batch, C), or `outputs`.
+
+    about: the file's metadata.
+    """
     size = sum(tensor.nbytes for tensor in model.state_dict().values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -137,6 +147,7 @@ def write_onnx(
         )
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # stack traces, with this machine's paths
+    program.model.metadata_props.update(about or {})
     program.save(str(path), external_data=size > LARGEST)
 
 

@@ -1,7 +1,7 @@
 """The nearest labelled training images and reports of a corpus, from a bank inside the export.
 
 Only exports of a config with `export: {evidence: true}` have a bank: texts and names of training
-data travel in it. `bank` writes it.
+data travel in it. `save` writes it.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from histopair.errors import InputError
+from histopair.export import mark
 from histopair.export.read import Exported
 
 VECTORS, ROWS = "evidence.safetensors", "evidence.json"
@@ -63,6 +64,7 @@ def load(exported: Exported) -> Evidence | None:
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
         stored = load_file(exported.folder / VECTORS)
+        mark.check_tensors(exported.folder / VECTORS, exported.config)
         vectors = {kind: stored[kind].astype(np.float32) for kind in described}
         _check(vectors, described)
     except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
@@ -78,11 +80,15 @@ def _check(vectors: dict[str, np.ndarray], described: dict[str, dict]) -> None:
             raise ValueError(f"{len(about['rows'])} {kind} have {len(vectors[kind])} vectors")
 
 
-def save(evidence: Evidence, folder: Path) -> None:
-    """Write a bank into an exported folder, its vectors in float16."""
+def save(evidence: Evidence, folder: Path, weights: str) -> dict[str, int]:
+    """Write a bank into an exported folder, its vectors in float16; how many rows it has by kind.
+
+    weights: the mark of the export's.
+    """
     from safetensors.numpy import save_file
 
     vectors = {kind: np.ascontiguousarray(v, np.float16) for kind, v in evidence.vectors.items()}
-    save_file(vectors, folder / VECTORS)
+    save_file(vectors, folder / VECTORS, {mark.KEY: weights})
     content = json.dumps(evidence.described, ensure_ascii=False, indent=1)
     (folder / ROWS).write_text(content + "\n", encoding="utf-8")
+    return {kind: len(about["rows"]) for kind, about in evidence.described.items()}

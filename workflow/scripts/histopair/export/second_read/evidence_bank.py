@@ -4,22 +4,20 @@ Reports are compared with the note, if the model reads one. Otherwise they are c
 image, if its tower is still that of an image-text encoder: training moves a tower away from texts.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from histopair.encoders import Encoder, embed
 from histopair.export import finished
 from histopair.export.predictor import Predictor
-from histopair.export.second_read import evidence
+from histopair.export.second_read.evidence import Evidence
 from histopair.files import tables
 
 MOST = 5000  # images, and texts: a bank is small
 
 
-def write(run, model: Predictor, reports: str | None, sources: list[dict], folder: Path) -> dict:
-    """Write the bank into an exported folder; how many rows of each kind it has.
+def of(run, model: Predictor, reports: str | None, sources: list[dict]) -> Evidence:
+    """The bank of a run's model.
 
     reports: the corpus, if the dataset has one. sources: `lineage.sources` of the run, for names
     and licences; the one of the corpus has the role "reports as evidence".
@@ -35,8 +33,7 @@ def write(run, model: Predictor, reports: str | None, sources: list[dict], folde
         vectors["reports"] = tables.unit(features)
         terms = _terms(sources, "reports as evidence")
         described["reports"] = terms | {"asked_by": asked_by, "rows": rows}
-    evidence.save(evidence.Evidence(vectors, described), folder)
-    return {kind: len(about["rows"]) for kind, about in described.items()}
+    return Evidence(vectors, described)
 
 
 def _terms(sources: list[dict], role: str) -> dict[str, str]:

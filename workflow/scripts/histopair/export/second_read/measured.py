@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from histopair.evaluation import calibration, tasks
-from histopair.export import finished
+from histopair.export import finished, mark
 from histopair.export.predictor import Predictor
 from histopair.export.second_read import conformal, familiar, look, trust
 from histopair.files import tables
@@ -33,7 +33,7 @@ def write(run, model: Predictor, config: dict, predictions: str, settings: dict,
     if len(train.features) > 1:
         of_train = {"unfamiliar": train.features, "unusual": train.appearance}
         usual = {name: familiar.fitted(values) for name, values in of_train.items()}
-        trust.save(usual, folder)
+        trust.save(usual, folder, config[mark.KEY])
     numbers = {"samples": samples, "images": len(val.features)}
     limits = _limits(val, usual, settings["flagged"])
     return {**settings, "threshold": threshold, "limits": limits, "validation": numbers}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from histopair.errors import InputError
+from histopair.export import mark
 from histopair.export.read import Exported
 from histopair.export.second_read import conformal, look
 from histopair.export.second_read.familiar import Familiar
@@ -93,6 +94,8 @@ def load(exported: Exported) -> Trust | None:
     if settings is None:
         return None
     try:
+        if file.is_file():
+            mark.check_tensors(file, config)
         stored = load_file(file) if file.is_file() else {}
         names = [name for name in ("unfamiliar", "unusual") if f"{name}.mean" in stored]
         arrays = {name: [stored[f"{name}.{part}"] for part in Familiar._fields] for name in names}
@@ -105,8 +108,8 @@ def load(exported: Exported) -> Trust | None:
         raise InputError(file, problem, "Export again") from error
 
 
-def save(familiar: dict[str, Familiar], folder: Path) -> None:
-    """Write what is usual into an exported folder."""
+def save(familiar: dict[str, Familiar], folder: Path, weights: str) -> None:
+    """Write what is usual into an exported folder. weights: their mark."""
     from safetensors.numpy import save_file
 
     arrays = {
@@ -114,4 +117,4 @@ def save(familiar: dict[str, Familiar], folder: Path) -> None:
         for name, usual in familiar.items()
         for part, array in usual._asdict().items()
     }
-    save_file(arrays, folder / FILE)
+    save_file(arrays, folder / FILE, {mark.KEY: weights})
