@@ -362,7 +362,7 @@ def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):
     page = opened()
     expect(page.locator("#queue-about")).to_have_text("0 of 2 answered.")
     page.get_by_role("button", name="Next in the queue").click()
-    expect(page.get_by_role("status")).to_contain_text("tile.png, 60 × 40")
+    expect(page.get_by_role("status")).to_contain_text("Sample 1, 60 × 40")
     ask(page)
     page.get_by_text("Accept or correct").click()
     choices = page.get_by_role("group", name="What is true").get_by_role("radio")
@@ -381,7 +381,7 @@ def test_a_reader_goes_through_the_queue_and_corrects_the_model(opened, here):
         ["<i>A</i>", [proposed], [other]]
     ]
     page.locator("#reader").get_by_role("button", name="Next in the queue").click()
-    expect(page.get_by_role("status")).to_contain_text("other.png, 50 × 40")
+    expect(page.get_by_role("status")).to_contain_text("Sample 2, 50 × 40")
     expect(page.locator("#canvas")).to_be_focused()
 
 

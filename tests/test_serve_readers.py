@@ -75,19 +75,22 @@ def test_an_answer_that_says_nothing_is_one_line(client, desk, fields, message):
 def test_the_queue_shows_its_samples_and_which_are_answered(models, tmp_path):
     root = tmp_path / "root"
     root.mkdir()
-    (root / "=a.png").write_bytes(png(5))
-    (root / "b.png").write_bytes(png(6))
+    (root / "c0").mkdir()
+    (root / "c0" / "=c0.png").write_bytes(png(5))
+    (root / "=b.png").write_bytes(png(6))
     sha256 = [hashlib.sha256(png(seed)).hexdigest() for seed in (5, 6)]
     queue = tmp_path / "queue.csv"
-    lines = [f"1,s1,'=a.png,{sha256[0]},val,c0", f"2,s2,b.png,{sha256[0]},test,c1"]
+    lines = [f"1,s1,c0/=c0.png,{sha256[0]},val,c0", f"2,s2,'=b.png,{sha256[0]},test,c1"]
     lines += [f"3,s3,../x.png,{sha256[1]},test,c1"]
     queue.write_text("\n".join(["rank,sample_id,path,sha256,split,labels", *lines, ""]))
     samples = ReadingList(queue, root)
     client = client_of(Desk(models, SMALL, tmp_path, tmp_path / "answers.csv", samples))
     listed = client.get("/api/queue").json()["samples"]
-    assert [row["path"] for row in listed] == ["=a.png", "b.png", "../x.png"]
+    assert [row["rank"] for row in listed] == [1, 2, 3]
     assert "c0" not in client.get("/api/queue").text
-    image_id = client.post("/api/queue/1").json()["image_id"]
+    taken = client.post("/api/queue/1").json()
+    image_id = taken["image_id"]
+    assert taken["name"] == "Sample 1" and "c0" not in str(taken)
     assert image_id == sha256[0]
     assert "another image than when the queue was made" in line_of(client.post("/api/queue/2"), 422)
     assert "outside" in line_of(client.post("/api/queue/3"), 422)
@@ -96,6 +99,7 @@ def test_the_queue_shows_its_samples_and_which_are_answered(models, tmp_path):
     assert client.post("/api/answers", data=fields).status_code == 200
     done = [row["done"] for row in client.get("/api/queue").json()["samples"]]
     assert done == [True, True, False]
+    assert list(answers.read(tmp_path / "answers.csv")["file"]) == ["=c0.png"]
 
 
 def test_without_a_queue_there_is_none(client):

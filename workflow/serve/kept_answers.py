@@ -28,7 +28,7 @@ def keep(case: Case, reader: str, labels: list[str], file: Path) -> dict:
         model=case.served.name,
         fingerprint=case.served.fingerprint,
         image=case.upload.sha256,
-        file=case.upload.name,
+        file=case.upload.file or case.upload.name,
         before=before,
         accepted=[label for label in before if label in labels],
         removed=[label for label in before if label not in labels],

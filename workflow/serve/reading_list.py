@@ -13,7 +13,10 @@ COLUMNS = ("path", "sha256", "split")
 
 
 class Sample(NamedTuple):
-    """A row of the queue. Labels and predictions are left out: a reader should judge freely."""
+    """A row of the queue. Labels and predictions are left out: a reader should judge freely.
+
+    Nor does a reader see the path, which often names the label: tiles lie in a folder for each.
+    """
 
     rank: int
     path: str
@@ -36,10 +39,10 @@ class ReadingList:
         self.root, self.samples = root, {row.rank: row for row in rows}
 
     def listed(self, kept: Path) -> list[dict]:
-        """Each sample's rank, path and split, and whether the csv `kept` has an answer to it."""
+        """Each sample's rank and split, and whether the csv `kept` has an answer to it."""
         done = set(answers.read(kept)["image"]) if kept.is_file() else set()
         return [
-            {"rank": row.rank, "path": row.path, "split": row.split, "done": row.sha256 in done}
+            {"rank": row.rank, "split": row.split, "done": row.sha256 in done}
             for row in self.samples.values()
         ]
 
@@ -52,4 +55,4 @@ class ReadingList:
         if images.digest(self.root, row.path) != row.sha256:
             problem = "it is another image than when the queue was made"
             raise Refusal(422, row.path, problem, "Make the queue again, or correct --root")
-        return Upload(row.sha256, Path(row.path).name, image)
+        return Upload(row.sha256, f"Sample {rank}", image, file=Path(row.path).name)

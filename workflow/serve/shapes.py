@@ -117,7 +117,6 @@ class Evidence(BaseModel):
 
 class Sample(BaseModel):
     rank: int
-    path: str
     split: str
     done: bool = Field(description="the csv of answers has one about its image")
 

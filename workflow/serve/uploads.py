@@ -18,11 +18,15 @@ NAME = 80  # characters of a file's name that are shown
 
 @dataclass(frozen=True)
 class Upload:
-    """An image (RGB), the name it came with, and the SHA-256 of its file."""
+    """An image (RGB), the name it came with, and the SHA-256 of its file.
+
+    file: its file's name, where readers see another.
+    """
 
     sha256: str
     name: str
     image: Image.Image
+    file: str | None = None
 
 
 def read(file: BinaryIO, name: str | None, folder: Path, limits: Limits) -> Upload:

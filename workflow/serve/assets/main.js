@@ -113,7 +113,7 @@ async function opened(file) {
 
 async function taken(sample) {
   stale();
-  tell(`Opening ${sample.path}.`);
+  tell(`Opening sample ${sample.rank}.`);
   await shown(await post(`/api/queue/${sample.rank}`, {}));
   Object.assign(state, { file: null, sample });
   $("canvas").focus(); // the button that was pressed may have gone with its answer

@@ -19,7 +19,7 @@ export function show(samples, open) {
 
 function row(sample, open) {
   const item = element("li", sample.done ? "done" : "");
-  const button = element("button", "", `${sample.path}${sample.done ? " (answered)" : ""}`);
+  const button = element("button", "", `Sample ${sample.rank}${sample.done ? " (answered)" : ""}`);
   button.type = "button";
   button.addEventListener("click", () => open(sample));
   item.append(button);
