@@ -95,11 +95,16 @@ def test_the_queue_shows_its_samples_and_which_are_answered(models, tmp_path):
     assert "another image than when the queue was made" in line_of(client.post("/api/queue/2"), 422)
     assert "outside" in line_of(client.post("/api/queue/3"), 422)
     assert "it has no rank 4" in line_of(client.post("/api/queue/4"), 404)
+    (tmp_path / "answers.csv").write_text(",".join(answers.COLUMNS) + "\n")  # a torn line was moved
+    assert not any(row["done"] for row in client.get("/api/queue").json()["samples"])
     fields = {"image_id": image_id, "reader": "A", "labels": '["c0"]'}
+    region = fields | {"region": "0,0,40,40"}
+    assert client.post("/api/answers", data=region).status_code == 200
+    assert not any(row["done"] for row in client.get("/api/queue").json()["samples"])
     assert client.post("/api/answers", data=fields).status_code == 200
     done = [row["done"] for row in client.get("/api/queue").json()["samples"]]
     assert done == [True, True, False]
-    assert list(answers.read(tmp_path / "answers.csv")["file"]) == ["=c0.png"]
+    assert list(answers.read(tmp_path / "answers.csv")["file"]) == ["=c0.png"] * 2
 
 
 def test_without_a_queue_there_is_none(client):

@@ -1,5 +1,6 @@
 """The samples that `histopair make-queue` put into an order, for readers who go through them."""
 
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +40,11 @@ class ReadingList:
         self.root, self.samples = root, {row.rank: row for row in rows}
 
     def listed(self, kept: Path) -> list[dict]:
-        """Each sample's rank and split, and whether the csv `kept` has an answer to it."""
-        done = set(answers.read(kept)["image"]) if kept.is_file() else set()
+        """Each sample's rank and split, and whether the csv `kept` has an answer to it.
+
+        An answer about a region is none: it amends no label.
+        """
+        done = answered(kept)
         return [
             {"rank": row.rank, "split": row.split, "done": row.sha256 in done}
             for row in self.samples.values()
@@ -56,3 +60,17 @@ class ReadingList:
             problem = "it is another image than when the queue was made"
             raise Refusal(422, row.path, problem, "Make the queue again, or correct --root")
         return Upload(row.sha256, f"Sample {rank}", image, file=Path(row.path).name)
+
+
+def answered(file: Path) -> set[str]:
+    """SHA-256 of the images of which a csv has an answer about all of the image.
+
+    None without the file, or before its first answer. Raises InputError as `answers.read` does.
+    """
+    if not file.is_file():
+        return set()
+    with sheets.readable(file), open(file, "rb") as lines:
+        if not any(line.strip() for line in islice(lines, 1, None)):
+            return set()
+    given = answers.read(file)
+    return set(given["image"][given["region"].fillna("") == ""])

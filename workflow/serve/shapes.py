@@ -118,7 +118,7 @@ class Evidence(BaseModel):
 class Sample(BaseModel):
     rank: int
     split: str
-    done: bool = Field(description="the csv of answers has one about its image")
+    done: bool = Field(description="the csv of answers has one about all of its image")
 
 
 class Queue(BaseModel):

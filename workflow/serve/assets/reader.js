@@ -19,8 +19,11 @@ export function offer(answer, file) {
   );
   $("other").value = "";
   $("name").value ||= sessionStorage.getItem("reader") ?? "";
+  const { region, image } = answer;
+  const whole = !image || (region[2] === image.width && region[3] === image.height);
+  const part = whole ? "" : " It is about a region: accept-labels takes answers about whole images alone.";
   $("reader-about").textContent =
-    `Marked is what the model proposes. Your answer goes to ${file}, with the image's hash; of a note only a hash.`;
+    `Marked is what the model proposes. Your answer goes to ${file}, with the image's hash; of a note only a hash.${part}`;
 }
 
 // The fields of an answer.
