@@ -134,6 +134,26 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(image_model, tiles,
     assert captured.out.count(" %") == 4
 
 
+def test_links_are_followed_within_the_folder_and_named_where_they_leave_it(
+    image_model, tiles, tmp_path, capsys
+):
+    (tiles / "more").symlink_to("sub")
+    assert predict.main([image_model, "--folder", str(tiles), "--json"]) == 0
+    found = [row["image"] for row in json.loads(capsys.readouterr().out)["results"]]
+    assert found == ["a.png", "b.jpg", "more/c.tif", "sub/c.tif"]
+    (tmp_path / "away").mkdir()
+    shutil.copy(tiles / "a.png", tmp_path / "away" / "d.png")
+    (tiles / "away").symlink_to(tmp_path / "away")
+    assert predict.main([image_model, "--folder", str(tiles)]) == 2
+    assert f"leads outside {tiles}, to {tmp_path / 'away'}" in said(capsys)
+
+
+def test_a_link_to_an_image_that_is_named_itself_is_followed(image_model, tiles, tmp_path, capsys):
+    (tmp_path / "link.png").symlink_to(tiles / "a.png")
+    assert predict.main([image_model, "--image", str(tmp_path / "link.png")]) == 0
+    assert "link.png" in capsys.readouterr().out
+
+
 def test_a_strip_is_refused_in_one_line(image_model, tiles, capsys):
     Image.new("RGB", (1, 100_000)).save(tiles / "a.png")
     assert predict.main([image_model, "--image", str(tiles / "a.png")]) == 2

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +87,8 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
     if options.image is not None:
         if wants_note and options.note is None:
             raise InputError("--note", "this model reads an image and a note", NOTE)
-        place = {"root": options.image.parent.resolve(), "path": options.image.name}
+        real = Path(os.path.realpath(options.image))  # a link that is named itself may lead away
+        place = {"root": real.parent, "path": real.name}
         yield {"name": str(options.image), "note": options.note, **place}
     elif options.folder is not None:
         names = images_below(options.folder)
@@ -99,13 +101,16 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
 
 
 def images_below(folder: Path) -> list[str]:
-    """Sorted paths of the images below a folder, by their endings; hidden ones are left out."""
+    """Sorted paths of the images below a folder, by their endings; hidden ones are left out.
+
+    Links are followed as readers of datasets follow them: InputError for one out of the folder.
+    """
     if not folder.is_dir():
         raise InputError(folder, "there is no such folder", "Correct the path")
     Image.init()
-    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    shown = (path for path in files if not any(part.startswith(".") for part in path.parts))
-    names = sorted(path.as_posix() for path in shown if path.suffix.lower() in Image.EXTENSION)
+    files = paths.files_below(str(folder))
+    shown = (name for name in files if not any(map(paths.hidden, name.split("/"))))
+    names = [name for name in shown if Path(name).suffix.lower() in Image.EXTENSION]
     if not names:
         raise InputError(folder, "there is no image in it", "Give a folder of .png, .jpg, .tif ...")
     return names
