@@ -223,6 +223,16 @@ def test_a_pool_is_queued_without_labels_and_each_image_once(pool, capsys):
     assert samples.take(1, 100).image.getpixel((0, 0)) == (127, 127, 127)
 
 
+def test_a_link_to_nothing_and_a_name_that_is_no_text_are_told_and_left_out(pool, capsys):
+    Path("pool/gone.png").symlink_to("nowhere.png")
+    Path("pool/sub/light.png").rename(os.fsdecode(b"pool/\xff.png"))
+    make_queue.main(["e/0", "--pool", "pool"])
+    said = capsys.readouterr().err
+    assert "make-queue: gone.png: there is no such file" in said
+    assert r"make-queue: \udcff.png: its name is not UTF-8. Rename the file" in said
+    assert len(pd.read_csv("results/queues/data.csv")) == 2
+
+
 def test_exports_disagree_on_a_pool_and_its_farthest_come_first(pool):
     make_queue.main(["e/0", "e/1", "--pool", "pool", "--order", "disagreement", "--most", "2"])
     table = pd.read_csv("results/queues/data.csv")

@@ -237,5 +237,23 @@ def test_a_broken_export_is_one_clear_line(image_model, tiles, tmp_path, capsys)
 
 def test_names_cannot_steer_the_terminal(image_model, tiles, capsys):
     (tiles / "a.png").rename(tiles / "a\x1b[31m.png")
+    (tiles / "b.jpg").write_text("no image")
+    (tiles / "b.jpg").rename(tiles / "b\x1b[31m.jpg")
     predict.main([image_model, "--folder", str(tiles)])
-    assert "\x1b" not in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err and "[31m.jpg: unreadable" in captured.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_names_of_any_letters_are_shown_and_written(image_model, tiles, tmp_path, encoding, more):
+    """Names that are not UTF-8, and terminals that do not have all letters."""
+    (tiles / "a.png").rename(tiles / "ä.png")
+    (tiles / "b.jpg").rename(os.fsdecode(os.fsencode(tiles) + b"/\xff.jpg"))
+    command = [sys.executable, str(ROOT / "workflow" / "commands"), "predict", image_model]
+    command += ["--folder", str(tiles), "--csv", str(tmp_path / "all.csv"), *more]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = list(csv.DictReader((tmp_path / "all.csv").open(encoding="utf-8")))
+    assert {row["image"] for row in rows} == {"ä.png", r"\udcff.jpg", "sub/c.tif"}

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histopair import images
+from histopair import errors, images
 from histopair.analyses import reading_queue
 from histopair.errors import InputError
 from histopair.evaluation import informative
 from histopair.export.predict import images_below
 from histopair.export.read import Exported
-from histopair.files import tables
+from histopair.files import paths, tables
 
 BATCH = 32
 SPLIT = "unlabelled"
@@ -70,16 +70,21 @@ def _found(pool: Path, known: set[str]) -> tuple[pd.DataFrame, list[str]]:
     """The images that are not known, one for each content, and a line for each unreadable one."""
     rows, unread = {}, []
     for path in images_below(pool):
+        shown = paths.printable(path)
         try:
+            if shown != path:
+                raise images.Unreadable(shown, "its name is not UTF-8", "Rename the file")
             digest = images.digest(pool, path)
             if digest not in known | rows.keys():
                 images.load(pool, path)
                 rows[digest] = path
         except images.Unreadable as error:
             unread.append(str(error))
-    paths = list(rows.values())
-    table = pd.DataFrame({"sample_id": paths, "image_id": paths, "path": paths})
-    empty = pd.Series([[] for _ in paths], dtype=object)
+        except OSError as error:
+            unread.append(str(errors.of_system(shown, error)))
+    named = list(rows.values())
+    table = pd.DataFrame({"sample_id": named, "image_id": named, "path": named})
+    empty = pd.Series([[] for _ in named], dtype=object)
     return table.assign(sha256=list(rows), split=SPLIT, labels=empty), unread
 
 

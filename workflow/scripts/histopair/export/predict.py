@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
                 say(terminal.block(result), end="")
         _write(options, model, results)
     except InputError as error:
-        say(f"histopair: {error}", stream=sys.stderr)
+        say(f"histopair: {terminal.plain(str(error))}", stream=sys.stderr)
         return NOTHING
     failed = [result for result in results if "error" in result]
     if failed and options.folder:
@@ -89,13 +89,15 @@ def _cases(options, model: read.Exported) -> Iterator[dict]:
             raise InputError("--note", "this model reads an image and a note", NOTE)
         real = Path(os.path.realpath(options.image))  # a link that is named itself may lead away
         place = {"root": real.parent, "path": real.name}
-        yield {"name": str(options.image), "note": options.note, **place}
+        name = paths.printable(str(options.image))
+        yield {"name": name, "note": options.note, **place}
     elif options.folder is not None:
         names = images_below(options.folder)
         notes = _notes(options.notes, options.folder, names) if options.notes else {}
         for path in names:
             note = notes.get(path, options.note)
-            yield {"name": path, "note": note, "root": options.folder, "path": path}
+            name = paths.printable(path)
+            yield {"name": name, "note": note, "root": options.folder, "path": path}
     else:
         raise InputError("predict", "there is nothing to predict", "Give --image or --folder")
 
@@ -159,8 +161,9 @@ def _predict(model: read.Exported, case: dict, options) -> dict:
     except InputError as error:
         if not options.folder:
             raise
-        say(f"histopair: {error}", stream=sys.stderr)
-        return {"image": case["name"], "error": str(error)}
+        line = terminal.plain(str(error))
+        say(f"histopair: {line}", stream=sys.stderr)
+        return {"image": case["name"], "error": line}
     notes = [case["note"]] if "text" in model.reads else None
     findings = ranked(model.probabilities(pixels, notes)[0], model.labels)
     shown = findings[: options.top]
@@ -186,7 +189,9 @@ def _write(options, model: read.Exported, results: list[dict]) -> None:
         result["findings"] = result.pop("shown", [])
     if options.json:
         about = {key: model.config[key] for key in ("run", "task", "temperature", "calibrated")}
-        say(json.dumps({"model": about, "results": results}, indent=1, ensure_ascii=False))
+        content = {"model": about, "results": results}
+        escaped = "utf" not in (sys.stdout.encoding or "").lower()
+        say(json.dumps(content, indent=1, ensure_ascii=escaped))
     elif any(result["findings"] for result in results):
         say(terminal.footer(model.config))
 

@@ -15,11 +15,11 @@ def block(result: dict) -> str:
         f"  {rank:>2}  {name:<{width}}  {100 * value:5.1f} %  {_bar(value)}".rstrip()
         for rank, name, value in rows
     ]
-    return "\n".join([_plain(result["image"]), *lines, "", ""])
+    return _shown("\n".join([plain(result["image"]), *lines, "", ""]))
 
 
 def _name(finding: dict) -> str:
-    label, name = _plain(finding["label"]), _plain(finding["name"])
+    label, name = plain(finding["label"]), plain(finding["name"])
     return label if name == label else f"{name} ({label})"
 
 
@@ -45,10 +45,16 @@ def footer(config: dict) -> str:
         sure = "Probabilities not calibrated (temperature 1)"
     model = "{method} on {dataset}, encoder {encoder}, seed {seed}".format(**config["run"])
     synthetic = " Trained on synthetic images." if config["synthetic"] else ""
-    return f"{model}. {sure}.{synthetic}\n{USE}"
+    return _shown(f"{model}. {sure}.{synthetic}\n{USE}")
 
 
-def _plain(text: str) -> str:
+def _shown(text: str) -> str:
+    """Text with question marks for characters that the terminal does not have."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def plain(text: str) -> str:
     """Text from data or file names without characters that control a terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
