@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 from test_export import exported  # noqa: F401
 from test_methods import world  # noqa: F401
 
@@ -233,6 +234,31 @@ def test_a_broken_export_is_one_clear_line(image_model, tiles, tmp_path, capsys)
     (folder / "model.safetensors").write_bytes(b"broken")
     assert predict.main([str(folder), "--image", str(tiles / "a.png")]) == 2
     assert "model.safetensors: it does not fit config.json" in said(capsys)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_model_that_gives_no_number_is_one_clear_line(note_model, tiles, tmp_path, capsys, more):
+    folder = shutil.copytree(note_model, tmp_path / "export")
+    file = folder / "model.safetensors"
+    state, mark = load_file(file), json.loads((folder / "config.json").read_text())["weights"]
+    save_file(
+        {name: np.full_like(one, np.nan) for name, one in state.items()}, file, {"weights": mark}
+    )
+    arguments = [str(folder), "--image", str(tiles / "a.png"), "--note", "tumour", *more]
+    assert predict.main(arguments) == 2
+    assert "export: it gives no number for this. Export another run" in said(capsys)
+    arguments = [str(folder), "--folder", str(tiles), "--note", "tumour", *more]
+    assert predict.main(arguments) == 2
+    assert "histopair: a.png: " in capsys.readouterr().err
+
+
+def test_a_csv_that_cannot_be_written_is_told_before_anything_is_predicted(
+    image_model, tiles, tmp_path, capsys
+):
+    for out in (tmp_path, tmp_path / "no" / "x.csv", tiles / "a.png" / "x.csv"):
+        assert predict.main([image_model, "--folder", str(tiles), "--csv", str(out)]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == "" and f"{out}: it cannot be written" in captured.err
 
 
 def test_names_cannot_steer_the_terminal(image_model, tiles, capsys):

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from fastapi import UploadFile
 
-from histopair.errors import InputError
 from histopair.export import preprocessing
 from serve.exported import Served
 from serve.limits import NOTE
@@ -57,9 +56,6 @@ class Case:
         model = self.served.model
         batch = None if self.pixels is None else self.pixels[None]
         logits, features = model.answer(batch, None if self.note is None else [self.note])
-        if not np.isfinite(logits).all():
-            problem = "it gives no number for this"
-            raise InputError(self.served.name, problem, "Export another run")
         return model.probabilities_of(logits)[0], None if features is None else features[0]
 
     @property

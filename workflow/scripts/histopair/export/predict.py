@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> int:
     """
     options = _options(arguments)
     try:
+        if options.csv:
+            _require_writable(options.csv)
         model = read.load(options.export)
         cases = list(_cases(options, model))
         _say_what_is_cut(model, cases)
@@ -158,14 +160,15 @@ def _predict(model: read.Exported, case: dict, options) -> dict:
             pixels = model.pixels(_load(case, options.max_pixels))[None]
         if "text" in model.reads and not case["note"]:
             raise InputError(case["name"], "this model reads a note, and there is none", NOTE)
+        notes = [case["note"]] if "text" in model.reads else None
+        findings = ranked(model.probabilities(pixels, notes)[0], model.labels)
     except InputError as error:
         if not options.folder:
             raise
         line = terminal.plain(str(error))
+        line = line if error.where == case["name"] else f"{terminal.plain(case['name'])}: {line}"
         say(f"histopair: {line}", stream=sys.stderr)
         return {"image": case["name"], "error": line}
-    notes = [case["note"]] if "text" in model.reads else None
-    findings = ranked(model.probabilities(pixels, notes)[0], model.labels)
     shown = findings[: options.top]
     return {"image": case["name"], "findings": findings if options.csv else shown, "shown": shown}
 
@@ -194,6 +197,14 @@ def _write(options, model: read.Exported, results: list[dict]) -> None:
         say(json.dumps(content, indent=1, ensure_ascii=escaped))
     elif any(result["findings"] for result in results):
         say(terminal.footer(model.config))
+
+
+def _require_writable(file: Path) -> None:
+    """Raise InputError before anything is predicted that could not be kept."""
+    there = file.exists()
+    fits = not file.is_dir() if there else file.parent.is_dir()
+    if not fits or not os.access(file if there else file.parent, os.W_OK):
+        raise InputError(file, "it cannot be written", "Choose another")
 
 
 def _write_csv(file: Path, results: list[dict]) -> None:

@@ -64,7 +64,9 @@ class Exported:
         return self.probabilities_of(self.logits(pixels, notes))
 
     def probabilities_of(self, logits: np.ndarray) -> np.ndarray:
-        """The probabilities of logits (n, C)."""
+        """The probabilities of logits (n, C). Raises InputError for logits that are no numbers."""
+        if not np.isfinite(logits).all():
+            raise InputError(self.folder, "it gives no number for this", "Export another run")
         return probabilities(logits / self.config["temperature"], self.config["task"])
 
 
