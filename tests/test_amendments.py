@@ -196,6 +196,26 @@ def test_what_cannot_be_applied_is_named_and_the_rest_is_applied(folder):
     assert table.labels.to_list() == [["b"]]
 
 
+@pytest.mark.parametrize(
+    ("says", "agree", "remedy"),
+    [
+        ("aab", 1, "--agree 2 lets the majority decide"),
+        ("aabbb", 2, "--agree 3 lets the majority decide"),
+        ("aab", 3, "--agree 2 lets the majority decide"),
+        ("ab", 2, "One more reader lets a majority decide"),
+        ("aabb", 2, "One more reader lets a majority decide"),
+    ],
+)
+def test_the_remedy_where_readers_differ_decides(folder, says, agree, remedy):
+    clean(dataset())
+    for reader, label in enumerate(says):
+        answer(0, {label: 1}, reader=f"R{reader}", accepted=[label])
+    files, labels = ["answers.csv"], "results/labels/mine.parquet"
+    rule = consensus.Rule(agree=agree)
+    _, (line,) = consensus.accept(files, labels, "amended.csv", rule)
+    assert f". {remedy}, --by NAME one of them" in line
+
+
 def test_readers_who_differ_are_named_until_a_rule_decides(folder):
     clean(dataset())
     for reader in ("Ada", "Bob", "Eve"):

@@ -138,9 +138,16 @@ def _contested(statements: dict, rule: Rule) -> str:
     ]
     first = next(iter(statements.values()))[0]
     what = "readers differ" if len(statements) > 1 else f"fewer than {rule.agree} readers"
-    remedy = f"--agree {max(2, rule.agree)} lets the majority decide, --by NAME one of them"
-    remedy = f". {remedy}" if len(statements) > 1 else ""
+    remedy = f". {_deciding(statements)}, --by NAME one of them" if len(statements) > 1 else ""
     return f"{first.place}: {what} on '{first.file}': {'; '.join(names)}{remedy}"
+
+
+def _deciding(statements: dict) -> str:
+    """How several readers could decide between two or more statements."""
+    most, next_most = sorted(map(len, statements.values()), reverse=True)[:2]
+    if most == next_most:
+        return "One more reader lets a majority decide"
+    return f"--agree {max(2, next_most + 1)} lets the majority decide"
 
 
 def _write(table: pd.DataFrame, output: str, answered: set[str]) -> None:
