@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from test_methods import LORA, METHODS, make, world  # noqa: F401
+from torchvision import transforms
 
 from histopair import images
 from histopair.datasets.licences import known, strictest
@@ -410,6 +412,35 @@ def test_a_malformed_description_is_one_clear_line(exported, tmp_path, name, cha
     _changed(exported("linear_head")[0], tmp_path / "x", name, change)
     with pytest.raises(InputError, match=message):
         read.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (transforms.Pad(4), "preprocessing step Pad cannot be written down"),
+        (transforms.Resize(35, transforms.InterpolationMode.LANCZOS), "filter lanczos of resize"),
+        (transforms.Resize(35, max_size=40), "Resize has a max_size"),
+    ],
+)
+def test_images_that_an_export_cannot_prepare_are_one_clear_line(
+    exported, tmp_path, monkeypatch, step, message
+):
+    _, run, _, files = exported("linear_head")
+    made = one_run.Run.encoder
+
+    def encoder(self):
+        return replace(made(self), preprocess=transforms.Compose([step, transforms.ToTensor()]))
+
+    monkeypatch.setattr(one_run.Run, "encoder", encoder)
+    with pytest.raises(InputError, match=rf"encoder vit: an export cannot prepare.*{message}"):
+        write_export(run, files, tmp_path / "x")
+
+
+def test_a_size_in_a_list_is_the_shorter_side():
+    chain = transforms.Compose([transforms.Resize((20,)), transforms.ToTensor()])
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 31, 3), np.uint8))
+    pixels = preprocessing.apply(preprocessing.describe(chain), image)
+    np.testing.assert_allclose(pixels, chain(image).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.onnx", "trust.safetensors"])

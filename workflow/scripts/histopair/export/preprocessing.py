@@ -14,13 +14,20 @@ def describe(transform: Callable) -> list[dict]:
 
     Raises ValueError for a step that `apply` does not know.
     """
-    return [step for part in transform.transforms for step in _step(part)]
+    steps = [step for part in transform.transforms for step in _step(part)]
+    for step in steps:
+        if step.get("filter", "bicubic") not in FILTERS:
+            raise ValueError(f"the filter {step['filter']} of {step['step']} is not known")
+    return steps
 
 
 def _step(part: Callable) -> list[dict]:
     kind = type(part).__name__
     if kind == "Resize":
+        if part.max_size is not None:
+            raise ValueError("preprocessing step Resize has a max_size")
         size = part.size if isinstance(part.size, int) else list(part.size)
+        size = size[0] if isinstance(size, list) and len(size) == 1 else size
         return [{"step": "resize", "size": size, "filter": part.interpolation.value}]
     if kind == "ResizeKeepRatio":
         shape = {"size": list(part.size), "longest": part.longest}
@@ -33,7 +40,7 @@ def _step(part: Callable) -> list[dict]:
         mean, std = ([float(value) for value in values] for values in (part.mean, part.std))
         return [{"step": "normalise", "mean": mean, "std": std}]
     without_effect = ("ToTensor", "MaybeToTensor", "MaybeConvertMode")  # apply() makes RGB an array
-    if kind in without_effect or part.__name__ == "_convert_to_rgb":
+    if kind in without_effect or getattr(part, "__name__", "") == "_convert_to_rgb":
         return []
     raise ValueError(f"preprocessing step {kind} cannot be written down")
 

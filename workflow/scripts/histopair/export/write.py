@@ -109,8 +109,17 @@ def _config(run, model: Predictor, fitted: dict | None, described: dict, folder:
             saved = architectures.save(encoder, entries[kind], place, parts)
         config["encoders"][kind] = saved
     if "image" in model.encoders:
-        config["preprocessing"] = preprocessing.describe(model.encoders["image"].preprocess)
+        config["preprocessing"] = _preprocessing(model.encoders["image"])
     return config
+
+
+def _preprocessing(encoder) -> list[dict]:
+    try:
+        return preprocessing.describe(encoder.preprocess)
+    except ValueError as error:
+        problem = f"an export cannot prepare images as it does ({error})"
+        remedy = "Teach it to export/preprocessing.py, or export another encoder's run"
+        raise InputError(f"encoder {encoder.name}", problem, remedy) from error
 
 
 def _labels(run) -> list[dict]:
