@@ -87,16 +87,20 @@ def test_features_that_are_extracted_anew_count(folder):
         (folder / "features" / name).write_text("some")
     assert changes(lambda: os.utime("features/a.h5", OLD), "features")
     assert not changes(lambda: os.utime("features/clinical.csv", OLD), "features")
+    (folder / "features" / "b.hdf5").write_text("some")
+    assert changes(lambda: os.utime("features/b.hdf5", OLD), "features")
 
 
 def test_weights_in_a_folder_and_a_named_checkpoint_are_inputs(folder):
-    (folder / "own").mkdir()
-    for name in ["own/config.json", "own/model.safetensors", "vit.pt"]:
+    (folder / "own/image").mkdir(parents=True)
+    (folder / "own/.cache").mkdir()
+    made = ["own/config.json", "own/image/model.safetensors", "own/model.safetensors"]
+    for name in [*made, "own/.cache/of-the-hub", "vit.pt"]:
         (folder / name).touch()
     named = {"library": "timm", "model": "local-dir:own"}
     checkpoint = {"library": "open_clip", "model": "ViT-B-32", "pretrained": "vit.pt"}
     config = {"encoders": {"named": named, "checkpoint": checkpoint}}
-    assert encoders.files_of(config, "named") == ["own", "own/config.json", "own/model.safetensors"]
+    assert encoders.files_of(config, "named") == ["own", *made]
     assert encoders.files_of(config, "checkpoint") == ["vit.pt"]
 
 

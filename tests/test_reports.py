@@ -280,6 +280,8 @@ def test_several_tables_with_their_own_columns_are_one_corpus(tmp_path):
 
 def test_organs_are_found_by_text_where_nothing_else_tells():
     assert organs.by_text("Sigmoid colectomy with rectal margin; colon tumour") == "colon"
+    assert organs.by_text("Thyroid lobectomy") == "thyroid"
+    assert organs.by_text("Prostate, with bladder neck") == "prostate"
     assert organs.by_text("Nothing of the kind") == "unknown"
     assert organs.standard(" Urinary  Bladder") == "bladder"
 

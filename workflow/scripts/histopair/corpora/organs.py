@@ -71,10 +71,10 @@ def standard(name: str) -> str:
 
 
 def by_text(text: str) -> str:
-    """The organ whose terms occur most often; of equals the alphabetically first."""
-    counts = {organ: len(pattern.findall(text)) for organ, pattern in PATTERNS.items()}
-    best = max(counts, key=counts.get)
-    return best if counts[best] else UNKNOWN
+    """The organ whose terms occur most often; of equals the one that is named first."""
+    terms = {organ: [*pattern.finditer(text)] for organ, pattern in PATTERNS.items()}
+    found = {organ: (len(each), -each[0].start()) for organ, each in terms.items() if each}
+    return max(found, key=found.get, default=UNKNOWN)
 
 
 def unmatched(groups: pd.Series, cancer_types: str | None) -> list[dict]:

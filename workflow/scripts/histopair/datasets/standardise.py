@@ -32,6 +32,7 @@ def apply(frame: pd.DataFrame, entry: dict, name: str, fixed: list[str] | None):
         for label in sorted(before)
         if standards.get(label, label) != label
     ]
+    rows += _never_met(standards, before)
     frame = frame.assign(labels=_translated(frame.labels, standards))
     if classes is not None:
         _require_classes(frame, classes, name)
@@ -82,6 +83,15 @@ def _mapped(label: str, standard: str | None, reason: str | None, counts: Counte
     return audit.row(
         "standardise", action, label, reason or default, label, standard, counts[label]
     )
+
+
+def _never_met(standards: dict[str, str | None], counts: Counter) -> list[dict]:
+    """One audit row for labels that the mapping changes and no sample has, if there are any."""
+    unmet = sorted(old for old, new in standards.items() if new != old and not counts[old])
+    if not unmet:
+        return []
+    reason = "the mapping names labels that no sample has: look at their spelling"
+    return [audit.row("standardise", "warned", audit.listed(unmet, 3), reason, count=0)]
 
 
 def _translated(labels: pd.Series, standards: dict) -> list[list[str]]:

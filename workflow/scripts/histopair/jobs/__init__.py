@@ -29,7 +29,8 @@ THREAD_VARIABLES = (
 PART = "HISTOPAIR_PART_OF"
 # What decides pixels, and what decides the vectors that an encoder gives for them.
 DECODING = ("pillow", "tifffile", "imagecodecs")
-ENCODING = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", *DECODING)
+ENCODING = ("torch", "torchvision", "open_clip_torch", "timm", "transformers", "tokenizers")
+ENCODING += ("conch", "musk", *DECODING)
 VERSIONED = (*ENCODING, "peft", "faiss-cpu", "pyarrow")
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from histopair.files import paths
 from histopair.plan import data, entries
 from histopair.plan.places import CHUNKS, ENCODER, LABELS
 
@@ -49,7 +50,12 @@ def files_of(config, encoder):
 
 
 def _files_in(folder):
-    return sorted(path for path in folder.glob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if not _hidden(path.relative_to(folder)))
+
+
+def _hidden(path):
+    return any(paths.hidden(name) for name in path.parts)
 
 
 def modules(config, w):

@@ -15,14 +15,15 @@ from histopair.plan import kept
 from histopair.plan.places import made_here
 
 LARGE = 100 * 2**20  # bytes: as max-checksum-file-size of profiles/default
+ARRAYS = (".h5", ".hdf5")
 SETTLED = 2  # seconds, in which a file may change again without another time stamp
 
 
 def state(given: Iterable[str]) -> str | None:
     """Hash of the given files' bytes, and of images and features below the given folders.
 
-    Images count by their names; features (.h5) and files above 100 MB also by size and time stamp.
-    What the workflow makes itself does not count; None if that is all.
+    Images count by their names; features (.h5, .hdf5) and files above 100 MB also by size and time
+    stamp. What the workflow makes itself does not count; None if that is all.
     """
     found = [(path, _state(path)) for path in given if not made_here(path)]
     return hashed(found) if found else None
@@ -32,7 +33,7 @@ def _state(path: str) -> object:
     if not os.path.isdir(path):
         return _content(path)
     files = _files_below(path)
-    features = [[file, *_stamp(file)] for file in files if file.lower().endswith(".h5")]
+    features = [[file, *_stamp(file)] for file in files if file.lower().endswith(ARRAYS)]
     return [file for file in files if paths.is_image(file)] + features
 
 
