@@ -1,13 +1,16 @@
 """What readers answer to the server of the second read, and the queue that they go through."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
 
+import numpy as np
 import pytest
 from served import SMALL, client_of, line_of, png
 
 from histopair.export import fingerprint
+from histopair.export.second_read.evidence import Evidence
 from histopair.files import answers
 from serve import exported as served
 from serve.desk import Desk
@@ -52,6 +55,26 @@ def test_an_answer_names_the_model_as_it_was_loaded(folders, tmp_path):
     said = client_of(desk).post("/api/answers", files={"image": ("a.png", png())}, data=fields)
     assert said.status_code == 200
     assert list(answers.read(desk.answers)["fingerprint"]) == [loaded]
+
+
+def test_a_queued_sample_is_not_its_own_evidence(models, tmp_path):
+    """Its label would stand beside it; the same image is evidence where there is no queue."""
+    name, content = "tiles/vit/linear_head/0", png(5)
+    rows = [{"image": path, "labels": ["c0"]} for path in ("a.png", "b.png")]
+    about = {"asked_by": "image", "rows": rows, "source": "tiles", "licence": "CC0-1.0"}
+    bank = Evidence({"images": np.eye(24, dtype=np.float32)[:2]}, {"images": about})
+    models = {name: dataclasses.replace(models[name], evidence=bank)}
+    (tmp_path / "a.png").write_bytes(content)
+    queue = tmp_path / "queue.csv"
+    queue.write_text(f"path,sha256,split\na.png,{hashlib.sha256(content).hexdigest()},val\n")
+
+    def shown(samples) -> set[str]:
+        client = client_of(Desk(models, SMALL, tmp_path, tmp_path / "answers.csv", samples))
+        answer = client.post("/api/evidence", files={"image": ("x.png", content)}).json()
+        return {row["image"] for row in answer["kinds"]["images"]}
+
+    assert shown(ReadingList(queue, tmp_path)) == {"b.png"}
+    assert shown(None) == {"a.png", "b.png"}
 
 
 @pytest.mark.parametrize(

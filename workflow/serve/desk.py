@@ -65,7 +65,10 @@ class Desk:
         return replies.important_words(self.case(question))
 
     def evidence(self, question: Question) -> dict:
-        return replies.nearest(self.case(question))
+        """A queued sample is not its own evidence: the label would stand beside it."""
+        case = self.case(question)
+        queued = self.samples and case.upload and self.samples.paths_of(case.upload.sha256)
+        return replies.nearest(case, queued or ())
 
     def queue(self) -> list[dict]:
         """The samples of the queue, none without one."""

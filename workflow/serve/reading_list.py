@@ -50,6 +50,10 @@ class ReadingList:
             for row in self.samples.values()
         ]
 
+    def paths_of(self, sha256: str) -> set[str]:
+        """The paths of the samples with these bytes."""
+        return {row.path for row in self.samples.values() if row.sha256 == sha256}
+
     def take(self, rank: int, pixels: int) -> Upload:
         """The image of a rank. Raises InputError if it is not the one that was queued."""
         if rank not in self.samples:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Collection
 
 import numpy as np
 from PIL import Image
@@ -73,7 +74,8 @@ def important_words(case: Case) -> dict:
     return {"notice": USE, "note": case.note or "", "words": rows}
 
 
-def nearest(case: Case) -> dict:
-    """The nearest training images, and reports of the corpus, that the export carries."""
+def nearest(case: Case, without: Collection[str] = ()) -> dict:
+    """The nearest training images, but those paths, and reports, that the export carries."""
     bank = case.served.evidence
-    return {"notice": USE, "kinds": {} if bank is None else bank.nearest(case.features)}
+    kinds = {} if bank is None else bank.nearest(case.features, without=without)
+    return {"notice": USE, "kinds": kinds}

@@ -5,6 +5,7 @@ data travel in it. `save` writes it.
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,13 @@ class Evidence:
     vectors: dict[str, np.ndarray]
     described: dict[str, dict]
 
-    def nearest(self, features: dict[str, np.ndarray], k: int = 5) -> dict[str, list[dict]]:
+    def nearest(
+        self, features: dict[str, np.ndarray], k: int = 5, without: Collection[str] = ()
+    ) -> dict[str, list[dict]]:
         """For each kind the k nearest rows, with cosine `similarity`, `source` and `licence`.
 
         features: of the image (d,), of the note or both, by tower, "image" and "text". A kind that
-        none of them can ask for is left out.
+        none of them can ask for is left out, and so are images whose path is in `without`.
         """
         found = {}
         for kind, about in self.described.items():
@@ -42,7 +45,8 @@ class Evidence:
                 continue
             unit = asking / max(float(np.linalg.norm(asking)), 1e-12)
             cosines = self.vectors[kind] @ unit.astype(np.float32)
-            order = np.argsort(-cosines, kind="stable")[:k]
+            others = [row.get("image") not in without for row in about["rows"]]
+            order = [i for i in np.argsort(-cosines, kind="stable") if others[i]][:k]
             terms = {"source": about["source"], "licence": about["licence"]}
             found[kind] = [
                 about["rows"][i] | {"similarity": float(cosines[i])} | terms for i in order
