@@ -82,6 +82,7 @@ def test_a_sentence_encoder_that_pools_otherwise_is_refused(tmp_path, modes, rem
     with pytest.raises(InputError, match=f"1_Pooling/config.json pools by.*{remedy}"):
         encoders.load(entry)
     assert encoders.load(entry | {"pooling": "mean"}).context == 16
+    assert encoders.counter(entry)[1] == 16  # chunks are cut by an entry without its pooling
 
 
 def test_a_sentence_encoder_reads_as_much_as_it_says_unless_the_entry_does(tmp_path):

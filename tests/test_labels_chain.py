@@ -21,8 +21,8 @@ EDITS = {
     ),
     "the curves": (
         f"{PACKAGE}/evaluation/label_curves.py",
-        "if a * b < 0",
-        "if b * a < 0",
+        "a * b < 0 and right",
+        "b * a < 0 and right",
         {"study"},
     ),
     "which are labelled": (

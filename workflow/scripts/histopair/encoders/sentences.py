@@ -13,19 +13,20 @@ MODE = "pooling_mode_"
 POOLINGS = {"cls_token": "cls", "cls": "cls", "mean_tokens": "mean", "mean": "mean"}
 
 
-def completed(entry: dict, folder: Path) -> dict:
-    """The entry of a text tower, with the length that the model in `folder` states, if any.
+def with_length(entry: dict, folder: Path) -> dict:
+    """The entry of a text tower, with the length that the model in `folder` states, if any."""
+    stated = _content(folder / LENGTH).get("max_seq_length")
+    return {"max_length": stated} | entry if stated else entry
 
-    Raises Refusal if the entry names no pooling and the model has another one than the default.
-    """
+
+def require_pooling(entry: dict, folder: Path) -> None:
+    """Raise Refusal if the entry names no pooling and the model has another than the default."""
     modes = _modes(_content(folder / POOLING))
     ours = [POOLINGS.get(mode) for mode in modes]
     if modes and ours != ["cls"] and "pooling" not in entry:
         named = len(ours) == 1 and ours[0]
         remedy = f"Set `pooling: {named}`" if named else "Set the `pooling` that you want instead"
         raise Refusal(f"its {POOLING} pools by {' and '.join(modes)}, and not by cls", remedy)
-    stated = _content(folder / LENGTH).get("max_seq_length")
-    return {"max_length": stated} | entry if stated else entry
 
 
 def _modes(config: dict) -> list[str]:

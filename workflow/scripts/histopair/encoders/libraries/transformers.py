@@ -93,7 +93,9 @@ def repositories(entry: dict, weights: bool = True) -> Iterator[Repository]:
 
 
 def _text(entry: dict, place: "Place", model: torch.nn.Module, weights: bool) -> Encoder:
-    entry = sentences.completed(entry, hub.descriptions(place.name, place.revision))
+    described = hub.descriptions(place.name, place.revision)
+    sentences.require_pooling(entry, described)
+    entry = sentences.with_length(entry, described)
     tokenizer = _tokenizer(place, model)
     length = _length(entry, tokenizer, model)
     return Encoder(
@@ -185,7 +187,7 @@ def counter(entry: dict) -> tuple[Callable[[list[str]], list[int]], int]:
     if clip_pairs.is_pair(shape):
         shape = shape.text_model
     else:
-        entry = sentences.completed(entry, hub.descriptions(place.name, place.revision))
+        entry = sentences.with_length(entry, hub.descriptions(place.name, place.revision))
     tokenizer = _tokenizer(place, shape)
     return counting(tokenizer), _length(entry, tokenizer, shape)
 
