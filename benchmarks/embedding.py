@@ -71,6 +71,7 @@ def _ours(encoder: encoders.Encoder, labels: str, root: Path, folder: Path) -> C
     """The stage with a model that is loaded already, and whose weights are hashed already."""
     embed.encoders.load = lambda entry: encoder
     embed.devices.weights_digest = lambda *towers: "random"
+    embed.encoders.description = lambda entry: ""
     settings, shards = SETTINGS | {"batch_size": BATCH}, folder / "shards"
 
     def run() -> None:
