@@ -21,6 +21,9 @@ from histopair.errors import InputError
 from histopair.files import paths
 
 BLOCK = 1 << 20
+# What the readers of archives raise; the last two for encryption and an unknown compression.
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError)
+DAMAGE += (RuntimeError, NotImplementedError)
 REFUSED = "Nothing of it is kept. Its source may have been tampered with"
 
 
@@ -117,11 +120,7 @@ def _damage(archive: Path):
         if error.errno in errors.FULL:
             raise errors.of_system(archive, error) from error
         raise _damaged(archive, error) from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
-        raise _damaged(archive, error) from error
-    except (zlib.error, lzma.LZMAError) as error:
-        raise _damaged(archive, error) from error
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, an unknown compression
+    except DAMAGE as error:
         raise _damaged(archive, error) from error
 
 

@@ -3,10 +3,9 @@
 transformers does not read them, and a first token that nobody trained is a vector like any other.
 """
 
-import json
 from pathlib import Path
 
-from histopair.encoders.weights import Refusal
+from histopair.encoders.weights import Refusal, described
 
 POOLING, LENGTH = "1_Pooling/config.json", "sentence_bert_config.json"
 MODE = "pooling_mode_"
@@ -15,13 +14,13 @@ POOLINGS = {"cls_token": "cls", "cls": "cls", "mean_tokens": "mean", "mean": "me
 
 def with_length(entry: dict, folder: Path) -> dict:
     """The entry of a text tower, with the length that the model in `folder` states, if any."""
-    stated = _content(folder / LENGTH).get("max_seq_length")
+    stated = described(folder / LENGTH).get("max_seq_length")
     return {"max_length": stated} | entry if stated else entry
 
 
 def require_pooling(entry: dict, folder: Path) -> None:
     """Raise Refusal if the entry names no pooling and the model has another than the default."""
-    modes = _modes(_content(folder / POOLING))
+    modes = _modes(described(folder / POOLING))
     ours = [POOLINGS.get(mode) for mode in modes]
     if modes and ours != ["cls"] and "pooling" not in entry:
         named = len(ours) == 1 and ours[0]
@@ -33,11 +32,5 @@ def _modes(config: dict) -> list[str]:
     """The poolings of a config, whose vectors the model joins."""
     named = config.get("pooling_mode") or []
     named = [named] if isinstance(named, str) else list(named)
-    return named or [
-        key.removeprefix(MODE) for key in config if key[: len(MODE)] == MODE and config[key]
-    ]
-
-
-def _content(file: Path) -> dict:
-    content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return content if isinstance(content, dict) else {}
+    chosen = (key for key in config if key.startswith(MODE) and config[key])
+    return named or [key.removeprefix(MODE) for key in chosen]

@@ -1,25 +1,14 @@
-"""The mark of an export's weights, which all its files carry.
+"""The mark of an export's weights (devices.weights_digest), which all its files carry.
 
 A folder into which another export was copied may keep files of both, whose shapes fit.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from histopair.errors import InputError
 
 KEY = "weights"  # of config.json, and of the metadata of the other files
-
-
-def of(state: Mapping) -> str:
-    """sha256 (64 hexadecimal digits) of tensors by name."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        values = state[name].detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
 
 
 def check(file: Path, found: Mapping[str, str] | None, config: dict) -> None:

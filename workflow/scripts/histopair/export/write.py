@@ -29,6 +29,7 @@ from histopair.export.predictor import Predictor
 from histopair.export.second_read import evidence, evidence_bank, measured
 from histopair.files import tables
 from histopair.images import pixels
+from histopair.jobs import devices
 
 LOGITS = 1e-4  # largest `apart` of any two forms of the model
 LARGEST = 1.8e9  # bytes of weights inside an ONNX file, which can hold 2 GB
@@ -56,8 +57,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
     folder.mkdir(parents=True)
     scored = score.of_predictions(files["predictions"])
     config = _config(run, model, scored["calibration"], described, folder)
-    state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
-    config[mark.KEY] = mark.of(state)
+    config[mark.KEY] = devices.weights_digest(model)
     trusted = (files["predictions"], described["export"], folder)
     config["trust"] = measured.write(run, model, config, *trusted)
     if described["export"]["evidence"]:
@@ -66,6 +66,7 @@ def export(run, files: dict[str, str], described: dict, out: str, about: dict) -
         config["evidence"] = evidence.save(bank, folder, config[mark.KEY])
     tables.write_json(folder / "config.json", config)
     tables.write_json(folder / "labels.json", _labels(run))
+    state = {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}
     with tables.replacing(folder / "model.safetensors") as temporary:
         save_file(state, temporary, {mark.KEY: config[mark.KEY]})  # one: order is random
     samples = same_run.some(run)

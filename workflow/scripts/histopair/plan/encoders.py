@@ -51,11 +51,9 @@ def files_of(config, encoder):
 
 def _files_in(folder):
     files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if not _hidden(path.relative_to(folder)))
-
-
-def _hidden(path):
-    return any(paths.hidden(name) for name in path.parts)
+    return sorted(
+        path for path in files if not any(map(paths.hidden, path.relative_to(folder).parts))
+    )
 
 
 def modules(config, w):

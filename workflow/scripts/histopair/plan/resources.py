@@ -1,5 +1,6 @@
 """What a job may use, by how often it was tried."""
 
+import math
 from collections.abc import Callable
 
 
@@ -9,4 +10,4 @@ def growing(megabytes: int, most: int | None = None) -> Callable[[object, int], 
     Encoders differ by a factor of ten, and a scheduler kills a job that takes more than it asked.
     It refuses one that asks for more than any of its nodes has.
     """
-    return lambda wildcards, attempt: min(megabytes * attempt, most or megabytes * attempt)
+    return lambda wildcards, attempt: min(megabytes * attempt, most or math.inf)

@@ -263,12 +263,11 @@ def _pixels_of_file(name: str, tag: str | None) -> dict:
 
     name = name.replace("/", "-")
     tags = list_pretrained_tags_by_model(name)
-    configs = [get_pretrained_cfg(name, other) for other in tags]
-    first = {key: configs[0][key] for key in PIXELS if key in configs[0]} if configs else {}
-    agree = all({key: one[key] for key in PIXELS if key in one} == first for one in configs)
-    if ":" in name or tag in tags or not agree:
+    if ":" in name or not tags or tag in tags:
         return {}
-    return {f"image_{key}": value for key, value in first.items()}
+    configs = [get_pretrained_cfg(name, other) for other in tags]
+    said = [{f"image_{key}": one[key] for key in PIXELS if key in one} for one in configs]
+    return said[0] if all(one == said[0] for one in said) else {}
 
 
 def _loader(factory, library_load: Callable) -> Callable:

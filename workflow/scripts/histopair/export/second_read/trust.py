@@ -94,9 +94,10 @@ def load(exported: Exported) -> Trust | None:
     if settings is None:
         return None
     try:
+        stored = {}
         if file.is_file():
             mark.check_tensors(file, config)
-        stored = load_file(file) if file.is_file() else {}
+            stored = load_file(file)
         names = [name for name in ("unfamiliar", "unusual") if f"{name}.mean" in stored]
         arrays = {name: [stored[f"{name}.{part}"] for part in Familiar._fields] for name in names}
         familiar = {name: Familiar(*parts) for name, parts in arrays.items()}
